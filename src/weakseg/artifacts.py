@@ -1,0 +1,132 @@
+"""What travels between stages: frozen, validated at construction, with save and load."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from weakseg.checks import check_finite, check_rank
+from weakseg.errors import DataError, ShapeError, StoreError
+from weakseg.files import atomic_path, write_bytes
+
+UNDECIDED = 255
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Class evidence of one image.
+
+    Attributes:
+        values: ``(K_present, h, w)`` float in [0, 1].
+        class_ids: ``K_present`` class ids in increasing order, none below 1.
+        image_size: (rows, columns) of the photograph.
+        stride: Image pixels per grid cell.
+    """
+
+    values: Tensor
+    class_ids: tuple[int, ...]
+    image_size: tuple[int, int]
+    stride: int = 4
+
+    def __post_init__(self) -> None:
+        """Check shape, range and order."""
+        check_rank("activations", self.values, 3, "(K_present, h, w)")
+        check_finite("activations", self.values)
+        if len(self.class_ids) != len(self.values) or list(self.class_ids) != sorted(set(self.class_ids)):
+            raise ShapeError(f"activations: {len(self.values)} maps with class ids {self.class_ids}; want one, sorted")
+        if any(class_id < 1 for class_id in self.class_ids):
+            raise ShapeError(f"activations: class ids start at 1, got {self.class_ids}")
+        if self.values.numel() and (self.values.min() < 0 or self.values.max() > 1):
+            raise ShapeError(f"activations: want [0, 1], got [{self.values.min():.3g}, {self.values.max():.3g}]")
+
+    def save(self, path: Path) -> None:
+        """Write as float16 safetensors."""
+        header = {"class_ids": self.class_ids, "image_size": self.image_size, "stride": self.stride}
+        tensors = {"values": self.values.to(torch.float16).contiguous()}
+        write_bytes(path, save(tensors, {"weakseg": json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Activations":
+        """Read what ``save`` wrote, as float32.
+
+        Raises:
+            StoreError: If the file is missing, truncated or of another kind.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                header = json.loads(file.metadata()["weakseg"])
+                values = file.get_tensor("values").float()
+            rows, columns = header["image_size"]
+            return cls(values, tuple(header["class_ids"]), (rows, columns), header["stride"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{path}: not an activations file ({error}); delete it and run the stage again") from error
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Labels of one image: 0 background, 1..K classes, 255 undecided.
+
+    As ``Seeds`` the undecided pixels are many and meant; as ``Masks`` they are few or none.
+
+    Attributes:
+        labels: ``(H, W)`` uint8.
+    """
+
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        """Check shape and type."""
+        check_rank("labels", self.labels, 2, "(H, W)")
+        if self.labels.dtype != np.uint8:
+            raise ShapeError(f"labels: expected uint8, got {self.labels.dtype}")
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of pixels that are decided."""
+        return float((self.labels != UNDECIDED).mean()) if self.labels.size else 0.0
+
+    @property
+    def label_ids(self) -> frozenset[int]:
+        """The labels that occur, 255 left out."""
+        return frozenset(np.unique(self.labels).tolist()) - {UNDECIDED}
+
+    def save(self, path: Path) -> None:
+        """Write as indexed PNG with the VOC palette."""
+        image = Image.fromarray(self.labels)
+        image.putpalette(voc_palette().tobytes())
+        with atomic_path(path) as temporary:
+            image.save(temporary, format="PNG")
+
+    @classmethod
+    def load(cls, path: Path) -> "LabelMap":
+        """Read palette indices or grey values of a label PNG, never its colours.
+
+        Raises:
+            DataError: If the file is missing, unreadable, a colour image, or has more than 8 bits.
+        """
+        try:
+            with Image.open(path) as image:
+                if image.mode not in ("P", "L"):
+                    raise DataError(f"{path}: a label map must be an indexed or 8-bit grey PNG, got mode {image.mode}")
+                return cls(np.array(image, np.uint8))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DataError(f"{path}: cannot be read as a label map ({error})") from error
+
+
+@cache
+def voc_palette() -> NDArray[np.uint8]:
+    """Return the ``(256, 3)`` VOC palette: the bits of an index, dealt to R, G, B from the top bit down."""
+    index = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((index >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return palette

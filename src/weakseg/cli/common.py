@@ -1,0 +1,74 @@
+"""What the verbs share: parsers whose flags come from config dataclasses, and the closing summary."""
+
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from weakseg.data.classes import Classes
+from weakseg.data.paths import read_lines
+from weakseg.errors import ConfigError
+from weakseg.pipeline.plan import Failure
+from weakseg.pipeline.runner import RunOptions
+
+SHOWN_FAILURES = 5
+
+
+def build_parser(verb: str, description: str, examples: str) -> ArgumentParser:
+    """Return the parser of a verb; its help ends with examples."""
+    return ArgumentParser(
+        prog=f"weakseg {verb}",
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=RawDescriptionHelpFormatter,
+        exit_on_error=False,
+        default_env=False,
+    )
+
+
+def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """Return the arguments, config dataclasses included.
+
+    Raises:
+        ConfigError: If a flag is unknown or missing, or a value is of another type than its setting.
+    """
+    try:
+        given: Namespace = parser.instantiate_classes(parser.parse_args(list(words)))
+        return given
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(f"{error} (see {parser.prog} --help)") from error
+
+
+def add_settings(parser: ArgumentParser, config: type[Any]) -> None:
+    """Add a flag for each setting of a config dataclass."""
+    parser.add_class_arguments(config, "settings")
+
+
+def add_run_options(parser: ArgumentParser) -> None:
+    """Add ``--workers`` and ``--device``."""
+    parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+
+def run_options(arguments: Namespace) -> RunOptions:
+    """Return the resolved options that ``add_run_options`` asked for."""
+    return RunOptions(arguments.workers, arguments.device).resolve()
+
+
+def read_class_file(path: Path) -> Classes:
+    """Return the classes that a text file lists, one a line; a first line ``background`` is left out."""
+    names = [name for _, name in read_lines(path, "list of classes")]
+    return Classes(tuple(names[1:] if names[:1] == ["background"] else names))
+
+
+def conclude(failures: Sequence[Failure], done: str) -> int:
+    """Print what was done and which images failed, and return the exit code."""
+    print(done)
+    for failure in failures[:SHOWN_FAILURES]:
+        print(f"failed: {failure.image_id} in {failure.step}: {failure.reason}", file=sys.stderr)
+    if len(failures) > SHOWN_FAILURES:
+        print(f"and {len(failures) - SHOWN_FAILURES} more failed images", file=sys.stderr)
+    return 1 if failures else 0

@@ -1,0 +1,26 @@
+"""``weakseg label``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.methods.run import label_images
+
+
+def main(words: Sequence[str]) -> int:
+    """Make masks of new tagged images."""
+    parser = build_parser(
+        "label",
+        "Masks of new tagged images with the trained labeller of a run; nothing is trained.",
+        "  weakseg label out --images more-photos --labels more-tags.csv --out more-masks",
+    )
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--images", type=Path, required=True, help="folder of the images")
+    parser.add_argument("--labels", type=Path, required=True, help="their tags: CSV, JSON or JSONL")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the results; masks are in its folder 'masks'"
+    )
+    add_run_options(parser)
+    given = parse(parser, words)
+    result = label_images(given.run, given.images, given.labels, given.out, run_options(given))
+    return conclude(result.failures, f"masks: {(given.out / 'masks').resolve()}")

@@ -1,0 +1,83 @@
+"""``weakseg VERB ...``: finds the verb's module and turns errors into messages and exit codes."""
+
+import difflib
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+import weakseg
+from weakseg.errors import WeaksegError
+
+VERBS = {
+    "demo": "segment photographs that come with the installation, from tags, and show a report",
+    "segment": "mask of one photograph from tags, with no training",
+    "words": "search the vocabulary that 'segment' knows",
+    "run": "a whole recipe: data to masks, a trained segmenter, scores and a report",
+    "label": "masks of new tagged images with the trained labeller of a run",
+    "activate": "class activation maps of tagged images",
+    "seed": "confident labels from activations",
+    "refine": "masks from seeds, by a dense CRF",
+    "train-segmenter": "train a segmenter on masks",
+    "predict": "masks of images with a trained segmenter",
+    "evaluate": "compare masks with ground truth",
+    "report": "write the HTML report of a run folder",
+    "data": "look at a data set: 'weakseg data check'",
+    "doctor": "versions, devices, and which optional parts are there",
+}
+EXIT_OK, EXIT_FAILED_IMAGES, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when all went well, 1 when some images failed (they are named), 2 on an error, 130 when interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return EXIT_OK
+    if words[0] == "--version":
+        print(f"weakseg {weakseg.__version__}")
+        return EXIT_OK
+    verb = words[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        print(
+            f"weakseg: no command {verb!r}; " + (f"did you mean {near[0]!r}?" if near else "see weakseg --help"),
+            file=sys.stderr,
+        )
+        return EXIT_ERROR
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("weakseg").setLevel(logging.INFO)
+    return _guarded(verb, words[1:])
+
+
+def overview() -> str:
+    """Return the list of commands."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {text}" for verb, text in VERBS.items()]
+    return (
+        "usage: weakseg COMMAND ...\n\nFrom cheap labels to pixel masks and trained segmentation models.\n\n"
+        + "\n".join(lines)
+        + "\n\n'weakseg COMMAND --help' shows the options of a command, with examples."
+    )
+
+
+def _guarded(verb: str, words: Sequence[str]) -> int:
+    try:
+        module = importlib.import_module(f"weakseg.cli.{verb.replace('-', '_')}")
+        return int(module.main(words))
+    except WeaksegError as error:
+        print(f"weakseg {verb}: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print(
+            f"\nweakseg {verb}: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr
+        )
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""``weakseg run``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.cli.report import write_report
+from weakseg.files import read_json
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import load_recipe, recipe_parser
+from weakseg.methods.run import run_recipe
+from weakseg.pipeline.steps import RESULTS_FILE
+
+HELP_FLAGS = ("-h", "--help")
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out a recipe, and write its report."""
+    parser = build_parser(
+        "run",
+        "Carry out a recipe: check the data, train the labeller, make masks, train the segmenter, score, report.\n"
+        "Stop it at any moment; the same command goes on where it stopped.\n\n"
+        f"RECIPE is a YAML file, or a method with its defaults: {', '.join(METHODS)}.\n"
+        "Any setting can be overridden: --SECTION.SETTING VALUE. 'weakseg run RECIPE --help' lists all.",
+        "  weakseg run cam --out out --data.root photos --data.train tags.csv\n"
+        "  weakseg run recipes/cam_msrc.yaml --out out --data.root msrc --segmenter.fit.epochs 4",
+    )
+    parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
+    parser.add_argument("--out", type=Path, required=True, help="run folder")
+    add_run_options(parser)
+    own, overrides = _split(words)
+    if overrides == ["help"]:
+        recipe_parser(load_recipe(own[0]).method).print_help()
+        return 0
+    given = parse(parser, own)
+    recipe = load_recipe(given.recipe, overrides)
+    result = run_recipe(recipe, given.out, run_options(given))
+    page = write_report(given.out)
+    return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}")
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the verb's own words, and the recipe's overrides; ``["help"]`` for the help of a given recipe."""
+    own_flags = ("--out", "--workers", "--device")
+    own: list[str] = []
+    overrides: list[str] = []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        flag, _, value = word.partition("=")
+        is_override = word.startswith("--") and flag not in (*own_flags, *HELP_FLAGS)
+        takes_next = word.startswith("--") and not value and flag not in HELP_FLAGS
+        chosen = overrides if is_override else own
+        chosen.extend(words[index : index + 1 + takes_next])
+        index += 1 + takes_next
+    if own and not own[0].startswith("-") and any(word in HELP_FLAGS for word in own):
+        return own, ["help"]
+    return own, overrides
+
+
+def _scores(out: Path) -> str:
+    """Return one line for each scored product."""
+    scores = read_json(out / "evaluation" / RESULTS_FILE)["scores"]
+    lines = [
+        f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %"
+        for s in scores
+    ]
+    return "".join(line + "\n" for line in lines)

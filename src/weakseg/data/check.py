@@ -1,0 +1,203 @@
+"""What a data set holds, and what is wrong with it: every image decoded once, every class counted."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from weakseg.data.classes import Classes
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What decoding one image told.
+
+    Attributes:
+        rows: Rows of the upright image.
+        columns: Columns of the upright image.
+        content_hash: BLAKE2b of the file's bytes, hexadecimal.
+        num_bytes: Size of the file.
+        mtime_ns: When the file was last changed, so that a stored record can be told from a stale one.
+    """
+
+    rows: int
+    columns: int
+    content_hash: str
+    num_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that cannot be used.
+
+    Attributes:
+        image_id: Its id.
+        path: Its file.
+        reason: Why, and what to do.
+    """
+
+    image_id: str
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Tags of one split.
+
+    Attributes:
+        num_images: Number of images.
+        num_untagged: Images that show no class, or of which no class is known to be shown.
+        present: Number of images that show each class, in the order of the class names.
+        unknown: Number of images of which it is not known whether they show each class.
+    """
+
+    num_images: int
+    num_untagged: int
+    present: tuple[int, ...]
+    unknown: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """Summary of a data set.
+
+    Attributes:
+        class_names: Foreground class names.
+        splits: Counts of each split.
+        failures: Images that cannot be used, in the order of the data set.
+        smallest: Fewest rows and fewest columns of any image; ``None`` if no image could be read.
+        largest: Most rows and most columns of any image; ``None`` if no image could be read.
+        duplicates: Groups of (split, image id) whose files hold the same bytes.
+    """
+
+    class_names: tuple[str, ...]
+    splits: dict[str, SplitCounts]
+    failures: tuple[Failure, ...]
+    smallest: tuple[int, int] | None
+    largest: tuple[int, int] | None
+    duplicates: tuple[tuple[tuple[str, str], ...], ...]
+
+    @property
+    def num_images(self) -> int:
+        """Number of images over all splits."""
+        return sum(counts.num_images for counts in self.splits.values())
+
+    @property
+    def absent_classes(self) -> tuple[str, ...]:
+        """Classes that no training image is known to show."""
+        counts = self.splits["train"].present
+        return tuple(name for name, count in zip(self.class_names, counts, strict=True) if count == 0)
+
+    @property
+    def leaks(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Those duplicates that appear in more than one split."""
+        return tuple(group for group in self.duplicates if len({split for split, _ in group}) > 1)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each thing that is allowed but probably not meant."""
+        absent = [
+            f"class {name!r}: no training image shows it, so it cannot be learned; leave it out, or tag images"
+            for name in self.absent_classes
+        ]
+        copies = [
+            f"{_listed(group)} are the same image"
+            + ("; remove one, or scores will be too good" if group in self.leaks else "; keep one")
+            for group in self.duplicates
+        ]
+        return (*absent, *copies)
+
+
+def check_dataset(dataset: Dataset, *, probe: Callable[[WeakSample], ImageRecord] | None = None) -> DatasetReport:
+    """Decode every image once and return the summary; images that cannot be read become failures.
+
+    Args:
+        dataset: The data set.
+        probe: Instead of ``probe_image``, for instance one that remembers.
+    """
+    records: dict[Path, ImageRecord] = {}
+    failures: dict[Path, str] = {}
+    for sample in (sample for samples in dataset.splits.values() for sample in samples):
+        if sample.image_path not in records and sample.image_path not in failures:
+            try:
+                records[sample.image_path] = (probe or probe_image)(sample)
+            except DataError as error:
+                failures[sample.image_path] = str(error)
+    return summarize_dataset(dataset, records, failures)
+
+
+def probe_image(sample: WeakSample) -> ImageRecord:
+    """Decode one image and return its record.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    rows, columns, _ = sample.load_image().shape
+    try:
+        status = sample.image_path.stat()
+        content = sample.image_path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{sample.image_path}: cannot be read ({error}); check its permissions") from error
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    return ImageRecord(rows, columns, digest, len(content), status.st_mtime_ns)
+
+
+def summarize_dataset(
+    dataset: Dataset, records: Mapping[Path, ImageRecord], failures: Mapping[Path, str]
+) -> DatasetReport:
+    """Return the summary of a data set whose images have been probed.
+
+    Args:
+        dataset: The data set.
+        records: Record of each readable image, by ``image_path``.
+        failures: Reason of each failure, by ``image_path``.
+
+    Raises:
+        DataError: If an image is in neither.
+    """
+    entries = [(split, sample) for split, samples in dataset.splits.items() for sample in samples]
+    if missing := [s.id for _, s in entries if s.image_path not in records and s.image_path not in failures]:
+        raise DataError(f"image {missing[0]!r}: neither a record nor a failure; probe every image of the data set")
+    failed = {s.image_path: s.id for _, s in entries if s.image_path in failures}
+    sizes = np.array([(r.rows, r.columns) for _, s in entries if (r := records.get(s.image_path))]).reshape(-1, 2)
+    return DatasetReport(
+        class_names=dataset.classes.names,
+        splits={split: _count_tags(samples, dataset.classes) for split, samples in dataset.splits.items()},
+        failures=tuple(Failure(image_id, path, failures[path]) for path, image_id in failed.items()),
+        smallest=(int(sizes[:, 0].min()), int(sizes[:, 1].min())) if len(sizes) else None,
+        largest=(int(sizes[:, 0].max()), int(sizes[:, 1].max())) if len(sizes) else None,
+        duplicates=_find_duplicates(entries, records),
+    )
+
+
+def _count_tags(samples: Sequence[WeakSample], classes: Classes) -> SplitCounts:
+    ids = range(1, len(classes) + 1)
+    return SplitCounts(
+        num_images=len(samples),
+        num_untagged=sum(not sample.tags.present for sample in samples),
+        present=tuple(sum(class_id in sample.tags.present for sample in samples) for class_id in ids),
+        unknown=tuple(sum(class_id in sample.tags.unknown for sample in samples) for class_id in ids),
+    )
+
+
+def _find_duplicates(
+    entries: Sequence[tuple[str, WeakSample]], records: Mapping[Path, ImageRecord]
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Return the groups of entries whose files hold the same bytes, in the order of their first member."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for split, sample in entries:
+        if (record := records.get(sample.image_path)) is not None:
+            groups.setdefault(record.content_hash, []).append((split, sample.id))
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _listed(group: Sequence[tuple[str, str]]) -> str:
+    shown = " and ".join(f"{split} image {image_id!r}" for split, image_id in group[:4])
+    return shown if len(group) <= 4 else f"{shown} and {len(group) - 4} more"

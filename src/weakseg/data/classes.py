@@ -1,0 +1,71 @@
+"""Class names and their ids."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from weakseg.errors import DataError
+
+BACKGROUND_NAMES = frozenset({"background", "_background_", "_none_"})
+MAX_CLASSES = 254
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The foreground classes of a data set; class ``names[i]`` has id ``i + 1``, id 0 is background, 255 undecided.
+
+    Attributes:
+        names: Foreground class names, unique, at most 254.
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse no names, and names that are unprintable, repeated, reserved or too many."""
+        if not self.names:
+            raise DataError("classes: no class names; give data.classes or classes.txt, or label at least one image")
+        if unusable := [name for name in self.names if not name.strip() or not name.isprintable()]:
+            raise DataError(f"classes: {unusable[0]!r} is empty or has control characters; write a printable name")
+        if repeated := [name for name, count in Counter(self.names).items() if count > 1]:
+            raise DataError(f"classes: {repeated[0]!r} is listed more than once; keep one")
+        if reserved := sorted(BACKGROUND_NAMES & set(self.names)):
+            raise DataError(f"classes: {reserved} is reserved for the background; leave it out of the class names")
+        if len(self.names) > MAX_CLASSES:
+            raise DataError(
+                f"classes: {len(self.names)} names, but masks of 8 bits hold {MAX_CLASSES}; choose with data.classes"
+            )
+
+    def __len__(self) -> int:
+        """Number ``K`` of foreground classes."""
+        return len(self.names)
+
+    def id_of(self, name: str, where: str) -> int:
+        """Return the id of a class name.
+
+        Args:
+            name: Class name as written in the label file.
+            where: File and line, for the error.
+
+        Raises:
+            DataError: If the name is none of the classes; names the closest one.
+        """
+        if name in self.names:
+            return self.names.index(name) + 1
+        raise unknown_class(name, self.names, where)
+
+    def name_of(self, class_id: int) -> str:
+        """Return the name of a class id; 0 is ``"background"``."""
+        return self.names[class_id - 1] if class_id else "background"
+
+    @classmethod
+    def from_labels(cls, given: Sequence[str] | None, found: Iterable[str]) -> "Classes":
+        """Return the given names or, where none are given, the found names in alphabetical order."""
+        return cls(tuple(given) if given is not None else tuple(sorted(set(found) - BACKGROUND_NAMES)))
+
+
+def unknown_class(name: str, known: Sequence[str], where: str) -> DataError:
+    """Return the error for a class name that is none of the known ones; it names the closest, or all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known classes: {', '.join(known)}"
+    return DataError(f"{where}: unknown class {name!r}; {hint}")

@@ -1,0 +1,45 @@
+"""Which data to read, and how; one dataclass stands behind recipe, flags and API."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from weakseg.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A data set with weak labels.
+
+    Attributes:
+        root: Folder of the data set; nothing outside it is ever read.
+        format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), or ``folder``
+            (images and a label file, or one folder a class).
+        images: Folder of the images inside the root; empty: the format's usual place.
+        train: voc: list under ImageSets/Segmentation; coco: JSON file; folder: label file (CSV, JSON, JSONL), or empty
+            for one folder a class.
+        val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
+        tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``masks`` (simulated from the
+            true masks), a label file inside the root, or ``auto`` (annotations, else main).
+        masks: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
+            (voc: SegmentationClass; coco: the polygons and runs of the JSON file; folder: none).
+        classes: Foreground class names; empty: classes.txt in the root, else what the labels hold (voc: the 20 of
+            VOC). With coco they choose among the categories.
+        min_pixels: With ``tags: masks``, a class counts as present from this many pixels on.
+    """
+
+    root: str = "."
+    format: Literal["voc", "coco", "folder"] = "folder"
+    images: str = ""
+    train: str = ""
+    val: str = ""
+    tags: str = "auto"
+    masks: str = ""
+    classes: tuple[str, ...] = ()
+    min_pixels: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.format != "folder" and not self.train:
+            raise ConfigError(f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file)")
+        if self.min_pixels < 1:
+            raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")

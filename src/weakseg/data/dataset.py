@@ -1,0 +1,100 @@
+"""A data set: its classes and its samples by split. Readers of the formats are found through one dictionary."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from weakseg.data.classes import Classes
+from weakseg.data.config import DataConfig
+from weakseg.data.formats import coco, folder, voc
+from weakseg.data.formats.tags import read_table
+from weakseg.data.image import IMAGE_SUFFIXES
+from weakseg.data.paths import find_image, image_id_of
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import DataError
+
+Splits = dict[str, tuple[WeakSample, ...]]
+
+_READERS: dict[str, Callable[[DataConfig, Path], tuple[Classes, Splits]]] = {
+    "voc": voc.read,
+    "coco": coco.read,
+    "folder": folder.read,
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Classes and weakly labelled samples; ground truth is reached through ``evaluation`` alone.
+
+    Attributes:
+        classes: The foreground classes.
+        splits: Samples of ``"train"`` and, where there is one, ``"val"``, in the order of the list.
+    """
+
+    classes: Classes
+    splits: Splits
+
+    def __post_init__(self) -> None:
+        """Refuse empty sets and repeated image ids."""
+        if not self.splits.get("train"):
+            raise DataError("data: no training images; check data.root, data.train and data.images")
+        for split, samples in self.splits.items():
+            if repeated := [image_id for image_id, n in Counter(s.id for s in samples).items() if n > 1]:
+                raise DataError(f"data: image {repeated[0]!r} is listed more than once in {split}; keep one entry")
+
+
+def open_dataset(config: DataConfig) -> Dataset:
+    """Return the data set that ``config`` describes; images are not opened yet.
+
+    Raises:
+        DataError: If the root or a label file is missing, a label is malformed or names an unknown class, an entry
+            is repeated, or a path leads outside the root.
+    """
+    root = Path(config.root).expanduser()
+    if not root.is_dir():
+        raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
+    classes, splits = _READERS[config.format](config, root.resolve())
+    return Dataset(classes, splits)
+
+
+def open_labelled_folder(images: Path, labels: Path, classes: Classes | None = None) -> Dataset:
+    """Return a folder of images with a label file that may lie elsewhere, as a data set with ``train`` alone.
+
+    Args:
+        images: Folder that the names in the label file start from.
+        labels: CSV, JSON or JSONL.
+        classes: The classes that labels may name; ``None``: those that they do name.
+
+    Raises:
+        DataError: As ``open_dataset``.
+    """
+    root = _existing(images)
+    table = read_table(labels)
+    classes = classes or Classes.from_labels(None, table.class_names)
+    where = {image_id_of(row.image): (row.image, row.where) for row in table.rows}
+    tags = table.bind(classes)
+    samples = (WeakSample(i, find_image(root, root, *where[i]), tags[i]) for i in where)
+    return Dataset(classes, {"train": tuple(samples)})
+
+
+def open_plain_folder(images: Path) -> tuple[WeakSample, ...]:
+    """Return every image below a folder, in order of its path, with nothing known of its tags.
+
+    Raises:
+        DataError: If there is no image, or two differ only in their suffix.
+    """
+    root = _existing(images)
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    found = [WeakSample(image_id_of(str(path.relative_to(root))), path, Tags(frozenset())) for path in files]
+    if not found:
+        raise DataError(f"{root}: no images; expected files such as *{' *'.join(sorted(IMAGE_SUFFIXES))}")
+    if repeated := [image_id for image_id, n in Counter(s.id for s in found).items() if n > 1]:
+        raise DataError(f"{root}: several images are called {repeated[0]!r} apart from their suffix; rename one")
+    return tuple(found)
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.expanduser().is_dir():
+        raise DataError(f"{folder}: no such folder of images")
+    return folder.expanduser().resolve()

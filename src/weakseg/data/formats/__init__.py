@@ -1,0 +1,1 @@
+"""One file for each label format; each turns foreign conventions into ``WeakSample``."""

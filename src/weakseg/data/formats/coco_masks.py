@@ -1,0 +1,124 @@
+"""COCO segmentations (polygons, runs as a list, runs as a string) become pixels, by pycocotools."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.formats.coco import CocoObject
+from weakseg.data.image import MAX_PIXELS
+from weakseg.errors import DataError
+
+Size = tuple[int, int]
+Runs = dict[str, object]
+
+
+def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.uint8]:
+    """Return the mask of an image: objects from large to small, so that the small ones stay visible.
+
+    Args:
+        objects: The annotations of the image; those of other categories are left out.
+        class_ids: Class id of each category id.
+        size: (rows, columns).
+
+    Returns:
+        ``(H, W)`` uint8: 0 background, class ids, 255 where a crowd region is.
+
+    Raises:
+        DataError: If the image is larger than ``MAX_PIXELS``, or a segmentation is malformed.
+    """
+    if math.prod(size) > MAX_PIXELS:
+        raise DataError(
+            f"truth of {size[0]} x {size[1]} pixels is more than the limit of {MAX_PIXELS:,}; correct the size"
+        )
+    chosen = [item for item in objects if item.category_id in class_ids]
+    runs = [encode_runs(item.segmentation, size, item.where) for item in chosen]
+    areas = [int(coco_mask.area(run)) for run in runs]
+    labels = np.zeros(size, np.uint8)
+    for index in sorted(range(len(chosen)), key=lambda i: -areas[i]):
+        label = UNDECIDED if chosen[index].crowd else class_ids[chosen[index].category_id]
+        labels[coco_mask.decode(runs[index]).astype(bool)] = label
+    return labels
+
+
+def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
+    """Return a segmentation as compressed runs; what pycocotools would read past its memory is refused.
+
+    Args:
+        segmentation: List of polygons ``[x, y, x, y, ...]``, or ``{"size": [rows, columns], "counts": ...}`` with
+            counts as list or string, column by column, the first run of zeros.
+        size: (rows, columns) of the image.
+        where: File and entry, for errors.
+
+    Raises:
+        DataError: If it is malformed or of another size.
+    """
+    if isinstance(segmentation, list):
+        polygons = [_polygon(values, size, where) for values in segmentation]
+        merged: Runs = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
+        return merged
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
+        raise DataError(
+            f"{where}: segmentation must be polygons, or size and counts, got {segmentation!r:.60}; correct it"
+        )
+    if segmentation["size"] != list(size):
+        raise DataError(
+            f"{where}: segmentation of size {segmentation['size']!r}, but the image is {list(size)}; correct it"
+        )
+    counts = segmentation["counts"]
+    _check_counts(counts_of_text(counts, where) if isinstance(counts, str) else counts, size, where)
+    runs: Runs = (
+        {"size": list(size), "counts": counts.encode()}
+        if isinstance(counts, str)
+        else coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    )
+    return runs
+
+
+def counts_of_text(text: str, where: str) -> list[int]:
+    """Return the run lengths in a string of compressed runs: 5 bits a character, low first; 32 means more follow.
+
+    The value is signed; from the fourth run on it is the difference to the run two places before.
+
+    Raises:
+        DataError: If a character is none of ``0`` to ``o``, or the string ends within a number.
+    """
+    counts: list[int] = []
+    value = bits = 0
+    for character in text:
+        code = ord(character) - 48
+        if not 0 <= code < 64 or bits > 60:
+            raise DataError(f"{where}: counts hold {character!r} where compressed runs cannot; correct them")
+        value |= (code & 31) << bits
+        bits += 5
+        if not code & 32:
+            value -= (code >> 4 & 1) << bits
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = bits = 0
+    if bits:
+        raise DataError(f"{where}: counts end within a number; the text was cut off, export it again")
+    return counts
+
+
+def _check_counts(counts: object, size: Size, where: str) -> None:
+    """Refuse run lengths that do not cover the image exactly."""
+    if not isinstance(counts, list) or not all(type(count) is int and count >= 0 for count in counts):
+        raise DataError(f"{where}: counts must be run lengths of at least 0, got {counts!r:.60}; correct them")
+    if sum(counts) != math.prod(size):
+        raise DataError(
+            f"{where}: counts cover {sum(counts)} pixels, but the image has {math.prod(size)}; correct them"
+        )
+
+
+def _polygon(values: object, size: Size, where: str) -> list[float]:
+    """Return a checked polygon: at least three points, none farther outside than the image is long."""
+    if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
+        raise DataError(f"{where}: a polygon needs x, y of at least three points, got {values!r:.60}; correct it")
+    reach = max(size)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -reach <= value <= 2 * reach:
+            raise DataError(f"{where}: polygon coordinate {value!r} is not near the image of {size}; correct it")
+    return [float(value) for value in values]

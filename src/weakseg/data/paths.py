@@ -1,0 +1,140 @@
+"""Paths and text that come from users' label files: paths resolve inside the data root and nowhere else."""
+
+import io
+import json
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from weakseg.data.image import IMAGE_SUFFIXES
+from weakseg.errors import DataError
+
+_USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_TRIED_SUFFIXES = (*_USUAL_SUFFIXES, *sorted(IMAGE_SUFFIXES - set(_USUAL_SUFFIXES)))
+
+
+def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> Path:
+    """Return the resolved path that ``name`` means.
+
+    Args:
+        root: Resolved folder that must not be left.
+        name: Relative path from a label file or setting; back-slashes count as separators.
+        where: File and line, or setting, for the error.
+        folder: Folder inside ``root`` that ``name`` starts from; the root itself where not given.
+
+    Raises:
+        DataError: If the path leads outside ``root``, by ``..``, a link or an absolute path, or is no path at all.
+    """
+    posix = PurePosixPath(name.replace("\\", "/"))
+    try:
+        path = ((folder or root) / posix).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{where}: {name!r} is no usable path ({error}); correct it") from error
+    absolute = posix.is_absolute() or PureWindowsPath(name).is_absolute()
+    if absolute or ".." in posix.parts or not path.is_relative_to(root):
+        raise DataError(f"{where}: {name!r} leads outside the data folder {root}; give a path below it, without '..'")
+    return path
+
+
+def image_id_of(name: str) -> str:
+    """Return the image id of a relative path: without the suffix of an image file, ``/`` between folders."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
+
+
+def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
+    """Return the image file ``folder / name``; a name without suffix gets the first usual one that exists.
+
+    A missing file is no error here: it fails by itself when it is read.
+
+    Raises:
+        DataError: If the path leads outside ``root``.
+    """
+    path = inside(root, name, where, folder=folder)
+    if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        return path
+    candidates = (inside(root, f"{name}{suffix}", where, folder=folder) for suffix in _TRIED_SUFFIXES)
+    return next((candidate for candidate in candidates if candidate.is_file()), path.with_name(f"{path.name}.jpg"))
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return the content of a UTF-8 text file.
+
+    Args:
+        path: The file.
+        what: What it is to the user, for the error, as in ``"label file"``.
+
+    Raises:
+        DataError: If the file is missing, cannot be read, or is not UTF-8.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such {what}; give the path of one below data.root")
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: {what} cannot be read ({error.strerror}); check its permissions") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}:{line}: {what} is not UTF-8 (byte 0x{error.object[error.start]:02x}); save it as UTF-8"
+        ) from error
+
+
+def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
+    """Return (line number, stripped text) of the non-empty lines of a UTF-8 text file.
+
+    Raises:
+        DataError: If the file is missing or not UTF-8.
+    """
+    lines = enumerate(io.StringIO(read_text(path, what), newline=None), start=1)
+    return [(number, line.strip()) for number, line in lines if line.strip()]
+
+
+def parse_json(path: Path, text: str, *, first_line: int = 1) -> object:
+    """Return the JSON value in ``text``, which is ``path`` from ``first_line`` on.
+
+    Raises:
+        DataError: If the text is empty, malformed, nested too deeply, or repeats a key of an object.
+    """
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty; expected JSON")
+    try:
+        value: object = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise DataError(f"{path}:{line}: malformed JSON ({error.msg} at column {error.colno}); repair it") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}:{first_line}: JSON cannot be used: {error}") from error
+    return value
+
+
+def read_classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the class names that the user gave, else those of ``classes.txt`` in the root, else ``None``.
+
+    A first line ``background`` in ``classes.txt`` is left out.
+
+    Raises:
+        DataError: If ``classes.txt`` is empty, not UTF-8, or names a class twice.
+    """
+    path = root / "classes.txt"
+    if given or not path.is_file():
+        return given or None
+    first_line: dict[str, int] = {}
+    for number, name in read_lines(path, "list of classes"):
+        if name in first_line:
+            raise DataError(f"{path}:{number}: class {name!r} is already in line {first_line[name]}; remove one")
+        first_line[name] = number
+    names = tuple(first_line)
+    names = names[1:] if names[:1] == ("background",) else names
+    if not names:
+        raise DataError(f"{path}: names no class; write one a line, or remove the file")
+    return names
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build the dictionary of one JSON object; a repeated key is an error."""
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key!r} appears twice in one object; keep one")
+        found[key] = value
+    return found

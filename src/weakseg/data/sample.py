@@ -1,0 +1,60 @@
+"""One photograph with its weak labels; and, apart from it, the same with ground truth."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.data.image import load_rgb
+from weakseg.errors import DataError
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Which classes an image shows; every class is present, absent or unknown.
+
+    Attributes:
+        present: Ids of classes that are in the image.
+        unknown: Ids of classes of which it is not known; all others are absent.
+    """
+
+    present: frozenset[int]
+    unknown: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse a class that is present and unknown at once."""
+        if both := self.present & self.unknown:
+            raise DataError(f"tags: classes {sorted(both)} are present and unknown at once")
+
+    def targets(self, num_classes: int) -> NDArray[np.float32]:
+        """Return ``(K,)`` float32 training targets: 1 present, 0 absent, NaN unknown."""
+        values = np.zeros(num_classes, np.float32)
+        values[[class_id - 1 for class_id in self.present]] = 1.0
+        values[[class_id - 1 for class_id in self.unknown]] = np.nan
+        return values
+
+
+@dataclass(frozen=True)
+class WeakSample:
+    """A photograph and its weak labels. It never holds, or leads to, a mask.
+
+    Attributes:
+        id: Image id, unique in its data set; a relative path without suffix, ``/`` between folders.
+        image_path: The photograph.
+        tags: Its tags.
+    """
+
+    id: str
+    image_path: Path
+    tags: Tags
+
+    def __post_init__(self) -> None:
+        """Refuse an id that is no path below a folder; results are stored under it."""
+        path = PurePosixPath(self.id)
+        if not path.parts or path.is_absolute() or ".." in path.parts or not self.id.isprintable():
+            raise DataError(f"image id {self.id!r}: must be a printable relative path without '..'; rename the image")
+
+    def load_image(self) -> NDArray[np.uint8]:
+        """Return the photograph as ``(H, W, 3)`` RGB uint8, upright."""
+        return load_rgb(self.image_path)

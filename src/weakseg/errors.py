@@ -1,0 +1,33 @@
+"""Typed errors: each says what was wanted, what was got, and what to do."""
+
+
+class WeaksegError(Exception):
+    """Base of every error that weakseg raises on purpose."""
+
+
+class ConfigError(WeaksegError):
+    """A setting is unknown, contradicts another, or differs from what a run folder was made with."""
+
+
+class DataError(WeaksegError):
+    """An image, label file or data set cannot be used as it is."""
+
+
+class ShapeError(WeaksegError, ValueError):
+    """An array has another shape, data type or range than its docstring asks for."""
+
+
+class StoreError(WeaksegError):
+    """A run folder cannot be read or written."""
+
+
+class OutputError(StoreError):
+    """A file cannot be written: read-only folder, full disk. No image's fault, so it stops a run."""
+
+
+class CheckpointError(WeaksegError):
+    """A weight file is truncated, hostile, or belongs to another model."""
+
+
+class EvaluationError(WeaksegError):
+    """Predictions and ground truth cannot be compared."""

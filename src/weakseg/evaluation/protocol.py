@@ -1,0 +1,149 @@
+"""Scores of label maps and activations against ground truth, with the protocol that they were made under."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.artifacts import UNDECIDED, Activations, LabelMap
+from weakseg.data.classes import Classes
+from weakseg.data.truth import EvalSample
+from weakseg.errors import EvaluationError
+from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
+from weakseg.evaluation.sweep import ThresholdSweep
+from weakseg.ops.resample import resize_maps
+from weakseg.progress import track
+
+VOID_RULE = "pixels whose truth is 255 are left out"
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one product of a run agrees with the truth.
+
+    Attributes:
+        name: The product, such as ``masks``.
+        confusion: Pixel counts over all images.
+        images: Number of images with truth.
+        missing: Of these, how many have no prediction; they count as undecided.
+        policy: What an undecided pixel counts as.
+        protocol: List of images, source of the tags, CRF, scales, and what else a reader must know.
+        per_image: Mean IoU of each image over the classes that its truth shows.
+    """
+
+    name: str
+    confusion: Confusion
+    images: int
+    missing: int
+    policy: UndecidedPolicy = "error"
+    protocol: dict[str, Any] = field(default_factory=dict)
+    per_image: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self, classes: Classes) -> dict[str, Any]:
+        """Return percentages, class by class, and the protocol, as JSON values (``None`` for absent classes)."""
+        iou = [None if np.isnan(value) else 100.0 * float(value) for value in self.confusion.iou(self.policy)]
+        names = ("background", *classes.names)
+        return {
+            "name": self.name,
+            "mean_iou": 100.0 * self.confusion.mean_iou(self.policy),
+            "pixel_accuracy": 100.0 * self.confusion.pixel_accuracy(self.policy),
+            "coverage": 100.0 * self.confusion.coverage,
+            "images": self.images,
+            "missing": self.missing,
+            "iou": dict(zip(names, iou, strict=True)),
+            "absent_classes": [name for name, value in zip(names, iou, strict=True) if value is None],
+            "protocol": {"void": VOID_RULE, "undecided": self.policy, **self.protocol},
+            "per_image": {image_id: 100.0 * value for image_id, value in self.per_image.items()},
+        }
+
+
+def score_maps(
+    name: str,
+    truth: Sequence[EvalSample],
+    folder: Path,
+    *,
+    policy: UndecidedPolicy = "error",
+    protocol: dict[str, Any] | None = None,
+) -> Score:
+    """Compare the label maps ``folder/<id>.png`` with the truth; a missing map counts as undecided everywhere.
+
+    Raises:
+        EvaluationError: If there is no truth at all, or not one map, or a map has another size than its truth.
+    """
+
+    def read(sample: EvalSample, labels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        path = folder / f"{sample.id}.png"
+        if not path.exists():
+            return None
+        found = LabelMap.load(path).labels
+        if found.shape != labels.shape:
+            raise EvaluationError(
+                f"{path}: {found.shape} but the truth of {sample.id!r} is {labels.shape}; same size needed"
+            )
+        return found
+
+    return _score(name, truth, read, policy, protocol or {})
+
+
+def score_activations(
+    name: str, truth: Sequence[EvalSample], folder: Path, *, protocol: dict[str, Any] | None = None
+) -> tuple[Score, float]:
+    """Return the score of activations at the background threshold that is best on these images, and the threshold.
+
+    Choosing the threshold on the images that are scored is the field's convention, and optimistic.
+    """
+    if not truth:
+        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+    sweep, missing = ThresholdSweep(truth[0].num_classes), 0
+    with track(f"score {name}", len(truth)) as advance:
+        for sample in truth:
+            path = folder / f"{sample.id}.safetensors"
+            labels = sample.load_truth()
+            size = (labels.shape[0], labels.shape[1])
+            found = Activations.load(path) if path.exists() else None
+            maps = resize_maps(found.values, size) if found else None
+            missing += found is None
+            sweep.add(maps, found.class_ids if found else (), labels)
+            advance(1)
+    threshold, confusion = sweep.best()
+    rule = {**(protocol or {}), "background": f"threshold {threshold:.2f}, the best of 0.00..0.59 on these images"}
+    return Score(name, confusion, len(truth), missing, "error", rule), threshold
+
+
+def _score(
+    name: str,
+    truth: Sequence[EvalSample],
+    read: Callable[[EvalSample, NDArray[np.uint8]], NDArray[np.uint8] | None],
+    policy: UndecidedPolicy,
+    protocol: dict[str, Any],
+) -> Score:
+    if not truth:
+        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+    total, missing, per_image = Confusion.empty(truth[0].num_classes), 0, {}
+    with track(f"score {name}", len(truth)) as advance:
+        for sample in truth:
+            labels = sample.load_truth()
+            found = read(sample, labels)
+            missing += found is None
+            one = Confusion.of(labels, np.full_like(labels, UNDECIDED) if found is None else found, sample.num_classes)
+            total, per_image[sample.id] = total + one, one.mean_iou(policy)
+            advance(1)
+    if missing == len(truth):
+        raise EvaluationError(
+            f"{name}: none of the {missing} images with truth has a prediction; is it the right folder?"
+        )
+    shown = {image_id: value for image_id, value in per_image.items() if not np.isnan(value)}
+    return Score(name, total, len(truth), missing, policy, protocol, shown)
+
+
+def export_truth(truth: Sequence[EvalSample], folder: Path) -> None:
+    """Write true masks as label maps, for the supervised reference alone."""
+    with track("true masks", len(truth)) as advance:
+        for sample in truth:
+            path = folder / f"{sample.id}.png"
+            if not path.exists():
+                LabelMap(sample.load_truth()).save(path)
+            advance(1)

@@ -1,0 +1,32 @@
+"""One folder for each method; all are found through ``METHODS``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from weakseg.data.dataset import Dataset
+from weakseg.methods.cam.config import CamRecipe
+from weakseg.methods.cam.method import build_plan as build_cam
+from weakseg.methods.supervised.config import SupervisedRecipe
+from weakseg.methods.supervised.method import build_plan as build_supervised
+from weakseg.pipeline.plan import Step
+from weakseg.pipeline.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a method is configured, and how its plan is built.
+
+    Attributes:
+        recipe: Its recipe dataclass.
+        build: From recipe and data set to steps.
+    """
+
+    recipe: type[Recipe]
+    build: Callable[[Any, Dataset], list[Step]]
+
+
+METHODS = {
+    "cam": Method(CamRecipe, build_cam),
+    "supervised": Method(SupervisedRecipe, build_supervised),
+}

@@ -1,0 +1,1 @@
+"""Class activation maps, confident seeds and a dense CRF: the baseline that every graph method starts from."""

@@ -1,0 +1,35 @@
+"""Recipe of the ``cam`` method."""
+
+from dataclasses import dataclass, field
+
+from weakseg.pipeline.recipe import Recipe
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.classify import ClassifierConfig
+from weakseg.stages.refine import RefineConfig
+from weakseg.stages.seed import SeedConfig
+from weakseg.stages.segment import PredictConfig, SegmentConfig
+
+
+@dataclass(frozen=True)
+class CamRecipe(Recipe):
+    """Tags to activations, seeds, masks and a segmenter.
+
+    Attributes:
+        method: ``cam``.
+        seed: Of everything random.
+        data: The data set.
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+        seeds: How seeds are read off them.
+        masks: How masks are made of seeds.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = "cam"
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    seeds: SeedConfig = field(default_factory=SeedConfig)
+    masks: RefineConfig = field(default_factory=RefineConfig)
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)

@@ -1,0 +1,71 @@
+"""Recipes from YAML files, run folders, method names and dotted overrides; unknown keys are errors."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from weakseg.errors import ConfigError
+from weakseg.methods import METHODS
+from weakseg.pipeline.recipe import Recipe
+
+RECIPE_FILE = "recipe.json"
+
+
+def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe in a YAML or JSON file, or a method's defaults, with overrides applied.
+
+    Args:
+        source: Path of a recipe, or the name of a method.
+        overrides: As on the command line: ``["--data.root", "photos", "--seed=1"]``.
+
+    Raises:
+        ConfigError: If the file is missing or malformed, the method is unknown, a key does not exist or a value is of
+            another type than its setting.
+    """
+    path = Path(source)
+    given = _read(path) if path.is_file() else {"method": source}
+    method = given.get("method")
+    if method not in METHODS:
+        known = ", ".join(METHODS)
+        if not path.is_file():
+            raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {known}")
+        raise ConfigError(f"{source}: method {method!r} is unknown; methods: {known}")
+    parser = recipe_parser(method)
+    try:
+        config = parser.parse_args(["--config", str(path), *overrides] if path.is_file() else list(overrides))
+        values = vars(parser.instantiate_classes(config))
+    except (ArgumentError, TypeError, ValueError) as error:
+        raise ConfigError(f"{source}: {error}") from error
+    values.pop("config", None)
+    if values["method"] != method:
+        raise ConfigError(f"{source}: is for method {method!r}; write a recipe of its own for {values['method']!r}")
+    return METHODS[method].recipe(**values)
+
+
+def recipe_parser(method: str) -> ArgumentParser:
+    """Return the parser whose flags are the settings of a method's recipe dataclass."""
+    parser = ArgumentParser(prog="weakseg run RECIPE", exit_on_error=False, add_help=False, default_env=False)
+    parser.add_argument("--config", action="config", help="recipe file")
+    parser.add_class_arguments(METHODS[method].recipe, nested_key=None)
+    return parser
+
+
+def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
+    """Return all settings as JSON values, apart from where the data lies: a data set may be moved."""
+    settings = asdict(recipe)
+    settings["data"].pop("root")
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of settings, got {type(given).__name__}")
+    return given

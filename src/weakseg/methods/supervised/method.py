@@ -1,0 +1,14 @@
+"""The plan of the supervised reference."""
+
+from weakseg.data.dataset import Dataset
+from weakseg.methods.supervised.config import SupervisedRecipe
+from weakseg.pipeline.plan import Step
+from weakseg.pipeline.steps import evaluation_step, predictions_step, segmenter_step, true_masks_step
+
+
+def build_plan(recipe: SupervisedRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from true masks to a scored segmenter."""
+    masks = true_masks_step(dataset, recipe.data)
+    segmenter = segmenter_step(dataset, recipe.segmenter, recipe.seed)
+    predictions = predictions_step(dataset, recipe.predictions)
+    return [masks, segmenter, predictions, evaluation_step(dataset, recipe.data, [predictions])]

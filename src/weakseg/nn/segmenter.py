@@ -1,0 +1,82 @@
+"""A DeepLab segmenter: timm backbone, dilated head, logits at the backbone's stride."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from weakseg.nn.backbones import BackboneConfig, build_backbone
+
+Head = Literal["largefov", "aspp"]
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """Architecture of the segmenter.
+
+    Attributes:
+        backbone: The encoder.
+        head: ``largefov`` (one dilated 3x3 convolution and a 1x1) or ``aspp`` (four dilated 3x3, summed).
+        hidden: Channels between the two layers of ``largefov``.
+        dilations: Dilation of the 3x3 (first value) or of the four branches, in feature cells.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    head: Head = "largefov"
+    hidden: int = 256
+    dilations: tuple[int, ...] = (6, 12, 18, 24)
+
+
+class LargeFov(nn.Sequential):
+    """Dilated 3x3, ReLU, dropout, 1x1.
+
+    Reference:
+        [chen2015deeplab], section 4 (DeepLab-LargeFOV).
+    """
+
+    def __init__(self, channels: int, hidden: int, num_labels: int, dilation: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, hidden, 3, padding=dilation, dilation=dilation),
+            nn.ReLU(inplace=False),
+            nn.Dropout2d(0.1),
+            nn.Conv2d(hidden, num_labels, 1),
+        )
+
+
+class Aspp(nn.Module):
+    """Parallel dilated 3x3 convolutions, summed.
+
+    Reference:
+        [chen2018deeplabv2], section 3.2.
+    """
+
+    def __init__(self, channels: int, num_labels: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv2d(channels, num_labels, 3, padding=d, dilation=d) for d in dilations)
+        for branch in self.branches:
+            nn.init.normal_(branch.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.zeros_(branch.bias)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``(B, L, h, w)`` logits."""
+        return torch.stack([branch(features) for branch in self.branches]).sum(0)
+
+
+class Segmenter(nn.Module):
+    """Backbone and head: images to logits of background and K classes."""
+
+    def __init__(self, config: SegmenterConfig, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = build_backbone(config.backbone)
+        channels, labels = self.backbone.channels, num_classes + 1
+        self.head: nn.Module = (
+            LargeFov(channels, config.hidden, labels, config.dilations[0])
+            if config.head == "largefov"
+            else Aspp(channels, labels, config.dilations)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return ``(B, K + 1, h, w)`` logits of ``(B, 3, H, W)`` images on the scale 0..255."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits

@@ -1,0 +1,48 @@
+"""Class activation maps from class evidence at several scales."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.checks import check_rank
+
+
+def grid_size(image_size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Return (rows, columns) of a grid with one cell for ``stride`` pixels: ``ceil(H / stride), ceil(W / stride)``."""
+    return math.ceil(image_size[0] / stride), math.ceil(image_size[1] / stride)
+
+
+def merge_evidence(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """Return the sum of the maps of several scales, each resized bilinearly to ``size``.
+
+    Args:
+        maps: Each ``(2, K, h_s, w_s)``: evidence of the image, and of its mirror image as seen in the mirror.
+        size: (rows, columns) of the result.
+
+    Returns:
+        ``(K, rows, columns)``, >= 0.
+
+    Reference:
+        Activations of IRNet (strided product): the mirrored map is added at feature size, then scales are summed.
+    """
+    for index, pair in enumerate(maps):
+        check_rank(f"maps[{index}]", pair, 4, "(2, K, h, w)")
+    merged = [(pair[0] + pair[1].flip(-1))[None] for pair in maps]
+    return torch.stack([F.interpolate(m, size=size, mode="bilinear", align_corners=False)[0] for m in merged]).sum(0)
+
+
+def normalize_evidence(evidence: Tensor, *, eps: float = 1e-5) -> Tensor:
+    """Return ``S_c / (max S_c + eps)`` for each class; a map of zeros stays zero.
+
+    Args:
+        evidence: ``(K, h, w)``, >= 0; K may be 0.
+        eps: Guard against division by zero.
+
+    Returns:
+        ``(K, h, w)`` in [0, 1).
+    """
+    check_rank("evidence", evidence, 3, "(K, h, w)")
+    return evidence / (evidence.amax((1, 2), keepdim=True) + eps)

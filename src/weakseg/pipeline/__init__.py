@@ -1,0 +1,1 @@
+"""Plans of steps, the run folder that keeps their products, and the engine that maps images over processes."""

@@ -1,0 +1,88 @@
+"""Work on single images, spread over local processes; a failing image is named and does not stop the others."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import torch
+from joblib import Parallel, delayed
+
+from weakseg.data.sample import WeakSample
+from weakseg.errors import OutputError
+from weakseg.pipeline.plan import Failure
+from weakseg.progress import track
+
+
+class ImageJob(Protocol):
+    """Work on one image that leaves one file."""
+
+    def output(self, image_id: str) -> Path:
+        """Return the file; where it exists the work is done."""
+        ...
+
+    def run(self, sample: WeakSample) -> None:
+        """Do the work and write the file atomically."""
+        ...
+
+
+def default_workers() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_thread() -> None:
+    """Compute on one thread from here on, so that results do not depend on the number of processes."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def map_images(job: ImageJob, samples: Sequence[WeakSample], *, title: str, workers: int = 1) -> list[Failure]:
+    """Run ``job`` on the samples whose output is missing, and return the failures in the order of the samples.
+
+    Each image is computed by one thread, whatever the number of processes, so that results are the same for any.
+
+    Args:
+        job: Picklable; one process may run it for many images.
+        samples: The images.
+        title: For progress, and the step's name in failures.
+        workers: Number of processes; 1 runs in this one.
+
+    Raises:
+        OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
+    """
+    todo = [sample for sample in samples if not job.output(sample.id).exists()]
+    failures: dict[str, Failure] = {}
+    with track(title, len(samples)) as advance:
+        advance(len(samples) - len(todo))
+        for failure in _outcomes(job, todo, title, min(workers, len(todo))):
+            if failure:
+                failures[failure.image_id] = failure
+            advance(1)
+    return [failures[sample.id] for sample in samples if sample.id in failures]
+
+
+def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: int) -> Iterator[Failure | None]:
+    if workers <= 1:
+        threads = torch.get_num_threads()
+        try:
+            for sample in todo:
+                yield _attempt(job, sample, title)
+        finally:
+            torch.set_num_threads(threads)
+    else:
+        parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=2 * workers)
+        yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
+
+
+def _attempt(job: ImageJob, sample: WeakSample, title: str) -> Failure | None:
+    """Run the job on one image, on one thread."""
+    one_thread()
+    try:
+        job.run(sample)
+    except OutputError:
+        raise
+    except Exception as error:  # any fault of one image is reported, with its type, and must not stop the others
+        return Failure(sample.id, title, f"{type(error).__name__}: {error}")
+    return None

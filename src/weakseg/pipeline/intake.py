@@ -1,0 +1,88 @@
+"""The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from weakseg.data.check import DatasetReport, ImageRecord, probe_image, summarize_dataset
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+from weakseg.files import read_json, write_json
+from weakseg.pipeline.engine import map_images
+from weakseg.pipeline.plan import Failure
+from weakseg.pipeline.store import hash_of
+
+STEP = "data"
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """Decode one image and write its record; a record of an unchanged file is kept."""
+
+    out: Path
+
+    def output(self, image_id: str) -> Path:
+        """Return the record's file."""
+        return self.out / f"{image_id}.json"
+
+    def run(self, sample: WeakSample) -> None:
+        """Decode and record."""
+        write_json(self.output(sample.id), asdict(probe_image(sample)))
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A data set as it was found.
+
+    Attributes:
+        dataset: Without the images that cannot be read.
+        report: What it holds.
+        failures: The images that cannot be read.
+        content: Hash of each image's bytes and tags, by split and id; what results depend on.
+    """
+
+    dataset: Dataset
+    report: DatasetReport
+    failures: tuple[Failure, ...]
+    content: Mapping[str, str]
+
+
+def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
+    """Probe every image of a data set, keeping records of unchanged files in ``folder``.
+
+    Raises:
+        DataError: If no training image can be read.
+    """
+    samples = list({s.id: s for split in dataset.splits.values() for s in split}.values())
+    job = ProbeJob(folder)
+    for sample in samples:
+        _drop_stale(job.output(sample.id), sample)
+    failures = map_images(job, samples, title=STEP, workers=workers)
+    reasons = {failure.image_id: failure.reason for failure in failures}
+    records = {s.id: ImageRecord(**read_json(job.output(s.id))) for s in samples if s.id not in reasons}
+    report = summarize_dataset(
+        dataset,
+        {s.image_path: records[s.id] for s in samples if s.id in records},
+        {s.image_path: reasons[s.id] for s in samples if s.id in reasons},
+    )
+    kept = {name: tuple(s for s in split if s.id in records) for name, split in dataset.splits.items()}
+    if not kept["train"]:
+        first = failures[0].reason if failures else "the list is empty"
+        raise DataError(f"data: none of the training images can be read; the first: {first}")
+    content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
+    return Intake(Dataset(dataset.classes, kept), report, tuple(failures), content)
+
+
+def _drop_stale(path: Path, sample: WeakSample) -> None:
+    """Remove a record whose image has changed since."""
+    if path.exists():
+        record: dict[str, Any] = read_json(path)
+        status = sample.image_path.stat() if sample.image_path.exists() else None
+        if status is None or (status.st_size, status.st_mtime_ns) != (record["num_bytes"], record["mtime_ns"]):
+            path.unlink()
+
+
+def _fingerprint(sample: WeakSample, record: ImageRecord) -> str:
+    return hash_of([record.content_hash, sorted(sample.tags.present), sorted(sample.tags.unknown)])[:16]

@@ -1,0 +1,108 @@
+"""What is done to one image in each step: load, call the stage, save. Picklable, so that processes can share them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.data.sample import WeakSample
+from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.segmenter import Segmenter
+from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.stages.classify import load_classifier
+from weakseg.stages.refine import RefineConfig, refine_image
+from weakseg.stages.seed import SeedConfig, seed_image
+from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
+
+
+@dataclass(frozen=True)
+class ActivateJob:
+    """Image and tags to activations; ``model`` is a classifier file."""
+
+    model: Path
+    out: Path
+    config: ActivateConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the activations file."""
+        return self.out / f"{image_id}.safetensors"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the activations of the tagged classes."""
+        model = _classifier(self.model, self.model.stat().st_mtime_ns, self.device)
+        class_ids = tuple(sorted(sample.tags.present))
+        activate_image(model, sample.load_image(), class_ids, self.config).save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class SeedJob:
+    """Image and activations to seeds."""
+
+    activations: Path
+    out: Path
+    config: SeedConfig
+    background_id: int = 0
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the seeds file."""
+        return self.out / f"{image_id}.png"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the seeds."""
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        image = sample.load_image()
+        seeds = seed_image(activations, image, self.config, background_id=self.background_id, device=self.device)
+        seeds.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class RefineJob:
+    """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one."""
+
+    seeds: Path
+    out: Path
+    config: RefineConfig
+    with_background: bool = True
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the mask file."""
+        return self.out / f"{image_id}.png"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the mask."""
+        seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
+        image = sample.load_image()
+        mask = refine_image(seeds, image, self.config, with_background=self.with_background, device=self.device)
+        mask.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """Image to the segmenter's mask; ``model`` is a segmenter file."""
+
+    model: Path
+    out: Path
+    config: PredictConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the mask file."""
+        return self.out / f"{image_id}.png"
+
+    def run(self, sample: WeakSample) -> None:
+        """Predict and save the mask."""
+        model = _segmenter(self.model, self.model.stat().st_mtime_ns, self.device)
+        predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
+
+
+@lru_cache(maxsize=1)
+def _classifier(path: Path, _written_ns: int, device: str) -> TagClassifier:
+    return load_classifier(path)[0].to(device)
+
+
+@lru_cache(maxsize=1)
+def _segmenter(path: Path, _written_ns: int, device: str) -> Segmenter:
+    return load_segmenter(path)[0].to(device)

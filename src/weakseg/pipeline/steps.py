@@ -1,0 +1,196 @@
+"""The steps that methods are composed of."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.data.truth import open_truth
+from weakseg.errors import DataError
+from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps
+from weakseg.files import write_json
+from weakseg.pipeline.engine import ImageJob, map_images
+from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob
+from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.rng import derive_seed
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.classify import MODEL_FILE, ClassifierConfig, train_classifier
+from weakseg.stages.refine import RefineConfig
+from weakseg.stages.seed import SeedConfig
+from weakseg.stages.segment import PredictConfig, SegmentConfig, train_segmenter
+from weakseg.training.loop import FitPlace
+
+logger = logging.getLogger(__name__)
+
+HOLD_OUT = 0.1
+RESULTS_FILE = "results.json"
+
+
+def classifier_step(dataset: Dataset, config: ClassifierConfig, seed: int) -> Step:
+    """Train the tag classifier; without a ``val`` split a tenth of the images is held out to measure its mAP."""
+
+    def work(context: StepContext) -> StepResult:
+        train, val = hold_out(dataset, seed)
+        place = FitPlace(context.folder, seed, context.device)
+        records = train_classifier(train, val, dataset.classes, config=config, place=place)
+        return StepResult(
+            {"mAP": records[-1]["mAP"], "loss": records[-1]["loss"], "warnings": _doubts(records, config)}
+        )
+
+    return Step("classifier", Kind.CLASSIFIER, {}, {**asdict(config), "seed": seed}, work)
+
+
+def activations_step(dataset: Dataset, config: ActivateConfig, *, model: Path | None = None) -> Step:
+    """Compute activations of the tagged classes of the training images, with the run's classifier or a given one."""
+
+    def work(context: StepContext) -> StepResult:
+        weights = model or context.inputs["classifier"] / MODEL_FILE
+        return _map(ActivateJob(weights, context.folder, config, context.device), dataset.splits["train"], context)
+
+    needs = {} if model else {"classifier": Kind.CLASSIFIER}
+    return Step("activations", Kind.ACTIVATIONS, needs, asdict(config), work)
+
+
+def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
+    """Read seeds off the activations."""
+
+    def work(context: StepContext) -> StepResult:
+        source = context.inputs["activations"]
+        job = SeedJob(source, context.folder, config, background_id(dataset, config), context.device)
+        return _map(job, _having(dataset.splits["train"], source, ".safetensors"), context)
+
+    return Step("seeds", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, asdict(config), work)
+
+
+def masks_step(dataset: Dataset, config: RefineConfig, seeds: SeedConfig) -> Step:
+    """Make masks of seeds."""
+
+    def work(context: StepContext) -> StepResult:
+        source = context.inputs["seeds"]
+        job = RefineJob(source, context.folder, config, seeds.background != "none", context.device)
+        return _map(job, _having(dataset.splits["train"], source, ".png"), context)
+
+    return Step("masks", Kind.MASKS, {"seeds": Kind.SEEDS}, asdict(config), work)
+
+
+def true_masks_step(dataset: Dataset, data: DataConfig) -> Step:
+    """Take the true masks as training masks: the supervised reference that weak labels are measured against."""
+
+    def work(context: StepContext) -> StepResult:
+        truth = open_truth(data, dataset, "train")
+        if not truth:
+            raise DataError("data: no training image has a true mask; the supervised reference needs data.masks")
+        export_truth(truth, context.folder)
+        return StepResult({"images": len(truth)})
+
+    return Step("masks", Kind.MASKS, {}, {"from": "truth"}, work)
+
+
+def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int) -> Step:
+    """Train the segmenter on the masks."""
+
+    def work(context: StepContext) -> StepResult:
+        masks = context.inputs["masks"]
+        samples = _having(dataset.splits["train"], masks, ".png")
+        place = FitPlace(context.folder, seed, context.device)
+        records = train_segmenter(samples, masks, dataset.classes, config=config, place=place)
+        return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
+
+    return Step("segmenter", Kind.SEGMENTER, {"masks": Kind.MASKS}, {**asdict(config), "seed": seed}, work)
+
+
+def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
+    """Apply the segmenter to ``val``, or to the training images where there is no ``val``."""
+
+    def work(context: StepContext) -> StepResult:
+        model = context.inputs["segmenter"] / MODEL_FILE
+        samples = dataset.splits[prediction_split(dataset)]
+        return _map(PredictJob(model, context.folder, config, context.device), samples, context)
+
+    return Step("predictions", Kind.PREDICTIONS, {"segmenter": Kind.SEGMENTER}, asdict(config), work)
+
+
+def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
+    """Score the products of earlier steps wherever there is truth; without truth the result is an empty list."""
+    scored = {step.name: step for step in steps if step.produces in _SCORED}
+
+    def work(context: StepContext) -> StepResult:
+        scores = []
+        for name, step in scored.items():
+            split = prediction_split(dataset) if step.produces == Kind.PREDICTIONS else "train"
+            protocol = {**_protocol(data, split), "settings": step.settings}
+            if truth := open_truth(data, dataset, split):
+                scores.append(_score(step, truth, context.inputs[name], protocol).as_json(dataset.classes))
+        write_json(context.folder / RESULTS_FILE, {"scores": scores})
+        return StepResult({score["name"]: score["mean_iou"] for score in scores})
+
+    needs = {name: step.produces for name, step in scored.items()}
+    return Step("evaluation", Kind.EVALUATION, needs, {"undecided": "error"}, work)
+
+
+_SCORED = (Kind.ACTIVATIONS, Kind.SEEDS, Kind.MASKS, Kind.PREDICTIONS)
+
+
+def prediction_split(dataset: Dataset) -> str:
+    """Return the split that the segmenter is applied to."""
+    return "val" if dataset.splits.get("val") else "train"
+
+
+def hold_out(dataset: Dataset, seed: int) -> tuple[Sequence[WeakSample], Sequence[WeakSample]]:
+    """Return images to train the classifier on and to measure it on; under ten images none are held out."""
+    train, val = dataset.splits["train"], dataset.splits.get("val", ())
+    if val or len(train) < 1 / HOLD_OUT:
+        return train, val
+    ranked = sorted(train, key=lambda sample: derive_seed(seed, sample.id, "hold-out"))
+    held = {sample.id for sample in ranked[: int(len(train) * HOLD_OUT)]}
+    return [s for s in train if s.id not in held], [s for s in train if s.id in held]
+
+
+def background_id(dataset: Dataset, config: SeedConfig) -> int:
+    """Return the id of the class that is the background, or 0."""
+    return dataset.classes.id_of(config.background_class, "seeds.background_class") if config.background_class else 0
+
+
+def _map(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> StepResult:
+    failures = map_images(job, samples, title=context.folder.name, workers=context.workers)
+    return StepResult({"images": len(samples) - len(failures)}, failures)
+
+
+def _having(samples: Sequence[WeakSample], folder: Path, suffix: str) -> list[WeakSample]:
+    """Return the samples that the step before could do; the others are in its list of failures."""
+    kept = [sample for sample in samples if (folder / f"{sample.id}{suffix}").exists()]
+    if not kept:
+        raise DataError(f"{folder}: the step before left nothing for any image; see failures.csv for the reasons")
+    return kept
+
+
+def _doubts(records: Sequence[Mapping[str, Any]], config: ClassifierConfig) -> list[str]:
+    """Return, and log, what makes the classifier's activations doubtful."""
+    value = records[-1]["mAP"]
+    if math.isnan(value):
+        text = "classifier: mAP could not be measured (no tagged image held out); look at the activations before use"
+    elif value < config.warn_below:
+        text = (
+            f"classifier: validation mAP is {value:.1f} %, under {config.warn_below:.0f} %: activations mean little. "
+            "Check the tags, train longer, or add images"
+        )
+    else:
+        return []
+    logger.warning(text)
+    return [text]
+
+
+def _protocol(data: DataConfig, split: str) -> dict[str, Any]:
+    source = data.tags if data.format == "voc" else "label file"
+    return {"split": split, "list": getattr(data, split), "tags_from": source}
+
+
+def _score(step: Step, truth: Sequence[Any], folder: Path, protocol: dict[str, Any]) -> Score:
+    if step.produces == Kind.ACTIVATIONS:
+        return score_activations(step.name, truth, folder, protocol=protocol)[0]
+    return score_maps(step.name, truth, folder, protocol=protocol)

@@ -1,0 +1,101 @@
+"""The run folder: one folder a step with a manifest; products appear whole, and are never mixed."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+
+import weakseg
+from weakseg.errors import OutputError, StoreError
+from weakseg.files import TEMPORARY_PREFIX, read_json, write_json
+
+LAYOUT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+def hash_of(value: Any) -> str:
+    """Return a hexadecimal digest of a JSON value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    return {
+        "weakseg": weakseg.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+        "numpy": np.__version__,
+    }
+
+
+class Store:
+    """A run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be used as run folder: {error.strerror}; choose another --out"
+            ) from error
+
+    def settle(self, name: str, value: Mapping[str, Any], what: str) -> None:
+        """Write ``value`` to ``name`` on the first run; on later ones demand that it is the same.
+
+        Raises:
+            StoreError: If it differs; names the differing keys with their old and new values.
+        """
+        path = self.folder / name
+        plain = json.loads(json.dumps(value, default=str))
+        if not path.exists():
+            write_json(path, plain)
+        elif changes := differences(read_json(path), plain):
+            shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
+            raise StoreError(f"{self.folder}: was made with other {what}: {shown}. Use a new --out folder")
+
+    def open_step(self, name: str, key: str, settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+        """Return a step's folder and manifest, made now or by an earlier call with the same key.
+
+        Raises:
+            StoreError: If the folder holds products of other settings or inputs.
+        """
+        folder = self.folder / name
+        path = folder / MANIFEST
+        if path.exists():
+            manifest: dict[str, Any] = read_json(path)
+            if manifest.get("key") != key:
+                raise StoreError(f"{folder}: holds products of other settings or inputs; use a new --out folder")
+            return folder, manifest
+        if folder.exists() and any(folder.iterdir()):
+            raise StoreError(f"{folder}: holds files but no {MANIFEST}; use a new --out folder")
+        manifest = {"step": name, "key": key, "settings": settings, "versions": versions(), "complete": False}
+        write_json(path, json.loads(json.dumps(manifest, default=str)))
+        return folder, manifest
+
+    def finish_step(self, name: str, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        """Mark a step as complete, with its summary."""
+        write_json(self.folder / name / MANIFEST, {**manifest, "complete": True, "summary": summary})
+
+
+def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """Return ``"a.b: old -> new"`` for each leaf in which two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted(old.keys() | new.keys())
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))]
+    return [] if old == new else [f"{prefix}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

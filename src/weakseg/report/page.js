@@ -1,0 +1,176 @@
+"use strict";
+// The gallery: filter, sort, search and enlarge. Its state lives in the address after "#", so that a view can be shared.
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const gallery = byId("gallery");
+  if (!gallery) return;
+
+  const collator = new Intl.Collator("en", { numeric: true });
+  const cards = [...gallery.children].map((element) => ({
+    element,
+    id: element.dataset.id,
+    needle: element.dataset.id.toLowerCase(),
+    classes: new Set(JSON.parse(element.dataset.classes)),
+    iou: parseFloat(element.dataset.iou),
+    confidence: parseFloat(element.dataset.confidence),
+    button: element.querySelector(".open"),
+  }));
+  const chips = [...document.querySelectorAll(".chip")];
+  const [query, sort, viewer] = [byId("query"), byId("sort"), byId("viewer")];
+  const defaultSort = sort.value;
+  const state = { classes: new Set(), sort: defaultSort, query: "", image: null };
+  let shown = cards;
+
+  // Order: cards without the measure come last, equal ones by image id.
+  function compare(first, second) {
+    const [measure, direction] = state.sort.split("-");
+    if (measure !== "name") {
+      const [a, b] = [first[measure], second[measure]];
+      if (Number.isNaN(a) !== Number.isNaN(b)) return Number.isNaN(a) ? 1 : -1;
+      if (a !== b && !Number.isNaN(a)) return direction === "desc" ? b - a : a - b;
+    }
+    return collator.compare(first.id, second.id);
+  }
+
+  const hasAll = (card, names) => [...names].every((name) => card.classes.has(name));
+
+  function apply() {
+    const needle = state.query.trim().toLowerCase();
+    const found = (card) => card.needle.includes(needle);
+    cards.sort(compare);
+    gallery.append(...cards.map((card) => card.element));
+    shown = cards.filter((card) => found(card) && hasAll(card, state.classes));
+    const visible = new Set(shown);
+    for (const card of cards) card.element.hidden = !visible.has(card);
+    for (const chip of chips) updateChip(chip);
+    const narrowed = shown.length < cards.length || state.classes.size > 0 || needle !== "";
+    byId("status").value = narrowed ? `${shown.length} of ${cards.length} images` : `${cards.length} images`;
+    byId("reset").hidden = !narrowed;
+    byId("nothing").hidden = shown.length > 0;
+  }
+
+  // A chip counts the images that would be left if it were pressed too.
+  function updateChip(chip) {
+    const name = chip.dataset.class;
+    const pressed = state.classes.has(name);
+    const count = shown.filter((card) => card.classes.has(name)).length;
+    chip.setAttribute("aria-pressed", String(pressed));
+    chip.disabled = count === 0 && !pressed;
+    chip.querySelector(".count").textContent = count;
+  }
+
+  function change(changes) {
+    Object.assign(state, changes);
+    apply();
+    writeAddress();
+  }
+
+  function reset() {
+    query.value = "";
+    change({ classes: new Set(), query: "" });
+  }
+
+  function writeAddress() {
+    const parts = new URLSearchParams();
+    for (const name of state.classes) parts.append("class", name);
+    if (state.query) parts.set("q", state.query);
+    if (state.sort !== defaultSort) parts.set("sort", state.sort);
+    if (state.image) parts.set("image", state.image);
+    const address = location.href.split("#")[0];
+    const text = parts.toString();
+    history.replaceState(null, "", text ? `${address}#${text}` : address);
+  }
+
+  // A plain "#section" is a link within the page and leaves the gallery alone.
+  function readAddress() {
+    const text = location.hash.slice(1);
+    if (text && !text.includes("=")) return;
+    const parts = new URLSearchParams(text);
+    const known = new Set(chips.map((chip) => chip.dataset.class));
+    const options = [...sort.options].map((option) => option.value);
+    state.classes = new Set(parts.getAll("class").filter((name) => known.has(name)));
+    state.query = query.value = parts.get("q") ?? "";
+    state.sort = sort.value = options.includes(parts.get("sort")) ? parts.get("sort") : defaultSort;
+    state.image = null;
+    apply();
+    const card = shown.find((candidate) => candidate.id === parts.get("image"));
+    if (card) open(card);
+    else if (viewer.open) viewer.close();
+    if (text) byId("images").scrollIntoView();
+  }
+
+  function open(card) {
+    const index = shown.indexOf(card);
+    const parts = (selector) => [...card.element.querySelectorAll(selector)].map((node) => node.cloneNode(true));
+    byId("viewer-title").textContent = card.id;
+    byId("viewer-scores").replaceChildren(...parts(".score"));
+    byId("viewer-panels").replaceChildren(...parts(".panels"));
+    byId("viewer-footer").replaceChildren(...parts("footer > *"));
+    byId("viewer-position").textContent = `${index + 1} of ${shown.length}`;
+    byId("previous").disabled = index === 0;
+    byId("next").disabled = index === shown.length - 1;
+    if (!viewer.open) viewer.showModal();
+    viewer.scrollTop = 0;
+    state.image = card.id;
+    writeAddress();
+  }
+
+  function step(distance) {
+    const index = shown.findIndex((card) => card.id === state.image);
+    const card = shown[Math.min(Math.max(index + distance, 0), shown.length - 1)];
+    if (card && card.id !== state.image) open(card);
+  }
+
+  function onClose() {
+    const card = shown.find((candidate) => candidate.id === state.image);
+    state.image = null;
+    writeAddress();
+    if (!card) return;
+    card.element.scrollIntoView({ block: "nearest" });
+    card.button.focus({ preventScroll: true });
+  }
+
+  // On the whole document: a button that is disabled while it has the focus loses it to the page.
+  const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+  document.addEventListener("keydown", (event) => {
+    if (!viewer.open || !Object.hasOwn(keys, event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    step(keys[event.key]);
+  });
+  viewer.addEventListener("close", onClose);
+  viewer.addEventListener("click", (event) => event.target === viewer && viewer.close());
+  byId("close").addEventListener("click", () => viewer.close());
+  byId("previous").addEventListener("click", () => step(-1));
+  byId("next").addEventListener("click", () => step(1));
+
+  for (const card of cards) card.button.addEventListener("click", () => open(card));
+  for (const chip of chips) {
+    chip.addEventListener("click", () => {
+      const classes = new Set(state.classes);
+      if (!classes.delete(chip.dataset.class)) classes.add(chip.dataset.class);
+      change({ classes });
+    });
+  }
+  query.addEventListener("input", () => change({ query: query.value }));
+  sort.addEventListener("change", () => change({ sort: sort.value }));
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("reset").addEventListener("click", reset);
+  byId("reset-empty").addEventListener("click", reset);
+  window.addEventListener("hashchange", readAddress);
+
+  byId("controls").hidden = false;
+  apply();
+  readAddress();
+})();
+
+// On paper everything is open.
+(() => {
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const details of closed) details.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+  });
+})();

@@ -1,0 +1,177 @@
+"""The report of a run folder: figures, warnings, and a gallery of what every step made of each image."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.data.sample import WeakSample
+from weakseg.data.truth import open_truth
+from weakseg.files import read_json
+from weakseg.methods.recipes import recipe_as_json
+from weakseg.methods.run import load_run
+from weakseg.pipeline.recipe import Recipe
+from weakseg.pipeline.runner import read_failures
+from weakseg.pipeline.steps import RESULTS_FILE
+from weakseg.pipeline.store import MANIFEST
+from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report, Table
+from weakseg.report.overlay import difference, draw_activation, draw_labels, shrink
+from weakseg.report.selection import choose
+
+MAX_CARDS = 300
+STEPS = ("classifier", "activations", "seeds", "masks", "segmenter", "predictions", "evaluation")
+
+Labels = NDArray[np.uint8]
+
+
+def build_run_report(folder: Path) -> Report:
+    """Return the report of a run folder, finished or not; it shows what is there.
+
+    Raises:
+        StoreError: If ``folder`` is no run folder.
+        DataError: If the images are no longer where they were.
+    """
+    recipe = load_run(folder)
+    gallery = _Gallery(folder, recipe, open_dataset(recipe.data))
+    results = _results(folder)
+    cards, note = gallery.cards(results)
+    return Report(
+        title=f"{recipe.method}: {folder.name}",
+        subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
+        key_figures=_key_figures(folder, results),
+        warnings=tuple(text for step in STEPS for text in _summary(folder, step).get("warnings", ())),
+        notes=_notes(results),
+        tables=_tables(folder, results),
+        charts=_charts(results),
+        cards=cards,
+        cards_note=note,
+        legend={name: index for index, name in enumerate(gallery.dataset.classes.names, start=1)},
+        failures=tuple(Failure(f.image_id, f.step, f.reason) for f in read_failures(folder)),
+        settings=recipe_as_json(recipe),
+    )
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """Cards of a run's images."""
+
+    folder: Path
+    recipe: Recipe
+    dataset: Dataset
+
+    def cards(self, results: Mapping[str, Any]) -> tuple[tuple[Card, ...], str]:
+        """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
+        iou: dict[str, float] = {}
+        for name in ("masks", "predictions"):
+            iou |= {k: v / 100.0 for k, v in results.get(name, {}).get("per_image", {}).items()}
+        samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
+        confidence = {i: self._confidence(i) for i in samples} if not iou else {}
+        measure = iou or confidence
+        picked = choose([measure.get(i) for i in samples], MAX_CARDS)
+        chosen = [list(samples.values())[index] for index in picked.indices]
+        truth = {
+            s.id: s.load_truth
+            for split in self.dataset.splits
+            for s in open_truth(self.recipe.data, self.dataset, split)
+        }
+        cards = (self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id)) for s in chosen)
+        return tuple(cards), picked.sentence
+
+    def _panels_of(self, sample: WeakSample) -> list[str]:
+        """Return the steps that left a label map of an image."""
+        return [n for n in ("seeds", "masks", "predictions") if (self.folder / n / f"{sample.id}.png").exists()]
+
+    def _card(
+        self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
+    ) -> Card:
+        photo = shrink(sample.load_image())
+        panels = [Panel("photograph", photo)]
+        activations = self._activations(sample.id)
+        if activations is not None and activations.class_ids:
+            heat = activations.values.amax(0).numpy()
+            panels.append(Panel("activation", draw_activation(photo, heat), "activation"))
+        shown = self._panels_of(sample)
+        for name in shown:
+            panels.append(Panel(name, draw_labels(photo, self._labels(name, sample.id)), "labels"))
+        if truth is not None and shown[-1] != "seeds":
+            compared = difference(photo, truth(), self._labels(shown[-1], sample.id))
+            panels.append(Panel(f"{shown[-1]} against truth", compared, "difference"))
+        names = tuple(self.dataset.classes.name_of(class_id) for class_id in sorted(sample.tags.present))
+        split = "val" if any(sample is s for s in self.dataset.splits.get("val", ())) else "train"
+        return Card(sample.id, names, tuple(panels), iou, confidence, split)
+
+    def _labels(self, name: str, image_id: str) -> Labels:
+        return LabelMap.load(self.folder / name / f"{image_id}.png").labels
+
+    def _activations(self, image_id: str) -> Activations | None:
+        path = self.folder / "activations" / f"{image_id}.safetensors"
+        return Activations.load(path) if path.exists() else None
+
+    def _confidence(self, image_id: str) -> float | None:
+        """Return the fraction of pixels that the seeds decide: how sure the labeller was."""
+        path = self.folder / "seeds" / f"{image_id}.png"
+        return LabelMap.load(path).coverage if path.exists() else None
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    path = folder / "evaluation" / RESULTS_FILE
+    return {score["name"]: score for score in read_json(path)["scores"]} if path.exists() else {}
+
+
+def _summary(folder: Path, step: str) -> dict[str, Any]:
+    path = folder / step / MANIFEST
+    manifest: dict[str, Any] = read_json(path) if path.exists() else {}
+    summary: dict[str, Any] = manifest.get("summary", {})
+    return summary
+
+
+def _key_figures(folder: Path, results: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
+    figures = [
+        KeyFigure(name, score["mean_iou"], f"mIoU %, {score['images']} images") for name, score in results.items()
+    ]
+    if "mAP" in (summary := _summary(folder, "classifier")):
+        figures.insert(0, KeyFigure("classifier", summary["mAP"], "mAP %"))
+    return tuple(figures)
+
+
+def _tables(folder: Path, results: Mapping[str, Any]) -> tuple[Table, ...]:
+    steps = [(step, _summary(folder, step)) for step in STEPS]
+    times = Table(
+        "Steps",
+        ("step", "seconds", "images", "failed"),
+        tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in steps if s),
+    )
+    if not results:
+        return (times,)
+    columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
+    rows = tuple(
+        (n, s["protocol"]["split"], s["mean_iou"], s["pixel_accuracy"], s["coverage"], s["images"], s["missing"])
+        for n, s in results.items()
+    )
+    return (Table("Agreement with the truth", columns, rows, protocol_note(results)), times)
+
+
+def protocol_note(results: Mapping[str, Any]) -> str:
+    """Return in one line what the scores were made under."""
+    first = next(iter(results.values()))["protocol"]
+    return (
+        f"Tags from: {first['tags_from']}. Void: {first['void']}. Undecided pixels count as: {first['undecided']}. "
+        "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
+    )
+
+
+def _notes(results: Mapping[str, Any]) -> tuple[str, ...]:
+    if not results:
+        return ("There is no ground truth: the gallery is ordered by how much of an image the seeds decide.",)
+    rule = results.get("activations", {}).get("protocol", {}).get("background")
+    return (f"Activations are scored with background {rule}.",) if rule else ()
+
+
+def _charts(results: Mapping[str, Any]) -> tuple[Chart, ...]:
+    series = {name: score["iou"] for name, score in results.items() if name != "seeds"}
+    return (Chart("IoU of each class, percent", series),) if series else ()

@@ -1,0 +1,80 @@
+"""From a classifier and tags to class activation maps."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import Activations
+from weakseg.errors import ConfigError
+from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
+from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+
+
+class Evidence(Protocol):
+    """A model that gives class evidence."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        ...
+
+    def evidence(self, images: Tensor, class_ids: tuple[int, ...]) -> Tensor:
+        """Return ``(B, K, h, w)`` evidence >= 0 for ``(B, 3, H, W)`` images on 0..255."""
+        ...
+
+
+@dataclass(frozen=True)
+class ActivateConfig:
+    """How activations are computed.
+
+    Attributes:
+        scales: Factors on the image size; evidence of all is added.
+        stride: Image pixels per cell of the result.
+        max_side: The long side of the largest scaled image is at most this; bounds memory.
+    """
+
+    scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
+    stride: int = 4
+    max_side: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse empty or non-positive values."""
+        if not self.scales or min(self.scales) <= 0 or self.stride < 1 or self.max_side < 32:
+            raise ConfigError(f"activations: need scales > 0, stride >= 1 and max_side >= 32, got {self}")
+
+
+def activate_image(
+    model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...], config: ActivateConfig
+) -> Activations:
+    """Return activations of some classes: evidence over scales and mirror images, each map divided by its maximum.
+
+    Args:
+        model: Gives class evidence.
+        image: ``(H, W, 3)`` uint8.
+        class_ids: The classes that are present, in increasing order; may be empty.
+        config: Scales and stride.
+
+    Returns:
+        Activations ``(len(class_ids), ceil(H / stride), ceil(W / stride))``.
+
+    Reference:
+        [zhou2016cam]; multi-scale form of [ahn2019irnet].
+    """
+    height, width = image.shape[:2]
+    size = grid_size((height, width), config.stride)
+    if not class_ids:
+        return Activations(torch.zeros(0, *size), (), (height, width), config.stride)
+    sizes = dict.fromkeys(scaled_size((height, width), scale, max_side=config.max_side) for scale in config.scales)
+    maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
+    return Activations(normalize_evidence(merge_evidence(maps, size)), class_ids, (height, width), config.stride)
+
+
+def _evidence_with_mirror(model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...]) -> Tensor:
+    """Return ``(2, K, h, w)``: evidence of the image and of its mirror image."""
+    batch = image_tensor(image)[None].to(model.device)
+    with torch.inference_mode():
+        return model.evidence(torch.cat([batch, batch.flip(-1)]), class_ids).float().cpu()

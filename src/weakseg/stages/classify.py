@@ -1,0 +1,117 @@
+"""Train the tag classifier."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weakseg.data.classes import Classes
+from weakseg.data.sample import WeakSample
+from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.losses import tag_loss
+from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.ops.ranking import mean_average_precision
+from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+from weakseg.rng import numpy_generator_for
+from weakseg.training.augment import AugmentConfig, augment
+from weakseg.training.loop import Fit, FitConfig, FitPlace
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """The tag classifier and its training.
+
+    Attributes:
+        backbone: The feature extractor.
+        dropout: Of whole feature channels before the linear layer.
+        augment: Variation of the training images.
+        fit: Optimisation.
+        warn_below: Validation mAP (percent) under which activations are not to be trusted.
+    """
+
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    dropout: float = 0.0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    warn_below: float = 60.0
+
+
+@dataclass(frozen=True)
+class TagData:
+    """Augmented images with tag targets, keyed by (seed, image id, epoch)."""
+
+    samples: Sequence[WeakSample]
+    num_classes: int
+    config: AugmentConfig
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return a ``(3, crop, crop)`` float image on 0..255 and ``(K,)`` targets with NaN for unknown tags."""
+        sample = self.samples[index]
+        rng = numpy_generator_for(self.seed, sample.id, f"classifier/augment/{epoch}")
+        image, _ = augment(sample.load_image(), None, self.config, rng)
+        return image_tensor(image), torch.from_numpy(sample.tags.targets(self.num_classes))
+
+
+def train_classifier(
+    train: Sequence[WeakSample],
+    val: Sequence[WeakSample],
+    classes: Classes,
+    *,
+    config: ClassifierConfig,
+    place: FitPlace,
+) -> list[dict[str, Any]]:
+    """Train on ``train``, measure mAP on ``val``, and write ``model.safetensors`` into the place's folder.
+
+    Returns:
+        One record an epoch: loss, seconds, and on the last ``mAP`` in percent (NaN where ``val`` shows no class).
+
+    Reference:
+        [zhou2016cam]; settings in the cam card, section 3.
+    """
+    torch.manual_seed(numpy_generator_for(place.seed, "", "classifier/init").integers(2**62))
+    model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
+    data = TagData(train, len(classes), config.augment, place.seed)
+    records = Fit(model, data, lambda m, b: tag_loss(m(b[0]), b[1]), config.fit, place, "classifier").run()
+    records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=sum(config.augment.long_side) // 2)
+    header = {"kind": "classifier", "classes": classes.names, "backbone": asdict(config.backbone)}
+    save_model(place.folder / MODEL_FILE, model, {**header, "mAP": records[-1]["mAP"]})
+    return records
+
+
+def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, *, long_side: int) -> float:
+    """Return the mean average precision in [0, 1] of whole images and their mirror images at one scale."""
+    model.eval()
+    scores = np.zeros((len(samples), num_classes))
+    for row, sample in enumerate(samples):
+        image = sample.load_image()
+        image = resize_image(image, scaled_size(image.shape[:2], long_side / max(image.shape[:2])))
+        batch = image_tensor(image)[None].to(model.device)
+        with torch.inference_mode():
+            scores[row] = model(torch.cat([batch, batch.flip(-1)])).mean(0).cpu().numpy()
+    targets = np.stack([s.tags.targets(num_classes) for s in samples]) if samples else np.zeros((0, num_classes))
+    return mean_average_precision(scores, targets)
+
+
+def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
+    """Return a trained classifier in evaluation mode and its classes.
+
+    Raises:
+        CheckpointError: If the file is missing, truncated, or no classifier of weakseg.
+    """
+    header = read_header(path)
+    backbone = build_backbone(BackboneConfig(**{**header["backbone"], "weights": "none"}))
+    classes = Classes(tuple(header["classes"]))
+    model = TagClassifier(backbone, len(classes))
+    load_into(model, load_weights(path), str(path))
+    return model.eval(), classes

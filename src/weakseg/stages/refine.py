@@ -1,0 +1,72 @@
+"""From seeds to masks: a dense CRF decides every pixel."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.checks import check_same_size
+from weakseg.errors import ConfigError
+from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels
+from weakseg.ops.labels import best_label
+from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """How masks are made from seeds.
+
+    Attributes:
+        label_confidence: Probability that a seed is right, in (1/L, 1); undecided pixels favour no label.
+        crf: The CRF; 0 iterations: the seeds are the masks.
+        max_side: Larger images are reduced to this for the CRF; bounds memory.
+    """
+
+    label_confidence: float = 0.7
+    crf: CrfParams = field(default_factory=CrfParams)
+    max_side: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse a confidence that is no probability."""
+        if not 0 < self.label_confidence < 1:
+            raise ConfigError(f"masks.label_confidence: must lie in (0, 1), got {self.label_confidence}")
+
+
+def refine_image(
+    seeds: LabelMap,
+    image: NDArray[np.uint8],
+    config: RefineConfig,
+    *,
+    with_background: bool = True,
+    device: str = "cpu",
+) -> LabelMap:
+    """Return the mask that a dense CRF makes of seeds.
+
+    Args:
+        seeds: ``(H, W)`` labels in {0..K, 255}.
+        image: ``(H, W, 3)`` uint8.
+        config: Confidence and CRF.
+        with_background: Whether a pixel can be background; else it is what some seed is.
+        device: Where the CRF runs.
+
+    Returns:
+        ``(H, W)`` labels among those of the seeds; the seeds themselves where the CRF is off or one label is possible.
+
+    Reference:
+        [kraehenbuehl2011densecrf]; undecided pixels have a uniform unary.
+    """
+    size = (image.shape[0], image.shape[1])
+    check_same_size("seeds", seeds.labels.shape, "image", size)
+    label_ids = tuple(sorted(seeds.label_ids | ({0} if with_background else set())))
+    if not config.crf.iterations or len(label_ids) < 2:
+        return seeds
+    working = scaled_size(size, 1.0, max_side=config.max_side)
+    index_of = np.full(256, UNDECIDED, np.uint8)
+    index_of[list(label_ids)] = np.arange(len(label_ids))
+    labels = torch.from_numpy(index_of[resize_labels(seeds.labels, working)]).to(device)
+    unary = unary_from_labels(labels, len(label_ids), confidence=config.label_confidence)
+    pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
+    labels = best_label(dense_crf(unary, pixels, config.crf), label_ids)
+    return LabelMap(resize_labels(labels.cpu().numpy(), size))

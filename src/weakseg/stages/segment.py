@@ -1,0 +1,176 @@
+"""Train the segmenter on masks, and predict with it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.data.classes import Classes
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+from weakseg.nn.backbones import BackboneConfig
+from weakseg.nn.losses import segmentation_loss
+from weakseg.nn.segmenter import Segmenter, SegmenterConfig
+from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.ops.crf import CrfParams, dense_crf, unary_from_scores
+from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.rng import numpy_generator_for
+from weakseg.training.augment import AugmentConfig, augment
+from weakseg.training.loop import Fit, FitConfig, FitPlace
+
+MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class SegmentConfig:
+    """The segmenter and its training.
+
+    Attributes:
+        model: Architecture.
+        augment: Variation of the training images.
+        fit: Optimisation.
+        balanced: Weigh background and foreground pixels alike.
+    """
+
+    model: SegmenterConfig = field(default_factory=SegmenterConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    balanced: bool = False
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How the segmenter is applied.
+
+    Attributes:
+        scales: Factors on the image size; probabilities of all are averaged.
+        flip: Average with the mirror image.
+        crf: Dense CRF on the probabilities.
+        crf_params: Its parameters; the defaults are those of DeepLab-v2.
+        max_side: The long side of the largest scaled image, and of the CRF, is at most this.
+    """
+
+    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
+    flip: bool = True
+    crf: bool = False
+    crf_params: CrfParams = field(default_factory=lambda: CrfParams(10, 1, 3, 67, 3, 4))
+    max_side: int = 1024
+
+
+@dataclass(frozen=True)
+class MaskData:
+    """Augmented images with masks, keyed by (seed, image id, epoch)."""
+
+    samples: Sequence[WeakSample]
+    masks: Path
+    num_classes: int
+    config: AugmentConfig
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return a ``(3, crop, crop)`` float image on 0..255 and ``(crop, crop)`` int64 labels."""
+        sample = self.samples[index]
+        image, labels = sample.load_image(), load_mask(self.masks, sample.id, self.num_classes)
+        if image.shape[:2] != labels.shape:
+            raise DataError(f"mask of image {sample.id!r} is {labels.shape}, the image {image.shape[:2]}; make it anew")
+        rng = numpy_generator_for(self.seed, sample.id, f"segmenter/augment/{epoch}")
+        image, labels = augment(image, labels, self.config, rng)
+        return image_tensor(image), torch.from_numpy(labels.astype(np.int64))
+
+
+def load_mask(folder: Path, image_id: str, num_classes: int) -> NDArray[np.uint8]:
+    """Return the ``(H, W)`` mask of an image, checked against the number of classes.
+
+    Raises:
+        DataError: If it is missing, unreadable, or holds a value above ``num_classes`` other than 255.
+    """
+    path = folder / f"{image_id}.png"
+    labels = LabelMap.load(path).labels
+    top = int(labels[labels != UNDECIDED].max(initial=0))
+    if top > num_classes:
+        raise DataError(f"{path}: label {top} but there are {num_classes} classes; is it a mask of another data set?")
+    return labels
+
+
+def train_segmenter(
+    samples: Sequence[WeakSample],
+    masks: Path,
+    classes: Classes,
+    *,
+    config: SegmentConfig,
+    place: FitPlace,
+) -> list[dict[str, Any]]:
+    """Train on the masks in ``masks`` and write ``model.safetensors`` into the place's folder; return the records.
+
+    Reference:
+        [chen2018deeplabv2]; settings in the card of the segmentation stage.
+    """
+    torch.manual_seed(numpy_generator_for(place.seed, "", "segmenter/init").integers(2**62))
+    model = Segmenter(config.model, len(classes))
+
+    def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
+        logits = F.interpolate(module(batch[0]), size=batch[1].shape[1:], mode="bilinear", align_corners=False)
+        return segmentation_loss(logits.float(), batch[1], balanced=config.balanced)
+
+    data = MaskData(samples, masks, len(classes), config.augment, place.seed)
+    records = Fit(model, data, loss, config.fit, place, "segmenter").run()
+    header = {"kind": "segmenter", "classes": classes.names, "model": asdict(config.model)}
+    save_model(place.folder / MODEL_FILE, model, header)
+    return records
+
+
+def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
+    """Return a trained segmenter in evaluation mode and its classes.
+
+    Raises:
+        CheckpointError: If the file is missing, truncated, or no segmenter of weakseg.
+    """
+    header = read_header(path)
+    settings = dict(header["model"])
+    backbone = BackboneConfig(**{**settings.pop("backbone"), "weights": "none"})
+    settings["dilations"] = tuple(settings["dilations"])
+    classes = Classes(tuple(header["classes"]))
+    model = Segmenter(SegmenterConfig(backbone=backbone, **settings), len(classes))
+    load_into(model, load_weights(path), str(path))
+    return model.eval(), classes
+
+
+def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
+    """Return the mask of an image: averaged probabilities, optionally a CRF, arg-max.
+
+    Args:
+        model: A ``Segmenter``.
+        image: ``(H, W, 3)`` uint8.
+        config: Scales, mirror image and CRF.
+
+    Returns:
+        ``(H, W)`` labels in {0..K}.
+    """
+    size = (image.shape[0], image.shape[1])
+    working = scaled_size(size, 1.0, max_side=config.max_side)
+    sizes = dict.fromkeys(scaled_size(size, scale, max_side=config.max_side) for scale in config.scales)
+    maps = [_probabilities(model, resize_image(image, scaled), config.flip, working) for scaled in sizes]
+    probs = torch.stack(maps).mean(0)
+    if config.crf:
+        pixels = torch.from_numpy(np.array(resize_image(image, working)))
+        probs = dense_crf(unary_from_scores(probs), pixels, config.crf_params)
+    labels = probs.argmax(0).to(torch.uint8).numpy()
+    return LabelMap(labels if working == size else resize_labels(labels, size))
+
+
+def _probabilities(model: torch.nn.Module, image: NDArray[np.uint8], flip: bool, size: tuple[int, int]) -> Tensor:
+    batch = image_tensor(image)[None].to(next(model.parameters()).device)
+    with torch.inference_mode():
+        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).float().cpu()
+        logits = torch.stack([logits[0], logits[1].flip(-1)]) if flip else logits
+        return torch.stack([resize_maps(m, size).softmax(0) for m in logits]).mean(0)

@@ -1,0 +1,221 @@
+"""The one training loop: plain PyTorch, with accelerate for devices, precision and accumulation; resumable."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from weakseg.errors import CheckpointError, ConfigError
+from weakseg.files import write_bytes
+from weakseg.nn.weights import load_into, load_state, save_state
+from weakseg.progress import track
+from weakseg.rng import derive_seed, generator_for
+
+Loss = Callable[[nn.Module, list[Tensor]], Tensor]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Optimisation.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images a step.
+        accumulate: Steps whose gradients are added before an update.
+        optimizer: ``sgd`` or ``adamw``.
+        lr: Learning rate of the backbone.
+        head_lr_factor: Learning rate of the head, as a multiple of ``lr``.
+        momentum: Of ``sgd``.
+        weight_decay: On weights of two or more axes; biases and norms have none.
+        poly_power: The rate falls as ``(1 - step / steps)^poly_power``.
+        precision: ``no`` (float32), ``bf16`` or ``fp16``.
+        loader_workers: Processes that load and augment images; 0: the main process does.
+    """
+
+    epochs: int = 8
+    batch_size: int = 10
+    accumulate: int = 1
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.01
+    head_lr_factor: float = 10.0
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    poly_power: float = 0.9
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    loader_workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse counts below one and rates that are not positive."""
+        if min(self.epochs, self.batch_size, self.accumulate) < 1 or self.lr <= 0 or self.loader_workers < 0:
+            raise ConfigError(f"fit: epochs, batch_size, accumulate >= 1 and lr > 0 are needed, got {self}")
+
+
+class EpochData(Protocol):
+    """Training examples that may differ from epoch to epoch, by their own keyed randomness."""
+
+    def __len__(self) -> int:
+        """Number of examples an epoch."""
+        ...
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, ...]:
+        """Return one example as tensors that can be stacked."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitPlace:
+    """Where a model is trained and kept.
+
+    Attributes:
+        folder: Gets ``state.pt`` (to resume from), ``metrics.jsonl`` and the model.
+        seed: Of initial weights, order, augmentation and dropout.
+        device: ``"cpu"`` or ``"cuda"``.
+    """
+
+    folder: Path
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is trained, on what, and where it is kept.
+
+    Attributes:
+        model: Has parameters under ``backbone`` and ``head``.
+        data: The examples.
+        loss: From model and batch to a scalar.
+        config: Optimisation.
+        place: Folder, seed and device.
+        title: For progress, and to tell its random numbers from another fit's.
+    """
+
+    model: nn.Module
+    data: EpochData
+    loss: Loss
+    config: FitConfig
+    place: FitPlace
+    title: str = "train"
+
+    def run(self, evaluate: Callable[[nn.Module], Metrics] | None = None) -> list[dict[str, Any]]:
+        """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch."""
+        accelerator = self._accelerator()
+        optimizer = build_optimizer(self.model, self.config)
+        start, records = self._resume(optimizer)
+        model, optimizer = accelerator.prepare(self.model, optimizer)
+        with track(self.title, self.config.epochs * len(self.data)) as advance:
+            advance(start * len(self.data))
+            for epoch in range(start, self.config.epochs):
+                begun = time.monotonic()
+                loss = self._epoch(accelerator, model, optimizer, epoch, advance)
+                metrics = evaluate(accelerator.unwrap_model(model)) if evaluate else {}
+                records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun, **metrics})
+                if accelerator.is_main_process:
+                    self._save(accelerator.unwrap_model(model), optimizer, epoch + 1, records)
+        return records
+
+    def _accelerator(self) -> Accelerator:
+        AcceleratorState._reset_state()  # settings of an earlier fit in this process must not leak into this one
+        config = self.config
+        return Accelerator(
+            gradient_accumulation_steps=config.accumulate,
+            mixed_precision=config.precision,
+            cpu=self.place.device == "cpu",
+        )
+
+    def _epoch(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        epoch: int,
+        advance: Callable[[int], None],
+    ) -> float:
+        """Train one epoch and return its mean loss; everything random depends on (seed, epoch) alone."""
+        torch.manual_seed(derive_seed(self.place.seed, "", f"{self.title}/epoch/{epoch}"))
+        loader = accelerator.prepare(self._loader(epoch))
+        steps, total, count = len(loader), 0.0, 0
+        model.train()
+        for step, batch in enumerate(loader):
+            set_rates(optimizer, self.config, (epoch * steps + step) / (self.config.epochs * steps))
+            with accelerator.accumulate(model), accelerator.autocast():
+                loss = self.loss(model, batch)
+                accelerator.backward(loss)
+                optimizer.step()
+                optimizer.zero_grad()
+            total, count = total + loss.item() * len(batch[0]), count + len(batch[0])
+            advance(len(batch[0]))
+        return total / max(count, 1)
+
+    def _loader(self, epoch: int) -> DataLoader[tuple[Tensor, ...]]:
+        order = generator_for(self.place.seed, "", f"{self.title}/order/{epoch}")
+        return DataLoader(
+            _EpochView(self.data, epoch),
+            batch_size=self.config.batch_size,
+            shuffle=True,
+            generator=order,
+            num_workers=self.config.loader_workers,
+        )
+
+    @property
+    def _state_path(self) -> Path:
+        return self.place.folder / "state.pt"
+
+    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+        if not self._state_path.exists():
+            return 0, []
+        state = load_state(self._state_path)
+        if state.get("config") != asdict(self.config):
+            raise CheckpointError(f"{self._state_path}: made with other settings; delete it to train from the start")
+        load_into(self.model, state["model"], str(self._state_path))
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["epoch"]), list(state["records"])
+
+    def _save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, records: list[dict[str, Any]]
+    ) -> None:
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+        save_state(self._state_path, {**state, "records": records, "config": asdict(self.config)})
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
+
+
+class _EpochView(Dataset[tuple[Tensor, ...]]):
+    """One epoch's examples."""
+
+    def __init__(self, data: EpochData, epoch: int) -> None:
+        self.data, self.epoch = data, epoch
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return self.data.load(index, self.epoch)
+
+
+def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """Return an optimiser with four groups: backbone and head, each with and without weight decay."""
+    groups = []
+    for part, factor in (("backbone.", 1.0), ("head.", config.head_lr_factor)):
+        named = [(n, p) for n, p in model.named_parameters() if n.startswith(part) and p.requires_grad]
+        for decays in (True, False):
+            members = [p for _, p in named if (p.ndim > 1) == decays]
+            groups.append({"params": members, "factor": factor, "weight_decay": config.weight_decay if decays else 0.0})
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, config: FitConfig, progress: float) -> None:
+    """Set each group's learning rate to ``lr * factor * (1 - progress)^poly_power`` for progress in [0, 1)."""
+    for group in optimizer.param_groups:
+        group["lr"] = config.lr * group["factor"] * (1 - progress) ** config.poly_power

@@ -1,0 +1,105 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from weakseg.data.check import ImageRecord, SplitCounts, check_dataset, probe_image, summarize_dataset
+from weakseg.data.classes import Classes
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import DataError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, write_image) -> Dataset:
+    """Train a (cat), b (untagged, dog unknown), broken, gone; val c (cat and dog; the same file as a)."""
+    for name, rows, columns, seed in (("a", 4, 9, 0), ("b", 5, 3, 1), ("c", 4, 9, 0)):
+        write_image(tmp_path / f"{name}.png", rows, columns, seed=seed)
+    (tmp_path / "broken.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    tags = {"a": Tags(frozenset({1})), "b": Tags(frozenset(), frozenset({2})), "c": Tags(frozenset({1, 2}))}
+    train = [WeakSample(n, tmp_path / f"{n}.png", tags.get(n, Tags(frozenset()))) for n in ("a", "b", "broken", "gone")]
+    return Dataset(
+        Classes(("cat", "dog", "bird")),
+        {"train": tuple(train), "val": (WeakSample("c", tmp_path / "c.png", tags["c"]),)},
+    )
+
+
+def test_record_of_an_image(dataset: Dataset) -> None:
+    sample = dataset.splits["train"][0]
+    content = sample.image_path.read_bytes()
+    assert probe_image(sample) == ImageRecord(
+        rows=4,
+        columns=9,
+        content_hash=hashlib.blake2b(content, digest_size=16).hexdigest(),
+        num_bytes=len(content),
+        mtime_ns=sample.image_path.stat().st_mtime_ns,
+    )
+
+
+def test_counts(dataset: Dataset) -> None:
+    report = check_dataset(dataset)
+    assert report.num_images == 5
+    assert report.splits == {
+        "train": SplitCounts(num_images=4, num_untagged=3, present=(1, 0, 0), unknown=(0, 1, 0)),
+        "val": SplitCounts(num_images=1, num_untagged=0, present=(1, 1, 0), unknown=(0, 0, 0)),
+    }
+    assert (report.smallest, report.largest) == ((4, 3), (5, 9))
+
+
+def test_failures_are_listed_and_the_rest_goes_on(dataset: Dataset) -> None:
+    failures = check_dataset(dataset).failures
+    assert [(f.image_id, f.path.name) for f in failures] == [("broken", "broken.png"), ("gone", "gone.png")]
+    assert "broken.png: cannot be read as an image" in failures[0].reason
+    assert "gone.png: no such image" in failures[1].reason
+
+
+def test_warnings_name_absent_classes_and_copies(dataset: Dataset) -> None:
+    report = check_dataset(dataset)
+    assert report.absent_classes == ("dog", "bird")
+    assert report.duplicates == report.leaks == ((("train", "a"), ("val", "c")),)
+    assert [warning.partition(":")[0] for warning in report.warnings[:2]] == ["class 'dog'", "class 'bird'"]
+    assert report.warnings[2].startswith("train image 'a' and val image 'c' are the same image; remove one, or scores")
+
+
+def test_copies_within_one_split_are_no_leak(tmp_path: Path, write_image) -> None:
+    for number in range(6):
+        write_image(tmp_path / f"{number}.png")
+    samples = tuple(WeakSample(str(n), tmp_path / f"{n}.png", Tags(frozenset({1}))) for n in range(6))
+    report = check_dataset(Dataset(Classes(("cat",)), {"train": samples}))
+    assert report.leaks == ()
+    (warning,) = report.warnings
+    assert "train image '0' and train image '1'" in warning and "and 2 more are the same image; keep one" in warning
+
+
+def test_clean_data_set(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png", 1, 1)
+    sample = WeakSample("a", tmp_path / "a.png", Tags(frozenset({1})))
+    report = check_dataset(Dataset(Classes(("cat",)), {"train": (sample,)}))
+    assert (report.failures, report.warnings, report.smallest, report.largest) == ((), (), (1, 1), (1, 1))
+
+
+def test_no_image_can_be_read(dataset: Dataset) -> None:
+    def fail(sample: WeakSample) -> ImageRecord:
+        raise DataError("no")
+
+    report = check_dataset(dataset, probe=fail)
+    assert len(report.failures) == 5
+    assert (report.smallest, report.largest) == (None, None)
+
+
+def test_each_file_is_probed_once(dataset: Dataset) -> None:
+    probed: list[str] = []
+
+    def probe(sample: WeakSample) -> ImageRecord:
+        probed.append(sample.id)
+        return probe_image(sample)
+
+    twice = Dataset(dataset.classes, {"train": dataset.splits["train"], "val": dataset.splits["train"]})
+    report = check_dataset(twice, probe=probe)
+    assert probed == ["a", "b", "broken", "gone"]
+    assert report.leaks == ((("train", "a"), ("val", "a")), (("train", "b"), ("val", "b")))
+
+
+def test_summary_needs_every_image(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match="image 'a': neither"):
+        summarize_dataset(dataset, {}, {})

@@ -1,0 +1,43 @@
+import pytest
+
+from weakseg.data.classes import Classes
+from weakseg.errors import DataError
+
+CLASSES = Classes(("cat", "dog"))
+
+
+def test_ids_and_names() -> None:
+    assert len(CLASSES) == 2
+    assert [CLASSES.id_of(name, "x") for name in ("cat", "dog")] == [1, 2]
+    assert [CLASSES.name_of(class_id) for class_id in (0, 1, 2)] == ["background", "cat", "dog"]
+
+
+@pytest.mark.parametrize(("name", "hint"), [("catt", "did you mean 'cat'"), ("zebra", "known classes: cat, dog")])
+def test_unknown_class(name: str, hint: str) -> None:
+    with pytest.raises(DataError, match=rf"tags\.csv:3: unknown class '{name}'; {hint}"):
+        CLASSES.id_of(name, "tags.csv:3")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "no class names"),
+        (("cat", "dog", "cat"), "'cat' is listed more than once"),
+        (("cat", " "), "' ' is empty"),
+        (("cat\x1b[2J",), "control characters"),
+        (("cat", "background"), r"\['background'\] is reserved"),
+        (tuple(f"class {number}" for number in range(255)), "255 names.*254"),
+    ],
+)
+def test_refused_names(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Classes(names)
+
+
+def test_as_many_classes_as_a_mask_can_hold() -> None:
+    assert len(Classes(tuple(f"class {number}" for number in range(254)))) == 254
+
+
+def test_found_names_are_sorted_and_given_names_are_kept() -> None:
+    assert Classes.from_labels(None, ["dog", "background", "cat"]).names == ("cat", "dog")
+    assert Classes.from_labels(("dog", "cat"), ["bird"]).names == ("dog", "cat")

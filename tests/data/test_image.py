@@ -1,0 +1,297 @@
+import io
+import os
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from weakseg.data.image import MAX_PIXELS, as_rgb, image_size, load_rgb
+from weakseg.errors import DataError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+GREY = PIXELS[..., 0]
+
+# EXIF 2.32, tag 0x0112: what must be done to the stored pixels to see them upright.
+UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+def grey_to_rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def over_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    share = alpha[..., None] / 255.0
+    return np.round(rgb * share + 255.0 * (1 - share)).astype(np.uint8)
+
+
+def write_png_header(path: Path, rows: int, columns: int) -> None:
+    """Write a PNG that claims a size and holds no pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.png"
+    Image.fromarray(PIXELS).save(path, exif=exif)
+    expected = UPRIGHT[orientation](PIXELS)
+    np.testing.assert_array_equal(load_rgb(path), expected)
+    assert image_size(path) == expected.shape[:2]
+
+
+def test_exif_orientation_of_jpeg(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(PIXELS).save(path, exif=exif)
+    assert load_rgb(path).shape == (5, 3, 3)
+    assert image_size(path) == (5, 3)
+
+
+def test_rgb_is_kept_and_writable(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    loaded = load_rgb(tmp_path / "a.png")
+    np.testing.assert_array_equal(loaded, PIXELS)
+    assert loaded.flags.writeable and loaded.flags.c_contiguous and loaded.dtype == np.uint8
+
+
+def test_grayscale(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), grey_to_rgb(GREY))
+
+
+def test_one_bit(tmp_path: Path) -> None:
+    bits = GREY > 127
+    Image.fromarray(bits).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "1"
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), grey_to_rgb(bits.astype(np.uint8) * np.uint8(255)))
+
+
+def write_palette(path: Path, **options: object) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Write indices 0..3 and return them with their colours."""
+    indices = np.arange(15, dtype=np.uint8).reshape(3, 5) % 4
+    palette = np.array([[10, 20, 30], [200, 0, 0], [0, 150, 0], [1, 2, 250]], np.uint8)
+    image = Image.fromarray(indices)
+    image.putpalette(palette.tobytes())
+    image.save(path, **options)
+    return indices, palette
+
+
+def test_palette(tmp_path: Path) -> None:
+    indices, palette = write_palette(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), palette[indices])
+
+
+def test_palette_with_one_transparent_index(tmp_path: Path) -> None:
+    indices, palette = write_palette(tmp_path / "a.png", transparency=1)
+    palette[1] = 255
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), palette[indices])
+
+
+def test_palette_with_an_opacity_for_each_index(tmp_path: Path) -> None:
+    opacity = np.array([255, 0, 128, 64], np.uint8)
+    indices, palette = write_palette(tmp_path / "a.png", transparency=opacity.tobytes())
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), over_white(palette[indices], opacity[indices]))
+
+
+def test_grey_with_opacity(tmp_path: Path) -> None:
+    Image.fromarray(np.stack([GREY, PIXELS[..., 1]], axis=2), mode=None).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "LA"
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), over_white(grey_to_rgb(GREY), PIXELS[..., 1]))
+
+
+def test_rgb_with_opacity(tmp_path: Path) -> None:
+    rgba = np.concatenate([PIXELS, GREY[..., None]], axis=2)
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), over_white(PIXELS, GREY))
+
+
+def test_rgb_with_one_transparent_colour(tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", transparency=tuple(PIXELS[1, 2].tolist()))
+    expected = PIXELS.copy()
+    expected[1, 2] = 255
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), expected)
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    inks = np.random.default_rng(1).integers(0, 256, (3, 5, 4), dtype=np.uint8)
+    Image.fromarray(inks, mode="CMYK").save(tmp_path / "a.tif")
+    light = 255.0 - inks
+    expected = light[..., :3] * light[..., 3:] / 255.0
+    assert np.abs(load_rgb(tmp_path / "a.tif") - expected).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bit_grey(tmp_path: Path, name: str) -> None:
+    values = np.array([[0, 128, 257], [256, 65535, 32768]], np.uint16)
+    Image.fromarray(values).save(tmp_path / name)
+    expected = np.array([[0, 0, 1], [1, 255, 128]], np.uint8)  # round(value / 257)
+    np.testing.assert_array_equal(load_rgb(tmp_path / name), grey_to_rgb(expected))
+
+
+@pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
+def test_floating_point(tmp_path: Path, top: float) -> None:
+    values = np.array([[0.0, 0.25, 0.5, 1.0]], np.float32) * np.float32(top)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.tif")[0, :, 0], [0, 64, 128, 255])
+
+
+def test_floating_point_with_nan(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0.5, np.nan]], np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: .*NaN"):
+        load_rgb(tmp_path / "a.tif")
+
+
+def test_first_frame_of_an_animation(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((2, 2), level, np.uint8)) for level in (50, 200)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.gif"), np.full((2, 2, 3), 50))
+
+
+def test_one_pixel(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1), (1, 2, 3)).save(tmp_path / "a.png")
+    assert load_rgb(tmp_path / "a.png").tolist() == [[[1, 2, 3]]]
+    assert image_size(tmp_path / "a.png") == (1, 1)
+
+
+@pytest.mark.parametrize("read", [load_rgb, image_size])
+@pytest.mark.parametrize(("rows", "columns"), [(20_000, 20_000), (10_001, 10_000)])
+def test_too_large_is_refused_without_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object], rows: int, columns: int
+) -> None:
+    path = tmp_path / "huge.png"
+    write_png_header(path, rows, columns)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
+    with pytest.raises(DataError, match=r"huge\.png: .*(400000000|10001 x 10000).*100,000,000.*reduce"):
+        read(path)
+    assert rows * columns > MAX_PIXELS
+
+
+def test_at_the_limit_is_not_refused_for_its_size(tmp_path: Path) -> None:
+    write_png_header(tmp_path / "a.png", 10_000, 10_000)
+    with pytest.raises(DataError, match="cannot be read"):
+        image_size(tmp_path / "a.png")
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.jpg: no such image file; check"):
+        load_rgb(tmp_path / "gone.jpg")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.bmp"])
+def test_truncated(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=re.escape(name) + ".*cannot be read as an image"):
+        load_rgb(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"<html></html>"])
+def test_no_image(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image"):
+        load_rgb(tmp_path / "a.jpg")
+
+
+def test_folder_and_pipe_are_no_images(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name in ("folder.jpg", "pipe.jpg"):
+        with pytest.raises(DataError, match=f"{name}: no such image file"):
+            load_rgb(tmp_path / name)
+
+
+def test_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "locked.png"
+    Image.fromarray(PIXELS).save(path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)  # as root, chmod would not keep us out
+    with pytest.raises(DataError, match=r"locked\.png: cannot be read .*Permission denied"):
+        load_rgb(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "WEBP"]), data=st.data())
+def test_damaged_files_give_an_image_or_a_data_error(tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, kind)
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.img"
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        assert load_rgb(path).dtype == np.uint8
+    except DataError as error:
+        assert "damaged.img" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.array([[0, 200]], np.uint8), [0, 200]),
+        (np.array([[[0], [200]]], np.uint8), [0, 200]),
+        (np.array([[False, True]]), [0, 255]),
+        (np.array([[256, 65535]], np.uint16), [1, 255]),
+        (np.array([[0.1, 1.0]], np.float64), [26, 255]),
+        (np.array([[0.5, 0.0]], np.float16), [128, 0]),
+    ],
+)
+def test_arrays_of_one_channel(array: NDArray[np.generic], expected: list[int]) -> None:
+    np.testing.assert_array_equal(as_rgb(array), grey_to_rgb(np.array([expected], np.uint8)))
+
+
+def test_array_with_opacity() -> None:
+    rgba = np.concatenate([PIXELS, GREY[..., None]], axis=2)
+    np.testing.assert_array_equal(as_rgb(rgba), over_white(PIXELS, GREY))
+    np.testing.assert_array_equal(as_rgb(rgba / 255.0), over_white(PIXELS, GREY))
+
+
+@pytest.mark.parametrize("shape", [(4,), (0, 3, 3), (2, 2, 2), (2, 2, 5), (1, 2, 2, 3)])
+def test_arrays_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=re.escape(f"got {shape}")):
+        as_rgb(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        (np.zeros((2, 2), np.int64), "int64"),
+        (np.zeros((2, 2), np.complex64), "complex64"),
+        (np.full((2, 2), 1.5), "1.5"),
+        (np.full((2, 2), -0.25), "-0.25"),
+        (np.full((2, 2), np.nan), "nan"),
+    ],
+)
+def test_arrays_of_another_type_or_range(array: NDArray[np.generic], value: str) -> None:
+    with pytest.raises(DataError, match=value):
+        as_rgb(array)

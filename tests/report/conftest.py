@@ -1,0 +1,89 @@
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from weakseg.report import (
+    Card,
+    Chart,
+    Failure,
+    KeyFigure,
+    Panel,
+    Report,
+    Table,
+    difference,
+    draw_activation,
+    draw_labels,
+)
+
+LEGEND = {"cat": 1, "dog": 2, "sheep": 3}
+TAGS = (("cat",), ("dog",), ("cat", "dog"), ("sheep",))
+
+
+@pytest.fixture
+def make_cards() -> Callable[..., tuple[Card, ...]]:
+    """Twelve small cards ``img_0`` .. ``img_11``; tags go round ``TAGS``; IoU and confidence are shuffled."""
+
+    def make(count: int = 12, *, with_iou: bool = True) -> tuple[Card, ...]:
+        rng = np.random.default_rng(0)
+        photo = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        truth = np.zeros((24, 32), np.uint8)
+        truth[4:12, 4:20], truth[:2] = 1, 255
+        panels = (
+            Panel("photo", photo),
+            Panel("activation", draw_activation(photo, rng.random((6, 8))), "activation"),
+            Panel("mask", draw_labels(photo, np.roll(truth, 3, 1)), "labels"),
+            Panel("difference", difference(photo, truth, np.roll(truth, 3, 1)), "difference"),
+        )
+        iou = rng.permutation(count) / count
+        confidence = rng.permutation(count) / count
+        return tuple(
+            Card(f"img_{index}", TAGS[index % 4], panels, float(iou[index]) if with_iou else None, confidence[index])
+            for index in range(count)
+        )
+
+    return make
+
+
+@pytest.fixture
+def sample_report(make_cards: Callable[..., tuple[Card, ...]]) -> Report:
+    return Report(
+        title="A run",
+        subtitle="twelve generated images",
+        key_figures=(KeyFigure("mIoU", 63.42, "percent"), KeyFigure("images", 12)),
+        warnings=("one image was left out",),
+        notes=("a note",),
+        tables=(Table("Quality", ("stage", "mIoU"), (("seeds", 47.1), ("masks", float("nan")))),),
+        charts=(Chart("IoU per class", {"seeds": {"cat": 40.0, "dog": None}, "masks": {"cat": 55.5, "dog": 61.0}}),),
+        cards=make_cards(),
+        legend=LEGEND,
+        failures=(Failure("img_99", "activate", "truncated file"),),
+        settings={"seed": 0, "segment": {"epochs": 3, "crop": [320, 320]}},
+    )
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser's path; without one the tests are skipped, but fail where the environment says CI=true."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        message = f"none of {names} is on the PATH; install one to test the report in a real browser"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
+        yield running
+        running.close()
