@@ -60,6 +60,8 @@ class Activations:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
+        if not path.is_file():
+            raise StoreError(f"{path}: no such activations; run 'weakseg activate' for this image first")
         try:
             with safe_open(path, "pt") as file:
                 header = json.loads(file.metadata()["weakseg"])
@@ -112,6 +114,8 @@ class LabelMap:
         Raises:
             DataError: If the file is missing, unreadable, a colour image, or has more than 8 bits.
         """
+        if not path.is_file():
+            raise DataError(f"{path}: no such label map; the step before has to make it first")
         try:
             with Image.open(path) as image:
                 if image.mode not in ("P", "L"):

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, add_settings, build_parser, conclude, parse, run_options
+from weakseg.cli.common import (
+    add_run_options,
+    add_settings,
+    build_parser,
+    conclude,
+    parse,
+    run_options,
+    settings_of,
+    settle,
+)
 from weakseg.data.dataset import open_labelled_folder
 from weakseg.pipeline.engine import map_images
 from weakseg.pipeline.jobs import ActivateJob
@@ -27,6 +36,8 @@ def main(words: Sequence[str]) -> int:
     given = parse(parser, words)
     options = run_options(given)
     samples = open_labelled_folder(given.images, given.labels, load_classifier(given.model)[1]).splits["train"]
-    job = ActivateJob(given.model, given.out, given.settings, options.device)
+    config = settings_of(given, ActivateConfig)
+    settle(given.out, config, model=given.model, images=given.images, labels=given.labels)
+    job = ActivateJob(given.model, given.out, config, options.device)
     failures = map_images(job, samples, title="activate", workers=options.workers)
     return conclude(failures, f"{len(samples) - len(failures)} activations: {given.out.resolve()}")

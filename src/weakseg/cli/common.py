@@ -3,8 +3,9 @@
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
@@ -13,8 +14,14 @@ from weakseg.data.paths import read_lines
 from weakseg.errors import ConfigError
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.runner import RunOptions
+from weakseg.pipeline.store import Store
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SHOWN_FAILURES = 5
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 def build_parser(verb: str, description: str, examples: str) -> ArgumentParser:
@@ -36,7 +43,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
         ConfigError: If a flag is unknown or missing, or a value is of another type than its setting.
     """
     try:
-        given: Namespace = parser.instantiate_classes(parser.parse_args(list(words)))
+        given: Namespace = parser.instantiate(parser.parse_args(list(words)))
         return given
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{error} (see {parser.prog} --help)") from error
@@ -44,7 +51,16 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
 
 def add_settings(parser: ArgumentParser, config: type[Any]) -> None:
     """Add a flag for each setting of a config dataclass."""
-    parser.add_class_arguments(config, "settings")
+    parser.add_class_arguments(config, nested_key=None)
+
+
+def settings_of(arguments: Namespace, config: type[Config]) -> Config:
+    """Return the config dataclass that the flags of ``add_settings`` describe.
+
+    Raises:
+        ConfigError: If the settings contradict each other.
+    """
+    return config(**{field.name: arguments[field.name] for field in fields(config)})
 
 
 def add_run_options(parser: ArgumentParser) -> None:
@@ -56,6 +72,16 @@ def add_run_options(parser: ArgumentParser) -> None:
 def run_options(arguments: Namespace) -> RunOptions:
     """Return the resolved options that ``add_run_options`` asked for."""
     return RunOptions(arguments.workers, arguments.device).resolve()
+
+
+def settle(out: Path, config: Any, **inputs: Path) -> None:
+    """Remember in ``out`` what it is made with, and refuse to mix it with anything else.
+
+    Raises:
+        StoreError: If the folder was made with other settings or inputs; says which.
+    """
+    made_with = {"settings": asdict(config), "inputs": {name: str(path.resolve()) for name, path in inputs.items()}}
+    Store(out).settle("settings.json", made_with, "settings")
 
 
 def read_class_file(path: Path) -> Classes:

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -72,6 +73,9 @@ def _guarded(verb: str, words: Sequence[str]) -> int:
     except WeaksegError as error:
         print(f"weakseg {verb}: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except KeyboardInterrupt:
         print(
             f"\nweakseg {verb}: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, add_settings, build_parser, conclude, parse, run_options
+from weakseg.cli.common import (
+    add_run_options,
+    add_settings,
+    build_parser,
+    conclude,
+    parse,
+    run_options,
+    settings_of,
+    settle,
+)
 from weakseg.data.dataset import open_plain_folder
 from weakseg.pipeline.engine import map_images
 from weakseg.pipeline.jobs import RefineJob
@@ -16,7 +25,7 @@ def main(words: Sequence[str]) -> int:
         "refine",
         "Masks from seeds, by a dense CRF, as indexed PNG.",
         "  weakseg refine --seeds seeds --images photos --out masks\n"
-        "  weakseg refine --seeds seeds --images photos --out masks --settings.crf.bilateral_sigma_rgb 3",
+        "  weakseg refine --seeds seeds --images photos --out masks --crf.bilateral_sigma_rgb 3",
     )
     parser.add_argument("--seeds", type=Path, required=True, help="folder of the seeds")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
@@ -27,6 +36,8 @@ def main(words: Sequence[str]) -> int:
     given = parse(parser, words)
     options = run_options(given)
     samples = open_plain_folder(given.images)
-    job = RefineJob(given.seeds, given.out, given.settings, given.background, options.device)
+    config = settings_of(given, RefineConfig)
+    settle(given.out, config, seeds=given.seeds, images=given.images)
+    job = RefineJob(given.seeds, given.out, config, given.background, options.device)
     failures = map_images(job, samples, title="refine", workers=options.workers)
     return conclude(failures, f"{len(samples) - len(failures)} masks: {given.out.resolve()}")

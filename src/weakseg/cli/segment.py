@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from weakseg.api import SegmentOptions, segment
-from weakseg.cli.common import add_settings, build_parser, conclude, parse
+from weakseg.cli.common import add_settings, build_parser, conclude, parse, settings_of
 from weakseg.files import atomic_path
 from weakseg.report import draw_labels
 
@@ -18,7 +18,7 @@ def main(words: Sequence[str]) -> int:
         "Mask of one photograph from tags in the vocabulary of ImageNet, with no training.",
         '  weakseg segment cat.jpg --tags "tabby cat"\n'
         "  weakseg segment street.jpg --tags car --tags bicycle --out mask.png --overlay look.png\n"
-        "  weakseg segment cat.jpg --tags cat --settings.seeds.strict 0.4",
+        "  weakseg segment cat.jpg --tags cat --seeds.strict 0.4",
     )
     parser.add_argument("image", type=Path, help="photograph")
     parser.add_argument("--tags", type=str, action="append", required=True, help="what it shows; repeat for several")
@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
     add_settings(parser, SegmentOptions)
     given = parse(parser, words)
-    result = segment(given.image, given.tags, options=given.settings)
+    result = segment(given.image, given.tags, options=settings_of(given, SegmentOptions))
     out = given.out or Path(f"{given.image.stem}-mask.png")
     result.save(out)
     if given.overlay:

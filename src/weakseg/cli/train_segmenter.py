@@ -11,6 +11,8 @@ from weakseg.cli.common import (
     parse,
     read_class_file,
     run_options,
+    settings_of,
+    settle,
 )
 from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import DataError
@@ -38,5 +40,7 @@ def main(words: Sequence[str]) -> int:
     if not samples:
         raise DataError(f"{given.masks}: no mask has the name of an image in {given.images}")
     place = FitPlace(given.out, given.seed, options.device)
-    train_segmenter(samples, given.masks, read_class_file(given.classes), config=given.settings, place=place)
+    config = settings_of(given, SegmentConfig)
+    settle(given.out, config, masks=given.masks, images=given.images, classes=given.classes)
+    train_segmenter(samples, given.masks, read_class_file(given.classes), config=config, place=place)
     return conclude((), f"trained on {len(samples)} masks: {(given.out / MODEL_FILE).resolve()}")

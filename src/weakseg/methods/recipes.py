@@ -37,7 +37,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     parser = recipe_parser(method)
     try:
         config = parser.parse_args(["--config", str(path), *overrides] if path.is_file() else list(overrides))
-        values = vars(parser.instantiate_classes(config))
+        values = vars(parser.instantiate(config))
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     values.pop("config", None)

@@ -10,6 +10,7 @@ from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
 
 MAX_CODE = 2**62
+MAX_ROUNDING = 0.1  # of a coordinate, in units of which a lattice cell has d + 1
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,21 @@ def build_lattice(features: Tensor) -> Lattice:
         Lattice on the device and in the data type of ``features``.
 
     Raises:
-        ShapeError: If ``features`` is not 2-D, not finite, or spreads too far for 62-bit vertex codes.
+        ShapeError: If ``features`` is not 2-D, not finite, or spreads too far for its precision or 62-bit vertex codes.
 
     Reference:
         [adams2010permutohedral], section 4.
     """
     check_rank("features", features, 2, "(N, d)")
     check_finite("features", features)
-    remainder, rank, weights = _simplices(_elevate(features))
+    elevated = _elevate(features)
+    if (reach := float(elevated.abs().max())) > MAX_ROUNDING / torch.finfo(features.dtype).eps:
+        raise ShapeError(f"features: up to {reach:.1e} lattice cells, too many for {features.dtype}; use larger sigmas")
+    remainder, rank, weights = _simplices(elevated)
     codes, steps = _vertex_codes(remainder, rank)
     unique, inverse = torch.unique(codes, return_inverse=True)
-    neighbors = torch.stack(
-        [torch.stack([_find(unique, unique - step), _find(unique, unique + step)]) for step in steps]
-    )
-    return Lattice(inverse, weights, neighbors)
+    pairs = [torch.stack([_find(unique, unique - step), _find(unique, unique + step)]) for step in steps]
+    return Lattice(inverse, weights, torch.stack(pairs))
 
 
 def _elevate(features: Tensor) -> Tensor:
@@ -103,7 +105,8 @@ def _simplices(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rank = rank + wrap * corners
     sorted_gap = torch.empty_like(elevated).scatter(1, corners - 1 - rank, (elevated - remainder) / corners)
     first = sorted_gap[:, :1] + 1 - sorted_gap[:, -1:]
-    return remainder, rank, torch.cat([first, sorted_gap.diff(dim=1)], dim=1)
+    weights = torch.cat([first, sorted_gap.diff(dim=1)], dim=1)
+    return remainder, rank, weights.clamp(min=0)  # rounding may leave -1e-8
 
 
 def _vertex_codes(remainder: Tensor, rank: Tensor) -> tuple[Tensor, list[int]]:

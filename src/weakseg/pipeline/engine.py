@@ -1,6 +1,7 @@
 """Work on single images, spread over local processes; a failing image is named and does not stop the others."""
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -73,7 +74,9 @@ def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: in
             torch.set_num_threads(threads)
     else:
         parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=2 * workers)
-        yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
+            yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
 
 
 def _attempt(job: ImageJob, sample: WeakSample, title: str) -> Failure | None:

@@ -1,0 +1,173 @@
+"""The slow, obvious version of the operators, from their formulas alone; tests compare the library with these.
+
+Pairwise kernels are N x N, pixels are visited one by one. Nothing here imports weakseg, except for type names.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+VOID = 255
+
+
+def gaussian_kernel(features: Tensor) -> Tensor:
+    """Return ``K_ij = exp(-||f_i - f_j||^2 / 2)`` for ``(N, d)`` features; the diagonal is one."""
+    squared = sum((column[:, None] - column[None]).square() for column in features.T)
+    return torch.exp(-0.5 * torch.as_tensor(squared))
+
+
+def position_features(height: int, width: int, sigma_px: float) -> Tensor:
+    """Return ``(N, 2)`` features (x, y) / sigma of the pixels in row-major order."""
+    positions = [(column, row) for row in range(height) for column in range(width)]
+    return torch.tensor(positions, dtype=torch.float64) / sigma_px
+
+
+def bilateral_features(image: Tensor, sigma_px: float, sigma_rgb: float) -> Tensor:
+    """Return ``(N, 5)`` features (x, y) / sigma_px, (R, G, B) / sigma_rgb."""
+    height, width, _ = image.shape
+    position = position_features(height, width, sigma_px)
+    return torch.cat([position, image.reshape(-1, 3).double() / sigma_rgb], dim=1)
+
+
+def normalize_symmetric(kernel: Tensor) -> Tensor:
+    """Return ``diag(n) K diag(n)`` with ``n_i = (sum_j K_ij)^(-1/2)``, the pixel itself included."""
+    scale = kernel.sum(1).rsqrt()
+    return scale[:, None] * kernel * scale[None, :]
+
+
+def mean_field(unary: Tensor, kernels: list[tuple[Tensor, float]], iterations: int) -> Tensor:
+    """Return ``Q <- softmax(-U + sum_m w_m K_m Q)``, T times from ``softmax(-U)``, for ``(L, N)`` energies."""
+    probs = torch.softmax(-unary, dim=0)
+    for _ in range(iterations):
+        messages = [weight * probs @ kernel.T for kernel, weight in kernels]
+        probs = torch.softmax(-unary + sum(messages, torch.zeros_like(unary)), dim=0)
+    return probs
+
+
+def permutohedral_filter(features: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(N, L)`` values filtered on the permutohedral lattice, with one dictionary of vertices.
+
+    Step by step after dense-crf.md, section 2.5 (the scheme of Adams, Baek and Davis 2010, as in pydensecrf).
+    """
+    d = features.shape[1]
+    corners_of = [simplex_corners(elevate(point)) for point in features]
+    lattice: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    for corners, value in zip(corners_of, values, strict=True):
+        for key, weight in corners:
+            lattice[key] = lattice.get(key, 0.0) + weight * value
+    for axis in range(d + 1):
+        step = np.array([d if coordinate == axis else -1 for coordinate in range(d + 1)])
+        nothing = np.zeros(values.shape[1])
+        around = {key: [lattice.get(tuple(np.add(key, sign * step)), nothing) for sign in (-1, 1)] for key in lattice}
+        lattice = {key: value + 0.5 * (around[key][0] + around[key][1]) for key, value in lattice.items()}
+    out = [sum(weight * lattice[key] for key, weight in corners) for corners in corners_of]
+    return np.array(out) / (1 + 2.0**-d)
+
+
+def elevate(point: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ``d + 1`` coordinates, of sum zero, of a point of ``d`` unit-variance features."""
+    d = len(point)
+    c = [point[i] * math.sqrt(2 / 3) * (d + 1) / math.sqrt((i + 1) * (i + 2)) for i in range(d)]
+    return np.array([sum(c)] + [sum(c[j:]) - j * c[j - 1] for j in range(1, d + 1)])
+
+
+def simplex_corners(y: NDArray[np.float64]) -> list[tuple[tuple[int, ...], float]]:
+    """Return the ``d + 1`` lattice vertices around an elevated point, each with its barycentric weight."""
+    d = len(y) - 1
+    v = np.round(y / (d + 1)).astype(int)
+    r, excess = v * (d + 1), int(v.sum())
+    gap = y - r
+    rank = [sum(gap[j] > gap[i] or (gap[j] == gap[i] and j < i) for j in range(d + 1)) + excess for i in range(d + 1)]
+    for i in range(d + 1):
+        turn = (d + 1) * (int(rank[i] < 0) - int(rank[i] > d))
+        rank[i], r[i] = rank[i] + turn, r[i] + turn
+    b = np.zeros(d + 2)
+    for i in range(d + 1):
+        u = (y[i] - r[i]) / (d + 1)
+        b[d - rank[i]] += u
+        b[d - rank[i] + 1] -= u
+    b[0] += 1 + b[d + 1]
+    keys = [tuple(int(r[i]) + (k if rank[i] <= d - k else k - d - 1) for i in range(d + 1)) for k in range(d + 1)]
+    return list(zip(keys, b[: d + 1].tolist(), strict=True))
+
+
+def exact_crf(
+    unary: Tensor, image: Tensor, *, iterations: int, gaussian: tuple[float, float], bilateral: tuple[float, float, float]
+) -> Tensor:
+    """Return exact mean-field marginals.
+
+    Args:
+        unary: ``(L, H, W)`` energies.
+        image: ``(H, W, 3)`` uint8.
+        iterations: T.
+        gaussian: (sigma_px, weight).
+        bilateral: (sigma_px, sigma_rgb, weight).
+    """
+    height, width, _ = image.shape
+    near = normalize_symmetric(gaussian_kernel(position_features(height, width, gaussian[0])))
+    alike = normalize_symmetric(gaussian_kernel(bilateral_features(image, *bilateral[:2])))
+    energies = unary.double().flatten(1)
+    return mean_field(energies, [(near, gaussian[1]), (alike, bilateral[2])], iterations).reshape(unary.shape)
+
+
+def confusion_matrix(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
+    """Return ``C[truth, prediction]``, pixel by pixel; the last column counts undecided predictions."""
+    counts = np.zeros((num_classes + 1, num_classes + 2), np.int64)
+    for actual, guessed in zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True):
+        if actual != VOID:
+            counts[actual, num_classes + 1 if guessed == VOID else guessed] += 1
+    return counts
+
+
+def class_iou(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], class_id: int) -> float:
+    """Return intersection over union of one class as sets of pixels; NaN where the truth does not show it."""
+    known = truth != VOID
+    actual, guessed = (truth == class_id) & known, (prediction == class_id) & known
+    return float((actual & guessed).sum() / (actual | guessed).sum()) if actual.any() else math.nan
+
+
+def bilinear(plane: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return ``(h, w)`` resized: source = max((target + 1/2) in/out - 1/2, 0), neighbours clamped to the border."""
+    out = np.zeros(size)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            y, x = (
+                max((target + 0.5) * plane.shape[axis] / size[axis] - 0.5, 0.0) for axis, target in ((0, row), (1, column))
+            )
+            top, left = min(int(y), plane.shape[0] - 1), min(int(x), plane.shape[1] - 1)
+            below, right = min(top + 1, plane.shape[0] - 1), min(left + 1, plane.shape[1] - 1)
+            dy, dx = y - top, x - left
+            upper = plane[top, left] * (1 - dx) + plane[top, right] * dx
+            lower = plane[below, left] * (1 - dx) + plane[below, right] * dx
+            out[row, column] = upper * (1 - dy) + lower * dy
+    return out
+
+
+def labels_at_threshold(
+    scores: NDArray[np.float32], class_ids: tuple[int, ...], threshold: np.float32
+) -> NDArray[np.uint8]:
+    """Return, pixel by pixel, the first class with the highest score if that is above the threshold, else 0."""
+    labels = np.zeros(scores.shape[1:], np.uint8)
+    for row, column in np.ndindex(labels.shape):
+        best = int(np.argmax(scores[:, row, column]))
+        if scores[best, row, column] > threshold:
+            labels[row, column] = class_ids[best]
+    return labels
+
+
+def average_precision(scores: list[float], targets: list[float]) -> float:
+    """Return ``sum over distinct thresholds of (recall gained) x precision``; NaN targets are left out."""
+    pairs = [(score, target) for score, target in zip(scores, targets, strict=True) if not math.isnan(target)]
+    present = sum(target for _, target in pairs)
+    if not present:
+        return math.nan
+    area, recall_before = 0.0, 0.0
+    for threshold in sorted({score for score, _ in pairs}, reverse=True):
+        shown = [target for score, target in pairs if score >= threshold]
+        recall = sum(shown) / present
+        area += (recall - recall_before) * sum(shown) / len(shown)
+        recall_before = recall
+    return area

@@ -1,0 +1,88 @@
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weakseg.errors import ConfigError
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import load_recipe, recipe_as_json, recipe_parser
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_loads_and_is_named_after_its_method(path: Path) -> None:
+    assert path.stem.startswith(load_recipe(str(path)).method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_name_means_its_defaults(method: str) -> None:
+    assert load_recipe(method) == METHODS[method].recipe()
+
+
+def test_overrides_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("method: cam\nseed: 3\nseeds:\n  strict: 0.6\n")
+    recipe: Any = load_recipe(str(path), ["--seeds.strict=0.7", "--seeds.crf.iterations", "2"])
+    assert (recipe.seed, recipe.seeds.strict, recipe.seeds.crf.iterations) == (3, 0.7, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method: cam\nseedz:\n  strict: 0.5\n", "seedz"),
+        ("method: cam\nseeds:\n  strct: 0.5\n", "strct"),
+        ("method: cam\nseeds:\n  strict: much\n", "much"),
+        ("method: cam\nseeds:\n  background: sky\n", "sky"),
+        ("method: camera\n", "method 'camera' is unknown; methods: cam, supervised"),
+        ("seed: 1\n", "method None is unknown"),
+        ("- a\n", "a recipe is a mapping of settings, got list"),
+        ("method: [\n", "cannot be read as YAML"),
+        ("method: cam\nseeds:\n  strict: 0.1\n", "0 <= lenient <= strict <= 1"),
+        (
+            "method: cam\nclassifier:\n  backbone:\n    name: resnet18\n",
+            "'embedded' exists for 'efficientnet_lite0' alone",
+        ),
+    ],
+)
+def test_a_bad_recipe_names_file_and_fault(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_recipe(str(path))
+    assert message in str(error.value)
+
+
+def test_a_missing_recipe_names_the_methods() -> None:
+    with pytest.raises(ConfigError, match="neither a recipe file nor a method; methods: cam, supervised"):
+        load_recipe("nowhere.yaml")
+
+
+def test_a_method_cannot_be_changed_by_an_override() -> None:
+    with pytest.raises(ConfigError, match="for method 'cam'"):
+        load_recipe("cam", ["--method=supervised"])
+
+
+def leaves(config: type, prefix: str = "") -> set[str]:
+    """Names of all settings of a config dataclass, dotted."""
+    names: set[str] = set()
+    for field in fields(config):
+        inner = field.default_factory() if callable(field.default_factory) else field.default  # type: ignore[misc]
+        name = f"{prefix}{field.name}"
+        names |= leaves(type(inner), f"{name}.") if is_dataclass(inner) else {name}
+    return names
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_flags_are_the_fields_of_the_dataclass(method: str) -> None:
+    flags = {o[2:] for action in recipe_parser(method)._actions for o in action.option_strings if o.startswith("--")}
+    assert leaves(METHODS[method].recipe) <= flags
+    sections = {flag for flag in flags if any(other.startswith(f"{flag}.") for other in flags)}
+    assert flags - sections - {"config", "print_config"} == leaves(METHODS[method].recipe)
+
+
+def test_the_place_of_the_data_is_no_setting() -> None:
+    assert recipe_as_json(load_recipe("cam", ["--data.root=/a"])) == recipe_as_json(
+        load_recipe("cam", ["--data.root=/b"])
+    )

@@ -1,0 +1,159 @@
+import dense_reference as dense
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from weakseg.errors import ShapeError
+from weakseg.ops.permutohedral import _elevate, _simplices, build_lattice
+
+DIMENSIONS = (1, 2, 3, 5)
+
+
+def random_points(count: int, dimension: int, *, spread: float = 2.0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(dimension)
+    return spread * torch.randn(count, dimension, generator=generator, dtype=dtype)
+
+
+def kernel_of(features: Tensor) -> Tensor:
+    """Return the matrix of the filter, column by column."""
+    return build_lattice(features).filter(torch.eye(len(features), dtype=features.dtype))
+
+
+def test_one_point_in_one_dimension() -> None:
+    # Vertex a = 1, its neighbour b = 0 (a corner of weight 0). Blur one way: a = 1, b = 1/2. Blur the other way:
+    # a = 1 + (1/2)(1/2) = 5/4. Slice with weight 1 and divide by 1 + 2^-1: 5/6.
+    filtered = build_lattice(torch.zeros(1, 1)).filter(torch.ones(1, 1))
+    torch.testing.assert_close(filtered, torch.full((1, 1), 5 / 6))
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_equals_the_dictionary_version(dimension: int) -> None:
+    features, values = random_points(60, dimension), random_points(60, 3)
+    filtered = build_lattice(features).filter(values)
+    expected = dense.permutohedral_filter(features.numpy(), values.numpy())
+    torch.testing.assert_close(filtered, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_elevated_points_and_vertices_lie_in_the_plane_of_sum_zero(dimension: int) -> None:
+    elevated = _elevate(random_points(200, dimension))
+    remainder, rank, _ = _simplices(elevated)
+    torch.testing.assert_close(elevated.sum(1), torch.zeros(200, dtype=torch.float64), rtol=0, atol=1e-12)
+    assert remainder.sum(1).eq(0).all()
+    torch.testing.assert_close(rank.sort(1).values, torch.arange(dimension + 1).expand(200, -1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_barycentric_weights_are_non_negative_and_sum_to_one(dimension: int, dtype: torch.dtype) -> None:
+    weights = build_lattice(random_points(5000, dimension, spread=30, dtype=dtype)).weights
+    torch.testing.assert_close(weights.sum(1), torch.ones(5000, dtype=dtype))
+    assert weights.min() >= 0
+
+
+def test_points_on_vertices_and_on_faces_have_no_negative_weight() -> None:
+    # Integer features are full of ties between residuals; float32 rounds them apart.
+    grid = torch.cartesian_prod(*[torch.arange(-20.0, 21.0)] * 2) / 3
+    assert build_lattice(grid).weights.min() >= 0
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_barycentric_weights_reproduce_the_point(dimension: int) -> None:
+    for point in random_points(20, dimension).numpy():
+        corners = dense.simplex_corners(dense.elevate(point))
+        rebuilt = sum(weight * np.array(key) for key, weight in corners)
+        np.testing.assert_allclose(rebuilt, dense.elevate(point), atol=1e-9)
+        assert all(sum(key) == 0 for key, _ in corners)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_corners_of_a_point_are_distinct_vertices(dimension: int) -> None:
+    vertices = build_lattice(random_points(500, dimension)).vertices.sort(1).values
+    assert (vertices.diff(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_forth_and_back_is_the_same_vertex(dimension: int) -> None:
+    lattice = build_lattice(random_points(300, dimension))
+    missing = lattice.num_vertices
+    for back, forth in lattice.neighbors:
+        for there, again in ((back, forth), (forth, back)):
+            exists = there < missing
+            torch.testing.assert_close(again[there[exists]], torch.arange(missing)[exists])
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_filter_is_linear(dimension: int) -> None:
+    lattice = build_lattice(random_points(100, dimension))
+    first, second = random_points(100, 2), random_points(100, 2).flip(0)
+    mixed = lattice.filter(2.5 * first - 4 * second)
+    torch.testing.assert_close(mixed, 2.5 * lattice.filter(first) - 4 * lattice.filter(second))
+
+
+def test_filter_commutes_with_a_permutation_of_the_points() -> None:
+    features, values = random_points(100, 5), random_points(100, 2)
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
+    shuffled = build_lattice(features[order]).filter(values[order])
+    torch.testing.assert_close(shuffled, build_lattice(features).filter(values)[order])
+
+
+def test_filter_has_the_period_of_the_lattice() -> None:
+    # In one dimension y_0 = c = x sqrt(2/3) 2 / sqrt(2) and y_1 = -c; the vertices are c = .., -1, 0, 1, .. (card, 2.5).
+    features = random_points(50, 1)
+    torch.testing.assert_close(kernel_of(features + 3**0.5 / 2), kernel_of(features))
+
+
+def test_points_with_equal_features_are_averaged() -> None:
+    values = torch.tensor([[1.0], [2.0], [6.0]])
+    lattice = build_lattice(torch.full((3, 5), 0.3))
+    averaged = lattice.filter(values) / lattice.filter(torch.ones(3, 1))
+    torch.testing.assert_close(averaged, torch.full((3, 1), 3.0))
+
+
+def test_a_constant_stays_constant_after_division_by_the_filtered_ones() -> None:
+    lattice = build_lattice(random_points(200, 5))
+    ones = torch.ones(200, 1, dtype=torch.float64)
+    torch.testing.assert_close(lattice.filter(7 * ones) / lattice.filter(ones), 7 * ones)
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_kernel_is_non_negative(dimension: int) -> None:
+    assert kernel_of(random_points(80, dimension)).min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("sigma_px", "sigma_rgb", "most"),
+    [(3.0, 1e6, 0.12), (80.0, 13.0, 0.25), (50.0, 5.0, 0.25), (20.0, 3.0, 0.25)],
+)
+def test_close_to_the_exact_kernel_after_normalisation(sigma_px: float, sigma_rgb: float, most: float) -> None:
+    # dense-crf.md, section 2.5: relative Frobenius error 9 % in two dimensions, 13 to 25 % in five.
+    noise = torch.randn(20, 20, 3, generator=torch.Generator().manual_seed(0))
+    colours = torch.tensor([[200.0, 60.0, 60.0], [60.0, 60.0, 200.0]])[(torch.arange(20) >= 10).long()]
+    image = (colours + 5 * noise).clamp(0, 255).to(torch.uint8)
+    features = dense.bilateral_features(image, sigma_px, sigma_rgb)
+    exact = dense.normalize_symmetric(dense.gaussian_kernel(features))
+    found = dense.normalize_symmetric(kernel_of(features))
+    assert torch.linalg.norm(found - exact) / torch.linalg.norm(exact) < most
+
+
+def test_gradient_is_the_filter_transposed() -> None:
+    features = random_points(12, 5)
+    values = random_points(12, 2).requires_grad_()
+    assert torch.autograd.gradcheck(build_lattice(features).filter, (values,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("far", [1e9, 1e20, 1e30])
+def test_points_too_far_apart_are_refused(far: float, dtype: torch.dtype) -> None:
+    features = torch.zeros(2, 5, dtype=dtype)
+    features[1] = far
+    with pytest.raises(ShapeError, match="use larger sigmas"):
+        build_lattice(features)
+
+
+def test_features_must_be_finite_and_two_dimensional() -> None:
+    with pytest.raises(ShapeError, match=r"features: holds NaN"):
+        build_lattice(torch.full((3, 2), float("nan")))
+    with pytest.raises(ShapeError, match=r"features: expected shape \(N, d\), got \(3,\)"):
+        build_lattice(torch.zeros(3))

@@ -1,0 +1,52 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from generated import folder_arguments, write_folder
+from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.errors import DataError
+from weakseg.methods.recipes import load_recipe
+from weakseg.pipeline.intake import take_in
+
+
+def dataset_of(root: Path) -> Dataset:
+    return open_dataset(load_recipe("cam", folder_arguments(root)).data)
+
+
+def test_every_image_is_probed_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    intake = take_in(dataset_of(root), tmp_path / "probe")
+    assert (intake.report.num_images, len(intake.content), intake.failures) == (4, 4, ())
+    record = tmp_path / "probe" / "i00.json"
+    stamp = record.stat().st_mtime_ns
+    take_in(dataset_of(root), tmp_path / "probe")
+    assert record.stat().st_mtime_ns == stamp
+
+
+def test_a_changed_image_is_probed_again(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    before = take_in(dataset_of(root), tmp_path / "probe").content
+    image = root / "images" / "i00.png"
+    image.write_bytes((root / "images" / "i01.png").read_bytes())
+    os.utime(image, ns=(1, 1))
+    after = take_in(dataset_of(root), tmp_path / "probe").content
+    assert {key for key in before if before[key] != after[key]} == {"train/i00"}
+
+
+def test_an_unreadable_image_is_left_out_and_named(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 6)
+    (root / "images" / "i01.png").write_bytes(b"no image")
+    (root / "images" / "i02.png").unlink()
+    intake = take_in(dataset_of(root), tmp_path / "probe")
+    assert [failure.image_id for failure in intake.failures] == ["i01", "i02"]
+    assert "i01.png" in intake.failures[0].reason
+    assert [sample.id for sample in intake.dataset.splits["train"]] == ["i00", "i03", "i04"]
+
+
+def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    for path in (root / "images").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"none of the training images can be read; the first: .*i00\.png"):
+        take_in(dataset_of(root), tmp_path / "probe")
