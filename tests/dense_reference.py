@@ -15,8 +15,8 @@ VOID = 255
 
 def gaussian_kernel(features: Tensor) -> Tensor:
     """Return ``K_ij = exp(-||f_i - f_j||^2 / 2)`` for ``(N, d)`` features; the diagonal is one."""
-    squared = sum((column[:, None] - column[None]).square() for column in features.T)
-    return torch.exp(-0.5 * torch.as_tensor(squared))
+    distance = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance.square_().mul_(-0.5).exp_()  # in place: 4800 pixels are 184 MB
 
 
 def position_features(height: int, width: int, sigma_px: float) -> Tensor:

@@ -78,7 +78,8 @@ def segment(
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
     class_ids = tuple(range(1, len(tags) + 1))
-    activations = activate_image(build_word_classifier(tags), pixels, class_ids, options.activations)
+    model = build_word_classifier(tags) if tags else None
+    activations = activate_image(model, pixels, class_ids, options.activations)
     seeds = seed_image(activations, pixels, options.seeds)
     labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
     return Segmentation(pixels, tuple(tags), activations, seeds, labels)

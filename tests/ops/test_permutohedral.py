@@ -1,9 +1,9 @@
-import dense_reference as dense
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import dense_reference as dense
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import _elevate, _simplices, build_lattice
 
@@ -122,19 +122,24 @@ def test_kernel_is_non_negative(dimension: int) -> None:
     assert kernel_of(random_points(80, dimension)).min() >= 0
 
 
-@pytest.mark.parametrize(
-    ("sigma_px", "sigma_rgb", "most"),
-    [(3.0, 1e6, 0.12), (80.0, 13.0, 0.25), (50.0, 5.0, 0.25), (20.0, 3.0, 0.25)],
-)
-def test_close_to_the_exact_kernel_after_normalisation(sigma_px: float, sigma_rgb: float, most: float) -> None:
-    # dense-crf.md, section 2.5: relative Frobenius error 9 % in two dimensions, 13 to 25 % in five.
+def relative_error(features: Tensor) -> float:
+    """Return the Frobenius error of the normalised lattice kernel, relative to the exact one."""
+    exact = dense.normalize_symmetric(dense.gaussian_kernel(features))
+    return float(torch.linalg.norm(dense.normalize_symmetric(kernel_of(features)) - exact) / torch.linalg.norm(exact))
+
+
+@pytest.mark.parametrize("sigma_px", [3.0, 4.0])
+def test_close_to_the_exact_kernel_in_two_dimensions(sigma_px: float) -> None:
+    assert relative_error(dense.position_features(20, 20, sigma_px)) < 0.12  # card, 2.5: 9 %
+
+
+@pytest.mark.parametrize(("sigma_px", "sigma_rgb", "most"), [(80.0, 13.0, 0.10), (50.0, 5.0, 0.32), (20.0, 3.0, 0.28)])
+def test_close_to_the_exact_kernel_in_five_dimensions(sigma_px: float, sigma_rgb: float, most: float) -> None:
+    # Card, 2.5: 13 to 25 % on its scene; on this one the dictionary version measures 8, 30 and 24 %.
     noise = torch.randn(20, 20, 3, generator=torch.Generator().manual_seed(0))
     colours = torch.tensor([[200.0, 60.0, 60.0], [60.0, 60.0, 200.0]])[(torch.arange(20) >= 10).long()]
     image = (colours + 5 * noise).clamp(0, 255).to(torch.uint8)
-    features = dense.bilateral_features(image, sigma_px, sigma_rgb)
-    exact = dense.normalize_symmetric(dense.gaussian_kernel(features))
-    found = dense.normalize_symmetric(kernel_of(features))
-    assert torch.linalg.norm(found - exact) / torch.linalg.norm(exact) < most
+    assert relative_error(dense.bilateral_features(image, sigma_px, sigma_rgb)) < most
 
 
 def test_gradient_is_the_filter_transposed() -> None:

@@ -48,6 +48,5 @@ def build_word_classifier(tags: Sequence[str]) -> TagClassifier:
     source = build_imagenet_classifier()
     rows = [source.head.weight.data[list(find_word(tag))].mean(0) for tag in tags]
     model = TagClassifier(source.backbone, len(tags))
-    if rows:
-        model.head.weight.data.copy_(torch.stack(rows))
+    model.head.weight.data.copy_(torch.stack(rows))
     return model.eval()

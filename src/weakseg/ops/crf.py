@@ -132,9 +132,11 @@ def build_crf(image: Tensor, params: CrfParams, *, dtype: torch.dtype = torch.fl
         dtype: Precision of the computation; the unary must have the same.
 
     Raises:
-        ShapeError: If ``image`` is no RGB uint8 image.
+        ShapeError: If ``image`` is no RGB uint8 image, or ``dtype`` is neither float32 nor float64.
     """
     check_rgb_uint8("image", image)
+    if dtype not in (torch.float32, torch.float64):
+        raise ShapeError(f"unary: expected float32 or float64, got {dtype}; convert it first")
     height, width, _ = image.shape
     kernels: list[tuple[Kernel, float]] = []
     if params.iterations and params.gaussian_weight:
@@ -164,7 +166,7 @@ def dense_crf(unary: Tensor, image: Tensor, params: CrfParams) -> Tensor:
     the field's published figures were made with.
 
     Args:
-        unary: ``(L, H, W)`` float energies, -log scores; finite.
+        unary: ``(L, H, W)`` float32 or float64 energies, -log scores; finite.
         image: ``(H, W, 3)`` uint8 RGB on the same device.
         params: Kernels and iterations.
 
@@ -203,9 +205,11 @@ def unary_from_labels(labels: Tensor, num_labels: int, *, confidence: float = 0.
         ``(L, H, W)`` float32.
 
     Raises:
-        ShapeError: If a label is neither below ``num_labels`` nor 255.
+        ShapeError: If a label is neither below ``num_labels`` nor 255, or ``confidence`` is no probability.
     """
     check_rank("labels", labels, 2, "(H, W)")
+    if not 0 < confidence < 1:
+        raise ShapeError(f"confidence: expected a value in (0, 1), got {confidence}")
     labels = labels.long()
     decided = labels != UNDECIDED
     if bool((decided & ((labels >= num_labels) | (labels < 0))).any()):

@@ -48,12 +48,12 @@ class ActivateConfig:
 
 
 def activate_image(
-    model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...], config: ActivateConfig
+    model: Evidence | None, image: NDArray[np.uint8], class_ids: tuple[int, ...], config: ActivateConfig
 ) -> Activations:
     """Return activations of some classes: evidence over scales and mirror images, each map divided by its maximum.
 
     Args:
-        model: Gives class evidence.
+        model: Gives class evidence; ``None`` is enough where no class is present.
         image: ``(H, W, 3)`` uint8.
         class_ids: The classes that are present, in increasing order; may be empty.
         config: Scales and stride.
@@ -66,7 +66,7 @@ def activate_image(
     """
     height, width = image.shape[:2]
     size = grid_size((height, width), config.stride)
-    if not class_ids:
+    if model is None or not class_ids:
         return Activations(torch.zeros(0, *size), (), (height, width), config.stride)
     sizes = dict.fromkeys(scaled_size((height, width), scale, max_side=config.max_side) for scale in config.scales)
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]

@@ -1,0 +1,177 @@
+"""Every verb, as a user types it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from generated import CLASSES, draw, write_folder
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.cli.main import VERBS, main
+from weakseg.data.classes import Classes
+from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.weights import save_model
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("verbs") / "data", 8)
+
+
+@pytest.fixture(scope="module")
+def model(data: Path) -> Path:
+    """An untrained classifier: what the verbs do with it does not depend on what it knows."""
+    path = data.parent / "model.safetensors"
+    classes = Classes(CLASSES)
+    backbone = {"name": "efficientnet_lite0", "output_stride": 16, "weights": "embedded"}
+    network = TagClassifier(build_backbone(BackboneConfig()), len(classes))
+    save_model(path, network, {"kind": "classifier", "classes": classes.names, "backbone": backbone})
+    return path
+
+
+def test_stage_by_stage(data: Path, model: Path, tmp_path: Path, capsys: Capture) -> None:
+    images, labels = str(data / "images"), str(data / "tags.json")
+    act, seeds, masks, segmenter, predicted = (str(tmp_path / name) for name in "asmgp")
+    assert main(["activate", "--model", str(model), "--images", images, "--labels", labels, "--out", act]) == 0
+    assert Activations.load(tmp_path / "a" / "i03.safetensors").class_ids == (1, 2)
+    words = ["seed", "--activations", act, "--images", images, "--out", seeds, "--crf.iterations", "1"]
+    assert main(words) == 1  # images of val have no activations
+    assert "failed: i06 in seed: StoreError" in capsys.readouterr().err
+    assert main([*words, "--strict", "0.6"]) == 2
+    assert "strict: 0.5 -> 0.6" in capsys.readouterr().err
+    assert main(["refine", "--seeds", seeds, "--images", images, "--out", masks, "--crf.iterations", "1"]) == 1
+    train = ["train-segmenter", "--masks", masks, "--images", images, "--classes", str(data / "classes.txt")]
+    assert main([*train, "--out", segmenter, "--fit.epochs", "1", "--augment.crop", "64"]) == 0
+    weights = str(tmp_path / "g" / "model.safetensors")
+    assert main(["predict", "--model", weights, "--images", images, "--out", predicted, "--crf", "true"]) == 0
+    assert len(list((tmp_path / "p").glob("*.png"))) == 8
+    capsys.readouterr()
+    truth = ["--truth", str(data / "masks"), "--classes", str(data / "classes.txt"), "--out", str(tmp_path / "r.json")]
+    assert main(["evaluate", "--predictions", predicted, *truth]) == 0
+    printed = capsys.readouterr().out
+    assert "mean IoU" in printed and "undecided: error" in printed and "coverage 100.00 %" in printed
+    assert json.loads((tmp_path / "r.json").read_text())["images"] == 8
+
+
+def test_truth_against_itself_is_perfect(data: Path, capsys: Capture) -> None:
+    masks = str(data / "masks")
+    assert main(["evaluate", "--predictions", masks, "--truth", masks, "--classes", str(data / "classes.txt")]) == 0
+    assert "mean IoU   100.00" in capsys.readouterr().out
+
+
+def test_evaluate_names_missing_predictions(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    LabelMap(draw(1)[1]).save(tmp_path / "i01.png")
+    words = ["evaluate", "--predictions", str(tmp_path), "--truth", str(data / "masks"), "--classes"]
+    assert main([*words, str(data / "classes.txt")]) == 0
+    assert "8 images, 7 without prediction" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_another_size(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    LabelMap(np.zeros((3, 3), np.uint8)).save(tmp_path / "i01.png")
+    words = ["evaluate", "--predictions", str(tmp_path), "--truth", str(data / "masks"), "--classes"]
+    assert main([*words, str(data / "classes.txt")]) == 2
+    assert "(3, 3) but the truth of 'i01' is (48, 64)" in capsys.readouterr().err
+
+
+def test_data_check(data: Path, capsys: Capture) -> None:
+    words = ["data", "check", "--data.root", str(data), "--data.train", "tags.json", "--data.val", "val.json"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "8 images, 2 classes" in printed and "train: 6 images, 2 without a tag" in printed
+
+
+def test_data_check_names_what_cannot_be_read(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "tags.csv").write_text("image,label\nx.png,cat\n")
+    assert main(["data", "check", "--data.root", str(tmp_path), "--data.train", "tags.csv"]) == 1
+    assert "failed: x:" in capsys.readouterr().out
+
+
+def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> None:
+    photo = tmp_path / "cat.png"
+    Image.fromarray(skimage.data.cat()[::3, ::3]).save(photo)
+    out, overlay = tmp_path / "m.png", tmp_path / "o.png"
+    assert main(["segment", str(photo), "--tags", "tabby cat", "--out", str(out), "--overlay", str(overlay)]) == 0
+    assert "1 tabby cat:" in capsys.readouterr().out
+    mask = LabelMap.load(out)
+    assert mask.labels.shape == (100, 151) and mask.label_ids == {0, 1}
+    assert Image.open(overlay).size == (151, 100)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["segment", "nowhere.jpg", "--tags", "cat"], "nowhere.jpg: no such image"),
+        (["segment", "x.jpg"], "tags"),
+        (["segment", "x.jpg", "--tags", "tabby kat"], "no such image"),
+        (["report", "nowhere"], "no run folder"),
+        (["run", "cam"], "out"),
+        (["run", "cam", "--out", "o", "--seeds.strct=1"], "seeds.strct"),
+        (["data", "chekc"], "there is 'check'"),
+        (
+            ["predict", "--model", "no.safetensors", "--images", ".", "--out", "o"],
+            "no.safetensors: not a weakseg model",
+        ),
+        (["seed", "--activations", "a", "--images", "nowhere", "--out", "o"], "no such folder of images"),
+        (["segmnt"], "did you mean 'segment'?"),
+        (["run", "cam", "--out", "o", "--data.root=/nowhere"], "data.root: /nowhere is not a folder"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_two(
+    words: list[str], message: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_examples(verb: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert "examples:" in printed and f"weakseg {verb}" in printed.split("examples:")[1]
+
+
+def test_help_of_a_recipe_lists_its_settings(capsys: Capture) -> None:
+    assert main(["run", "cam", "--help"]) == 0
+    assert "--seeds.strict" in capsys.readouterr().out
+
+
+def test_overview_and_version(capsys: Capture) -> None:
+    assert main([]) == main(["--help"]) == main(["--version"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {verb} " in printed for verb in VERBS) and "weakseg 0." in printed
+
+
+def test_words(capsys: Capture) -> None:
+    assert main(["words", "tabby"]) == 0
+    assert capsys.readouterr().out.split() == ["tabby", "tabby", "cat"]
+
+
+def test_doctor(capsys: Capture) -> None:
+    assert main(["doctor"]) == 0
+    assert "embedded ImageNet weights: load" in capsys.readouterr().out
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys; from weakseg.cli.main import main; main([]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_demo_segments_photographs(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    assert "report.html" in capsys.readouterr().out
+    shares = {path.stem: float((LabelMap.load(path).labels == 1).mean()) for path in tmp_path.glob("*.png")}
+    assert set(shares) == {"cat", "coffee", "rocket", "motorcycle", "astronaut"}
+    assert 0.3 < shares["cat"] < 0.95 and 0.005 < shares["rocket"] < 0.15 and 0.1 < shares["motorcycle"] < 0.6

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+
+import weakseg
+from weakseg.errors import DataError
+
+LISTED = (Path(__file__).parent / "public_api.txt").read_text().split()
+
+
+def test_what_is_public_is_listed() -> None:
+    assert sorted(weakseg.__all__) == LISTED
+    assert all(hasattr(weakseg, name) for name in LISTED)
+    assert not hasattr(weakseg, "segmnt")
+
+
+def test_a_missile_is_where_the_rocket_stands() -> None:
+    """The rocket of this photograph stands in columns 320 to 350 of 640; the mask must agree."""
+    result = weakseg.segment(skimage.data.rocket(), ["missile"])
+    rows, columns = np.nonzero(result.mask)
+    assert result.mask.shape == (427, 640) and result.tags == ("missile",)
+    assert 310 < np.median(columns) < 370 and np.ptp(rows) > 100
+
+
+def test_a_file_an_array_and_a_float_array_are_the_same(tmp_path: Path) -> None:
+    from PIL import Image
+
+    image = skimage.data.cat()[::4, ::4]
+    Image.fromarray(image).save(tmp_path / "cat.png")
+    masks = [weakseg.segment(source, ["cat"]).mask for source in (tmp_path / "cat.png", image, image / 255.0)]
+    assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all()
+
+
+def test_no_tag_is_all_background() -> None:
+    assert not weakseg.segment(np.zeros((20, 30), np.uint8), []).mask.any()
+
+
+def test_one_pixel() -> None:
+    assert weakseg.segment(np.zeros((1, 1, 3), np.uint8), ["cat"]).mask.shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"), [(["cat", "cat"], "'cat' is given more than once"), (["tabby kat"], "close ones: tabby cat")]
+)
+def test_bad_tags(tags: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        weakseg.segment(np.zeros((8, 8, 3), np.uint8), tags)
+
+
+def test_the_mask_can_be_saved(tmp_path: Path) -> None:
+    result = weakseg.segment(skimage.data.cat()[::6, ::6], ["cat"])
+    result.save(tmp_path / "m.png")
+    from weakseg.artifacts import LabelMap
+
+    assert (LabelMap.load(tmp_path / "m.png").labels == result.mask).all()
