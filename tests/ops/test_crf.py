@@ -429,10 +429,11 @@ class TestPhotographs:
         mirrored = dense_crf(unary.flip(-1), image.flip(1), ROWS[row]).flip(-1)
         assert equal_labels(mirrored, dense_crf(unary, image, ROWS[row])) >= 0.99  # card, oracle 11
 
+    @pytest.mark.slow
     def test_as_close_to_the_exact_mean_field_as_pydensecrf(self, real_data: Path) -> None:
         # Both filter the bilateral kernel on the same lattice, whose error dominates; ours is exact in the position
         # kernel alone. Hence a tie in the mean distance within a few percent, and the closer result more often.
-        names = (real_data / "msrc/ImageSets/Segmentation/val.txt").read_text().split()[::16]
+        names = (real_data / "msrc/ImageSets/Segmentation/val.txt").read_text().split()[::20]
         errors = np.array([self.errors(real_data, name, row) for row in (1, 2, 4, 5) for name in names])
         ours, theirs = errors.T
         assert ours.mean() < 1.05 * theirs.mean()

@@ -1,7 +1,7 @@
 """Confusion matrices and what follows from them; one matrix for the whole set, never a mean over images."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,16 @@ class Confusion:
 
         Raises:
             ShapeError: If the sizes differ.
-            EvaluationError: If a prediction is neither at most ``num_classes`` nor 255.
+            EvaluationError: If a label is neither at most ``num_classes`` nor 255.
         """
         check_same_size("truth", truth.shape, "prediction", prediction.shape)
         known = truth != UNDECIDED
-        columns = np.where(prediction == UNDECIDED, num_classes + 1, prediction.astype(np.int64))[known]
-        rows = truth[known].astype(np.int64)
-        if columns.size and (columns.max() > num_classes + 1 or rows.max() > num_classes):
-            raise EvaluationError(f"labels up to {max(columns.max(), rows.max())} but there are {num_classes} classes")
+        rows, columns = truth[known].astype(np.int64), prediction[known].astype(np.int64)
+        undecided = columns == UNDECIDED
+        top = max(rows.max(initial=0), columns[~undecided].max(initial=0))
+        if top > num_classes:
+            raise EvaluationError(f"labels up to {top} but there are {num_classes} classes")
+        columns[undecided] = num_classes + 1
         shape = (num_classes + 1, num_classes + 2)
         return cls(np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape))
 
@@ -53,8 +55,14 @@ class Confusion:
 
         Args:
             policy: What an undecided prediction counts as: ``error`` (a miss of the true class, and no other class's
-                false positive), ``background``, or ``drop`` (left out; flatters partial labels).
+                false positive), ``background``, or ``drop`` (left out, as if the truth were void there; flatters
+                partial labels).
+
+        Raises:
+            EvaluationError: If ``policy`` is another word.
         """
+        if policy not in get_args(UndecidedPolicy):
+            raise EvaluationError(f"undecided policy {policy!r}: expected error, background or drop")
         square = self.counts[:, :-1].astype(np.float64)
         undecided = self.counts[:, -1].astype(np.float64)
         if policy == "background":
@@ -67,7 +75,7 @@ class Confusion:
         """Return ``TP / (TP + FP + FN)`` of each class, ``(K + 1,)``; NaN for classes that the truth does not show."""
         hits, wrong, missed = self.resolved(policy)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.counts.sum(1) > 0, hits / (hits + wrong + missed), np.nan)
+            return np.where(hits + missed > 0, hits / (hits + wrong + missed), np.nan)
 
     def mean_iou(self, policy: UndecidedPolicy = "error") -> float:
         """Return the mean IoU over the classes that the truth shows; NaN if it shows none."""
@@ -77,7 +85,8 @@ class Confusion:
     def pixel_accuracy(self, policy: UndecidedPolicy = "error") -> float:
         """Return the fraction of pixels that are right."""
         hits, _, missed = self.resolved(policy)
-        return float(hits.sum() / (hits.sum() + missed.sum())) if self.counts.sum() else float("nan")
+        total = hits.sum() + missed.sum()
+        return float(hits.sum() / total) if total else float("nan")
 
     @property
     def coverage(self) -> float:

@@ -1,12 +1,14 @@
 """Scores of label maps and activations against ground truth, with the protocol that they were made under."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
@@ -71,7 +73,8 @@ def score_maps(
     """Compare the label maps ``folder/<id>.png`` with the truth; a missing map counts as undecided everywhere.
 
     Raises:
-        EvaluationError: If there is no truth at all, or not one map, or a map has another size than its truth.
+        EvaluationError: If there is no truth at all, or not one map, or a map has another size than its truth or labels
+            that are no classes.
     """
 
     def read(sample: EvalSample, labels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
@@ -93,21 +96,25 @@ def score_activations(
 ) -> tuple[Score, float]:
     """Return the score of activations at the background threshold that is best on these images, and the threshold.
 
-    Choosing the threshold on the images that are scored is the field's convention, and optimistic.
+    Choosing the threshold on the images that are scored is the field's convention, and optimistic. An image without
+    activations counts as undecided everywhere.
+
+    Raises:
+        EvaluationError: If there is no truth at all, or no activations, or those of an image of another size or with
+            classes that do not exist.
     """
     if not truth:
         raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
     sweep, missing = ThresholdSweep(truth[0].num_classes), 0
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:
-            path = folder / f"{sample.id}.safetensors"
             labels = sample.load_truth()
-            size = (labels.shape[0], labels.shape[1])
-            found = Activations.load(path) if path.exists() else None
-            maps = resize_maps(found.values, size) if found else None
-            missing += found is None
-            sweep.add(maps, found.class_ids if found else (), labels)
+            maps, class_ids = _read_activations(folder / f"{sample.id}.safetensors", sample, labels)
+            missing += maps is None
+            with _named(name, sample):
+                sweep.add(maps, class_ids, labels)
             advance(1)
+    _refuse_nothing(name, missing, len(truth))
     threshold, confusion = sweep.best()
     rule = {**(protocol or {}), "background": f"threshold {threshold:.2f}, the best of 0.00..0.59 on these images"}
     return Score(name, confusion, len(truth), missing, "error", rule), threshold
@@ -128,15 +135,45 @@ def _score(
             labels = sample.load_truth()
             found = read(sample, labels)
             missing += found is None
-            one = Confusion.of(labels, np.full_like(labels, UNDECIDED) if found is None else found, sample.num_classes)
+            with _named(name, sample):
+                prediction = np.full_like(labels, UNDECIDED) if found is None else found
+                one = Confusion.of(labels, prediction, sample.num_classes)
             total, per_image[sample.id] = total + one, one.mean_iou(policy)
             advance(1)
-    if missing == len(truth):
+    _refuse_nothing(name, missing, len(truth))
+    shown = {image_id: value for image_id, value in per_image.items() if not np.isnan(value)}
+    return Score(name, total, len(truth), missing, policy, protocol, shown)
+
+
+def _read_activations(
+    path: Path, sample: EvalSample, labels: NDArray[np.uint8]
+) -> tuple[Tensor | None, tuple[int, ...]]:
+    """Return the activations of an image, resized to its truth, and their classes; ``None`` where there is no file."""
+    if not path.exists():
+        return None, ()
+    found, size = Activations.load(path), (labels.shape[0], labels.shape[1])
+    if found.image_size != size:
+        raise EvaluationError(
+            f"{path}: of {found.image_size} but the truth of {sample.id!r} is {size}; same size needed"
+        )
+    return resize_maps(found.values, size), found.class_ids
+
+
+@contextmanager
+def _named(name: str, sample: EvalSample) -> Iterator[None]:
+    """Add product and image to the message of an evaluation error."""
+    try:
+        yield
+    except EvaluationError as error:
+        raise EvaluationError(f"{name}: image {sample.id!r}: {error}; was it made with other classes?") from error
+
+
+def _refuse_nothing(name: str, missing: int, images: int) -> None:
+    """Raise ``EvaluationError`` if not one image has a prediction."""
+    if missing == images:
         raise EvaluationError(
             f"{name}: none of the {missing} images with truth has a prediction; is it the right folder?"
         )
-    shown = {image_id: value for image_id, value in per_image.items() if not np.isnan(value)}
-    return Score(name, total, len(truth), missing, policy, protocol, shown)
 
 
 def export_truth(truth: Sequence[EvalSample], folder: Path) -> None:

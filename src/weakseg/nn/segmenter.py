@@ -1,11 +1,12 @@
 """A DeepLab segmenter: timm backbone, dilated head, logits at the backbone's stride."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from weakseg.errors import ConfigError
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 
 Head = Literal["largefov", "aspp"]
@@ -26,6 +27,13 @@ class SegmenterConfig:
     head: Head = "largefov"
     hidden: int = 256
     dilations: tuple[int, ...] = (6, 12, 18, 24)
+
+    def __post_init__(self) -> None:
+        """Refuse a head that does not exist and sizes below one."""
+        if self.head not in get_args(Head):
+            raise ConfigError(f"model.head: 'largefov' or 'aspp', got {self.head!r}")
+        if min(self.hidden, *self.dilations, len(self.dilations)) < 1:
+            raise ConfigError(f"model: need hidden >= 1 and dilations >= 1, got {self.hidden} and {self.dilations}")
 
 
 class LargeFov(nn.Sequential):

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors out; safetensors or plain tensor checkpoints in, never code."""
 
+import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError
-from weakseg.files import atomic_path, write_bytes
+from weakseg.files import write_bytes
 
 HEADER_KEY = "weakseg"
 
@@ -22,11 +22,15 @@ def save_model(path: Path, model: nn.Module, header: dict[str, Any]) -> None:
     write_bytes(path, save(tensors, {HEADER_KEY: json.dumps(header)}))
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(path: Path, *, kind: str = "") -> dict[str, Any]:
     """Return the header that ``save_model`` wrote.
 
+    Args:
+        path: A model file.
+        kind: What the header must say that it is; empty: anything.
+
     Raises:
-        CheckpointError: If the file is missing, truncated, or was not written by weakseg.
+        CheckpointError: If the file is missing, truncated, was not written by weakseg, or is of another kind.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -35,6 +39,8 @@ def read_header(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a weakseg model ({error}); train it again or restore the file") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path}: the header is no JSON object; train the model again or restore the file")
+    if kind and header.get("kind") != kind:
+        raise CheckpointError(f"{path}: is no {kind} but a {header.get('kind')}; give another file")
     return header
 
 
@@ -44,15 +50,15 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If the file is missing, truncated, or would run code when loaded.
     """
-    try:
-        if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
+        try:
             with safe_open(path, "pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be loaded safely ({type(error).__name__}: {error})") from error
+        except (OSError, SafetensorError, ValueError) as error:
+            raise _not_loadable(path, error) from error
+    state = _load_plain(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, got {type(state).__name__}")
     return state
 
@@ -76,8 +82,9 @@ def load_into(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values as a PyTorch checkpoint, atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    buffer = io.BytesIO()  # torch.save to a path reports a full disk as RuntimeError
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -86,12 +93,21 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: If the file is truncated or holds anything but tensors and plain values.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be loaded safely ({type(error).__name__}); delete it to train from the start"
-        ) from error
+    state = _load_plain(path)
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: expected a dictionary, got {type(state).__name__}")
     return state
+
+
+def _load_plain(path: Path) -> Any:
+    """Return the tensors and plain values of a PyTorch checkpoint; nothing in it is executed."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged pickles fail in every way: KeyError, IndexError, struct.error, AssertionError
+        raise _not_loadable(path, error) from error
+
+
+def _not_loadable(path: Path, error: Exception) -> CheckpointError:
+    plain = isinstance(error, OSError | SafetensorError)  # torch's own message advises to load unsafely
+    why = str(error) if plain else f"damaged, or more than tensors: {type(error).__name__}"
+    return CheckpointError(f"{path}: cannot be loaded safely ({why}); restore it, or delete it to train anew")

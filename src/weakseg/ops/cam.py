@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from weakseg.checks import check_rank
+from weakseg.ops.resample import resize_maps
 
 
 def grid_size(image_size: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -19,7 +19,8 @@ def merge_evidence(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     """Return the sum of the maps of several scales, each resized bilinearly to ``size``.
 
     Args:
-        maps: Each ``(2, K, h_s, w_s)``: evidence of the image, and of its mirror image as seen in the mirror.
+        maps: Each ``(2, K, h_s, w_s)``: evidence of the image, and of its mirror image as seen in the mirror; K may
+            be 0.
         size: (rows, columns) of the result.
 
     Returns:
@@ -30,8 +31,7 @@ def merge_evidence(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     """
     for index, pair in enumerate(maps):
         check_rank(f"maps[{index}]", pair, 4, "(2, K, h, w)")
-    merged = [(pair[0] + pair[1].flip(-1))[None] for pair in maps]
-    return torch.stack([F.interpolate(m, size=size, mode="bilinear", align_corners=False)[0] for m in merged]).sum(0)
+    return torch.stack([resize_maps(pair[0] + pair[1].flip(-1), size) for pair in maps]).sum(0)
 
 
 def normalize_evidence(evidence: Tensor, *, eps: float = 1e-5) -> Tensor:
@@ -42,7 +42,7 @@ def normalize_evidence(evidence: Tensor, *, eps: float = 1e-5) -> Tensor:
         eps: Guard against division by zero.
 
     Returns:
-        ``(K, h, w)`` in [0, 1).
+        ``(K, h, w)`` in [0, 1]; float32 rounds the peak of strong evidence to 1.
     """
     check_rank("evidence", evidence, 3, "(K, h, w)")
     return evidence / (evidence.amax((1, 2), keepdim=True) + eps)

@@ -91,17 +91,17 @@ def true_masks_step(dataset: Dataset, data: DataConfig) -> Step:
     return Step("masks", Kind.MASKS, {}, {"from": "truth"}, work)
 
 
-def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int) -> Step:
-    """Train the segmenter on the masks."""
+def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
+    """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss."""
 
     def work(context: StepContext) -> StepResult:
-        masks = context.inputs["masks"]
+        masks = context.inputs[targets]
         samples = _having(dataset.splits["train"], masks, ".png")
         place = FitPlace(context.folder, seed, context.device)
         records = train_segmenter(samples, masks, dataset.classes, config=config, place=place)
         return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
 
-    return Step("segmenter", Kind.SEGMENTER, {"masks": Kind.MASKS}, {**asdict(config), "seed": seed}, work)
+    return Step("segmenter", Kind.SEGMENTER, {targets: Kind(targets)}, {**asdict(config), "seed": seed}, work)
 
 
 def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:

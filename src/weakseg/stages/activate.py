@@ -34,12 +34,13 @@ class ActivateConfig:
     Attributes:
         scales: Factors on the image size; evidence of all is added.
         stride: Image pixels per cell of the result.
-        max_side: The long side of the largest scaled image is at most this; bounds memory.
+        max_side: Larger images are first reduced to this long side, near the size that the classifier was trained
+            with; ``scales`` apply to the reduced size.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
     stride: int = 4
-    max_side: int = 1024
+    max_side: int = 512
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""
@@ -68,7 +69,8 @@ def activate_image(
     size = grid_size((height, width), config.stride)
     if model is None or not class_ids:
         return Activations(torch.zeros(0, *size), (), (height, width), config.stride)
-    sizes = dict.fromkeys(scaled_size((height, width), scale, max_side=config.max_side) for scale in config.scales)
+    base = scaled_size((height, width), 1.0, max_side=config.max_side)
+    sizes = [scaled_size(base, scale) for scale in config.scales]
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
     return Activations(normalize_evidence(merge_evidence(maps, size)), class_ids, (height, width), config.stride)
 

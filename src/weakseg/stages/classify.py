@@ -39,7 +39,7 @@ class ClassifierConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     dropout: float = 0.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
     warn_below: float = 60.0
 
 
@@ -109,7 +109,7 @@ def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
     Raises:
         CheckpointError: If the file is missing, truncated, or no classifier of weakseg.
     """
-    header = read_header(path)
+    header = read_header(path, kind="classifier")
     backbone = build_backbone(BackboneConfig(**{**header["backbone"], "weights": "none"}))
     classes = Classes(tuple(header["classes"]))
     model = TagClassifier(backbone, len(classes))

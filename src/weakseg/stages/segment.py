@@ -41,7 +41,9 @@ class SegmentConfig:
 
     model: SegmenterConfig = field(default_factory=SegmenterConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=8, batch_size=8, optimizer="adamw", lr=2e-4, weight_decay=1e-2)
+    )
     balanced: bool = False
 
 
@@ -54,14 +56,16 @@ class PredictConfig:
         flip: Average with the mirror image.
         crf: Dense CRF on the probabilities.
         crf_params: Its parameters; the defaults are those of DeepLab-v2.
-        max_side: The long side of the largest scaled image, and of the CRF, is at most this.
+        max_side: Larger images are first reduced to this long side; ``scales`` apply to the reduced size.
+        mask_side: Long side at most of the probabilities and of the CRF; larger masks are enlarged from it.
     """
 
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
     flip: bool = True
     crf: bool = False
     crf_params: CrfParams = field(default_factory=lambda: CrfParams(10, 1, 3, 67, 3, 4))
-    max_side: int = 1024
+    max_side: int = 512
+    mask_side: int = 1024
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
     Raises:
         CheckpointError: If the file is missing, truncated, or no segmenter of weakseg.
     """
-    header = read_header(path)
+    header = read_header(path, kind="segmenter")
     settings = dict(header["model"])
     backbone = BackboneConfig(**{**settings.pop("backbone"), "weights": "none"})
     settings["dilations"] = tuple(settings["dilations"])
@@ -157,8 +161,9 @@ def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: Pred
         ``(H, W)`` labels in {0..K}.
     """
     size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=config.max_side)
-    sizes = dict.fromkeys(scaled_size(size, scale, max_side=config.max_side) for scale in config.scales)
+    working = scaled_size(size, 1.0, max_side=config.mask_side)
+    base = scaled_size(size, 1.0, max_side=config.max_side)
+    sizes = [scaled_size(base, scale) for scale in config.scales]
     maps = [_probabilities(model, resize_image(image, scaled), config.flip, working) for scaled in sizes]
     probs = torch.stack(maps).mean(0)
     if config.crf:

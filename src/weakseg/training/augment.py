@@ -24,8 +24,8 @@ class AugmentConfig:
         jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
     """
 
-    long_side: tuple[int, int] = (256, 448)
-    crop: int = 288
+    long_side: tuple[int, int] = (256, 416)
+    crop: int = 256
     flip: bool = True
     jitter: float = 0.0
 

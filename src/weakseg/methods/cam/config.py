@@ -1,6 +1,7 @@
 """Recipe of the ``cam`` method."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from weakseg.pipeline.recipe import Recipe
 from weakseg.stages.activate import ActivateConfig
@@ -22,6 +23,7 @@ class CamRecipe(Recipe):
         activations: How activations are computed.
         seeds: How seeds are read off them.
         masks: How masks are made of seeds.
+        targets: What the segmenter is trained on: ``seeds`` (undecided pixels give no loss) or ``masks``.
         segmenter: The segmenter and its training.
         predictions: How the segmenter is applied.
     """
@@ -31,5 +33,6 @@ class CamRecipe(Recipe):
     activations: ActivateConfig = field(default_factory=ActivateConfig)
     seeds: SeedConfig = field(default_factory=SeedConfig)
     masks: RefineConfig = field(default_factory=RefineConfig)
+    targets: Literal["seeds", "masks"] = "seeds"
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
     predictions: PredictConfig = field(default_factory=PredictConfig)

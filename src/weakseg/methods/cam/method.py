@@ -21,7 +21,7 @@ def build_plan(recipe: CamRecipe, dataset: Dataset) -> list[Step]:
         activations_step(dataset, recipe.activations),
         seeds_step(dataset, recipe.seeds),
         masks_step(dataset, recipe.masks, recipe.seeds),
-        segmenter_step(dataset, recipe.segmenter, recipe.seed),
+        segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=recipe.targets),
         predictions_step(dataset, recipe.predictions),
     ]
     return [*steps, evaluation_step(dataset, recipe.data, steps)]

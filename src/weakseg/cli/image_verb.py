@@ -1,0 +1,70 @@
+"""Verbs that do one stage for a folder of images: what they share, written once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from weakseg.cli.common import (
+    add_run_options,
+    add_settings,
+    build_parser,
+    conclude,
+    parse,
+    run_options,
+    settings_of,
+    settle,
+)
+from weakseg.data.dataset import open_plain_folder
+from weakseg.data.sample import WeakSample
+from weakseg.pipeline.engine import ImageJob, map_images
+
+
+def every_image(given: Namespace) -> Sequence[WeakSample]:
+    """Return all images of the folder ``--images``."""
+    return open_plain_folder(given.images)
+
+
+@dataclass(frozen=True)
+class ImageVerb:
+    """A verb that maps a job over images.
+
+    Attributes:
+        name: The verb.
+        description: First lines of its help.
+        examples: Last lines of its help.
+        config: Dataclass of the stage's settings; each is a flag.
+        product: What it makes, in the plural.
+        job: From arguments, settings and device to the job.
+        inputs: Flags of required files and folders, with their help, beside ``--images`` and ``--out``.
+        samples: From arguments to the images.
+        extend: Adds flags that only this verb has.
+    """
+
+    name: str
+    description: str
+    examples: str
+    config: type[Any]
+    product: str
+    job: Callable[[Namespace, Any, str], ImageJob]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    samples: Callable[[Namespace], Sequence[WeakSample]] = every_image
+    extend: Callable[[ArgumentParser], None] = lambda parser: None
+
+    def main(self, words: Sequence[str]) -> int:
+        """Run the verb; an interrupted call goes on where it stopped."""
+        parser = build_parser(self.name, self.description, self.examples)
+        required = {**self.inputs, "images": "folder of the images", "out": f"folder of the {self.product}"}
+        for name, text in required.items():
+            parser.add_argument(f"--{name}", type=Path, required=True, help=text)
+        self.extend(parser)
+        add_settings(parser, self.config)
+        add_run_options(parser)
+        given = parse(parser, words)
+        options, config = run_options(given), settings_of(given, self.config)
+        job, samples = self.job(given, config, options.device), self.samples(given)
+        settle(given.out, config, images=given.images, **{name: given[name] for name in self.inputs})
+        failures = map_images(job, samples, title=self.name, workers=options.workers)
+        return conclude(failures, f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}")

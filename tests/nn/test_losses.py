@@ -1,0 +1,132 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.nn.losses import segmentation_loss, tag_loss
+
+NAN = math.nan
+LN2 = math.log(2)
+
+
+def random_logits(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class TestTagLoss:
+    def test_exact_values(self) -> None:
+        # -ln sigmoid(0) = ln 2; -ln(1 - sigmoid(0)) = ln 2; -ln sigmoid(2) = ln(1 + e^-2) = .126928.
+        assert tag_loss(torch.zeros(2, 3), torch.tensor([[0.0, 1, 0], [1, 1, 0]])).item() == pytest.approx(LN2)
+        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.126928, abs=1e-6)
+        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[0.0, 1.0]])).item() == pytest.approx(2.126928, abs=1e-6)
+
+    def test_equals_the_soft_margin_loss_where_all_is_known(self) -> None:
+        logits, targets = random_logits(5, 4), (random_logits(5, 4, seed=1) > 0).double()
+        torch.testing.assert_close(tag_loss(logits, targets), F.multilabel_soft_margin_loss(logits, targets))
+
+    def test_unknown_tags_have_no_loss_and_no_gradient(self) -> None:
+        logits = random_logits(1, 3).requires_grad_()
+        loss = tag_loss(logits, torch.tensor([[1.0, NAN, 0.0]]))
+        torch.testing.assert_close(loss, tag_loss(logits[:, [0, 2]], torch.tensor([[1.0, 0.0]])))
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient[0, 1] == 0
+        # d/dz of binary cross-entropy is sigmoid(z) - t, over two known tags.
+        expected = (logits.sigmoid() - torch.tensor([[1.0, 0.0, 0.0]]))[:, [0, 2]] / 2
+        torch.testing.assert_close(gradient[:, [0, 2]], expected)
+
+    def test_nothing_known(self) -> None:
+        logits = random_logits(2, 3).requires_grad_()
+        loss = tag_loss(logits, torch.full((2, 3), NAN))
+        loss.backward()
+        assert loss.item() == 0
+        assert logits.grad is not None
+        assert logits.grad.abs().max() == 0
+
+    def test_extreme_logits_stay_finite(self) -> None:
+        logits = torch.tensor([[1e4, -1e4]], requires_grad=True)
+        loss = tag_loss(logits, torch.tensor([[0.0, NAN]]))
+        loss.backward()
+        assert loss.item() == pytest.approx(1e4)
+        assert logits.grad is not None
+        assert torch.isfinite(logits.grad).all()
+
+    def test_targets_are_left_alone(self) -> None:
+        targets = torch.tensor([[1.0, NAN]])
+        tag_loss(torch.zeros(1, 2), targets)
+        assert targets.isnan().tolist() == [[False, True]]
+
+
+class TestSegmentationLoss:
+    def test_exact_values(self) -> None:
+        # Uniform logits over three labels: ln 3 at each of the two pixels that count.
+        labels = torch.tensor([[[0, 2, 255]]])
+        assert segmentation_loss(torch.zeros(1, 3, 1, 3), labels).item() == pytest.approx(math.log(3))
+        assert segmentation_loss(torch.zeros(1, 3, 1, 3), labels, balanced=True).item() == pytest.approx(math.log(3))
+
+    def test_equals_the_cross_entropy_of_torch(self) -> None:
+        logits, labels = random_logits(2, 4, 5, 6), torch.randint(0, 4, (2, 5, 6), generator=torch.Generator().manual_seed(0))
+        labels[:, 0] = 255
+        expected = F.cross_entropy(logits, labels, ignore_index=255)
+        torch.testing.assert_close(segmentation_loss(logits, labels), expected)
+
+    @pytest.mark.parametrize("balanced", [False, True])
+    def test_undecided_pixels_have_no_gradient(self, balanced: bool) -> None:
+        # segmentation-stage.md, oracle 3.
+        logits = random_logits(1, 3, 2, 4).requires_grad_()
+        labels = torch.tensor([[[0, 1, 2, 255], [255, 0, 1, 1]]])
+        (gradient,) = torch.autograd.grad(segmentation_loss(logits, labels, balanced=balanced), logits)
+        touched = gradient.abs().amax(1) > 0
+        torch.testing.assert_close(touched, labels != 255)
+
+    @pytest.mark.parametrize("balanced", [False, True])
+    def test_all_undecided(self, balanced: bool) -> None:
+        logits = random_logits(2, 3, 4, 4).requires_grad_()
+        loss = segmentation_loss(logits, torch.full((2, 4, 4), 255), balanced=balanced)
+        loss.backward()
+        assert loss.item() == 0
+        assert logits.grad is not None
+        assert logits.grad.abs().max() == 0
+
+    @pytest.mark.parametrize("balanced", [False, True])
+    def test_gradient_equals_finite_differences(self, balanced: bool) -> None:
+        logits = random_logits(1, 3, 2, 2).requires_grad_()
+        labels = torch.tensor([[[0, 1], [2, 255]]])
+        assert torch.autograd.gradcheck(lambda z: segmentation_loss(z, labels, balanced=balanced), (logits,))
+
+    def test_labels_out_of_range_are_no_silence(self) -> None:
+        with pytest.raises((IndexError, RuntimeError)):
+            segmentation_loss(torch.zeros(1, 3, 1, 1), torch.tensor([[[3]]]))
+
+
+class TestBalanced:
+    """segmentation-stage.md, oracle 6, with the optional half."""
+
+    def test_is_the_mean_of_the_two_means(self) -> None:
+        logits = random_logits(1, 3, 1, 5)
+        labels = torch.tensor([[[0, 0, 0, 1, 2]]])
+        losses = F.cross_entropy(logits, labels, reduction="none")[0, 0]
+        expected = (losses[:3].mean() + losses[3:].mean()) / 2
+        torch.testing.assert_close(segmentation_loss(logits, labels, balanced=True), expected)
+
+    @given(st.integers(1, 6))
+    def test_repeated_background_changes_nothing(self, times: int) -> None:
+        logits = random_logits(1, 3, 1, 4)
+        labels = torch.tensor([[[0, 0, 1, 2]]])
+        more = torch.cat([logits] + [logits[..., :2]] * times, -1), torch.cat([labels] + [labels[..., :2]] * times, -1)
+        found = segmentation_loss(*more, balanced=True)
+        torch.testing.assert_close(found, segmentation_loss(logits, labels, balanced=True))
+
+    def test_equals_the_plain_loss_where_the_means_coincide(self) -> None:
+        logits = torch.zeros(1, 4, 3, 3)
+        labels = torch.tensor([[[0, 0, 0], [0, 1, 0], [2, 0, 255]]])
+        torch.testing.assert_close(segmentation_loss(logits, labels, balanced=True), segmentation_loss(logits, labels))
+
+    @pytest.mark.parametrize("label", [0, 2])
+    def test_an_empty_half_counts_nothing(self, label: int) -> None:
+        logits, labels = random_logits(1, 3, 2, 2), torch.full((1, 2, 2), label)
+        found = segmentation_loss(logits, labels, balanced=True)
+        torch.testing.assert_close(found, segmentation_loss(logits, labels) / 2)

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from weakseg.errors import ShapeError
+from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
+from weakseg.ops.resample import resize_maps
+
+
+def evidence(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("image_size", "stride", "expected"),
+    [
+        ((375, 500), 4, (94, 125)),  # cam card, oracle 6
+        ((281, 500), 4, (71, 125)),
+        ((375, 500), 16, (24, 32)),
+        ((1, 1), 4, (1, 1)),
+        ((8, 9), 8, (1, 2)),
+        ((5, 7), 1, (5, 7)),
+    ],
+)
+def test_grid_sizes(image_size: tuple[int, int], stride: int, expected: tuple[int, int]) -> None:
+    assert grid_size(image_size, stride) == expected
+
+
+class TestMergeEvidence:
+    def test_one_scale_by_hand(self) -> None:
+        # [1, 2] plus the mirror of [3, 4] = [5, 5]; size unchanged.
+        pair = torch.tensor([[[[1.0, 2.0]]], [[[3.0, 4.0]]]])
+        torch.testing.assert_close(merge_evidence([pair], (1, 2)), torch.tensor([[[5.0, 5.0]]]))
+
+    def test_scales_are_summed_after_resizing(self) -> None:
+        maps = [evidence(2, 3, 5, 7), evidence(2, 3, 10, 14, seed=1), evidence(2, 3, 1, 1, seed=2)]
+        expected = sum(resize_maps(pair[0] + pair[1].flip(-1), (6, 8)) for pair in maps)
+        torch.testing.assert_close(merge_evidence(maps, (6, 8)), expected)
+
+    def test_mirror_before_resizing_is_mirror_after(self) -> None:
+        # Cam card, section 6, equality iii.
+        pair = evidence(2, 3, 5, 7)
+        late = resize_maps(pair[0], (9, 12)) + resize_maps(pair[1], (9, 12)).flip(-1)
+        torch.testing.assert_close(merge_evidence([pair], (9, 12)), late)
+
+    def test_mirrored_image_gives_mirrored_maps(self) -> None:
+        # Oracle 4: of the mirror image, the evidence comes in the other order.
+        pairs = [evidence(2, 3, 5, 7), evidence(2, 3, 8, 11, seed=1)]
+        swapped = [pair.flip(0) for pair in pairs]
+        torch.testing.assert_close(merge_evidence(swapped, (9, 12)), merge_evidence(pairs, (9, 12)).flip(-1))
+
+    def test_no_class_gives_no_map(self) -> None:
+        assert merge_evidence([torch.zeros(2, 0, 5, 7), torch.zeros(2, 0, 9, 9)], (4, 6)).shape == (0, 4, 6)
+
+    def test_a_map_without_its_mirror_axis_is_named(self) -> None:
+        with pytest.raises(ShapeError, match=r"maps\[1\]: expected shape \(2, K, h, w\), got \(3, 5, 7\)"):
+            merge_evidence([evidence(2, 3, 5, 7), evidence(3, 5, 7)], (5, 7))
+
+    def test_inputs_are_left_alone(self) -> None:
+        pair = evidence(2, 3, 5, 7)
+        copy = pair.clone()
+        merge_evidence([pair], (5, 7))
+        torch.testing.assert_close(pair, copy, rtol=0, atol=0)
+
+
+class TestNormalizeEvidence:
+    """Cam card, oracles 3 and 5."""
+
+    def test_by_hand(self) -> None:
+        maps = torch.tensor([[[0.0, 1.0, 4.0]], [[0.0, 0.0, 1e-5]]], dtype=torch.float64)
+        expected = torch.tensor([[[0.0, 1 / 4.00001, 4 / 4.00001]], [[0.0, 0.0, 0.5]]], dtype=torch.float64)
+        torch.testing.assert_close(normalize_evidence(maps), expected)
+
+    @given(st.integers(1, 4), st.floats(0, 1e4), st.integers(0, 99))
+    def test_peaks(self, classes: int, top: float, seed: int) -> None:
+        maps = top * evidence(classes, 3, 4, seed=seed).double()
+        found, peak = normalize_evidence(maps), maps.amax((1, 2))
+        torch.testing.assert_close(found.amax((1, 2)), peak / (peak + 1e-5))
+        assert found.min() >= 0
+        assert found.max() < 1
+
+    def test_large_float32_evidence_does_not_exceed_one(self) -> None:
+        assert normalize_evidence(torch.full((1, 1, 1), 3e4)).item() <= 1
+
+    def test_a_map_of_zeros_stays_zero(self) -> None:
+        found = normalize_evidence(torch.stack([torch.zeros(3, 4), evidence(3, 4)]))
+        torch.testing.assert_close(found[0], torch.zeros(3, 4), rtol=0, atol=0)
+
+    def test_no_class_gives_no_map(self) -> None:
+        assert normalize_evidence(torch.zeros(0, 4, 6)).shape == (0, 4, 6)
+
+    def test_classes_do_not_touch_each_other(self) -> None:
+        maps = evidence(3, 4, 5)
+        torch.testing.assert_close(normalize_evidence(maps)[1:2], normalize_evidence(maps[1:2]), rtol=0, atol=0)
+
+    def test_rank_is_checked(self) -> None:
+        with pytest.raises(ShapeError, match=r"evidence: expected shape \(K, h, w\), got \(4, 5\)"):
+            normalize_evidence(evidence(4, 5))

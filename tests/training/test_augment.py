@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from weakseg.errors import ConfigError
+from weakseg.training.augment import FILL, AugmentConfig, augment
+
+DARK, LIGHT = 20, 230
+
+
+def checkerboard(rows: int, columns: int, cell: int = 16) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return an image of dark and light squares, and labels that are 1 on the dark ones and 2 on the light ones."""
+    squares = (np.arange(rows)[:, None] // cell + np.arange(columns)[None] // cell) % 2
+    image = np.where(squares[..., None] == 1, LIGHT, DARK).astype(np.uint8).repeat(3, axis=2)
+    return image, (1 + squares).astype(np.uint8)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+configs = st.builds(
+    lambda low, more, crop, flip, jitter: AugmentConfig((low, low + more), crop, flip, jitter),
+    st.integers(20, 120),
+    st.integers(0, 80),
+    st.integers(8, 150),
+    st.booleans(),
+    st.sampled_from([0.0, 0.2]),
+)
+
+
+class TestAlignment:
+    """segmentation-stage.md, oracle 7."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(configs, st.integers(0, 10**6), st.sampled_from([(64, 96), (96, 64), (80, 80)]))
+    def test_labels_stay_on_their_squares(self, config: AugmentConfig, seed: int, size: tuple[int, int]) -> None:
+        image, labels = augment(*checkerboard(*size), config, rng(seed))
+        assert image.shape == (config.crop, config.crop, 3)
+        assert labels.shape == (config.crop, config.crop)
+        assert image.dtype == labels.dtype == np.uint8
+        assert set(np.unique(labels)) <= {1, 2, 255}
+        # Away from edges of the squares, which bicubic resizing blurs, the brightness tells the label.
+        grey = image[..., 0].astype(int)
+        calm = _calm(labels)
+        if (labels[calm] == 1).any() and (labels[calm] == 2).any():
+            assert grey[calm & (labels == 1)].max() < grey[calm & (labels == 2)].min()
+
+    def test_a_flip_turns_both(self) -> None:
+        image, labels = checkerboard(32, 48)
+        config = AugmentConfig((48, 48), 48)
+        found = [augment(image, labels, config, rng(seed)) for seed in range(20)]
+        for one, its_labels in found:
+            np.testing.assert_array_equal(one[..., 0] == LIGHT, its_labels == 2)
+        shifted = {its_labels[:, 0].tobytes() for _, its_labels in found}
+        assert len(shifted) > 1  # both the image and its mirror image occur
+
+    def test_half_of_the_images_are_mirrored(self) -> None:
+        image, _ = checkerboard(32, 16)
+        ramp = np.tile(np.arange(16, dtype=np.uint8)[None] * 10, (32, 1))
+        config = AugmentConfig((32, 32), 16)
+        mirrored = [augment(image, ramp, config, rng(seed))[1][0, 0] != 0 for seed in range(200)]
+        assert 70 < sum(mirrored) < 130  # binomial of 200 and 1/2: mean 100, four standard deviations 28
+        still = AugmentConfig((32, 32), 16, flip=False)
+        assert all(augment(image, ramp, still, rng(seed))[1][0, 0] == 0 for seed in range(50))
+
+
+def _calm(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where the 7 x 7 pixels around are of one label."""
+    padded = np.pad(labels, 3, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (7, 7))
+    return np.asarray(windows.min((2, 3)) == windows.max((2, 3)))
+
+
+class TestCropAndPadding:
+    def test_small_images_are_padded(self) -> None:
+        image, labels = checkerboard(20, 30)
+        found, its_labels = augment(image, labels, AugmentConfig((30, 30), 64, flip=False), rng())
+        outside = its_labels == 255
+        assert (~outside).sum() == 20 * 30
+        assert (found[outside] == FILL).all()
+        rows, columns = np.nonzero(~outside)
+        inside = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+        np.testing.assert_array_equal(found[inside], image)
+        np.testing.assert_array_equal(its_labels[inside], labels)
+
+    def test_large_images_are_cut(self) -> None:
+        image = np.arange(60 * 80, dtype=np.uint32).reshape(60, 80)
+        rgb = np.stack([image % 256, image // 256, image * 0], axis=-1).astype(np.uint8)
+        found, _ = augment(rgb, None, AugmentConfig((80, 80), 32, flip=False), rng())
+        first = int(found[0, 0, 0]) + 256 * int(found[0, 0, 1])
+        row, column = divmod(first, 80)
+        np.testing.assert_array_equal(found, rgb[row : row + 32, column : column + 32])
+
+    def test_every_place_occurs(self) -> None:
+        image, labels = checkerboard(4, 6, cell=1)
+        places = set()
+        for seed in range(200):
+            _, its_labels = augment(image, labels, AugmentConfig((6, 6), 8, flip=False), rng(seed))
+            rows, columns = np.nonzero(its_labels != 255)
+            places.add((int(rows.min()), int(columns.min())))
+        assert places == {(row, column) for row in range(5) for column in range(3)}
+
+    def test_one_side_cut_and_the_other_padded(self) -> None:
+        _, labels = augment(*checkerboard(10, 60), AugmentConfig((60, 60), 32, flip=False), rng())
+        assert (labels != 255).sum() == 10 * 32
+
+    def test_long_sides_of_both_ends_occur(self) -> None:
+        sides = set()
+        for seed in range(100):
+            _, labels = augment(*checkerboard(8, 10), AugmentConfig((10, 12), 40), rng(seed))
+            sides.add(int((labels != 255).any(0).sum()))
+        assert sides == {10, 11, 12}
+
+    def test_without_labels_all_is_undecided(self) -> None:
+        _, labels = augment(checkerboard(20, 30)[0], None, AugmentConfig((30, 30), 16), rng())
+        assert (labels == 255).all()
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 50), (300, 1)])
+    def test_thin_images(self, size: tuple[int, int]) -> None:
+        image, labels = augment(np.zeros((*size, 3), np.uint8), np.ones(size, np.uint8), AugmentConfig((20, 40), 32), rng())
+        assert image.shape == (32, 32, 3)
+        assert (labels == 1).any()
+
+
+class TestJitter:
+    @staticmethod
+    def colours(jitter: float, seed: int = 0) -> NDArray[np.uint8]:
+        image = np.random.default_rng(0).integers(60, 180, (16, 16, 3), dtype=np.uint8)
+        return augment(image, None, AugmentConfig((16, 16), 16, flip=False, jitter=jitter), rng(seed))[0]
+
+    def test_none_changes_nothing(self) -> None:
+        image = np.random.default_rng(0).integers(60, 180, (16, 16, 3), dtype=np.uint8)
+        np.testing.assert_array_equal(self.colours(0.0), image)
+
+    def test_almost_none_changes_nothing(self) -> None:
+        np.testing.assert_array_equal(self.colours(1e-9), self.colours(0.0))
+
+    def test_brightness_is_right_on_average(self) -> None:
+        mean = np.mean([self.colours(0.2, seed).mean() for seed in range(300)])
+        # Brightness factor of standard deviation .2 / sqrt(3) = .115 about 120: standard error .8; three of them.
+        assert mean == pytest.approx(self.colours(0.0).mean(), abs=2.4)
+
+    def test_labels_are_left_alone(self) -> None:
+        image, labels = checkerboard(16, 16)
+        _, found = augment(image, labels, AugmentConfig((16, 16), 16, flip=False, jitter=0.5), rng())
+        np.testing.assert_array_equal(found, labels)
+
+    def test_extremes_are_clipped(self) -> None:
+        image = np.full((16, 16, 3), 255, np.uint8)
+        image[::2] = 0
+        for seed in range(20):
+            found, _ = augment(image, None, AugmentConfig((16, 16), 16, jitter=0.9), rng(seed))
+            assert found[::2].mean() <= found[1::2].mean()  # nothing wrapped round
+
+
+@settings(max_examples=30, deadline=None)
+@given(configs, st.integers(0, 10**6))
+def test_same_generator_same_result(config: AugmentConfig, seed: int) -> None:
+    scene = checkerboard(64, 96)
+    copies = tuple(array.copy() for array in scene)
+    first, second = (augment(*scene, config, rng(seed)) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for array, copy in zip(scene, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+@pytest.mark.parametrize(
+    "change", [{"long_side": (10, 9)}, {"long_side": (0, 9)}, {"crop": 0}, {"jitter": 1.0}, {"jitter": -0.1}]
+)
+def test_empty_ranges_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="augment: need 1 <= long_side"):
+        AugmentConfig(**change)  # type: ignore[arg-type]
