@@ -71,7 +71,7 @@ def test_evaluate_names_missing_predictions(data: Path, tmp_path: Path, capsys: 
     LabelMap(draw(1)[1]).save(tmp_path / "i01.png")
     words = ["evaluate", "--predictions", str(tmp_path), "--truth", str(data / "masks"), "--classes"]
     assert main([*words, str(data / "classes.txt")]) == 0
-    assert "8 images, 7 without prediction" in capsys.readouterr().out
+    assert "(8 images, 7 without prediction)" in capsys.readouterr().out
 
 
 def test_evaluate_refuses_another_size(data: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -14,7 +14,7 @@ from weakseg.data.paths import read_lines
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample
 from weakseg.errors import DataError
-from weakseg.evaluation.protocol import VOID_RULE, Score, score_maps
+from weakseg.evaluation.protocol import Score, describe_protocol, score_maps
 from weakseg.files import write_json
 
 
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     given = parse(parser, words)
     classes = read_class_file(given.classes)
     truth = _truth(given.truth, given.list, len(classes))
-    protocol = {"split": str(given.list or given.truth), "tags_from": "not known here"}
+    protocol = {"list": str(given.list or given.truth), "tags_from": "not known here"}
     score = score_maps("predictions", truth, given.predictions, policy=given.undecided, protocol=protocol)
     if given.out:
         write_json(given.out, score.as_json(classes))
@@ -51,9 +51,7 @@ def describe(score: Score, classes: Classes) -> str:
     lines = [f"{name:<{width}} {'absent' if iou is None else f'{iou:6.2f}'}" for name, iou in values["iou"].items()]
     lines.append(f"{'mean IoU':<{width}} {values['mean_iou']:6.2f}")
     lines.append(f"pixel accuracy {values['pixel_accuracy']:.2f} %, coverage {values['coverage']:.2f} %")
-    lines.append(
-        f"{score.images} images, {score.missing} without prediction; void: {VOID_RULE}; undecided: {score.policy}"
-    )
+    lines.append(describe_protocol(values))
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
 from weakseg.cli.report import write_report
+from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
@@ -59,10 +60,10 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _scores(out: Path) -> str:
-    """Return one line for each scored product."""
+    """Return two lines for each scored product: figures and protocol."""
     scores = read_json(out / "evaluation" / RESULTS_FILE)["scores"]
-    lines = [
-        f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %"
+    return "".join(
+        f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %\n"
+        f"  {describe_protocol(s)}\n"
         for s in scores
-    ]
-    return "".join(line + "\n" for line in lines)
+    )

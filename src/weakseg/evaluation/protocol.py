@@ -1,6 +1,6 @@
 """Scores of label maps and activations against ground truth, with the protocol that they were made under."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +60,18 @@ class Score:
             "protocol": {"void": VOID_RULE, "undecided": self.policy, **self.protocol},
             "per_image": {image_id: 100.0 * value for image_id, value in self.per_image.items()},
         }
+
+
+def describe_protocol(values: Mapping[str, Any]) -> str:
+    """Return in one line what a score (``Score.as_json``) was made under: list, tags, rules, scales and CRF."""
+    protocol, settings = values["protocol"], values["protocol"].get("settings", {})
+    parts = [f"list {protocol['list']} ({values['images']} images, {values['missing']} without prediction)"]
+    parts += [f"tags from {protocol['tags_from']}", f"void: {protocol['void']}", f"undecided: {protocol['undecided']}"]
+    parts += [f"background: {protocol['background']}"] if "background" in protocol else []
+    parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []
+    crf = settings.get("crf") if isinstance(settings.get("crf"), Mapping) else settings.get("crf_params")
+    parts.append(f"CRF of {crf['iterations']} iterations" if crf and settings["crf"] else "no CRF")
+    return "; ".join(parts)
 
 
 def score_maps(

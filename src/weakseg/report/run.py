@@ -12,6 +12,7 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
+from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.run import load_run
@@ -25,6 +26,8 @@ from weakseg.report.selection import choose
 
 MAX_CARDS = 300
 STEPS = ("classifier", "activations", "seeds", "masks", "segmenter", "predictions", "evaluation")
+
+ONE_MATRIX = "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
 
 Labels = NDArray[np.uint8]
 
@@ -153,23 +156,13 @@ def _tables(folder: Path, results: Mapping[str, Any]) -> tuple[Table, ...]:
         (n, s["protocol"]["split"], s["mean_iou"], s["pixel_accuracy"], s["coverage"], s["images"], s["missing"])
         for n, s in results.items()
     )
-    return (Table("Agreement with the truth", columns, rows, protocol_note(results)), times)
-
-
-def protocol_note(results: Mapping[str, Any]) -> str:
-    """Return in one line what the scores were made under."""
-    first = next(iter(results.values()))["protocol"]
-    return (
-        f"Tags from: {first['tags_from']}. Void: {first['void']}. Undecided pixels count as: {first['undecided']}. "
-        "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
-    )
+    return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), times)
 
 
 def _notes(results: Mapping[str, Any]) -> tuple[str, ...]:
     if not results:
         return ("There is no ground truth: the gallery is ordered by how much of an image the seeds decide.",)
-    rule = results.get("activations", {}).get("protocol", {}).get("background")
-    return (f"Activations are scored with background {rule}.",) if rule else ()
+    return tuple(f"{name}: {describe_protocol(score)}." for name, score in results.items())
 
 
 def _charts(results: Mapping[str, Any]) -> tuple[Chart, ...]:

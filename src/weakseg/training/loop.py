@@ -54,9 +54,13 @@ class FitConfig:
     loader_workers: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse counts below one and rates that are not positive."""
-        if min(self.epochs, self.batch_size, self.accumulate) < 1 or self.lr <= 0 or self.loader_workers < 0:
+        """Refuse counts below one, rates that are not positive, and names that do not exist."""
+        if min(self.epochs, self.batch_size, self.accumulate) < 1 or not self.lr > 0 or self.loader_workers < 0:
             raise ConfigError(f"fit: epochs, batch_size, accumulate >= 1 and lr > 0 are needed, got {self}")
+        if self.optimizer not in ("sgd", "adamw"):
+            raise ConfigError(f"fit.optimizer: 'sgd' or 'adamw', got {self.optimizer!r}")
+        if self.precision not in ("no", "bf16", "fp16"):
+            raise ConfigError(f"fit.precision: 'no', 'bf16' or 'fp16', got {self.precision!r}")
 
 
 class EpochData(Protocol):
@@ -112,8 +116,7 @@ class Fit:
         optimizer = build_optimizer(self.model, self.config)
         start, records = self._resume(optimizer)
         model, optimizer = accelerator.prepare(self.model, optimizer)
-        with track(self.title, self.config.epochs * len(self.data)) as advance:
-            advance(start * len(self.data))
+        with track(self.title, (self.config.epochs - start) * len(self.data)) as advance:
             for epoch in range(start, self.config.epochs):
                 begun = time.monotonic()
                 loss = self._epoch(accelerator, model, optimizer, epoch, advance)
@@ -124,7 +127,7 @@ class Fit:
         return records
 
     def _accelerator(self) -> Accelerator:
-        AcceleratorState._reset_state()  # settings of an earlier fit in this process must not leak into this one
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier fit's precision and device must not leak
         config = self.config
         return Accelerator(
             gradient_accumulation_steps=config.accumulate,
@@ -146,7 +149,8 @@ class Fit:
         steps, total, count = len(loader), 0.0, 0
         model.train()
         for step, batch in enumerate(loader):
-            set_rates(optimizer, self.config, (epoch * steps + step) / (self.config.epochs * steps))
+            window = step - step % self.config.accumulate  # one rate for the steps of one update
+            set_rates(optimizer, self.config, (epoch * steps + window) / (self.config.epochs * steps))
             with accelerator.accumulate(model), accelerator.autocast():
                 loss = self.loss(model, batch)
                 accelerator.backward(loss)
@@ -170,11 +174,18 @@ class Fit:
     def _state_path(self) -> Path:
         return self.place.folder / "state.pt"
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """Return what the weights depend on; the number of loader processes is no part of it."""
+        settings = {**asdict(self.config), "seed": self.place.seed}
+        del settings["loader_workers"]
+        return settings
+
     def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
         if not self._state_path.exists():
             return 0, []
         state = load_state(self._state_path)
-        if state.get("config") != asdict(self.config):
+        if state.get("settings") != self._settings:
             raise CheckpointError(f"{self._state_path}: made with other settings; delete it to train from the start")
         load_into(self.model, state["model"], str(self._state_path))
         optimizer.load_state_dict(state["optimizer"])
@@ -184,7 +195,7 @@ class Fit:
         self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, records: list[dict[str, Any]]
     ) -> None:
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
-        save_state(self._state_path, {**state, "records": records, "config": asdict(self.config)})
+        save_state(self._state_path, {**state, "records": records, "settings": self._settings})
         lines = "".join(json.dumps(record) + "\n" for record in records)
         write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
 
