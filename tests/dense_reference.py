@@ -95,7 +95,12 @@ def simplex_corners(y: NDArray[np.float64]) -> list[tuple[tuple[int, ...], float
 
 
 def exact_crf(
-    unary: Tensor, image: Tensor, *, iterations: int, gaussian: tuple[float, float], bilateral: tuple[float, float, float]
+    unary: Tensor,
+    image: Tensor,
+    *,
+    iterations: int,
+    gaussian: tuple[float, float],
+    bilateral: tuple[float, float, float],
 ) -> Tensor:
     """Return exact mean-field marginals.
 
@@ -135,7 +140,8 @@ def bilinear(plane: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.fl
     for row in range(size[0]):
         for column in range(size[1]):
             y, x = (
-                max((target + 0.5) * plane.shape[axis] / size[axis] - 0.5, 0.0) for axis, target in ((0, row), (1, column))
+                max((target + 0.5) * plane.shape[axis] / size[axis] - 0.5, 0.0)
+                for axis, target in ((0, row), (1, column))
             )
             top, left = min(int(y), plane.shape[0] - 1), min(int(x), plane.shape[1] - 1)
             below, right = min(top + 1, plane.shape[0] - 1), min(left + 1, plane.shape[1] - 1)

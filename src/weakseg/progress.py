@@ -30,7 +30,7 @@ def track(title: str, total: int) -> Iterator[Advance]:
     if total <= 0:
         yield lambda count: None
     elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), _RateColumn())
         with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
             task = bar.add_task(title, total=total)
             yield lambda count: bar.advance(task, count)

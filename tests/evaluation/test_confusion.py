@@ -1,6 +1,5 @@
 import math
 
-import dense_reference as dense
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+import dense_reference as dense
 from weakseg.errors import EvaluationError, ShapeError
 from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
 

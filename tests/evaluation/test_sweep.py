@@ -1,4 +1,3 @@
-import dense_reference as dense
 import numpy as np
 import pytest
 import torch
@@ -6,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import dense_reference as dense
 from weakseg.errors import EvaluationError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.evaluation.sweep import THRESHOLDS, ThresholdSweep
@@ -56,7 +56,11 @@ def test_equals_brute_force_at_every_threshold(scene: Scene) -> None:
 
 def test_a_score_at_the_threshold_is_background() -> None:
     # cam.md, oracle 7: foreground needs M > t.
-    scene = (np.array([[[0.25, np.nextafter(np.float32(0.25), np.float32(1))]]], np.float32), (1,), np.ones((1, 2), np.uint8))
+    scene = (
+        np.array([[[0.25, np.nextafter(np.float32(0.25), np.float32(1))]]], np.float32),
+        (1,),
+        np.ones((1, 2), np.uint8),
+    )
     matrices = dict(sweep_of(scene).matrices())
     at_quarter = matrices[float(THRESHOLDS[25])].counts
     assert at_quarter[1, :2].tolist() == [1, 1]

@@ -65,7 +65,8 @@ class TestEvidence:
         ids, size = (282, 286), (32, 48)
         with torch.no_grad():
             one, mirrored = (
-                merge_evidence([imagenet.evidence(torch.cat([x, x.flip(-1)]), ids)], size) for x in (image, image.flip(-1))
+                merge_evidence([imagenet.evidence(torch.cat([x, x.flip(-1)]), ids)], size)
+                for x in (image, image.flip(-1))
             )
         torch.testing.assert_close(mirrored.flip(-1), one, rtol=1e-4, atol=1e-4)
 

@@ -21,8 +21,12 @@ class TestTagLoss:
     def test_exact_values(self) -> None:
         # -ln sigmoid(0) = ln 2; -ln(1 - sigmoid(0)) = ln 2; -ln sigmoid(2) = ln(1 + e^-2) = .126928.
         assert tag_loss(torch.zeros(2, 3), torch.tensor([[0.0, 1, 0], [1, 1, 0]])).item() == pytest.approx(LN2)
-        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(0.126928, abs=1e-6)
-        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[0.0, 1.0]])).item() == pytest.approx(2.126928, abs=1e-6)
+        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[1.0, 0.0]])).item() == pytest.approx(
+            0.126928, abs=1e-6
+        )
+        assert tag_loss(torch.tensor([[2.0, -2.0]]), torch.tensor([[0.0, 1.0]])).item() == pytest.approx(
+            2.126928, abs=1e-6
+        )
 
     def test_equals_the_soft_margin_loss_where_all_is_known(self) -> None:
         logits, targets = random_logits(5, 4), (random_logits(5, 4, seed=1) > 0).double()
@@ -68,7 +72,10 @@ class TestSegmentationLoss:
         assert segmentation_loss(torch.zeros(1, 3, 1, 3), labels, balanced=True).item() == pytest.approx(math.log(3))
 
     def test_equals_the_cross_entropy_of_torch(self) -> None:
-        logits, labels = random_logits(2, 4, 5, 6), torch.randint(0, 4, (2, 5, 6), generator=torch.Generator().manual_seed(0))
+        logits, labels = (
+            random_logits(2, 4, 5, 6),
+            torch.randint(0, 4, (2, 5, 6), generator=torch.Generator().manual_seed(0)),
+        )
         labels[:, 0] = 255
         expected = F.cross_entropy(logits, labels, ignore_index=255)
         torch.testing.assert_close(segmentation_loss(logits, labels), expected)

@@ -79,7 +79,12 @@ class TestRoundTrip:
         torch.testing.assert_close(load_weights(tmp_path / "x.safetensors")["weight"], model.weight.detach())
 
     def test_training_state(self, tmp_path: Path) -> None:
-        state = {"model": dict(small_model().state_dict()), "epoch": 3, "records": [{"loss": 0.5}], "config": {"lr": 0.1}}
+        state = {
+            "model": dict(small_model().state_dict()),
+            "epoch": 3,
+            "records": [{"loss": 0.5}],
+            "config": {"lr": 0.1},
+        }
         save_state(tmp_path / "state.pt", state)
         torch.testing.assert_close(load_state(tmp_path / "state.pt"), state, rtol=0, atol=0)
 
@@ -148,7 +153,9 @@ class TestHostileFiles:
 
 
 class TestOtherContent:
-    @pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {"a": 1}, {"state_dict": {"a": None}}, {3: torch.zeros(1)}])
+    @pytest.mark.parametrize(
+        "content", [[1, 2], torch.zeros(3), {"a": 1}, {"state_dict": {"a": None}}, {3: torch.zeros(1)}]
+    )
     def test_weights_must_be_named_tensors(self, tmp_path: Path, content: Any) -> None:
         torch.save(content, tmp_path / "x.pt")
         with pytest.raises(CheckpointError, match=r"x\.pt: expected a dictionary of tensors"):
@@ -164,7 +171,9 @@ class TestOtherContent:
         from safetensors.torch import save_file
 
         save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors", metadata)
-        with pytest.raises(CheckpointError, match=r"x\.safetensors: (not a weakseg model|the header is no JSON object)"):
+        with pytest.raises(
+            CheckpointError, match=r"x\.safetensors: (not a weakseg model|the header is no JSON object)"
+        ):
             read_header(tmp_path / "x.safetensors")
 
 

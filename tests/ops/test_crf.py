@@ -335,7 +335,10 @@ class TestDegenerateInputs:
 
     def test_strides_do_not_matter(self) -> None:
         unary, image = random_unary(3, 8, 9), random_image(8, 9)
-        strided = unary.permute(2, 1, 0).contiguous().permute(2, 1, 0), image.transpose(0, 1).contiguous().transpose(0, 1)
+        strided = (
+            unary.permute(2, 1, 0).contiguous().permute(2, 1, 0),
+            image.transpose(0, 1).contiguous().transpose(0, 1),
+        )
         assert not strided[0].is_contiguous()
         torch.testing.assert_close(dense_crf(*strided, CrfParams()), dense_crf(unary, image, CrfParams()))
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -60,7 +62,7 @@ class TestBackgroundScore:
     def test_foreground_shrinks_as_the_threshold_rises(self, scores: Tensor) -> None:
         # Cam card, oracle 11; the foreground of a higher threshold is part of that of a lower one, class by class.
         maps = [labels_at(scores, "threshold", step / 10) for step in range(11)]
-        for lower, higher in zip(maps, maps[1:], strict=False):
+        for lower, higher in itertools.pairwise(maps):
             assert ((higher == 0) | (higher == lower)).all()
 
 

@@ -99,7 +99,7 @@ def test_filter_commutes_with_a_permutation_of_the_points() -> None:
 
 
 def test_filter_has_the_period_of_the_lattice() -> None:
-    # In one dimension y_0 = c = x sqrt(2/3) 2 / sqrt(2) and y_1 = -c; the vertices are c = .., -1, 0, 1, .. (card, 2.5).
+    # One dimension (card, 2.5): y_0 = c = x sqrt(2/3) 2 / sqrt(2), y_1 = -c; the vertices are c = .., -1, 0, 1, ..
     features = random_points(50, 1)
     torch.testing.assert_close(kernel_of(features + 3**0.5 / 2), kernel_of(features))
 

@@ -1,9 +1,9 @@
-import dense_reference as dense
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dense_reference as dense
 from weakseg.ops.ranking import average_precision, mean_average_precision
 
 NAN = float("nan")

@@ -120,7 +120,9 @@ class TestCropAndPadding:
 
     @pytest.mark.parametrize("size", [(1, 1), (1, 50), (300, 1)])
     def test_thin_images(self, size: tuple[int, int]) -> None:
-        image, labels = augment(np.zeros((*size, 3), np.uint8), np.ones(size, np.uint8), AugmentConfig((20, 40), 32), rng())
+        image, labels = augment(
+            np.zeros((*size, 3), np.uint8), np.ones(size, np.uint8), AugmentConfig((20, 40), 32), rng()
+        )
         assert image.shape == (32, 32, 3)
         assert (labels == 1).any()
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -89,7 +90,9 @@ class TestSchedule:
 
     def test_rates_fall_from_step_to_step(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         seen: list[float] = []
-        monkeypatch.setattr("weakseg.training.loop.set_rates", lambda optimizer, config, progress: seen.append(progress))
+        monkeypatch.setattr(
+            "weakseg.training.loop.set_rates", lambda optimizer, config, progress: seen.append(progress)
+        )
         fit(tmp_path, replace(CONFIG, epochs=2, batch_size=4)).run()
         assert seen == [0, 0.25, 0.5, 0.75]
 
@@ -195,7 +198,9 @@ class TestResume:
         ids=["sgd", "accumulate", "adamw", "bf16"],
     )
     @pytest.mark.parametrize("stop", [(1, 0), (1, 5), (2, 3)])
-    def test_interrupted_equals_undisturbed(self, tmp_path: Path, change: dict[str, Any], stop: tuple[int, int]) -> None:
+    def test_interrupted_equals_undisturbed(
+        self, tmp_path: Path, change: dict[str, Any], stop: tuple[int, int]
+    ) -> None:
         config = replace(CONFIG, **change)
         undisturbed = fit(tmp_path / "a", config)
         expected = undisturbed.run()
@@ -277,7 +282,7 @@ class TestAccumulation:
             return squared_error(module, batch)
 
         fit(tmp_path, replace(CONFIG, epochs=1, accumulate=2), model=model, loss=loss).run()
-        same = [torch.equal(one, other) for one, other in zip(seen, seen[1:], strict=False)]
+        same = [torch.equal(one, other) for one, other in itertools.pairwise(seen)]
         assert same == [True, False, True]
 
     def test_an_incomplete_window_is_applied(self, tmp_path: Path) -> None:
@@ -290,7 +295,7 @@ class TestAccumulation:
 
         config = replace(CONFIG, epochs=2, accumulate=2)
         fit(tmp_path, config, model=model, loss=loss, data=NoisyLine(6)).run()
-        same = [torch.equal(one, other) for one, other in zip(seen, seen[1:], strict=False)]
+        same = [torch.equal(one, other) for one, other in itertools.pairwise(seen)]
         assert same == [True, False, False, True, False]
 
 
@@ -347,7 +352,8 @@ class TestRun:
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        "change", [{"epochs": 0}, {"batch_size": 0}, {"accumulate": 0}, {"lr": 0.0}, {"lr": -1.0}, {"loader_workers": -1}]
+        "change",
+        [{"epochs": 0}, {"batch_size": 0}, {"accumulate": 0}, {"lr": 0.0}, {"lr": -1.0}, {"loader_workers": -1}],
     )
     def test_counts_and_rates(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="fit: epochs, batch_size, accumulate >= 1 and lr > 0 are needed"):

@@ -1,0 +1,159 @@
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weakseg.errors import OutputError, StoreError
+from weakseg.files import TEMPORARY_PREFIX, atomic_path, read_json, write_bytes, write_json
+
+PROBLEMS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
+
+
+def failing(code: int) -> Callable[..., Any]:
+    """Return a function that fails as the system does; tests run as root, whom permissions do not stop."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestSuccess:
+    def test_content(self, tmp_path: Path) -> None:
+        write_bytes(tmp_path / "a.bin", b"\x00\xffcontent")
+        assert (tmp_path / "a.bin").read_bytes() == b"\x00\xffcontent"
+        assert names(tmp_path) == ["a.bin"]
+
+    def test_old_files_are_replaced(self, tmp_path: Path) -> None:
+        for content in (b"a longer old one", b"new"):
+            write_bytes(tmp_path / "a", content)
+        assert (tmp_path / "a").read_bytes() == b"new"
+
+    def test_folders_are_made(self, tmp_path: Path) -> None:
+        write_bytes(tmp_path / "x/y/z.bin", b"1")
+        assert names(tmp_path / "x/y") == ["z.bin"]
+
+    def test_others_may_read_it(self, tmp_path: Path) -> None:
+        write_bytes(tmp_path / "a", b"1")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+    def test_the_temporary_file_is_beside_its_place_and_keeps_the_suffix(self, tmp_path: Path) -> None:
+        with atomic_path(tmp_path / "a.png") as temporary:
+            assert temporary.parent == tmp_path
+            assert temporary.suffix == ".png"
+            assert temporary.name.startswith(TEMPORARY_PREFIX)
+            temporary.write_bytes(b"1")
+            assert not (tmp_path / "a.png").exists()
+        assert names(tmp_path) == ["a.png"]
+
+    def test_names_of_every_kind(self, tmp_path: Path) -> None:
+        for name in ("犬 (1).png", "a.b.c", ".hidden", "x" * 200):
+            write_bytes(tmp_path / name, b"1")
+            assert (tmp_path / name).read_bytes() == b"1"
+
+
+class TestFailure:
+    """The old file stays, and nothing else does."""
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        (tmp_path / "a.bin").write_bytes(b"old")
+        return tmp_path / "a.bin"
+
+    def test_while_writing(self, old: Path) -> None:
+        with pytest.raises(KeyboardInterrupt), atomic_path(old) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+        assert old.read_bytes() == b"old"
+        assert names(old.parent) == ["a.bin"]
+
+    def test_an_error_of_the_caller_is_not_disguised(self, old: Path) -> None:
+        with pytest.raises(ZeroDivisionError), atomic_path(old):
+            _ = 1 / 0
+        assert names(old.parent) == ["a.bin"]
+
+    @pytest.mark.parametrize("code", PROBLEMS)
+    @pytest.mark.parametrize("where", ["write_bytes", "replace", "chmod"])
+    def test_of_the_system(self, old: Path, monkeypatch: pytest.MonkeyPatch, code: int, where: str) -> None:
+        monkeypatch.setattr(Path, where, failing(code))
+        with pytest.raises(OutputError, match=rf"a\.bin: cannot be written: {os.strerror(code)}; free some space"):
+            write_bytes(old, b"new")
+        assert old.read_bytes() == b"old"
+        assert names(old.parent) == ["a.bin"]
+
+    def test_of_the_flush(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+        with pytest.raises(OutputError, match="No space left on device"):
+            write_bytes(old, b"new")
+        assert old.read_bytes() == b"old"
+        assert names(old.parent) == ["a.bin"]
+
+    def test_in_a_folder_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tempfile.mkstemp", failing(errno.EROFS))
+        with pytest.raises(OutputError, match="Read-only file system") as caught:
+            write_bytes(tmp_path / "a.bin", b"new")
+        assert isinstance(caught.value.__cause__, OSError)
+        assert not names(tmp_path)
+
+    def test_on_a_disk_that_turns_read_only(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Systems remount a failing disk read-only: then the temporary file cannot be removed either.
+        for where in ("write_bytes", "unlink"):
+            monkeypatch.setattr(Path, where, failing(errno.EROFS))
+        with pytest.raises(OutputError, match=r"a\.bin: cannot be written: Read-only file system"):
+            write_bytes(old, b"new")
+
+    def test_where_a_folder_is_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "x").write_bytes(b"")
+        with pytest.raises(OutputError, match=r"x/a\.bin: cannot be written"):
+            write_bytes(tmp_path / "x/a.bin", b"1")
+
+    def test_where_the_file_is_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "a.bin").mkdir()
+        with pytest.raises(OutputError, match=r"a\.bin: cannot be written"):
+            write_bytes(tmp_path / "a.bin", b"1")
+        assert names(tmp_path) == ["a.bin"]
+
+    def test_output_errors_are_store_errors(self) -> None:
+        assert issubclass(OutputError, StoreError)
+
+
+VALUE: dict[str, Any] = {"name": "犬", "values": [1, 2.5, None, True], "nested": {"a": []}}
+
+
+class TestJson:
+    def test_round_trip(self, tmp_path: Path) -> None:
+        write_json(tmp_path / "a.json", VALUE)
+        assert read_json(tmp_path / "a.json") == VALUE
+
+    def test_people_can_read_it(self, tmp_path: Path) -> None:
+        write_json(tmp_path / "a.json", VALUE)
+        text = (tmp_path / "a.json").read_text(encoding="utf-8")
+        assert "犬" in text
+        assert text.endswith("}\n")
+        assert len(text.splitlines()) > 5
+        assert json.loads(text) == VALUE
+
+    def test_what_is_no_json_leaves_the_old_file(self, tmp_path: Path) -> None:
+        write_json(tmp_path / "a.json", 1)
+        with pytest.raises(TypeError):
+            write_json(tmp_path / "a.json", {"a": object()})
+        assert read_json(tmp_path / "a.json") == 1
+        assert names(tmp_path) == ["a.json"]
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"a": 1} x'])
+    def test_damaged_files_are_named(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(StoreError, match=r"a\.json: cannot be read as JSON"):
+            read_json(tmp_path / "a.json")
+
+    def test_missing_files_are_named(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match=r"none\.json: cannot be read as JSON"):
+            read_json(tmp_path / "none.json")

@@ -1,0 +1,363 @@
+"""Walks the syntax trees of the library: who imports whom, who can reach ground truth, what stays small and pure."""
+
+import ast
+import dataclasses
+import typing
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import weakseg
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.data.truth import EvalSample
+
+SOURCE = Path(weakseg.__file__).parent
+LEVELS = (
+    {"errors", "rng", "checks", "files", "progress"},
+    {"ops"},
+    {"artifacts"},
+    {"nn", "graph", "data", "evaluation"},
+    {"stages", "training"},
+    {"pipeline"},
+    {"methods"},
+    {"cli", "report", "api", "__init__", "__main__"},
+)
+LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+NEVER_EVALUATION = {"data", "nn", "graph", "stages", "training", "methods"}
+TRUTH = "weakseg.data.truth"
+MAY_SEE_TRUTH = ("evaluation/", "pipeline/steps.py", "cli/evaluate.py", "report/run.py")  # to score, and to draw scores
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 40
+IO_MODULES = {"io", "os", "pathlib", "shutil", "tempfile", "pickle", "json", "safetensors", "cv2", "imageio"}
+IO_CALLS = {"open", "fromfile", "tofile", "imread", "imwrite", "load", "save", "loadtxt", "savetxt", "read_text"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """One file of the package, parsed."""
+
+    root: Path
+    path: Path
+
+    @property
+    def where(self) -> str:
+        return self.path.relative_to(self.root).as_posix()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Return the dotted name as a tuple; of a package its ``__init__`` is left out."""
+        parts = (self.root.name, *self.path.relative_to(self.root).with_suffix("").parts)
+        return parts[:-1] if parts[-1] == "__init__" else parts
+
+    @property
+    def room(self) -> str:
+        return room_of(".".join(self.parts))
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text(encoding="utf-8"))
+
+    def imports(self) -> Iterator[tuple[int, str]]:
+        """Yield line and full name of whatever of the package is imported, at the top or within, named or relative.
+
+        The version, a constant that every room may record, is left out.
+        """
+        root = self.root.name
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names if alias.name.startswith(f"{root}.")]
+            elif isinstance(node, ast.ImportFrom) and (base := self._base(node)).split(".")[0] == root:
+                wanted = [alias.name for alias in node.names if (base, alias.name) != (root, "__version__")]
+                names = [self._target(base, name) for name in wanted]
+            elif isinstance(node, ast.Attribute) and _last_name(node.value) == root and node.attr != "__version__":
+                names = [f"{root}.{node.attr}"]  # what is taken from it after a bare "import weakseg"
+            else:
+                continue
+            yield from ((node.lineno, name) for name in names)
+
+    def _base(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        package = self.parts if self.path.name == "__init__.py" else self.parts[:-1]
+        above = package[: len(package) - node.level + 1]
+        return ".".join([*above, *([node.module] if node.module else [])])
+
+    def _target(self, base: str, name: str) -> str:
+        """Return ``base.name`` where that is a module, else ``base``."""
+        folder = self.root.parent / Path(*base.split("."))
+        is_module = (folder / f"{name}.py").exists() or (folder / name).is_dir()
+        return f"{base}.{name}" if is_module else base
+
+
+def room_of(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def modules(root: Path) -> list[Module]:
+    return [Module(root, path) for path in sorted(root.rglob("*.py"))]
+
+
+def wrong_arrows(root: Path) -> Iterator[str]:
+    """Yield every import that goes up, or to a room that the importer must not see."""
+    for module in modules(root):
+        if module.room not in LEVEL_OF:
+            yield f"{module.where}: unknown room {module.room!r}; give it a level here and in docs/architecture.md"
+            continue
+        for line, name in module.imports():
+            room = room_of(name)
+            if LEVEL_OF.get(room, len(LEVELS)) > LEVEL_OF[module.room]:
+                yield f"{module.where}:{line}: {module.room} imports {name}, which is above it"
+            elif room == "evaluation" and module.room in NEVER_EVALUATION:
+                yield f"{module.where}:{line}: {module.room} imports {name}; it must not know the truth"
+            elif room == module.room == "methods":
+                ours, theirs = (_method(root, parts) for parts in (module.parts, name.split(".")))
+                if ours and theirs and ours != theirs:
+                    yield f"{module.where}:{line}: {ours} imports {name}; methods never import each other"
+
+
+def _method(root: Path, parts: typing.Sequence[str]) -> str:
+    """Return the folder of a method, or "" for what all methods share."""
+    return parts[2] if len(parts) > 2 and (root / "methods" / parts[2]).is_dir() else ""
+
+
+def truth_importers(root: Path) -> Iterator[str]:
+    """Yield whatever imports ground truth, or names its module in a string, without being allowed to."""
+    for module in modules(root):
+        if module.where.startswith(MAY_SEE_TRUTH) or module.where == "data/truth.py":
+            continue
+        found = [line for line, name in module.imports() if name == TRUTH or name.startswith(TRUTH + ".")]
+        strings = [n for n in ast.walk(module.tree) if isinstance(n, ast.Constant) and n.value in (TRUTH, ".truth")]
+        for line in [*found, *(node.lineno for node in strings)]:
+            yield f"{module.where}:{line}: reaches {TRUTH}"
+
+
+def impure_operators(root: Path) -> Iterator[str]:
+    """Yield modules with state and file access in ``ops``."""
+    for module in (m for m in modules(root) if m.room == "ops"):
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef) and any(_last_name(base) == "Module" for base in node.bases):
+                yield f"{module.where}:{node.lineno}: {node.name} is an nn.Module"
+            if isinstance(node, ast.Call) and _last_name(node.func) in IO_CALLS:
+                yield f"{module.where}:{node.lineno}: {_last_name(node.func)}() touches files"
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                if name.split(".")[0] in IO_MODULES or name == "weakseg.files":
+                    yield f"{module.where}:{node.lineno}: imports {name}"  # type: ignore[attr-defined]
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def oversized(root: Path) -> Iterator[str]:
+    """Yield modules and functions that are too long; docstrings of functions do not count."""
+    for module in modules(root):
+        lines = len(module.path.read_text(encoding="utf-8").splitlines())
+        if lines > MAX_MODULE_LINES:
+            yield f"{module.where}: {lines} lines, more than {MAX_MODULE_LINES}"
+        for node in ast.walk(module.tree):
+            if (
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and (length := _body_lines(node)) > MAX_FUNCTION_LINES
+            ):
+                yield f"{module.where}:{node.lineno}: {node.name} has {length} lines, more than {MAX_FUNCTION_LINES}"
+
+
+def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+RULES = (wrong_arrows, truth_importers, impure_operators, oversized)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_library_keeps_the_rule(rule: Callable[[Path], Iterator[str]]) -> None:
+    assert list(rule(SOURCE)) == []
+
+
+def test_the_walk_sees_the_library() -> None:
+    found = modules(SOURCE)
+    assert len(found) > 50
+    assert {module.room for module in found} >= {
+        "ops",
+        "nn",
+        "data",
+        "evaluation",
+        "stages",
+        "pipeline",
+        "methods",
+        "cli",
+    }
+    arrows = {(module.room, room_of(name)) for module in found for _, name in module.imports()}
+    assert {("stages", "ops"), ("evaluation", "data"), ("pipeline", "stages"), ("ops", "checks")} <= arrows
+    seen = {module.where for module in found for _, name in module.imports() if name == TRUTH}
+    assert "evaluation/protocol.py" in seen
+
+
+class TestWeakSample:
+    def test_it_has_no_mask(self) -> None:
+        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags"]
+        public = {name for name in dir(WeakSample) if not name.startswith("_")}
+        assert public - {"id", "image_path", "tags"} == {"load_image"}
+        assert [field.name for field in dataclasses.fields(Tags)] == ["present", "unknown"]
+
+    def test_nothing_that_it_holds_leads_to_truth(self) -> None:
+        assert EvalSample not in _reachable(WeakSample)
+        assert WeakSample in _reachable(EvalSample)  # the arrow goes one way
+
+    def test_its_module_never_loads_that_of_the_truth(self) -> None:
+        known = {".".join(module.parts): module for module in modules(SOURCE)}
+        closure, queue = set(), ["weakseg.data.sample"]
+        while queue:
+            name = queue.pop()
+            if name in known and name not in closure:
+                closure.add(name)
+                queue += [target for _, target in known[name].imports()]
+        assert "weakseg.data.image" in closure
+        assert TRUTH not in closure
+
+
+def _reachable(cls: type) -> set[type]:
+    """Return the dataclasses that fields of a dataclass, and their type arguments, lead to."""
+    found, queue = {cls}, [*typing.get_type_hints(cls).values()]
+    while queue:
+        hint = queue.pop()
+        queue += typing.get_args(hint)
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and hint not in found:
+            found.add(hint)
+            queue += typing.get_type_hints(hint).values()
+    return found
+
+
+class TestTheCheckerItself:
+    """Each rule fails on a made-up package that breaks it, and on nothing else in it."""
+
+    @staticmethod
+    def package(folder: Path, files: dict[str, str]) -> Path:
+        for name in ("data/__init__.py", "data/truth.py", "data/sample.py", "evaluation/confusion.py", "nn/losses.py"):
+            files = {name: "", **files}
+        for name, text in files.items():
+            path = folder / "weakseg" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return folder / "weakseg"
+
+    @pytest.mark.parametrize(
+        ("where", "text"),
+        [
+            ("ops/bad.py", "from weakseg.nn.losses import tag_loss"),
+            ("ops/bad.py", "import weakseg.nn.losses"),
+            ("ops/bad.py", "from weakseg import nn"),
+            ("ops/bad.py", "from ..nn import losses"),
+            ("ops/bad.py", "def f():\n    from weakseg.artifacts import LabelMap"),
+            ("ops/bad.py", "from weakseg import segment"),
+            ("pipeline/bad.py", "import weakseg\nweakseg.segment('a.jpg', ['cat'])"),
+            ("ops/bad.py", "import weakseg.errors\nx = weakseg.nn"),
+            ("errors.py", "from weakseg.ops import cam"),
+            ("data/bad.py", "from weakseg.evaluation.confusion import Confusion"),
+            ("nn/bad.py", "from weakseg.evaluation import confusion"),
+            ("graph/bad.py", "from ..evaluation.confusion import Confusion"),
+            ("stages/bad.py", "import weakseg.evaluation.confusion as c"),
+            ("training/bad.py", "from weakseg import evaluation"),
+            ("methods/cam/bad.py", "from weakseg.evaluation.confusion import Confusion"),
+            ("methods/cam/bad.py", "from weakseg.methods.supervised.config import Recipe"),
+            ("methods/cam/bad.py", "from ..supervised import config"),
+            ("evaluation/bad.py", "from weakseg.stages.seed import seed_image"),
+            ("pipeline/bad.py", "from weakseg.methods import METHODS"),
+            ("methods/cam/bad.py", "from weakseg.cli.main import main"),
+            ("nn/bad.py", "from weakseg.nowhere import x"),
+            ("zoo/bad.py", "x = 1"),
+        ],
+    )
+    def test_arrows(self, tmp_path: Path, where: str, text: str) -> None:
+        root = self.package(tmp_path, {where: text, "methods/supervised/config.py": "", "methods/cam/method.py": ""})
+        violations = list(wrong_arrows(root))
+        assert len(violations) == 1
+        assert violations[0].startswith(where)
+
+    @pytest.mark.parametrize(
+        ("where", "text"),
+        [
+            (
+                "ops/good.py",
+                "import torch\nfrom weakseg.errors import ShapeError\nfrom weakseg.ops.cam import grid_size",
+            ),
+            ("evaluation/good.py", "from weakseg.data.truth import EvalSample\nfrom .confusion import Confusion"),
+            ("stages/good.py", "from weakseg.training.loop import Fit\nfrom ..nn import losses"),
+            ("methods/cam/good.py", "from .config import Recipe\nfrom weakseg.pipeline.plan import Step"),
+            ("methods/recipes.py", "from weakseg.methods.cam.config import CamRecipe"),
+            ("methods/cam/good.py", "from weakseg.methods.recipes import METHODS"),
+            ("api.py", "from weakseg.report import render\nfrom weakseg.cli.main import main"),
+            ("__init__.py", "from weakseg.api import segment"),
+            ("pipeline/good.py", "import weakseg\nx = weakseg.__version__"),
+            ("ops/good.py", "from weakseg import __version__"),
+        ],
+    )
+    def test_allowed_arrows(self, tmp_path: Path, where: str, text: str) -> None:
+        assert list(wrong_arrows(self.package(tmp_path, {where: text}))) == []
+
+    @pytest.mark.parametrize(
+        "where", ["stages/bad.py", "nn/bad.py", "methods/cam/bad.py", "cli/bad.py", "data/bad.py", "pipeline/runner.py"]
+    )
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "from weakseg.data.truth import EvalSample",
+            "import weakseg.data.truth",
+            "from weakseg.data import truth",
+            "def f():\n    import weakseg.data.truth as t",
+            "import importlib\nimportlib.import_module('weakseg.data.truth')",
+        ],
+    )
+    def test_truth(self, tmp_path: Path, where: str, text: str) -> None:
+        violations = list(truth_importers(self.package(tmp_path, {where: text})))
+        assert len(violations) == 1
+        assert violations[0].startswith(where)
+
+    @pytest.mark.parametrize("text", ["from ..data import truth as t", "from ..data.truth import open_truth"])
+    @pytest.mark.parametrize("where", ["stages/bad.py", "data/bad.py"])
+    def test_truth_from_the_next_room(self, tmp_path: Path, where: str, text: str) -> None:
+        assert len(list(truth_importers(self.package(tmp_path, {where: text})))) == 1
+
+    @pytest.mark.parametrize("text", ["from .truth import EvalSample", "from . import truth"])
+    def test_truth_from_beside_it(self, tmp_path: Path, text: str) -> None:
+        assert len(list(truth_importers(self.package(tmp_path, {"data/bad.py": text})))) == 1
+        assert len(list(truth_importers(self.package(tmp_path, {"data/bad.py": "", "data/__init__.py": text})))) == 1
+
+    @pytest.mark.parametrize("where", ["evaluation/good.py", "pipeline/steps.py"])
+    def test_who_may_see_truth(self, tmp_path: Path, where: str) -> None:
+        root = self.package(tmp_path, {where: "from weakseg.data.truth import EvalSample"})
+        assert list(truth_importers(root)) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "class Layer(nn.Module): ...",
+            "class Layer(torch.nn.Module): ...",
+            "class Layer(Module): ...",
+            "x = open('a')",
+            "x = Image.open('a')",
+            "x = torch.load('a')",
+            "np.save('a', 1)",
+            "from pathlib import Path",
+            "import os.path",
+            "from weakseg.files import write_bytes",
+        ],
+    )
+    def test_impurity(self, tmp_path: Path, text: str) -> None:
+        assert len(list(impure_operators(self.package(tmp_path, {"ops/bad.py": text})))) == 1
+        assert list(impure_operators(self.package(tmp_path / "elsewhere", {"nn/fine.py": text}))) == []
+
+    def test_sizes(self, tmp_path: Path) -> None:
+        doc = '    """First.\n' + "\n" * 50 + '    """\n'
+        fine = "def fine():\n" + doc + "    x = 1\n" * 40
+        assert list(oversized(self.package(tmp_path, {"ops/a.py": fine}))) == []
+        long = "class A:\n    def long(self):\n" + "        x = 1\n" * 41
+        assert list(oversized(self.package(tmp_path, {"ops/b.py": long}))) == [
+            "ops/b.py:2: long has 41 lines, more than 40"
+        ]
+        root = self.package(tmp_path / "c", {"ops/c.py": "x = 1\n" * 301})
+        assert list(oversized(root)) == ["ops/c.py: 301 lines, more than 300"]
