@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -107,7 +107,6 @@ class TestActivations:
 
 
 class TestLabelMap:
-    @settings(deadline=None)
     @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
     def test_round_trip(self, tmp_path_factory: pytest.TempPathFactory, labels: NDArray[np.uint8]) -> None:
         path = tmp_path_factory.mktemp("labels") / "a.png"

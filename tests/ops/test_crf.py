@@ -423,7 +423,8 @@ class TestPhotographs:
             image, scores = self.scene(real_data, image_id)
             unary = self.unary(row, scores)
             found, reference = dense_crf(unary, image, ROWS[row]), reference_marginals(unary, image, ROWS[row])
-            assert equal_labels(found, reference) >= 0.99, image_id
+            # Measured: 99.98 % and more; with x and y exchanged in the features 99.76 % are left.
+            assert equal_labels(found, reference) >= 0.999, image_id
 
     @pytest.mark.parametrize("row", [1, 2, 5])
     def test_mirror_image_gives_mirrored_labels(self, real_data: Path, row: int) -> None:

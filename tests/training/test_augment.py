@@ -23,7 +23,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 configs = st.builds(
     lambda low, more, crop, flip, jitter: AugmentConfig((low, low + more), crop, flip, jitter),
-    st.integers(20, 120),
+    st.integers(60, 150),  # of 96 pixels: the squares stay wider than the blur of their edges
     st.integers(0, 80),
     st.integers(8, 150),
     st.booleans(),
@@ -34,7 +34,7 @@ configs = st.builds(
 class TestAlignment:
     """segmentation-stage.md, oracle 7."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(configs, st.integers(0, 10**6), st.sampled_from([(64, 96), (96, 64), (80, 80)]))
     def test_labels_stay_on_their_squares(self, config: AugmentConfig, seed: int, size: tuple[int, int]) -> None:
         image, labels = augment(*checkerboard(*size), config, rng(seed))
@@ -68,8 +68,8 @@ class TestAlignment:
 
 
 def _calm(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where the 7 x 7 pixels around are of one label."""
-    padded = np.pad(labels, 3, mode="edge")
+    """Return where the 7 x 7 pixels around are of one label; the border of the crop is never calm."""
+    padded = np.pad(labels, 3, constant_values=99)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (7, 7))
     return np.asarray(windows.min((2, 3)) == windows.max((2, 3)))
 
@@ -158,7 +158,7 @@ class TestJitter:
             assert found[::2].mean() <= found[1::2].mean()  # nothing wrapped round
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(configs, st.integers(0, 10**6))
 def test_same_generator_same_result(config: AugmentConfig, seed: int) -> None:
     scene = checkerboard(64, 96)

@@ -9,6 +9,7 @@ from typing import Protocol
 import cv2
 import torch
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 
 from weakseg.data.sample import WeakSample
 from weakseg.errors import OutputError
@@ -62,6 +63,11 @@ def map_images(job: ImageJob, samples: Sequence[WeakSample], *, title: str, work
                 failures[failure.image_id] = failure
             advance(1)
     return [failures[sample.id] for sample in samples if sample.id in failures]
+
+
+def release_workers() -> None:
+    """End idle processes, so that a step of another kind has their memory."""
+    get_reusable_executor().shutdown(wait=True)
 
 
 def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: int) -> Iterator[Failure | None]:

@@ -1,6 +1,9 @@
 """The one training loop: plain PyTorch, with accelerate for devices, precision and accumulation; resumable."""
 
+import ctypes
+import gc
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -124,6 +127,7 @@ class Fit:
                 records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun, **metrics})
                 if accelerator.is_main_process:
                     self._save(accelerator.unwrap_model(model), optimizer, epoch + 1, records)
+        _return_memory()
         return records
 
     def _accelerator(self) -> Accelerator:
@@ -211,6 +215,14 @@ class _EpochView(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         return self.data.load(index, self.epoch)
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system where the C library can (glibc); it would stay with this process."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
