@@ -349,6 +349,20 @@ class TestRun:
         fit(tmp_path, loss=loss).run(evaluate)
         assert all(modes)
 
+    @pytest.mark.parametrize("bad", [math.nan, math.inf])
+    def test_a_loss_that_is_no_number_stops_it(self, tmp_path: Path, bad: float) -> None:
+        class Poisoned(NoisyLine):
+            def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
+                point, value = super().load(index, epoch)
+                return point, torch.full((1,), bad) if (epoch, index) == (1, 3) else value
+
+        with pytest.raises(
+            ConfigError, match=r"train: the loss of epoch 2 is (nan|inf); lower fit\.lr, which is 0\.05"
+        ):
+            fit(tmp_path, data=Poisoned()).run()
+        assert load_state(tmp_path / "state.pt")["epoch"] == 1
+        assert all(torch.isfinite(value).all() for value in load_state(tmp_path / "state.pt")["model"].values())
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

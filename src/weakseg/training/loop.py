@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -114,7 +115,12 @@ class Fit:
     title: str = "train"
 
     def run(self, evaluate: Callable[[nn.Module], Metrics] | None = None) -> list[dict[str, Any]]:
-        """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch."""
+        """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch.
+
+        Raises:
+            CheckpointError: If the folder holds the state of other settings, or of another model.
+            ConfigError: If the loss is no longer finite; the epochs before are kept.
+        """
         accelerator = self._accelerator()
         optimizer = build_optimizer(self.model, self.config)
         start, records = self._resume(optimizer)
@@ -123,6 +129,11 @@ class Fit:
             for epoch in range(start, self.config.epochs):
                 begun = time.monotonic()
                 loss = self._epoch(accelerator, model, optimizer, epoch, advance)
+                if not math.isfinite(loss):
+                    rate = self.config.lr
+                    raise ConfigError(
+                        f"{self.title}: the loss of epoch {epoch + 1} is {loss}; lower fit.lr, which is {rate}"
+                    )
                 metrics = evaluate(accelerator.unwrap_model(model)) if evaluate else {}
                 records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun, **metrics})
                 if accelerator.is_main_process:
