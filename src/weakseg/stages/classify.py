@@ -81,6 +81,7 @@ def train_classifier(
     """
     torch.manual_seed(numpy_generator_for(place.seed, "", "classifier/init").integers(2**62))
     model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
+    train = sorted(train, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = TagData(train, len(classes), config.augment, place.seed)
     records = Fit(model, data, lambda m, b: tag_loss(m(b[0]), b[1]), config.fit, place, "classifier").run()
     records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=sum(config.augment.long_side) // 2)

@@ -126,6 +126,7 @@ def train_segmenter(
         logits = F.interpolate(module(batch[0]), size=batch[1].shape[1:], mode="bilinear", align_corners=False)
         return segmentation_loss(logits.float(), batch[1], balanced=config.balanced)
 
+    samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
     records = Fit(model, data, loss, config.fit, place, "segmenter").run()
     header = {"kind": "segmenter", "classes": classes.names, "model": asdict(config.model)}
