@@ -17,7 +17,7 @@ photos, out = sys.argv[1], Path(sys.argv[2])
 recipe = load_recipe("cam", ["--data.root", photos, "--data.train", "tags.json", *sys.argv[3:]])
 result = run_recipe(recipe, out)
 
-for path in sorted((out / "masks").glob("*.png")):
+for path in sorted((out / "masks").rglob("*.png")):
     mask = LabelMap.load(path)
     print(f"{path.name}: labels {sorted(mask.label_ids)}, {mask.coverage:.0%} decided")
 print(f"{len(result.failures)} photographs failed")

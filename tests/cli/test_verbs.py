@@ -47,7 +47,11 @@ def test_stage_by_stage(data: Path, model: Path, tmp_path: Path, capsys: Capture
     assert "failed: i06 in seed: StoreError" in capsys.readouterr().err
     assert main([*words, "--strict", "0.6"]) == 2
     assert "strict: 0.5 -> 0.6" in capsys.readouterr().err
-    assert main(["refine", "--seeds", seeds, "--images", images, "--out", masks, "--crf.iterations", "1"]) == 1
+    refine = ["refine", "--seeds", seeds, "--images", images, "--out", masks, "--crf.iterations", "1"]
+    assert main(refine) == 1
+    assert "i06,refine" in (tmp_path / "m" / "failures.csv").read_text()
+    assert main([*refine, "--background", "false"]) == 2
+    assert "with_background: true -> false" in capsys.readouterr().err
     train = ["train-segmenter", "--masks", masks, "--images", images, "--classes", str(data / "classes.txt")]
     assert main([*train, "--out", segmenter, "--fit.epochs", "1", "--augment.crop", "64"]) == 0
     weights = str(tmp_path / "g" / "model.safetensors")
@@ -121,6 +125,10 @@ def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> Non
         ),
         (["seed", "--activations", "a", "--images", "nowhere", "--out", "o"], "no such folder of images"),
         (["segmnt"], "did you mean 'segment'?"),
+        (["segment", "x.png", "--tags", "cat", "--overlay", "look"], "--overlay: look must end in"),
+        (["segment", "x.png", "--tags", "cat", "--out", "mask.jpg"], "--out: mask.jpg must end in .png"),
+        (["evaluate", "--predictions", ".", "--truth", ".", "--classes", "classes.txt"], "classes.txt"),
+        (["data", "check", "--recipe", "nowhere.yaml"], "neither a recipe file nor a method"),
         (["run", "cam", "--out", "o", "--data.root=/nowhere"], "data.root: /nowhere is not a folder"),
     ],
 )

@@ -87,8 +87,14 @@ def test_four_workers_and_another_order_give_the_same_masks(finished: Path, data
 
 
 @pytest.mark.slow
-def test_four_workers_give_the_same_run(finished: Path, data: Path, tmp_path: Path) -> None:
-    assert main(run_words(data, tmp_path / "four", "--workers", "4")) == 0
+def test_four_workers_and_a_reversed_list_give_the_same_run(finished: Path, data: Path, tmp_path: Path) -> None:
+    """Training included: batches are drawn from the samples in order of their ids."""
+    other = tmp_path / "data"
+    shutil.copytree(data, other)
+    for name in ("tags.json", "val.json"):
+        shown = json.loads((data / name).read_text())
+        (other / name).write_text(json.dumps(dict(reversed(shown.items()))))
+    assert main(run_words(other, tmp_path / "four", "--workers", "4")) == 0
     assert products(tmp_path / "four") == products(finished)
 
 
@@ -277,6 +283,62 @@ def test_a_truncated_classifier_is_named(
     words = ["label", str(out), "--images", str(data / "images"), "--labels", str(data / "val.json"), "--out"]
     assert main([*words, str(tmp_path / "l")]) == 2
     assert "model.safetensors: not a weakseg model" in capsys.readouterr().err
+
+
+def test_bad_truth_is_a_named_failure_and_the_others_are_scored(
+    finished: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(data, other)
+    shutil.copytree(finished, out)
+    shutil.copy(other / "images" / "i00.png", other / "masks" / "i00.png")  # a colour image is no label map
+    assert main(run_words(other, out)) == 1
+    assert "i00 in evaluation" in capsys.readouterr().err
+    assert read_json(out / "evaluation" / "results.json")["scores"][0]["images"] == 8
+
+
+def test_corrected_truth_gives_new_scores(finished: Path, data: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(data, other)
+    shutil.copytree(finished, out)
+    for path in (out / "predictions").glob("*.png"):
+        shutil.copy(path, other / "masks" / path.name)
+    assert main(run_words(other, out)) == 0
+    assert read_json(out / "evaluation" / "results.json")["scores"][-1]["mean_iou"] == pytest.approx(100.0)
+
+
+def test_a_step_in_which_every_image_fails_is_not_finished(
+    finished: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from weakseg.pipeline import jobs
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise MemoryError("no memory")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "seed_image", refuse)
+        assert main(run_words(data, out, "--workers", "1")) == 2
+    assert "seeds: every image failed; the first, i00: MemoryError: no memory" in capsys.readouterr().err
+    assert main(run_words(data, out, "--workers", "1")) == 0
+    assert products(out) == products(finished)
+
+
+def test_a_launcher_of_several_processes_is_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(run_words(data, tmp_path / "out")) == 2
+    assert "without a launcher" in capsys.readouterr().err
+
+
+def test_a_misspelt_background_class_is_found_before_anything_runs(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--seeds.background=class", "--seeds.background_class=sqare")
+    assert main(run_words(data, tmp_path / "out", *more)) == 2
+    assert "did you mean 'square'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_errors_that_stop_a_run_before_it_starts(data: Path, tmp_path: Path) -> None:

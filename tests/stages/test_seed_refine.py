@@ -118,6 +118,8 @@ def test_sizes_must_agree() -> None:
         {"background": "power", "strict": 8, "lenient": 4},
         {"background": "class"},
         {"background_class": "sky"},
+        {"label_confidence": 1.0},
+        {"max_side": 0},
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings: dict[str, object]) -> None:

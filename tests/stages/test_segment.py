@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import CheckpointError, DataError
+from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.segmenter import Segmenter, SegmenterConfig
 from weakseg.nn.weights import save_model
 from weakseg.stages.segment import MaskData, PredictConfig, load_mask, load_segmenter, predict_image
@@ -65,6 +65,19 @@ def test_a_classifier_is_no_segmenter(tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", nn.Linear(2, 2), {"kind": "classifier", "classes": ["a"], "backbone": {}})
     with pytest.raises(CheckpointError, match="is no segmenter but a classifier"):
         load_segmenter(tmp_path / "m.safetensors")
+
+
+def test_a_header_that_describes_nothing_is_refused(tmp_path: Path) -> None:
+    header = {"kind": "segmenter", "classes": ["a"], "model": {"backbone": {"name": "hf-hub:someone/model"}}}
+    save_model(tmp_path / "m.safetensors", nn.Linear(2, 2), header)
+    with pytest.raises(CheckpointError, match="header does not describe a segmenter"):
+        load_segmenter(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("settings", [{"scales": ()}, {"scales": (-1.0,)}, {"max_side": 0}, {"mask_side": 3}])
+def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="predictions"):
+        PredictConfig(**settings)  # type: ignore[arg-type]
 
 
 def test_masks_of_another_data_set_are_refused(tmp_path: Path) -> None:

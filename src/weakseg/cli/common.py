@@ -1,9 +1,10 @@
 """What the verbs share: parsers whose flags come from config dataclasses, and the closing summary."""
 
+import hashlib
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,14 +75,23 @@ def run_options(arguments: Namespace) -> RunOptions:
     return RunOptions(arguments.workers, arguments.device).resolve()
 
 
-def settle(out: Path, config: Any, **inputs: Path) -> None:
+def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> None:
     """Remember in ``out`` what it is made with, and refuse to mix it with anything else.
+
+    Args:
+        out: Folder of the products.
+        settings: All settings.
+        inputs: Files, compared by content, and folders, compared by path.
 
     Raises:
         StoreError: If the folder was made with other settings or inputs; says which.
     """
-    made_with = {"settings": asdict(config), "inputs": {name: str(path.resolve()) for name, path in inputs.items()}}
-    Store(out).settle("settings.json", made_with, "settings")
+    given = {name: _identity(path) for name, path in inputs.items() if path is not None}
+    Store(out).settle("settings.json", {"settings": settings, "inputs": given}, "settings")
+
+
+def _identity(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if path.is_file() else str(path.resolve())
 
 
 def read_class_file(path: Path) -> Classes:
@@ -90,11 +100,13 @@ def read_class_file(path: Path) -> Classes:
     return Classes(tuple(names[1:] if names[:1] == ["background"] else names))
 
 
-def conclude(failures: Sequence[Failure], done: str) -> int:
-    """Print what was done and which images failed, and return the exit code."""
+def conclude(failures: Sequence[Failure], done: str, *, listed: Path | None = None) -> int:
+    """Print what was done and which images failed (all are in the file ``listed``), and return the exit code."""
     print(done)
     for failure in failures[:SHOWN_FAILURES]:
         print(f"failed: {failure.image_id} in {failure.step}: {failure.reason}", file=sys.stderr)
     if len(failures) > SHOWN_FAILURES:
         print(f"and {len(failures) - SHOWN_FAILURES} more failed images", file=sys.stderr)
+    if failures and listed:
+        print(f"all failures: {listed}", file=sys.stderr)
     return 1 if failures else 0

@@ -1,7 +1,6 @@
 """``weakseg data``."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse
 from weakseg.data.check import DatasetReport, check_dataset
@@ -21,20 +20,22 @@ def main(words: Sequence[str]) -> int:
         "  weakseg data check --recipe recipes/cam_msrc.yaml --data.root msrc",
     )
     parser.add_argument("action", type=str, help="check")
-    parser.add_argument("--recipe", type=Path, help="take the data section of a recipe")
+    parser.add_argument("--recipe", type=str, default="", help="take the data section of a recipe")
     parser.add_class_arguments(DataConfig, "data")
-    words = list(words)
-    if "--recipe" in words and words[:1] == ["check"]:
-        index = words.index("--recipe")
-        config = load_recipe(words[index + 1], words[1:index] + words[index + 2 :]).data
-    else:
-        given = parse(parser, words)
-        if given.action != "check":
-            raise ConfigError(f"data {given.action}: no such action; there is 'check'")
-        config = given.data
+    given = parse(parser, words)
+    if given.action != "check":
+        raise ConfigError(f"data {given.action}: no such action; there is 'check'")
+    config = load_recipe(given.recipe, _overrides(words)).data if given.recipe else given.data
     report = check_dataset(open_dataset(config))
     print(describe(report))
     return 1 if report.failures else 0
+
+
+def _overrides(words: Sequence[str]) -> list[str]:
+    """Return the flags of the data section, with their values, as they were typed."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    given = ((flag, () if "=" in flag else (value,)) for flag, value in pairs if flag.startswith("--data."))
+    return [word for flag, value in given for word in (flag, *value)]
 
 
 def describe(report: DatasetReport) -> str:

@@ -2,48 +2,41 @@
 
 import importlib.metadata
 import platform
+import re
 import shutil
 from collections.abc import Sequence
 
 import torch
 
 import weakseg
-from weakseg.cli.common import build_parser, conclude, parse
+from weakseg.cli.common import build_parser, parse
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.pipeline.engine import default_workers
 
-REQUIRED = (
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "scipy",
-    "pillow",
-    "scikit-image",
-    "opencv-contrib-python-headless",
-)
-OPTIONAL = {
-    "playwright": "tests of the report in a browser",
-    "pydensecrf2": "test oracle of the CRF",
-    "tensorboard": "metrics",
-}
+OPTIONAL = {"playwright": "tests of the report in a browser", "pydensecrf2": "test oracle of the CRF"}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main(words: Sequence[str]) -> int:
-    """Print versions, devices and optional parts."""
+    """Print versions, devices and optional parts; the exit code is 2 if something needed is missing."""
     parser = build_parser("doctor", "Versions, devices, and which optional parts are there.", "  weakseg doctor")
     parse(parser, words)
-    lines = [f"weakseg {weakseg.__version__}, Python {platform.python_version()} on {platform.platform()}"]
-    lines += [f"  {name} {_version(name) or 'MISSING'}" for name in REQUIRED]
-    lines.append(f"cores {default_workers()}, torch threads {torch.get_num_threads()}, {_devices()}")
+    print(f"weakseg {weakseg.__version__}, Python {platform.python_version()} on {platform.platform()}")
+    needed = {name: _version(name) for name in _requirements()}
+    print("\n".join(f"  {name} {version or 'MISSING'}" for name, version in needed.items()))
+    print(f"cores {default_workers()}, torch threads {torch.get_num_threads()}, {_devices()}")
+    print("\n".join(f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()))
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    print(f"  browser for tests of the report: {browser or 'not there'}")
     build_backbone(BackboneConfig())
-    lines.append("embedded ImageNet weights: load")
-    lines += [f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()]
-    browser = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-    lines.append(f"  browser for tests of the report: {browser or 'not there'}")
-    return conclude((), "\n".join(lines))
+    print("embedded ImageNet weights: load")
+    return 0 if all(needed.values()) else 2
+
+
+def _requirements() -> list[str]:
+    """Return the names of the distributions that weakseg needs, extras left out."""
+    lines = importlib.metadata.requires("weakseg") or []
+    return [re.split(r"[^A-Za-z0-9._-]", line)[0] for line in lines if "extra ==" not in line]
 
 
 def _version(name: str) -> str | None:

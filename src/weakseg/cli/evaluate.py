@@ -59,11 +59,13 @@ def _truth(folder: Path, listed: Path | None, num_classes: int) -> list[EvalSamp
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of true masks")
     ids = [line for _, line in read_lines(listed, "list of images")] if listed else _ids(folder)
+    if not ids:
+        raise DataError(f"{listed or folder}: no true masks; --truth wants a folder of ID.png, --list image ids")
     return [_sample(folder / f"{image_id}.png", image_id, num_classes) for image_id in ids]
 
 
 def _ids(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.png"))
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
 
 
 def _sample(path: Path, image_id: str, num_classes: int) -> EvalSample:

@@ -1,7 +1,7 @@
 """Verbs that do one stage for a folder of images: what they share, written once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from weakseg.cli.common import (
 from weakseg.data.dataset import open_plain_folder
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.engine import ImageJob, map_images
+from weakseg.pipeline.runner import FAILURES_FILE, write_failures
 
 
 def every_image(given: Namespace) -> Sequence[WeakSample]:
@@ -65,6 +66,10 @@ class ImageVerb:
         given = parse(parser, words)
         options, config = run_options(given), settings_of(given, self.config)
         job, samples = self.job(given, config, options.device), self.samples(given)
-        settle(given.out, config, images=given.images, **{name: given[name] for name in self.inputs})
+        settings = {name: value for name, value in asdict(job).items() if not isinstance(value, Path)}  # type: ignore[call-overload]
+        settings.pop("device")
+        settle(given.out, settings, images=given.images, **{name: given[name] for name in self.inputs})
         failures = map_images(job, samples, title=self.name, workers=options.workers)
-        return conclude(failures, f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}")
+        write_failures(given.out, failures)
+        done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"
+        return conclude(failures, done, listed=given.out / FAILURES_FILE)

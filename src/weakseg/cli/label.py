@@ -5,6 +5,7 @@ from pathlib import Path
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
 from weakseg.methods.run import label_images
+from weakseg.pipeline.runner import FAILURES_FILE
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,4 +24,4 @@ def main(words: Sequence[str]) -> int:
     add_run_options(parser)
     given = parse(parser, words)
     result = label_images(given.run, given.images, given.labels, given.out, run_options(given))
-    return conclude(result.failures, f"masks: {(given.out / 'masks').resolve()}")
+    return conclude(result.failures, f"masks: {(given.out / 'masks').resolve()}", listed=given.out / FAILURES_FILE)

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import weakseg
@@ -26,6 +27,7 @@ VERBS = {
     "data": "look at a data set: 'weakseg data check'",
     "doctor": "versions, devices, and which optional parts are there",
 }
+RESUMABLE = {"run", "label", "activate", "seed", "refine", "train-segmenter", "predict"}
 EXIT_OK, EXIT_FAILED_IMAGES, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
@@ -77,10 +79,13 @@ def _guarded(verb: str, words: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except KeyboardInterrupt:
-        print(
-            f"\nweakseg {verb}: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr
-        )
+        kept = "; what is finished is kept, the same command goes on from there" if verb in RESUMABLE else ""
+        print(f"\nweakseg {verb}: stopped{kept}", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception:  # a bug: its trace helps to find it; 1 would mean that images failed
+        traceback.print_exc()
+        print(f"weakseg {verb}: this is a bug of weakseg; please report it with the lines above", file=sys.stderr)
+        return EXIT_ERROR
 
 
 if __name__ == "__main__":

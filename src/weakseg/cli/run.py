@@ -10,6 +10,7 @@ from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
 from weakseg.methods.run import run_recipe
+from weakseg.pipeline.runner import FAILURES_FILE
 from weakseg.pipeline.steps import RESULTS_FILE
 
 HELP_FLAGS = ("-h", "--help")
@@ -37,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     recipe = load_recipe(given.recipe, overrides)
     result = run_recipe(recipe, given.out, run_options(given))
     page = write_report(given.out)
-    return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}")
+    return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}", listed=given.out / FAILURES_FILE)
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:

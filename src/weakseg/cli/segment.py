@@ -7,6 +7,7 @@ from PIL import Image
 
 from weakseg.api import SegmentOptions, segment
 from weakseg.cli.common import add_settings, build_parser, conclude, parse, settings_of
+from weakseg.errors import ConfigError
 from weakseg.files import atomic_path
 from weakseg.report import draw_labels
 
@@ -26,6 +27,10 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
     add_settings(parser, SegmentOptions)
     given = parse(parser, words)
+    for name, path in (("--out", given.out), ("--overlay", given.overlay)):
+        allowed = {".png"} if name == "--out" else {".png", ".jpg", ".jpeg", ".webp"}
+        if path is not None and path.suffix.lower() not in allowed:
+            raise ConfigError(f"{name}: {path} must end in {' or '.join(sorted(allowed))}")
     result = segment(given.image, given.tags, options=settings_of(given, SegmentOptions))
     out = given.out or Path(f"{given.image.stem}-mask.png")
     result.save(out)

@@ -1,6 +1,7 @@
 """``weakseg train-segmenter``."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from weakseg.cli.common import (
@@ -41,6 +42,8 @@ def main(words: Sequence[str]) -> int:
         raise DataError(f"{given.masks}: no mask has the name of an image in {given.images}")
     place = FitPlace(given.out, given.seed, options.device)
     config = settings_of(given, SegmentConfig)
-    settle(given.out, config, masks=given.masks, images=given.images, classes=given.classes)
+    settle(
+        given.out, {**asdict(config), "seed": given.seed}, masks=given.masks, images=given.images, classes=given.classes
+    )
     train_segmenter(samples, given.masks, read_class_file(given.classes), config=config, place=place)
     return conclude((), f"trained on {len(samples)} masks: {(given.out / MODEL_FILE).resolve()}")

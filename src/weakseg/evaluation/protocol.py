@@ -13,7 +13,7 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.truth import EvalSample
-from weakseg.errors import EvaluationError
+from weakseg.errors import DataError, EvaluationError
 from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
 from weakseg.evaluation.sweep import ThresholdSweep
 from weakseg.ops.resample import resize_maps
@@ -69,6 +69,8 @@ def describe_protocol(values: Mapping[str, Any]) -> str:
     parts += [f"tags from {protocol['tags_from']}", f"void: {protocol['void']}", f"undecided: {protocol['undecided']}"]
     parts += [f"background: {protocol['background']}"] if "background" in protocol else []
     parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []
+    if not settings:
+        return "; ".join(parts)
     crf = settings.get("crf") if isinstance(settings.get("crf"), Mapping) else settings.get("crf_params")
     parts.append(f"CRF of {crf['iterations']} iterations" if crf and settings["crf"] else "no CRF")
     return "; ".join(parts)
@@ -186,6 +188,19 @@ def _refuse_nothing(name: str, missing: int, images: int) -> None:
         raise EvaluationError(
             f"{name}: none of the {missing} images with truth has a prediction; is it the right folder?"
         )
+
+
+def usable_truth(truth: Sequence[EvalSample]) -> tuple[list[EvalSample], dict[str, str]]:
+    """Return the samples whose truth can be read, and the reason for each of the others, by image id."""
+    usable, reasons = [], {}
+    for sample in truth:
+        try:
+            sample.load_truth()
+        except DataError as error:
+            reasons[sample.id] = str(error)
+        else:
+            usable.append(sample)
+    return usable, reasons
 
 
 def export_truth(truth: Sequence[EvalSample], folder: Path) -> None:

@@ -29,7 +29,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     path = Path(source)
     given = _read(path) if path.is_file() else {"method": source}
     method = given.get("method")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         known = ", ".join(METHODS)
         if not path.is_file():
             raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {known}")

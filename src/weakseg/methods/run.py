@@ -2,13 +2,14 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.data.dataset import open_dataset, open_labelled_folder
 from weakseg.errors import ConfigError, StoreError
-from weakseg.files import read_json, write_json
+from weakseg.files import read_json, write_bytes, write_json
 from weakseg.methods import METHODS
 from weakseg.methods.cam.config import CamRecipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, recipe_as_json
@@ -53,6 +54,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         StoreError: If ``out`` was made with other settings or data, or cannot be written.
     """
     options = (options or RunOptions()).resolve()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("WORLD_SIZE: a run is one process with its own workers; start it once, without a launcher")
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     check_plan(build(recipe, dataset))
@@ -64,6 +67,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
     store.settle(CONTENT_FILE, content, "images or labels")
     write_json(out / PLACE_FILE, {"root": str(Path(recipe.data.root).expanduser().resolve())})
+    write_bytes(out / "classes.txt", ("\n".join(dataset.classes.names) + "\n").encode())
     steps = build(recipe, intake.dataset)
     return RunResult(out, run_plan(steps, store, hash_of(content), options, failures=intake.failures))
 
@@ -106,6 +110,7 @@ def label_images(run: Path, images: Path, labels: Path, out: Path, options: RunO
     store = Store(out)
     intake = take_in(dataset, out / "data" / "images", workers=options.workers)
     content = {"model": hashlib.blake2b(model.read_bytes()).hexdigest(), "images": dict(intake.content)}
+    store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings of the run")
     store.settle(CONTENT_FILE, content, "images, labels or model")
     steps = [
         activations_step(intake.dataset, recipe.activations, model=model),

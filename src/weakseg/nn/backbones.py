@@ -36,6 +36,8 @@ class BackboneConfig:
             raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
         if self.weights not in ("embedded", "timm", "none"):
             raise ConfigError(f"backbone.weights: 'embedded', 'timm' or 'none', got {self.weights!r}")
+        if not timm.is_model(self.name):
+            raise ConfigError(f"backbone.name: timm has no model {self.name!r}; timm.list_models() names all")
         if self.weights == "embedded" and self.name != EMBEDDED:
             raise ConfigError(
                 f"backbone.weights: 'embedded' exists for {EMBEDDED!r} alone; for {self.name!r} use 'timm' or 'none'"
@@ -85,14 +87,18 @@ class Backbone(nn.Module):
         return self
 
 
-def build_backbone(config: BackboneConfig) -> Backbone:
+def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbone:
     """Return the backbone that ``config`` names.
+
+    Args:
+        config: Model, stride and weights.
+        pretrained: Whether to load the weights; without, only the architecture and input range that go with them.
 
     Raises:
         ConfigError: If timm does not know the model or cannot get its weights, or it gives no feature map of the wanted
             stride.
     """
-    options: dict[str, Any] = {"pretrained": config.weights == "timm", "num_classes": 0}
+    options: dict[str, Any] = {"pretrained": pretrained and config.weights == "timm", "num_classes": 0}
     try:
         model = timm.create_model(config.name, output_stride=config.output_stride, **options)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
@@ -106,10 +112,10 @@ def build_backbone(config: BackboneConfig) -> Backbone:
             f"backbone {config.name!r}: timm cannot load its weights ({error}); connect to the network, or set "
             "backbone.weights to 'none'"
         ) from error
-    if config.name == EMBEDDED:
-        _match_embedded(model)
     if config.weights == "embedded":
-        load_embedded(model)
+        _match_embedded(model)
+        if pretrained:
+            load_embedded(model)
     channels, pads = _probe(model, config)
     return Backbone(model, channels, config.output_stride, pads=pads)
 

@@ -74,9 +74,9 @@ class Aspp(nn.Module):
 class Segmenter(nn.Module):
     """Backbone and head: images to logits of background and K classes."""
 
-    def __init__(self, config: SegmenterConfig, num_classes: int) -> None:
+    def __init__(self, config: SegmenterConfig, num_classes: int, *, pretrained: bool = True) -> None:
         super().__init__()
-        self.backbone = build_backbone(config.backbone)
+        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
         channels, labels = self.backbone.channels, num_classes + 1
         self.head: nn.Module = (
             LargeFov(channels, config.hidden, labels, config.dilations[0])

@@ -10,9 +10,10 @@ import cv2
 import torch
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from weakseg.data.sample import WeakSample
-from weakseg.errors import OutputError
+from weakseg.errors import OutputError, WeaksegError
 from weakseg.pipeline.plan import Failure
 from weakseg.progress import track
 
@@ -82,7 +83,12 @@ def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: in
         parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch=2 * workers)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
-            yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
+            try:
+                yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
+            except TerminatedWorkerError as error:
+                raise WeaksegError(
+                    f"{title}: a process was ended by the system, most likely for want of memory; use fewer --workers"
+                ) from error
 
 
 def _attempt(job: ImageJob, sample: WeakSample, title: str) -> Failure | None:

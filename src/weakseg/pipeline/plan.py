@@ -71,6 +71,7 @@ class Step:
         needs: Earlier steps by name, with the kind that is expected of each.
         settings: Everything that the product depends on beside the needed steps and the data; JSON values.
         work: Does it, resuming where files are there already.
+        repeat: Whether it is done anew in each run, because it depends on what no key covers (the ground truth).
     """
 
     name: str
@@ -78,6 +79,7 @@ class Step:
     needs: Mapping[str, Kind]
     settings: Mapping[str, Any]
     work: Callable[[StepContext], StepResult]
+    repeat: bool = False
 
 
 def check_plan(steps: Sequence[Step]) -> None:

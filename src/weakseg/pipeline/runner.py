@@ -67,18 +67,18 @@ def run_plan(
     check_plan(steps)
     keys: dict[str, str] = {}
     found = list(failures)
-    _write_failures(store.folder, found)
+    write_failures(store.folder, found)
     for step in steps:
         inputs = {name: keys[name] for name in step.needs}
         keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.settings, inputs, content_key])
         found += _run_step(step, store, keys[step.name], options)
-        _write_failures(store.folder, found)
+        write_failures(store.folder, found)
     return found
 
 
 def _run_step(step: Step, store: Store, key: str, options: RunOptions) -> list[Failure]:
     folder, manifest = store.open_step(step.name, key, step.settings)
-    if manifest["complete"]:
+    if manifest["complete"] and not step.repeat:
         logger.info("%s: done before", step.name)
         return [Failure(**failure) for failure in manifest["summary"]["failures"]]
     begun = time.monotonic()
@@ -105,7 +105,8 @@ def read_failures(folder: Path) -> list[Failure]:
         return [Failure(row["image"], row["step"], row["reason"]) for row in csv.DictReader(file)]
 
 
-def _write_failures(folder: Path, failures: Sequence[Failure]) -> None:
+def write_failures(folder: Path, failures: Sequence[Failure]) -> None:
+    """Write ``failures.csv``: image, step and reason of each."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["image", "step", "reason"])

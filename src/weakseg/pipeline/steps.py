@@ -12,11 +12,11 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
 from weakseg.errors import DataError
-from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps
+from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
 from weakseg.files import write_json
 from weakseg.pipeline.engine import ImageJob, map_images, release_workers
 from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob
-from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
 from weakseg.rng import derive_seed
 from weakseg.stages.activate import ActivateConfig
 from weakseg.stages.classify import MODEL_FILE, ClassifierConfig, train_classifier
@@ -59,10 +59,11 @@ def activations_step(dataset: Dataset, config: ActivateConfig, *, model: Path | 
 
 def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
     """Read seeds off the activations."""
+    class_id = background_id(dataset, config)
 
     def work(context: StepContext) -> StepResult:
         source = context.inputs["activations"]
-        job = SeedJob(source, context.folder, config, background_id(dataset, config), context.device)
+        job = SeedJob(source, context.folder, config, class_id, context.device)
         return _map(job, _having(dataset.splits["train"], source, ".safetensors"), context)
 
     return Step("seeds", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, asdict(config), work)
@@ -83,11 +84,12 @@ def true_masks_step(dataset: Dataset, data: DataConfig) -> Step:
     """Take the true masks as training masks: the supervised reference that weak labels are measured against."""
 
     def work(context: StepContext) -> StepResult:
-        truth = open_truth(data, dataset, "train")
+        truth, bad = usable_truth(open_truth(data, dataset, "train"))
         if not truth:
-            raise DataError("data: no training image has a true mask; the supervised reference needs data.masks")
+            raise DataError("data: no training image has a usable true mask; the supervised reference needs data.masks")
         export_truth(truth, context.folder)
-        return StepResult({"images": len(truth)})
+        failures = [Failure(image_id, "masks", reason) for image_id, reason in bad.items()]
+        return StepResult({"images": len(truth)}, failures)
 
     return Step("masks", Kind.MASKS, {}, {"from": "truth"}, work)
 
@@ -122,17 +124,21 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
     scored = {step.name: step for step in steps if step.produces in _SCORED}
 
     def work(context: StepContext) -> StepResult:
+        splits = {
+            n: prediction_split(dataset) if s.produces == Kind.PREDICTIONS else "train" for n, s in scored.items()
+        }
+        opened = {split: usable_truth(open_truth(data, dataset, split)) for split in dict.fromkeys(splits.values())}
         scores = []
         for name, step in scored.items():
-            split = prediction_split(dataset) if step.produces == Kind.PREDICTIONS else "train"
-            protocol = {**_protocol(data, split), "settings": step.settings}
-            if truth := open_truth(data, dataset, split):
+            protocol = {**_protocol(data, splits[name]), "settings": step.settings}
+            if truth := opened[splits[name]][0]:
                 scores.append(_score(step, truth, context.inputs[name], protocol).as_json(dataset.classes))
         write_json(context.folder / RESULTS_FILE, {"scores": scores})
-        return StepResult({score["name"]: score["mean_iou"] for score in scores})
+        bad = [Failure(i, "evaluation", reason) for _, reasons in opened.values() for i, reason in reasons.items()]
+        return StepResult({score["name"]: score["mean_iou"] for score in scores}, bad)
 
     needs = {name: step.produces for name, step in scored.items()}
-    return Step("evaluation", Kind.EVALUATION, needs, {"undecided": "error"}, work)
+    return Step("evaluation", Kind.EVALUATION, needs, {"undecided": "error"}, work, repeat=True)
 
 
 _SCORED = (Kind.ACTIVATIONS, Kind.SEEDS, Kind.MASKS, Kind.PREDICTIONS)
@@ -160,6 +166,10 @@ def background_id(dataset: Dataset, config: SeedConfig) -> int:
 
 def _map(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> StepResult:
     failures = map_images(job, samples, title=context.folder.name, workers=context.workers)
+    if failures and len(failures) == len(samples):
+        raise DataError(
+            f"{context.folder.name}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}"
+        )
     return StepResult({"images": len(samples) - len(failures)}, failures)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ import torch
 import weakseg
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, read_json, write_json
+
+logger = logging.getLogger(__name__)
 
 LAYOUT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -75,7 +78,13 @@ class Store:
         if path.exists():
             manifest: dict[str, Any] = read_json(path)
             if manifest.get("key") != key:
-                raise StoreError(f"{folder}: holds products of other settings or inputs; use a new --out folder")
+                plain = json.loads(json.dumps(settings, default=str))
+                changes = "; ".join(differences(manifest.get("settings"), plain)[:5]) or "what an earlier step made"
+                raise StoreError(
+                    f"{folder}: holds products of other settings or inputs: {changes}. Use a new --out folder"
+                )
+            if not manifest["complete"] and (changed := differences(manifest["versions"], versions())):
+                logger.warning("%s: was begun with other versions: %s", folder, "; ".join(changed))
             return folder, manifest
         if folder.exists() and any(folder.iterdir()):
             raise StoreError(f"{folder}: holds files but no {MANIFEST}; use a new --out folder")

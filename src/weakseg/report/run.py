@@ -48,7 +48,7 @@ def build_run_report(folder: Path) -> Report:
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
         key_figures=_key_figures(folder, results),
         warnings=tuple(text for step in STEPS for text in _summary(folder, step).get("warnings", ())),
-        notes=_notes(results),
+        notes=_notes(results, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
         tables=_tables(folder, results),
         charts=_charts(results),
         cards=cards,
@@ -159,8 +159,8 @@ def _tables(folder: Path, results: Mapping[str, Any]) -> tuple[Table, ...]:
     return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), times)
 
 
-def _notes(results: Mapping[str, Any]) -> tuple[str, ...]:
-    if not results:
+def _notes(results: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:
+    if not results and scored:
         return ("There is no ground truth: the gallery is ordered by how much of an image the seeds decide.",)
     return tuple(f"{name}: {describe_protocol(score)}." for name, score in results.items())
 

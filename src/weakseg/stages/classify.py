@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
+from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.losses import tag_loss
@@ -111,8 +112,10 @@ def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
         CheckpointError: If the file is missing, truncated, or no classifier of weakseg.
     """
     header = read_header(path, kind="classifier")
-    backbone = build_backbone(BackboneConfig(**{**header["backbone"], "weights": "none"}))
-    classes = Classes(tuple(header["classes"]))
-    model = TagClassifier(backbone, len(classes))
+    try:
+        config, classes = BackboneConfig(**header["backbone"]), Classes(tuple(header["classes"]))
+    except (KeyError, TypeError, ConfigError, DataError) as error:
+        raise CheckpointError(f"{path}: the header does not describe a classifier ({error}); train it again") from error
+    model = TagClassifier(build_backbone(config, pretrained=False), len(classes))
     load_into(model, load_weights(path), str(path))
     return model.eval(), classes

@@ -29,9 +29,12 @@ class RefineConfig:
     max_side: int = 1024
 
     def __post_init__(self) -> None:
-        """Refuse a confidence that is no probability."""
-        if not 0 < self.label_confidence < 1:
-            raise ConfigError(f"masks.label_confidence: must lie in (0, 1), got {self.label_confidence}")
+        """Refuse a confidence that is no probability, and sizes too small to work on."""
+        if not 0 < self.label_confidence < 1 or self.max_side < 32:
+            raise ConfigError(
+                f"masks: need label_confidence in (0, 1) and max_side >= 32, "
+                f"got {self.label_confidence}, {self.max_side}"
+            )
 
 
 def refine_image(

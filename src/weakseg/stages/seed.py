@@ -47,6 +47,11 @@ class SeedConfig:
             raise ConfigError(f"seeds: thresholds need 0 <= lenient <= strict <= 1, got {self.lenient}, {self.strict}")
         if self.background == "power" and not 0 < self.strict <= self.lenient:
             raise ConfigError(f"seeds: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
+        if not 0 < self.label_confidence < 1 or self.max_side < 32:
+            raise ConfigError(
+                f"seeds: need label_confidence in (0, 1) and max_side >= 32, "
+                f"got {self.label_confidence}, {self.max_side}"
+            )
         if (self.background == "class") != bool(self.background_class):
             raise ConfigError("seeds.background_class: give it with background 'class', and only then")
 
@@ -129,7 +134,8 @@ def seed_image(
     scene = build_scene(activations, image, background_id=background_id, max_side=config.max_side).to(device)
     crf = build_crf(scene.image, config.crf)
     strict = _labels(scene, config, crf, config.strict)
-    lenient = strict if config.strict == config.lenient else _labels(scene, config, crf, config.lenient)
+    one_reading = config.strict == config.lenient or config.background in ("class", "none")
+    lenient = strict if one_reading else _labels(scene, config, crf, config.lenient)
     return LabelMap(resize_labels(merge_confident(strict, lenient).cpu().numpy(), size))
 
 

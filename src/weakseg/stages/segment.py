@@ -1,5 +1,6 @@
 """Train the segmenter on masks, and predict with it."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.errors import DataError
+from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.losses import segmentation_loss
 from weakseg.nn.segmenter import Segmenter, SegmenterConfig
@@ -66,6 +67,11 @@ class PredictConfig:
     crf_params: CrfParams = field(default_factory=lambda: CrfParams(10, 1, 3, 67, 3, 4))
     max_side: int = 512
     mask_side: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse empty or non-positive values."""
+        if not self.scales or min(self.scales) <= 0 or min(self.max_side, self.mask_side) < 32:
+            raise ConfigError(f"predictions: need scales > 0, max_side and mask_side >= 32, got {self}")
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,14 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
         CheckpointError: If the file is missing, truncated, or no segmenter of weakseg.
     """
     header = read_header(path, kind="segmenter")
-    settings = dict(header["model"])
-    backbone = BackboneConfig(**{**settings.pop("backbone"), "weights": "none"})
-    settings["dilations"] = tuple(settings["dilations"])
-    classes = Classes(tuple(header["classes"]))
-    model = Segmenter(SegmenterConfig(backbone=backbone, **settings), len(classes))
+    try:
+        settings = dict(header["model"])
+        backbone = BackboneConfig(**settings.pop("backbone"))
+        config = SegmenterConfig(backbone=backbone, **{**settings, "dilations": tuple(settings["dilations"])})
+        classes = Classes(tuple(header["classes"]))
+    except (KeyError, TypeError, ConfigError, DataError) as error:
+        raise CheckpointError(f"{path}: the header does not describe a segmenter ({error}); train it again") from error
+    model = Segmenter(config, len(classes), pretrained=False)
     load_into(model, load_weights(path), str(path))
     return model.eval(), classes
 
@@ -165,18 +174,18 @@ def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: Pred
     working = scaled_size(size, 1.0, max_side=config.mask_side)
     base = scaled_size(size, 1.0, max_side=config.max_side)
     sizes = [scaled_size(base, scale) for scale in config.scales]
-    maps = [_probabilities(model, resize_image(image, scaled), config.flip, working) for scaled in sizes]
-    probs = torch.stack(maps).mean(0)
+    maps = (_probabilities(model, resize_image(image, scaled), config.flip, working) for scaled in sizes)
+    probs = functools.reduce(torch.add, maps) / len(sizes)
     if config.crf:
-        pixels = torch.from_numpy(np.array(resize_image(image, working)))
+        pixels = torch.from_numpy(np.array(resize_image(image, working))).to(probs.device)
         probs = dense_crf(unary_from_scores(probs), pixels, config.crf_params)
-    labels = probs.argmax(0).to(torch.uint8).numpy()
+    labels = probs.argmax(0).to(torch.uint8).cpu().numpy()
     return LabelMap(labels if working == size else resize_labels(labels, size))
 
 
 def _probabilities(model: torch.nn.Module, image: NDArray[np.uint8], flip: bool, size: tuple[int, int]) -> Tensor:
     batch = image_tensor(image)[None].to(next(model.parameters()).device)
     with torch.inference_mode():
-        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).float().cpu()
+        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).float()
         logits = torch.stack([logits[0], logits[1].flip(-1)]) if flip else logits
         return torch.stack([resize_maps(m, size).softmax(0) for m in logits]).mean(0)

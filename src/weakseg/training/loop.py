@@ -144,6 +144,8 @@ class Fit:
     def _accelerator(self) -> Accelerator:
         AcceleratorState._reset_state(reset_partial_state=True)  # an earlier fit's precision and device must not leak
         config = self.config
+        if config.precision == "fp16" and self.place.device == "cpu":
+            raise ConfigError(f"{self.title}: fit.precision 'fp16' needs a GPU; use 'bf16' or 'no' on a CPU")
         return Accelerator(
             gradient_accumulation_steps=config.accumulate,
             mixed_precision=config.precision,
