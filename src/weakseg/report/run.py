@@ -82,7 +82,9 @@ class _Gallery:
             for split in self.dataset.splits
             for s in open_truth(self.recipe.data, self.dataset, split)
         }
-        cards = (self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id)) for s in chosen)
+        cards = (
+            self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id) if s.id in iou else None) for s in chosen
+        )
         return tuple(cards), picked.sentence
 
     def _panels_of(self, sample: WeakSample) -> list[str]:
