@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import typing
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ class Module:
     def room(self) -> str:
         return room_of(".".join(self.parts))
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.path.read_text(encoding="utf-8"))
 

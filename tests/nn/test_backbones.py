@@ -128,7 +128,7 @@ class TestRefusals:
             BackboneConfig("resnet50")
 
     def test_unknown_model(self) -> None:
-        with pytest.raises(ConfigError, match=r"'resnet5' at stride 16 cannot be built.*timm\.list_models\(\)"):
+        with pytest.raises(ConfigError, match=r"backbone\.name: timm has no model 'resnet5'; timm\.list_models\(\)"):
             build_backbone(BackboneConfig("resnet5", weights="none"))
 
     @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224"])
@@ -157,7 +157,7 @@ class TestRefusals:
 
         monkeypatch.setattr(timm, "create_model", lambda *_, **__: Odd())
         with pytest.raises(ConfigError, match=rf"gives features {got}, expected \(1, C, 2, 2\)"):
-            build_backbone(BackboneConfig("odd", weights="none"))
+            build_backbone(BackboneConfig("resnet10t", weights="none"))
 
     def test_weights_that_cannot_be_fetched(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
