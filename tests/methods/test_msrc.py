@@ -19,11 +19,11 @@ from weakseg.training.loop import FitConfig, FitPlace
 
 @pytest.mark.slow
 def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
-    """Measured with seed 0 when this test was written: mAP 93.4, activations 54.3, masks 61.5."""
+    """Measured with seed 0 when this test was written: mAP 98.1, activations 50.8, masks 59.3."""
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="masks")
     whole = open_dataset(config)
     train, shown = whole.splits["train"][::3], whole.splits["train"][::12]
-    fit = FitConfig(epochs=4, batch_size=16, lr=0.01)
+    fit = FitConfig(epochs=10, batch_size=16, lr=0.01)
     place = FitPlace(tmp_path / "classifier")
     val = whole.splits["val"][::2]
     records = train_classifier(train, val, whole.classes, config=ClassifierConfig(fit=fit), place=place)
@@ -39,7 +39,7 @@ def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
     activated = score_activations("activations", truth, act)[0].confusion.mean_iou()
     masked = score_maps("masks", truth, masks).confusion.mean_iou()
     print(f"mAP {records[-1]['mAP']:.1f}, activations {100 * activated:.1f}, masks {100 * masked:.1f}")
-    assert records[-1]["mAP"] > 85
+    assert records[-1]["mAP"] > 90
     assert activated > 0.45
     assert masked > 0.52
     assert masked > activated + 0.02

@@ -135,8 +135,8 @@ def test_a_changed_recipe_says_what_differs_and_touches_nothing(
     finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = products(finished)
-    assert main(run_words(data, finished, "--seeds.strict=0.45")) == 2
-    assert "seeds.strict: 0.5 -> 0.45. Use a new --out folder" in capsys.readouterr().err
+    assert main(run_words(data, finished, "--seeds.strict=0.4")) == 2
+    assert "seeds.strict: 0.45 -> 0.4. Use a new --out folder" in capsys.readouterr().err
     assert products(finished) == before
 
 

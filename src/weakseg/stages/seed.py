@@ -33,8 +33,8 @@ class SeedConfig:
     """
 
     background: BackgroundKind = "threshold"
-    strict: float = 0.5
-    lenient: float = 0.3
+    strict: float = 0.45
+    lenient: float = 0.35
     background_class: str = ""
     unary: Literal["labels", "scores"] = "labels"
     label_confidence: float = 0.7
