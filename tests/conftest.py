@@ -1,9 +1,11 @@
 """Fixtures that tests of several parts share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 settings.register_profile("weakseg", deadline=None)  # a busy machine is no failure
@@ -21,3 +23,13 @@ def real_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One thread for tests of small arrays, where results must not depend on how sums are split."""
+    before = torch.get_num_threads()
+    if request.path.parent.name in ("nn", "ops", "training"):
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
