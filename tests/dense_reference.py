@@ -47,7 +47,9 @@ def mean_field(unary: Tensor, kernels: list[tuple[Tensor, float]], iterations: i
     return probs
 
 
-def permutohedral_filter(features: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def permutohedral_filter(
+    features: NDArray[np.float64], values: NDArray[np.float64], *, backwards: bool = False
+) -> NDArray[np.float64]:
     """Return ``(N, L)`` values filtered on the permutohedral lattice, with one dictionary of vertices.
 
     Step by step after dense-crf.md, section 2.5 (the scheme of Adams, Baek and Davis 2010, as in pydensecrf).
@@ -58,7 +60,7 @@ def permutohedral_filter(features: NDArray[np.float64], values: NDArray[np.float
     for corners, value in zip(corners_of, values, strict=True):
         for key, weight in corners:
             lattice[key] = lattice.get(key, 0.0) + weight * value
-    for axis in range(d + 1):
+    for axis in reversed(range(d + 1)) if backwards else range(d + 1):
         step = np.array([d if coordinate == axis else -1 for coordinate in range(d + 1)])
         nothing = np.zeros(values.shape[1])
         around = {key: [lattice.get(tuple(np.add(key, sign * step)), nothing) for sign in (-1, 1)] for key in lattice}
@@ -177,3 +179,46 @@ def average_precision(scores: list[float], targets: list[float]) -> float:
         area += (recall - recall_before) * sum(shown) / len(shown)
         recall_before = recall
     return area
+
+
+def matrix_from_edges(edges: Tensor, weights: Tensor, shape: tuple[int, int], duplicates: str = "sum") -> Tensor:
+    """Return the matrix edge by edge; entries that are named more than once are added, or the largest counts."""
+    named: dict[tuple[int, ...], list[Tensor]] = {}
+    for cell, weight in zip(edges.T.tolist(), weights, strict=True):
+        named.setdefault(tuple(cell), []).append(weight)
+    matrix = weights.new_zeros(shape)
+    for cell, values in named.items():
+        matrix[cell] = torch.stack(values).sum() if duplicates == "sum" else torch.stack(values).amax()
+    return matrix
+
+
+def degree_power(matrix: Tensor, power: float) -> Tensor:
+    """Return the ``(N,)`` row sums to a power, 0 for a row of zeros."""
+    sums = matrix.sum(1)
+    return torch.where(sums > 0, torch.where(sums > 0, sums, 1) ** power, 0)
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Return the softmax over the cells of the mask in each row of a matrix, 0 outside, a row without cells is 0."""
+    raised = torch.where(mask, torch.exp(scores), 0)
+    return degree_power(raised, -1)[:, None] * raised
+
+
+def cosines(features: Tensor) -> Tensor:
+    """Return the ``(N, N)`` cosines between ``(N, C)`` features, none of them zero."""
+    norms = (features * features).sum(1).sqrt()
+    return (features @ features.T) / (norms[:, None] * norms[None, :])
+
+
+def stencil_matrix(weights: Tensor, offsets: tuple[tuple[int, int], ...], diagonal: Tensor) -> Tensor:
+    """Return the ``(N, N)`` matrix of ``(P, h, w)`` weights, cell by cell; neighbours outside the grid are skipped."""
+    height, width = diagonal.shape
+    matrix = weights.new_zeros(height * width, height * width)
+    for row, column in np.ndindex(height, width):
+        cell = row * width + column
+        matrix[cell, cell] = diagonal[row, column]
+        for plane, (y, x) in enumerate(offsets):
+            if 0 <= row + y < height and 0 <= column + x < width:
+                neighbor = (row + y) * width + column + x
+                matrix[cell, neighbor] = matrix[neighbor, cell] = weights[plane, row, column]
+    return matrix

@@ -1,9 +1,12 @@
 """What travels between stages: frozen, validated at construction, with save and load."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from torch import Tensor
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import atomic_path, write_bytes
+from weakseg.ops.sparse import Pattern, SparseMatrix
 
 UNDECIDED = 255
 
@@ -60,16 +64,69 @@ class Activations:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
-        if not path.is_file():
-            raise StoreError(f"{path}: no such activations; run 'weakseg activate' for this image first")
-        try:
-            with safe_open(path, "pt") as file:
-                header = json.loads(file.metadata()["weakseg"])
-                values = file.get_tensor("values").float()
+        with _stored(path, "activations", "weakseg activate") as (header, tensors):
             rows, columns = header["image_size"]
-            return cls(values, tuple(header["class_ids"]), (rows, columns), header["stride"])
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path}: not an activations file ({error}); delete it and run the stage again") from error
+            return cls(tensors["values"].float(), tuple(header["class_ids"]), (rows, columns), header["stride"])
+
+
+@dataclass(frozen=True)
+class PixelGraph:
+    """The cells of one image's grid as nodes.
+
+    Attributes:
+        features: ``(N, D)`` float, row-major cells.
+        size: (rows, columns) of the grid, ``N`` cells in all.
+        affinity: ``(N, N)``, >= 0, in the data type of the features.
+    """
+
+    features: Tensor
+    size: tuple[int, int]
+    affinity: SparseMatrix
+
+    def __post_init__(self) -> None:
+        """Check that features, grid and affinity have the same nodes, and the signs of the affinity."""
+        check_rank("features", self.features, 2, "(N, D)")
+        check_finite("features", self.features)
+        check_finite("affinity", self.affinity.values)
+        nodes = self.size[0] * self.size[1]
+        if len(self.features) != nodes or self.affinity.shape != (nodes, nodes):
+            found = f"{len(self.features)} features and a {self.affinity.shape} affinity"
+            raise ShapeError(f"graph: a grid of {self.size} has {nodes} nodes, got {found}")
+        if self.affinity.values.numel() and self.affinity.values.min() < 0:
+            raise ShapeError(f"affinity: want values >= 0, got {self.affinity.values.min():.3g}")
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, in full precision."""
+        pattern = self.affinity.pattern
+        tensors = {"features": self.features, "row_starts": pattern.row_starts, "columns": pattern.columns}
+        tensors = {name: t.contiguous() for name, t in {**tensors, "affinity": self.affinity.values}.items()}
+        write_bytes(path, save(tensors, {"weakseg": json.dumps({"size": self.size})}))
+
+    @classmethod
+    def load(cls, path: Path) -> "PixelGraph":
+        """Read what ``save`` wrote.
+
+        Raises:
+            StoreError: If the file is missing, truncated or of another kind.
+        """
+        with _stored(path, "graph", "weakseg run") as (header, tensors):
+            rows, columns = header["size"]
+            pattern = Pattern(tensors["row_starts"], tensors["columns"], rows * columns)
+            pattern.check()
+            return cls(tensors["features"], (rows, columns), SparseMatrix(pattern, tensors["affinity"]))
+
+
+@contextmanager
+def _stored(path: Path, kind: str, command: str) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+    """Give header and tensors of a file, and turn what is wrong with them into a ``StoreError``."""
+    if not path.is_file():
+        raise StoreError(f"{path}: no such {kind}; run '{command}' for this image first")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["weakseg"])
+            yield header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError, ShapeError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path}: not a file of {kind} ({error}); delete it and run the stage again") from error
 
 
 @dataclass(frozen=True)

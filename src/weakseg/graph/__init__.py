@@ -1,0 +1,1 @@
+"""Graphs of an image: which nodes there are, which of them are joined, and how strongly."""
