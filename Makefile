@@ -19,6 +19,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP)
+	$(BIN)/python benchmarks/ops.py
 	$(BIN)/python benchmarks/stages.py
 
 results: $(STAMP)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from weakseg.data import check
 from weakseg.data.check import ImageRecord, SplitCounts, check_dataset, probe_image, summarize_dataset
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
@@ -78,16 +79,17 @@ def test_clean_data_set(tmp_path: Path, write_image) -> None:
     assert (report.failures, report.warnings, report.smallest, report.largest) == ((), (), (1, 1), (1, 1))
 
 
-def test_no_image_can_be_read(dataset: Dataset) -> None:
+def test_no_image_can_be_read(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(sample: WeakSample) -> ImageRecord:
         raise DataError("no")
 
-    report = check_dataset(dataset, probe=fail)
+    monkeypatch.setattr(check, "probe_image", fail)
+    report = check_dataset(dataset)
     assert len(report.failures) == 5
     assert (report.smallest, report.largest) == (None, None)
 
 
-def test_each_file_is_probed_once(dataset: Dataset) -> None:
+def test_each_file_is_probed_once(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     probed: list[str] = []
 
     def probe(sample: WeakSample) -> ImageRecord:
@@ -95,7 +97,8 @@ def test_each_file_is_probed_once(dataset: Dataset) -> None:
         return probe_image(sample)
 
     twice = Dataset(dataset.classes, {"train": dataset.splits["train"], "val": dataset.splits["train"]})
-    report = check_dataset(twice, probe=probe)
+    monkeypatch.setattr(check, "probe_image", probe)
+    report = check_dataset(twice)
     assert probed == ["a", "b", "broken", "gone"]
     assert report.leaks == ((("train", "a"), ("val", "a")), (("train", "b"), ("val", "b")))
 

@@ -309,9 +309,9 @@ class TestRun:
         assert {value.dtype for value in weights(trained).values()} == {torch.float32}
 
     def test_records(self, tmp_path: Path) -> None:
-        records = fit(tmp_path).run(lambda model: {"accuracy": float(model.head.out_features)})  # type: ignore[union-attr,arg-type]
+        records = fit(tmp_path).run()
         assert [record["epoch"] for record in records] == [1, 2, 3]
-        assert all(record["accuracy"] == 1 and record["seconds"] >= 0 for record in records)
+        assert all(record["seconds"] >= 0 for record in records)
         lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == records
 
@@ -334,20 +334,6 @@ class TestRun:
         assert sorted(seen) == [(epoch, index) for epoch in range(3) for index in range(5)]
         orders = [[index for e, index in seen if e == epoch] for epoch in range(3)]
         assert orders[0] != orders[1] or orders[1] != orders[2]
-
-    def test_the_model_is_in_training_mode_after_evaluation(self, tmp_path: Path) -> None:
-        modes: list[bool] = []
-
-        def loss(model: nn.Module, batch: list[Tensor]) -> Tensor:
-            modes.append(model.training)
-            return squared_error(model, batch)
-
-        def evaluate(model: nn.Module) -> dict[str, float]:
-            model.eval()
-            return {}
-
-        fit(tmp_path, loss=loss).run(evaluate)
-        assert all(modes)
 
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
     def test_a_loss_that_is_no_number_stops_it(self, tmp_path: Path, bad: float) -> None:

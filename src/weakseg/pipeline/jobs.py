@@ -8,6 +8,7 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.sample import WeakSample
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.segmenter import Segmenter
+from weakseg.pipeline.engine import release_workers
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.refine import RefineConfig, refine_image
@@ -96,6 +97,13 @@ class PredictJob:
         """Predict and save the mask."""
         model = _segmenter(self.model, self.model.stat().st_mtime_ns, self.device)
         predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
+
+
+def release_models() -> None:
+    """Give back the memory of models that image jobs keep, here and in idle processes, before a training step."""
+    release_workers()
+    _classifier.cache_clear()
+    _segmenter.cache_clear()
 
 
 @lru_cache(maxsize=1)

@@ -14,8 +14,8 @@ from weakseg.data.truth import open_truth
 from weakseg.errors import DataError
 from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
 from weakseg.files import write_json
-from weakseg.pipeline.engine import ImageJob, map_images, release_workers
-from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob
+from weakseg.pipeline.engine import ImageJob, map_images
+from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob, release_models
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
 from weakseg.rng import derive_seed
 from weakseg.stages.activate import ActivateConfig
@@ -35,7 +35,7 @@ def classifier_step(dataset: Dataset, config: ClassifierConfig, seed: int) -> St
     """Train the tag classifier; without a ``val`` split a tenth of the images is held out to measure its mAP."""
 
     def work(context: StepContext) -> StepResult:
-        release_workers()
+        release_models()
         train, val = hold_out(dataset, seed)
         place = FitPlace(context.folder, seed, context.device)
         records = train_classifier(train, val, dataset.classes, config=config, place=place)
@@ -98,7 +98,7 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
     """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss."""
 
     def work(context: StepContext) -> StepResult:
-        release_workers()
+        release_models()
         masks = context.inputs[targets]
         samples = _having(dataset.splits["train"], masks, ".png")
         place = FitPlace(context.folder, seed, context.device)

@@ -24,7 +24,6 @@ from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 
 Loss = Callable[[nn.Module, list[Tensor]], Tensor]
-Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Fit:
     place: FitPlace
     title: str = "train"
 
-    def run(self, evaluate: Callable[[nn.Module], Metrics] | None = None) -> list[dict[str, Any]]:
+    def run(self) -> list[dict[str, Any]]:
         """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch.
 
         Raises:
@@ -134,8 +133,7 @@ class Fit:
                     raise ConfigError(
                         f"{self.title}: the loss of epoch {epoch + 1} is {loss}; lower fit.lr, which is {rate}"
                     )
-                metrics = evaluate(accelerator.unwrap_model(model)) if evaluate else {}
-                records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun, **metrics})
+                records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun})
                 if accelerator.is_main_process:
                     self._save(accelerator.unwrap_model(model), optimizer, epoch + 1, records)
         _return_memory()
