@@ -19,7 +19,8 @@ from torch import Tensor
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import atomic_path, write_bytes
-from weakseg.ops.sparse import Pattern, SparseMatrix
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse import SparseMatrix
 
 UNDECIDED = 255
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from weakseg.checks import check_finite
 from weakseg.errors import ShapeError
-from weakseg.ops.sparse import Pattern, edge_dot, product
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse_product import edge_dot, multiply, product
 
 SMALLEST_NORM = 1e-12
 
@@ -33,13 +34,16 @@ def edge_softmax(pattern: Pattern, scores: Tensor) -> Tensor:
     """Return ``(M,)`` scores as probabilities that sum to one over each row of the pattern; first derivatives."""
     if scores.shape != pattern.columns.shape:
         raise ShapeError(f"scores: expected one an edge ({pattern.num_entries}), got shape {tuple(scores.shape)}")
+    check_finite("scores", scores)
     result: Tensor = _EdgeSoftmax.apply(scores, pattern)
     return result
 
 
 def edge_cosine(pattern: Pattern, features: Tensor) -> Tensor:
-    """Return the ``(M,)`` cosines between the ``(N, C)`` features of each edge's nodes; 0 where one is zero."""
-    unit = F.normalize(features, dim=1, eps=SMALLEST_NORM)
+    """Return the ``(M,)`` cosines between the ``(N, C)`` features of each edge's nodes; 0, with
+    derivative 0, where one is zero."""
+    norms = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    unit = torch.where(norms > SMALLEST_NORM, features / norms.clamp(min=SMALLEST_NORM), 0)
     return edge_dot(pattern, unit, unit)
 
 
@@ -65,4 +69,4 @@ class _EdgeSoftmax(torch.autograd.Function):
 
 
 def _row_sums(pattern: Pattern, values: Tensor) -> Tensor:
-    return product(pattern, values, values.new_ones(pattern.num_columns, 1))[:, 0]
+    return multiply(pattern, values, values.new_ones(pattern.num_columns, 1))[:, 0]

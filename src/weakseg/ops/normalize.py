@@ -11,12 +11,12 @@ from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
 
 def normalize_rows(matrix: SparseMatrix) -> SparseMatrix:
     """Return ``D^-1 A``, rows that sum to one: each node averages over its neighbours. Empty rows stay zero."""
-    return matrix.scale(rows=_inverse(matrix.row_sums()))
+    return SparseMatrix(matrix.pattern, matrix.values / _nonzero(matrix.row_sums())[matrix.pattern.rows])
 
 
 def normalize_columns(matrix: SparseMatrix) -> SparseMatrix:
     """Return ``A D^-1``, columns that sum to one: each node hands out what it has. Empty columns stay zero."""
-    return matrix.scale(columns=_inverse(matrix.transpose().row_sums()))
+    return SparseMatrix(matrix.pattern, matrix.values / _nonzero(matrix.transpose().row_sums())[matrix.pattern.columns])
 
 
 def normalize_symmetric(matrix: SparseMatrix) -> SparseMatrix:
@@ -25,8 +25,9 @@ def normalize_symmetric(matrix: SparseMatrix) -> SparseMatrix:
     Reference:
         [kipf2017gcn], equation 2, without the self-loops; see ``add_self_loops``.
     """
-    scale = _inverse(matrix.row_sums()).sqrt()
-    return matrix.scale(rows=scale, columns=scale)
+    _check_square(matrix)
+    root = _nonzero(matrix.row_sums()).sqrt()
+    return SparseMatrix(matrix.pattern, matrix.values / root[matrix.pattern.rows] / root[matrix.pattern.columns])
 
 
 def add_self_loops(matrix: SparseMatrix, weight: float = 1.0) -> SparseMatrix:
@@ -39,7 +40,7 @@ def add_self_loops(matrix: SparseMatrix, weight: float = 1.0) -> SparseMatrix:
 def symmetrize(matrix: SparseMatrix, how: Literal["mean", "max"] = "mean") -> SparseMatrix:
     """Return ``(A + A^T) / 2``, or the larger of A and its transposed, entry by entry, a missing entry being zero.
 
-    ``max`` is meant for affinities: an entry that is negative while its mirror is missing raises ``ShapeError``.
+    ``max`` is meant for affinities: negative values raise ``ShapeError``.
     """
     _check_square(matrix)
     if how == "max" and bool((matrix.values < 0).any()):
@@ -69,11 +70,11 @@ def _add(matrix: SparseMatrix, edges: Tensor, weights: Tensor, duplicates: Liter
     return matrix_from_edges(merged, torch.cat([matrix.values, weights]), matrix.shape, duplicates=duplicates)
 
 
-def _inverse(sums: Tensor) -> Tensor:
-    """Return ``1 / s``, 0 where ``s`` is 0; a negative sum cannot be normalised."""
+def _nonzero(sums: Tensor) -> Tensor:
+    """Return sums to divide by, 1 where they are 0; a negative sum cannot be normalised."""
     if bool((sums < 0).any()):
         raise ShapeError(f"matrix: a row sums to {float(sums.min()):.3g}; normalisation needs sums >= 0")
-    return torch.where(sums > 0, 1 / torch.where(sums > 0, sums, 1), 0)
+    return torch.where(sums > 0, sums, 1)
 
 
 def _check_square(matrix: SparseMatrix) -> None:

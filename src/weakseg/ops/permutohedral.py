@@ -9,7 +9,9 @@ from torch import Tensor
 
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
-from weakseg.ops.sparse import Pattern, SparseMatrix
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse import SparseMatrix
+from weakseg.ops.sparse_product import multiply
 
 MAX_CODE = 2**62
 MAX_ROUNDING = 0.1  # of a coordinate, in units of which a lattice cell has d + 1
@@ -60,15 +62,19 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, lattice: Lattice) -> Tensor:
         ctx.lattice = lattice
-        forth = back = lattice.splat @ values
+        forth = back = _times(lattice.splat, values)
         for first, last in zip(lattice.blurs, reversed(lattice.blurs), strict=True):
-            forth, back = first @ forth, last @ back
-        return (lattice.slice @ (forth + back)) * (0.5 / (1 + 2.0 ** (1 - len(lattice.blurs))))
+            forth, back = _times(first, forth), _times(last, back)
+        return _times(lattice.slice, forth + back) * (0.5 / (1 + 2.0 ** (1 - len(lattice.blurs))))
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return _Filter.apply(grad, ctx.lattice), None
+
+
+def _times(factor: SparseMatrix, values: Tensor) -> Tensor:
+    return multiply(factor.pattern, factor.values, values)
 
 
 def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:

@@ -1,5 +1,6 @@
 """Grid graphs: which pixels are neighbours, and edge weights as one map an offset or as a sparse matrix."""
 
+import math
 from functools import lru_cache
 
 import torch
@@ -7,7 +8,8 @@ from torch import Tensor
 
 from weakseg.checks import check_rank
 from weakseg.errors import ShapeError
-from weakseg.ops.sparse import Pattern, SparseMatrix
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse import SparseMatrix
 
 Offset = tuple[int, int]  # (rows, columns)
 CACHED_GRIDS = 4
@@ -19,7 +21,7 @@ def half_disc(radius: float) -> tuple[Offset, ...]:
     Reference:
         [ahn2018affinitynet] and [ahn2019irnet], search distance of the affinity.
     """
-    reach = int(radius) + 1
+    reach = math.ceil(radius)
     return tuple((y, x) for y, x in half_square(reach) if y * y + x * x < radius * radius)
 
 
@@ -58,13 +60,14 @@ def stencil_matrix(weights: Tensor, offsets: tuple[Offset, ...], *, diagonal: Te
     size = (weights.shape[1], weights.shape[2])
     own = torch.as_tensor(diagonal, dtype=weights.dtype, device=weights.device).expand(size)
     pattern, source = stencil_pattern(size, offsets, str(weights.device))
-    return SparseMatrix(pattern, torch.cat([weights.flatten(), own.flatten()])[source])
+    return SparseMatrix(pattern, torch.cat([weights.flatten(), own.flatten()]).index_select(0, source))
 
 
 def stencil_weights(matrix: SparseMatrix, size: tuple[int, int], offsets: tuple[Offset, ...]) -> Tensor:
     """Return the ``(P, h, w)`` maps of a matrix that ``stencil_matrix`` made, 0 where there is no neighbour."""
     pattern, source = stencil_pattern(size, offsets, str(matrix.values.device))
-    if pattern.num_entries != matrix.pattern.num_entries or not torch.equal(pattern.columns, matrix.pattern.columns):
+    other = matrix.pattern
+    if not (torch.equal(pattern.row_starts, other.row_starts) and torch.equal(pattern.columns, other.columns)):
         raise ShapeError(f"matrix: {matrix.shape} with other entries than the stencil of {len(offsets)} offsets")
     cells = len(offsets) * size[0] * size[1]
     forward = (pattern.columns > pattern.rows) & (source < cells)
@@ -73,6 +76,7 @@ def stencil_weights(matrix: SparseMatrix, size: tuple[int, int], offsets: tuple[
 
 
 @lru_cache(maxsize=CACHED_GRIDS)
+@torch.inference_mode(False)
 def stencil_pattern(size: tuple[int, int], offsets: tuple[Offset, ...], device: str) -> tuple[Pattern, Tensor]:
     """Return the pattern of a grid graph with both directions and the diagonal, and where its values come from.
 

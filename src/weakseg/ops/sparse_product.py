@@ -1,0 +1,150 @@
+"""Products of sparse matrices with dense columns, and of dense rows at the entries of a pattern, with gradients."""
+
+import warnings
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from weakseg.checks import check_finite, check_rank
+from weakseg.errors import ShapeError
+from weakseg.ops.pattern import Pattern
+
+WORTH_A_BLOCK = 24  # a dense block is computed where it holds at most this many cells per entry
+GATHER_FLOATS = 1 << 20  # channels are gathered for so many floats at once
+
+
+def product(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
+    """Return ``A @ x``; first derivatives in the values of A and in x.
+
+    Args:
+        pattern: Of A, ``(R, N)``.
+        values: ``(M,)`` float32 or float64.
+        x: ``(N, C)``, of the same type.
+
+    Returns:
+        ``(R, C)``.
+
+    Raises:
+        ShapeError: If shapes or types disagree.
+    """
+    check_rank("x", x, 2, "(N, C)")
+    check_finite("x", x)
+    if values.shape != pattern.columns.shape:
+        raise ShapeError(f"values: expected one an entry ({pattern.num_entries}), got shape {tuple(values.shape)}")
+    if len(x) != pattern.num_columns or x.dtype != values.dtype:
+        raise ShapeError(
+            f"x: expected ({pattern.num_columns}, C) {values.dtype}, got {tuple(x.shape)} {x.dtype}; "
+            "it needs one row a column of the matrix, and its type"
+        )
+    result: Tensor = _Product.apply(values, x, pattern)
+    return result
+
+
+def edge_dot(pattern: Pattern, a: Tensor, b: Tensor) -> Tensor:
+    """Return ``a_i . b_j`` for every entry (i, j), without the full product; first derivatives in both.
+
+    Args:
+        pattern: The entries, ``(R, N)``.
+        a: ``(R, C)`` float.
+        b: ``(N, C)`` float.
+
+    Returns:
+        ``(M,)``.
+
+    Raises:
+        ShapeError: If shapes or types disagree, or a number is not finite.
+    """
+    if (
+        a.ndim != 2
+        or b.ndim != 2
+        or (len(a), len(b)) != (pattern.num_rows, pattern.num_columns)
+        or a.shape[1:] != b.shape[1:]
+        or a.dtype != b.dtype
+    ):
+        wanted = f"({pattern.num_rows}, C) and ({pattern.num_columns}, C) of one type"
+        raise ShapeError(f"a, b: expected {wanted}, got {tuple(a.shape)} {a.dtype} and {tuple(b.shape)} {b.dtype}")
+    check_finite("a", a)
+    check_finite("b", b)
+    result: Tensor = _EdgeDot.apply(a, b, pattern)
+    return result
+
+
+class _Product(torch.autograd.Function):
+    """Sparse times dense."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, x: Tensor, pattern: Pattern) -> Tensor:
+        ctx.save_for_backward(values, x)
+        ctx.pattern = pattern
+        return multiply(pattern, values, x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        values, x = ctx.saved_tensors
+        by_values = _dot(ctx.pattern, grad, x) if ctx.needs_input_grad[0] else None
+        return by_values, multiply_transposed(ctx.pattern, values, grad) if ctx.needs_input_grad[1] else None, None
+
+
+class _EdgeDot(torch.autograd.Function):
+    """Sampled dense times dense."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, pattern: Pattern) -> Tensor:
+        ctx.save_for_backward(a, b)
+        ctx.pattern = pattern
+        return _dot(pattern, a, b)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        a, b = ctx.saved_tensors
+        by_a = multiply(ctx.pattern, grad, b) if ctx.needs_input_grad[0] else None
+        return by_a, multiply_transposed(ctx.pattern, grad, a) if ctx.needs_input_grad[1] else None, None
+
+
+def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
+    """Return ``A @ x`` without checks and without derivatives: for inner loops; see ``product``."""
+    rows, columns = pattern.num_rows, x.shape[1]
+    if not pattern.num_entries or not columns:
+        return x.new_zeros(rows, columns)
+    _announce()
+    shape = (rows, pattern.num_columns)
+    with torch.autocast(x.device.type, enabled=False):
+        matrix = torch.sparse_csr_tensor(pattern.row_starts, pattern.columns, values, shape, check_invariants=False)
+        out = x.new_empty(rows, columns)  # addmm would copy any other addend; with beta = 0 it is not read
+        return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)
+
+
+def multiply_transposed(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
+    """Return ``A^T @ x`` as ``multiply`` does."""
+    transposed, order = pattern.transposed
+    return multiply(transposed, values[order], x)
+
+
+@cache
+def _announce() -> None:
+    """Make the first sparse tensor, on which torch says once that they are new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        none = torch.zeros(1, dtype=torch.int32)
+        torch.sparse_csr_tensor(none, none[:0], none[:0].float(), (0, 0), check_invariants=False)
+
+
+def _dot(pattern: Pattern, a: Tensor, b: Tensor) -> Tensor:
+    """Return ``a_i . b_j`` of the entries: a small dense block for rows with near columns, else by gathering."""
+    out = a.new_empty(pattern.num_entries)
+    for r0, r1, e0, e1, c0, c1 in pattern.blocks:
+        rows, columns = pattern.rows[e0:e1], pattern.columns[e0:e1]
+        if (r1 - r0) * (c1 - c0) <= WORTH_A_BLOCK * (e1 - e0):
+            with torch.autocast(a.device.type, enabled=False):
+                cells = torch.mm(a[r0:r1], b[c0:c1].T).flatten()
+            out[e0:e1] = cells[(rows - r0) * (c1 - c0) + (columns - c0)]
+            continue
+        step = max(1, GATHER_FLOATS // max(a.shape[1], 1))
+        for low in range(0, e1 - e0, step):
+            part = slice(low, low + step)
+            out[e0:e1][part] = (a[rows[part]] * b[columns[part]]).sum(1)
+    return out
