@@ -175,6 +175,7 @@ class TestLaws:
         with pytest.raises(ShapeError, match=r"scores: holds NaN or infinite"):  # a cut edge is no entry of the pattern
             edge_softmax(PAIR, torch.tensor([0.0, bad, 0.0, 0.0]))
 
+    @every_graph
     def test_equal_scores_give_the_mean_of_the_neighbours(self, build: Callable[[], Pattern]) -> None:
         pattern, features = build(), noise(build().num_rows, 3)
         mean = normalize_rows(SparseMatrix(pattern, torch.ones(pattern.num_entries, dtype=torch.float64)))
