@@ -80,6 +80,15 @@ class Pattern:
             if entries[0] < entries[1]
         ]
 
+    @cached_property
+    @torch.inference_mode(False)
+    def cells(self) -> Tensor:
+        """``(M,)`` int64: where each entry lies in the dense rectangle of its block, row by row."""
+        out = torch.empty(self.num_entries, dtype=torch.int64, device=self.columns.device)
+        for r0, _, e0, e1, c0, c1 in self.blocks:
+            out[e0:e1] = (self.rows[e0:e1] - r0) * (c1 - c0) + (self.columns[e0:e1] - c0)
+        return out
+
 
 def row_starts_of(rows: Tensor, num_rows: int) -> Tensor:
     """Return ``(num_rows + 1,)`` int32: where each row starts, from the row of every entry, in any order."""

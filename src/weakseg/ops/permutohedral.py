@@ -14,6 +14,7 @@ from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.sparse_product import multiply
 
 MAX_CODE = 2**62
+MAX_REACH = 2.0**30  # of a coordinate, an int32
 MAX_ROUNDING = 0.1  # of a coordinate, in units of which a lattice cell has d + 1
 
 
@@ -96,7 +97,7 @@ def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:
     check_rank("features", features, 2, "(N, d)")
     check_finite("features", features)
     elevated = _elevate(features.T)
-    if (reach := float(elevated.abs().max())) > MAX_ROUNDING / torch.finfo(features.dtype).eps:
+    if (reach := float(elevated.abs().max())) > min(MAX_REACH, MAX_ROUNDING / torch.finfo(features.dtype).eps):
         raise ShapeError(f"features: up to {reach:.1e} lattice cells, too many for {features.dtype}; use larger sigmas")
     remainder, rank, weights = _simplices(elevated)
     codes, steps = _vertex_codes(remainder, rank, groups)
@@ -134,10 +135,10 @@ def _simplices(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             behind = (gap[i] < gap[j]).to(torch.int8)
             rank[i] += behind
             rank[j] -= behind
-    rank = rank + rounded.sum(0).long()
-    wrap = (rank < 0).long() - (rank >= corners).long()
-    remainder = (rounded.long() + wrap) * corners
-    rank = rank + wrap * corners
+    rank = rank.int().add_(rounded.sum(0).int())
+    wrap = (rank < 0).int().sub_((rank >= corners).int())
+    remainder = rounded.int().add_(wrap).mul_(corners)
+    rank = rank.add_(wrap.mul_(corners)).long()
     by_rank = torch.empty_like(elevated).scatter_(0, corners - 1 - rank, (elevated - remainder) / corners)
     first = by_rank[:1] + 1 - by_rank[-1:]
     weights = torch.cat([first, by_rank.diff(dim=0)])
@@ -148,7 +149,7 @@ def _vertex_codes(remainder: Tensor, rank: Tensor, groups: Tensor | None) -> tup
     """Return one integer a vertex, ``(d + 1, N)``, and the code distance of one step along each of the axes.
 
     Vertex k has coordinates ``r_i + k - (d + 1) [rank_i > d - k]``; the code is their mixed-radix number, so going from
-    one k to the next adds a constant and takes away the radix of the coordinate of rank ``d - k``.
+    one k to the next adds the sum of all radices and takes away d + 1 times that of the coordinate of rank ``d - k``.
     """
     d = len(remainder) - 1
     low = remainder[:d].amin(1) - 2 * (d + 1)
@@ -157,25 +158,24 @@ def _vertex_codes(remainder: Tensor, rank: Tensor, groups: Tensor | None) -> tup
     if math.prod(extent) * count >= MAX_CODE:
         raise ShapeError(f"features: their spread needs {math.prod(extent):.1e} lattice cells; use larger sigmas")
     radix = [math.prod(extent[:i]) for i in range(d)]
-    weights = torch.tensor([*radix, 0], device=remainder.device)[:, None]
-    origin = ((remainder[:d] - low[:, None]) * weights[:d]).sum(0)
+    total = sum(radix)
+    origin = sum((remainder[i] - low[i]).long() * radix[i] for i in range(d))
     if groups is not None:
         origin = origin + groups * math.prod(extent)
-    by_rank = torch.empty_like(rank).scatter_(0, d - rank, weights.expand_as(rank))  # largest rank first
-    lost = torch.cat([torch.zeros_like(by_rank[:1]), by_rank[:d].cumsum(0)])
-    total = sum(radix)
-    corner = torch.arange(d + 1, device=remainder.device)[:, None]
-    codes = origin + corner * total - (d + 1) * lost
-    return codes, [(d + 1) * radix[axis] - total for axis in range(d)] + [-total]
+    steps = [total - (d + 1) * weight for weight in (*radix, 0)]
+    change = torch.tensor(steps, device=remainder.device)[:, None].expand_as(rank)
+    by_rank = torch.empty_like(rank).scatter_(0, d - rank, change)  # largest rank first
+    codes = torch.cat([origin[None], by_rank[:d]]).cumsum(0)
+    return codes, [-step for step in steps]
 
 
 def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the order that sorts the codes, the distinct codes, and where each begins (with the end, int32)."""
     shift = len(codes).bit_length()
     if int(codes.max()) < 2 ** (63 - shift):  # position packed under the code: one sort of plain integers
-        packed = (codes << shift) | torch.arange(len(codes), device=codes.device)
-        packed = _sorted(packed)
-        ordered, order = packed >> shift, packed & ((1 << shift) - 1)
+        packed = _sorted((codes << shift).add_(torch.arange(len(codes), device=codes.device)))
+        order = packed & ((1 << shift) - 1)
+        ordered = packed.bitwise_right_shift_(shift)
     else:
         ordered, order = torch.sort(codes, stable=True)
     begins = torch.cat([ordered.new_ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]]).nonzero()[:, 0]

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -43,7 +44,12 @@ class SparseMatrix:
 
     def __matmul__(self, x: Tensor) -> Tensor:
         """Return the product with ``(columns, C)`` floats, differentiable in both."""
-        return product(self.pattern, self.values, x)
+        return product(self.pattern, self.values, x, flipped=lambda: self._flipped)
+
+    @cached_property
+    def _flipped(self) -> Tensor:
+        """The values in the order of the transposed matrix, kept for the next way back."""
+        return self.values.detach().index_select(0, self.pattern.transposed[1])
 
     def transpose(self) -> "SparseMatrix":
         """Return the transposed matrix."""

@@ -1,6 +1,7 @@
 """Products of sparse matrices with dense columns, and of dense rows at the entries of a pattern, with gradients."""
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,13 +16,14 @@ WORTH_A_BLOCK = 24  # a dense block is computed where it holds at most this many
 GATHER_FLOATS = 1 << 20  # channels are gathered for so many floats at once
 
 
-def product(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
+def product(pattern: Pattern, values: Tensor, x: Tensor, *, flipped: Callable[[], Tensor] | None = None) -> Tensor:
     """Return ``A @ x``; first derivatives in the values of A and in x.
 
     Args:
         pattern: Of A, ``(R, N)``.
         values: ``(M,)`` float32 or float64.
         x: ``(N, C)``, of the same type.
+        flipped: Gives the values in the order of the transposed matrix, for the way back, where they are known.
 
     Returns:
         ``(R, C)``.
@@ -38,7 +40,7 @@ def product(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
             f"x: expected ({pattern.num_columns}, C) {values.dtype}, got {tuple(x.shape)} {x.dtype}; "
             "it needs one row a column of the matrix, and its type"
         )
-    result: Tensor = _Product.apply(values, x, pattern)
+    result: Tensor = _Product.apply(values, x, pattern, flipped)
     return result
 
 
@@ -75,17 +77,21 @@ class _Product(torch.autograd.Function):
     """Sparse times dense."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, x: Tensor, pattern: Pattern) -> Tensor:
+    def forward(ctx: Any, values: Tensor, x: Tensor, pattern: Pattern, flipped: Callable[[], Tensor] | None) -> Tensor:
         ctx.save_for_backward(values, x)
-        ctx.pattern = pattern
+        ctx.pattern, ctx.flipped = pattern, flipped
         return multiply(pattern, values, x)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         values, x = ctx.saved_tensors
         by_values = _dot(ctx.pattern, grad, x) if ctx.needs_input_grad[0] else None
-        return by_values, multiply_transposed(ctx.pattern, values, grad) if ctx.needs_input_grad[1] else None, None
+        if not ctx.needs_input_grad[1]:
+            return by_values, None, None, None
+        transposed, order = ctx.pattern.transposed
+        flipped = ctx.flipped() if ctx.flipped else values.index_select(0, order)
+        return by_values, multiply(transposed, flipped, grad), None, None
 
 
 class _EdgeDot(torch.autograd.Function):
@@ -102,7 +108,10 @@ class _EdgeDot(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         a, b = ctx.saved_tensors
         by_a = multiply(ctx.pattern, grad, b) if ctx.needs_input_grad[0] else None
-        return by_a, multiply_transposed(ctx.pattern, grad, a) if ctx.needs_input_grad[1] else None, None
+        if not ctx.needs_input_grad[1]:
+            return by_a, None, None
+        transposed, order = ctx.pattern.transposed
+        return by_a, multiply(transposed, grad.index_select(0, order), a), None
 
 
 def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
@@ -118,12 +127,6 @@ def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
         return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)
 
 
-def multiply_transposed(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
-    """Return ``A^T @ x`` as ``multiply`` does."""
-    transposed, order = pattern.transposed
-    return multiply(transposed, values[order], x)
-
-
 @cache
 def _announce() -> None:
     """Make the first sparse tensor, on which torch says once that they are new."""
@@ -137,14 +140,13 @@ def _dot(pattern: Pattern, a: Tensor, b: Tensor) -> Tensor:
     """Return ``a_i . b_j`` of the entries: a small dense block for rows with near columns, else by gathering."""
     out = a.new_empty(pattern.num_entries)
     for r0, r1, e0, e1, c0, c1 in pattern.blocks:
-        rows, columns = pattern.rows[e0:e1], pattern.columns[e0:e1]
         if (r1 - r0) * (c1 - c0) <= WORTH_A_BLOCK * (e1 - e0):
             with torch.autocast(a.device.type, enabled=False):
-                cells = torch.mm(a[r0:r1], b[c0:c1].T).flatten()
-            out[e0:e1] = cells[(rows - r0) * (c1 - c0) + (columns - c0)]
+                cells = torch.mm(a[r0:r1], b[c0:c1].T)
+            torch.index_select(cells.flatten(), 0, pattern.cells[e0:e1], out=out[e0:e1])
             continue
         step = max(1, GATHER_FLOATS // max(a.shape[1], 1))
-        for low in range(0, e1 - e0, step):
-            part = slice(low, low + step)
-            out[e0:e1][part] = (a[rows[part]] * b[columns[part]]).sum(1)
+        for low in range(e0, e1, step):
+            part = slice(low, min(low + step, e1))
+            out[part] = (a[pattern.rows[part]] * b[pattern.columns[part]]).sum(1)
     return out
