@@ -222,3 +222,112 @@ def stencil_matrix(weights: Tensor, offsets: tuple[tuple[int, int], ...], diagon
                 neighbor = (row + y) * width + column + x
                 matrix[cell, neighbor] = matrix[neighbor, cell] = weights[plane, row, column]
     return matrix
+
+
+def walk_matrix(affinity: Tensor, steps: int) -> Tensor:
+    """Return ``(S^-1 A)^t``, multiplied out; a node without edges stays where it is."""
+    rows = [row / row.sum() if row.sum() > 0 else row for row in affinity]
+    transition = torch.stack(rows) + torch.diag((affinity.sum(1) == 0).to(affinity.dtype))
+    power = torch.eye(len(affinity), dtype=affinity.dtype)
+    for _ in range(steps):
+        power = power @ transition
+    return power
+
+
+def cells_between(offset: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the cells in the box that (0, 0) and the offset span that lie less than 1 from the line through both."""
+    y, x = offset
+    box = [(i * (1 if y >= 0 else -1), j * (1 if x >= 0 else -1)) for i in range(abs(y) + 1) for j in range(abs(x) + 1)]
+    return [(i, j) for i, j in box if abs(y * j - x * i) / math.hypot(y, x) < 1 - 1e-9]
+
+
+def neighbor_pairs(
+    size: tuple[int, int], offsets: tuple[tuple[int, int], ...]
+) -> list[tuple[int, tuple[int, int], tuple[int, int]]]:
+    """Return the number of the offset, the cell and its neighbour, for all that lie in the grid."""
+    cells = [
+        (plane, cell, (cell[0] + d[0], cell[1] + d[1])) for plane, d in enumerate(offsets) for cell in np.ndindex(size)
+    ]
+    return [(p, a, b) for p, a, b in cells if 0 <= b[0] < size[0] and 0 <= b[1] < size[1]]
+
+
+def boundary_affinity(boundary: Tensor, offsets: tuple[tuple[int, int], ...]) -> Tensor:
+    """Return ``(P, h, w)``: one less the largest of the ``(h, w)`` boundary between each cell and its neighbour."""
+    maps = boundary.new_zeros(len(offsets), *boundary.shape)
+    for plane, (row, column), _ in neighbor_pairs((boundary.shape[0], boundary.shape[1]), offsets):
+        path = [boundary[row + y, column + x] for y, x in cells_between(offsets[plane])]
+        maps[plane, row, column] = 1 - torch.stack(path).amax()
+    return maps
+
+
+def feature_affinity(features: Tensor, offsets: tuple[tuple[int, int], ...]) -> Tensor:
+    """Return ``(P, h, w)`` from ``(C, h, w)``: exp(-mean absolute difference) of each cell and its neighbour."""
+    maps = features.new_zeros(len(offsets), *features.shape[1:])
+    for plane, (row, column), (y, x) in neighbor_pairs((features.shape[1], features.shape[2]), offsets):
+        maps[plane, row, column] = torch.exp(-(features[:, row, column] - features[:, y, x]).abs().mean())
+    return maps
+
+
+def color_position_weights(
+    image: Tensor, offsets: tuple[tuple[int, int], ...], color: float, position: float
+) -> Tensor:
+    """Return ``(P, h, w)`` from ``(C, h, w)``: exp(-colour distance^2 / c - distance^2 / p) of neighbours."""
+    maps = image.new_zeros(len(offsets), *image.shape[1:])
+    for plane, (row, column), (y, x) in neighbor_pairs((image.shape[1], image.shape[2]), offsets):
+        far = ((row - y) ** 2 + (column - x) ** 2) / position
+        maps[plane, row, column] = torch.exp(-((image[:, row, column] - image[:, y, x]) ** 2).sum() / color - far)
+    return maps
+
+
+def laplacian_energy(affinity: Tensor, maps: Tensor) -> Tensor:
+    """Return ``tr(Q^T (D - W) Q)`` for an ``(N, N)`` affinity and ``(C, h, w)`` maps."""
+    columns = maps.flatten(1).T
+    return torch.trace(columns.T @ (torch.diag(affinity.sum(1)) - affinity) @ columns)
+
+
+def gated_crf_energy(affinity: Tensor, probs: Tensor) -> Tensor:
+    """Return ``(1/N) sum_ij k_ij sum over classes a != b of p_i^a p_j^b`` for ``(C, h, w)`` maps."""
+    columns = probs.flatten(1).T
+    different = 1 - torch.eye(len(probs), dtype=probs.dtype)
+    return (affinity * (columns @ different @ columns.T)).sum() / len(columns)
+
+
+def nearest_nodes(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k nearest other rows of each row and their distances, from all pairs, ties by lower index."""
+    rows = features.double()
+    squared = (rows[:, None] - rows).square().sum(2)  # (N, N)
+    squared.fill_diagonal_(math.inf)
+    nearest, neighbors = squared.sort(dim=1, stable=True)
+    k = min(k, len(rows) - 1)
+    return neighbors[:, :k], nearest[:, :k].sqrt()
+
+
+def cut_energy(labels: NDArray[np.bool_], weights: Tensor, source: Tensor, sink: Tensor) -> float:
+    """Return ``sum_p y_p t_p + (1 - y_p) s_p + sum_{p<q} w_pq |y_p - y_q|``."""
+    total = sum(float(sink[p]) if label else float(source[p]) for p, label in enumerate(labels))
+    pairs = ((p, q) for p in range(len(labels)) for q in range(p) if labels[p] != labels[q])
+    return total + sum(float(weights[p, q]) for p, q in pairs)
+
+
+def minimum_cuts(weights: Tensor, source: Tensor, sink: Tensor, slack: float) -> tuple[float, list[NDArray[np.bool_]]]:
+    """Return the least energy of all 2^N labellings, and the labellings within ``slack`` of it."""
+    labellings = [np.array(labels, bool) for labels in np.ndindex((2,) * len(source))]
+    energies = [cut_energy(labels, weights, source, sink) for labels in labellings]
+    least = min(energies)
+    return least, [labels for labels, energy in zip(labellings, energies, strict=True) if energy <= least + slack]
+
+
+def touching_regions(regions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return ``(R, R)``: one where a pixel of the row's region has one of the column's among its eight neighbours."""
+    touch = np.zeros((regions.max() + 1,) * 2)
+    for row, column in np.ndindex(regions.shape):
+        around = regions[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        for other in around.ravel():
+            touch[regions[row, column], other] = float(other != regions[row, column])
+    return touch
+
+
+def pool_regions(regions: NDArray[np.int64], maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``(R, C)`` means over each region's pixels of ``(C, h, w)`` maps resized to the image."""
+    planes = np.stack([bilinear(plane, (regions.shape[0], regions.shape[1])) for plane in maps])
+    return np.stack([planes[:, regions == region].mean(axis=1) for region in range(regions.max() + 1)])
