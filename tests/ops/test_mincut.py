@@ -144,7 +144,7 @@ class TestAgainstAllLabellings:
     def test_the_stated_error_is_the_sum_of_roundings(self) -> None:
         # The largest number is 1.2 * 2 (twice the degree of a node that is decided): 2^27 2.4 < 2^29 < 2^28 2.4.
         weights = torch.tensor([[0, 0.7, 0.5], [0.7, 0, 0.1], [0.5, 0.1, 0]], dtype=torch.float64)
-        source, sink = torch.tensor([9.0, 0.3, 0.0]).double(), torch.tensor([0.0, 0.0, 0.9]).double()
+        source, sink = torch.tensor([[9.0, 0.3, 0.0], [0.0, 0.0, 0.9]], dtype=torch.float64)
         rounded = [abs(x - round(x * 2**27) / 2**27) for x in (0.7, 0.5, 0.1, float(source[1]), float(sink[2]))]
         assert min_cut(sparse(weights), source, sink).error == pytest.approx(sum(rounded), rel=1e-9)
         assert sum(rounded) > 1e-9
