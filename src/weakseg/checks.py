@@ -1,5 +1,7 @@
 """Checks at the door of public functions; every message names the array, what was wanted and what was got."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,6 +28,15 @@ def check_finite(name: str, array: Array) -> None:
     finite = bool(torch.isfinite(array).all()) if isinstance(array, Tensor) else bool(np.isfinite(array).all())
     if not finite:
         raise ShapeError(f"{name}: holds NaN or infinite values; expected finite numbers")
+
+
+def check_within(name: str, array: Tensor, low: float, high: float) -> None:
+    """Raise ``ShapeError`` if ``array`` holds NaN, infinity or a value outside of [low, high]."""
+    if not array.numel():
+        return
+    least, most = (float(bound) for bound in torch.aminmax(array.detach()))
+    if not (math.isfinite(least) and math.isfinite(most) and low <= least and most <= high):
+        raise ShapeError(f"{name}: expected finite values in [{low}, {high}], got {least:.6g} to {most:.6g}")
 
 
 def check_rgb_uint8(name: str, image: Array) -> None:

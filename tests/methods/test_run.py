@@ -110,7 +110,7 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
     [
         ("classifier/state.pt", signal.SIGKILL),
         ("seeds/i02.png", signal.SIGKILL),
-        ("segmenter/state.pt", signal.SIGINT),
+        ("masks/i01.png", signal.SIGINT),  # no later: on a busy machine the run ends before the signal comes
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_masks(

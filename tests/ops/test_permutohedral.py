@@ -187,3 +187,8 @@ def test_features_must_be_finite_and_two_dimensional() -> None:
         build_lattice(torch.full((3, 2), float("nan")))
     with pytest.raises(ShapeError, match=r"features: expected shape \(N, d\), got \(3,\)"):
         build_lattice(torch.zeros(3))
+
+
+def test_values_of_another_number_of_points_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"values: expected one row for each of 3 points, got \(4, 1\)"):
+        build_lattice(torch.zeros(3, 5)).filter(torch.ones(4, 1))

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weakseg.checks import check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.stencil import Offset, shifted_views
-from weakseg.ops.walk import check_within
 
 
 def boundary_affinity(boundary: Tensor, offsets: tuple[Offset, ...]) -> Tensor:

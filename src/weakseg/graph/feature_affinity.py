@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from weakseg.checks import check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.stencil import Offset, shifted_views
-from weakseg.ops.walk import check_within
 
 
 def feature_affinity(features: Tensor, offsets: tuple[Offset, ...]) -> Tensor:

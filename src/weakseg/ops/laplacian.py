@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from weakseg.checks import check_finite, check_same_size
+from weakseg.checks import check_finite, check_same_size, check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import Lattice
 from weakseg.ops.stencil import Offset, shifted_views
-from weakseg.ops.walk import check_within
 
 
 def laplacian_energy(weights: Tensor, offsets: tuple[Offset, ...], maps: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from weakseg.checks import check_rank
+from weakseg.checks import check_rank, check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.matrix_power import power_times
 from weakseg.ops.sparse import SparseMatrix
-from weakseg.ops.walk import Convention, affinity_sums, check_convention, check_within
+from weakseg.ops.walk import Convention, affinity_sums, check_convention
 
 OVERSAMPLING = 8
 PROBES = 10

@@ -118,8 +118,8 @@ def _integer_links(neighbors: csr_array, pull: NDArray[np.float64]) -> tuple[csr
     node's other links it decides the node in every minimum cut; so it is replaced by their integer sum plus one, which
     decides it just as well. All others are multiplied by the largest power of two that keeps them within 2^29.
 
-    scipy works on int32 and keeps one residual a link: at most twice a neighbour's capacity, 2^30, or a terminal's, 2^29
-    or 2^28 + N + 1. It adds up nothing else but the value of the flow, which is not used here.
+    scipy works on int32 and keeps one residual a link: at most twice a neighbour's capacity, 2^30, or a terminal's,
+    2^29 or 2^28 + N + 1. It adds up nothing else but the value of the flow, which is not used here.
 
     Two cuts differ by no more than the rounding of every link once, so the bound is the sum of the rounding errors.
     """

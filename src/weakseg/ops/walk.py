@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from weakseg.checks import check_rank, check_same_size
+from weakseg.checks import check_rank, check_same_size, check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.matrix_power import power_times
 from weakseg.ops.sparse import SparseMatrix
@@ -138,15 +138,6 @@ def check_convention(convention: str) -> None:
     """Raise ``ShapeError`` for any other word than those of ``Convention``."""
     if convention not in get_args(Convention):
         raise ShapeError(f"convention: expected one of {get_args(Convention)}, got {convention!r}")
-
-
-def check_within(name: str, array: Tensor, low: float, high: float) -> None:
-    """Raise ``ShapeError`` if ``array`` holds NaN, infinity or a value outside of [low, high]."""
-    if not array.numel():
-        return
-    least, most = (float(bound) for bound in torch.aminmax(array.detach()))
-    if not (math.isfinite(least) and math.isfinite(most) and low <= least and most <= high):
-        raise ShapeError(f"{name}: expected finite values in [{low}, {high}], got {least:.6g} to {most:.6g}")
 
 
 class _Walk(torch.autograd.Function):
