@@ -1,6 +1,7 @@
 """What travels between stages: frozen, validated at construction, with save and load."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from weakseg.checks import check_finite, check_rank
+from weakseg.checks import check_finite, check_rank, check_within
 from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import atomic_path, write_bytes
 from weakseg.ops.pattern import Pattern
@@ -44,13 +45,11 @@ class Activations:
     def __post_init__(self) -> None:
         """Check shape, range and order."""
         check_rank("activations", self.values, 3, "(K_present, h, w)")
-        check_finite("activations", self.values)
+        check_within("activations", self.values, 0, 1)
         if len(self.class_ids) != len(self.values) or list(self.class_ids) != sorted(set(self.class_ids)):
             raise ShapeError(f"activations: {len(self.values)} maps with class ids {self.class_ids}; want one, sorted")
         if any(class_id < 1 for class_id in self.class_ids):
             raise ShapeError(f"activations: class ids start at 1, got {self.class_ids}")
-        if self.values.numel() and (self.values.min() < 0 or self.values.max() > 1):
-            raise ShapeError(f"activations: want [0, 1], got [{self.values.min():.3g}, {self.values.max():.3g}]")
 
     def save(self, path: Path) -> None:
         """Write as float16 safetensors."""
@@ -71,6 +70,46 @@ class Activations:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """How much speaks for each label at each cell of one image; labels of a cell need not sum to one.
+
+    Attributes:
+        values: ``(L, h, w)`` float in [0, 1], L >= 1.
+        label_ids: L labels in increasing order: 0 background, 1..K classes.
+        image_size: (rows, columns) of the photograph.
+    """
+
+    values: Tensor
+    label_ids: tuple[int, ...]
+    image_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        """Check shape, range and order."""
+        check_rank("scores", self.values, 3, "(L, h, w)")
+        check_within("scores", self.values, 0, 1)
+        ordered = list(self.label_ids) == sorted(set(self.label_ids)) and min(self.label_ids, default=-1) >= 0
+        if len(self.label_ids) != len(self.values) or not ordered:
+            raise ShapeError(f"scores: {len(self.values)} maps with labels {self.label_ids}; want one each, sorted")
+
+    def save(self, path: Path) -> None:
+        """Write as float16 safetensors."""
+        header = {"label_ids": self.label_ids, "image_size": self.image_size}
+        tensors = {"values": self.values.to(torch.float16).contiguous()}
+        write_bytes(path, save(tensors, {"weakseg": json.dumps(header)}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Scores":
+        """Read what ``save`` wrote, as float32.
+
+        Raises:
+            StoreError: If the file is missing, truncated or of another kind.
+        """
+        with _stored(path, "scores", "weakseg run") as (header, tensors):
+            rows, columns = header["image_size"]
+            return cls(tensors["values"].float(), tuple(header["label_ids"]), (rows, columns))
+
+
+@dataclass(frozen=True)
 class PixelGraph:
     """The cells of one image's grid as nodes.
 
@@ -88,13 +127,11 @@ class PixelGraph:
         """Check that features, grid and affinity have the same nodes, and the signs of the affinity."""
         check_rank("features", self.features, 2, "(N, D)")
         check_finite("features", self.features)
-        check_finite("affinity", self.affinity.values)
+        check_within("affinity", self.affinity.values, 0, math.inf)
         nodes = self.size[0] * self.size[1]
         if len(self.features) != nodes or self.affinity.shape != (nodes, nodes):
             found = f"{len(self.features)} features and a {self.affinity.shape} affinity"
             raise ShapeError(f"graph: a grid of {self.size} has {nodes} nodes, got {found}")
-        if self.affinity.values.numel() and self.affinity.values.min() < 0:
-            raise ShapeError(f"affinity: want values >= 0, got {self.affinity.values.min():.3g}")
 
     def save(self, path: Path) -> None:
         """Write as safetensors, in full precision."""

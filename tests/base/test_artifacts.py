@@ -53,7 +53,7 @@ class TestActivations:
         ("change", "message"),
         [
             ({"values": torch.zeros(3, 4)}, r"activations: expected shape \(K_present, h, w\), got \(3, 4\)"),
-            ({"values": torch.full((2, 3, 4), math.nan)}, "activations: holds NaN"),
+            ({"values": torch.full((2, 3, 4), math.nan)}, "activations: expected finite values"),
             ({"values": torch.full((2, 3, 4), 1.5)}, r"activations: want \[0, 1\], got \[1.5, 1.5\]"),
             ({"values": torch.full((2, 3, 4), -0.1)}, r"activations: want \[0, 1\], got \[-0.1"),
             ({"class_ids": (2,)}, r"activations: 2 maps with class ids \(2,\); want one, sorted"),

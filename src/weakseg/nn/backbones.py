@@ -66,11 +66,36 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255; h = ceil(H / stride)."""
+        features: Tensor = self.forward_features(self._normalized(images))
+        return features
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Return the feature maps of all stages, ``(B, C_l, h_l, w_l)``, the finest first.
+
+        Raises:
+            ConfigError: If the timm model does not give them.
+        """
+        stages = getattr(self.model, "forward_intermediates", None)
+        if stages is None:
+            raise ConfigError(
+                f"backbone {type(self.model).__name__}: gives no feature maps of its stages; choose another"
+            )
+        found: list[Tensor] = stages(self._normalized(images), intermediates_only=True)
+        return found
+
+    @torch.no_grad()
+    def level_shapes(self) -> list[tuple[int, int]]:
+        """Return channels and stride of each map of ``levels``."""
+        side = 8 * self.stride
+        maps = self.levels(self.mean.new_zeros(1, 3, side, side))
+        return [(found.shape[1], side // found.shape[2]) for found in maps]
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        """Return images in the range that the weights were trained with, padded to whole cells where needed."""
         normalized = (images / 255.0 - self.mean) / self.std
         if self.pads:
             normalized = F.pad(normalized, (0, -images.shape[3] % self.stride, 0, -images.shape[2] % self.stride))
-        features: Tensor = self.forward_features(normalized)
-        return features
+        return normalized
 
     @property
     def forward_features(self) -> Callable[[Tensor], Tensor]:

@@ -1,6 +1,7 @@
 """Random walks on a symmetric affinity matrix, and on the cells of a grid."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
@@ -49,11 +50,10 @@ def walk(
     check_convention(convention)
     check_rank("values", values, 2, "(N, C)")
     check_within("values", values, -math.inf, math.inf)
+    if not (affinity.values.requires_grad and torch.is_grad_enabled()):
+        return build_walk(affinity, steps, convention=convention, error=error).apply(values)
     sums = affinity_sums(affinity)
-    if affinity.values.requires_grad and torch.is_grad_enabled():
-        walked = power_times(_transition(affinity, sums, convention), values, steps, error=error)
-    else:
-        walked = _Walk.apply(values, affinity, sums, convention, (steps, error))
+    walked = power_times(_transition(affinity, sums, convention), values, steps, error=error)
     return torch.where((sums > 0)[:, None], walked, values)
 
 
@@ -140,28 +140,53 @@ def check_convention(convention: str) -> None:
         raise ShapeError(f"convention: expected one of {get_args(Convention)}, got {convention!r}")
 
 
+@dataclass(frozen=True)
+class Walk:
+    """A walk on a fixed graph, prepared for many applications; see ``walk`` for its terms.
+
+    Attributes:
+        transition: ``R`` for "average", ``R^T`` for "mass".
+        adjoint: The transposed of ``transition``.
+        moves: ``(N, 1)`` bool: False for nodes whose affinities are zero, which keep their values.
+        steps: t.
+        error: See ``walk``.
+    """
+
+    transition: SparseMatrix
+    adjoint: SparseMatrix
+    moves: Tensor
+    steps: int
+    error: float = 0.0
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Return ``(N, C)`` finite values after the walk, with derivatives in them that keep no step."""
+        walked: Tensor = _Walk.apply(values, self)
+        return torch.where(self.moves, walked, values)
+
+
+def build_walk(affinity: SparseMatrix, steps: int, *, convention: Convention = "average", error: float = 0.0) -> Walk:
+    """Return the walk on a fixed affinity, whose derivatives are not taken; arguments and errors as for ``walk``."""
+    check_convention(convention)
+    fixed = SparseMatrix(affinity.pattern, affinity.values.detach())
+    sums = affinity_sums(fixed)
+    other: Convention = "mass" if convention == "average" else "average"
+    there, back = _transition(fixed, sums, convention), _transition(fixed, sums, other)
+    return Walk(there, back, (sums > 0)[:, None], steps, error)
+
+
 class _Walk(torch.autograd.Function):
     """A walk on a fixed graph; backwards it is the walk of the other convention, so that no step is kept."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        values: Tensor,
-        affinity: SparseMatrix,
-        sums: Tensor,
-        convention: Convention,
-        schedule: tuple[int, float],
-    ) -> Tensor:
-        ctx.schedule = schedule
-        ctx.adjoint = affinity, sums, "mass" if convention == "average" else "average"
-        steps, error = schedule
-        return power_times(_transition(affinity, sums, convention), values, steps, error=error)
+    def forward(ctx: Any, values: Tensor, walk: Walk) -> Tensor:
+        ctx.walk = walk
+        return power_times(walk.transition, values, walk.steps, error=walk.error)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
-        steps, error = ctx.schedule
-        return power_times(_transition(*ctx.adjoint), grad, steps, error=error), None, None, None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        walk = ctx.walk
+        return power_times(walk.adjoint, grad, walk.steps, error=walk.error), None
 
 
 def _transition(affinity: SparseMatrix, sums: Tensor, convention: Convention) -> SparseMatrix:

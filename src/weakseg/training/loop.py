@@ -98,7 +98,7 @@ class Fit:
     """What is trained, on what, and where it is kept.
 
     Attributes:
-        model: Has parameters under ``backbone`` and ``head``.
+        model: Has parameters under ``backbone``, ``head`` and the parts that its ``rate_factors`` name.
         data: The examples.
         loss: From model and batch to a scalar.
         config: Optimisation.
@@ -237,9 +237,14 @@ def _return_memory() -> None:
 
 
 def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """Return an optimiser with four groups: backbone and head, each with and without weight decay."""
+    """Return an optimiser with two groups a part, with and without weight decay.
+
+    Parts are backbone, head, and those of the model's ``rate_factors``, if any: multiples of the head's rate.
+    """
     groups = []
-    for part, factor in (("backbone.", 1.0), ("head.", config.head_lr_factor)):
+    further: dict[str, float] = getattr(model, "rate_factors", {})
+    factors = {"backbone.": 1.0, **{part: config.head_lr_factor * f for part, f in {"head.": 1.0, **further}.items()}}
+    for part, factor in factors.items():
         named = [(n, p) for n, p in model.named_parameters() if n.startswith(part) and p.requires_grad]
         for decays in (True, False):
             members = [p for _, p in named if (p.ndim > 1) == decays]

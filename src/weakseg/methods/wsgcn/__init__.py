@@ -1,0 +1,1 @@
+"""WSGCN: a graph convolutional network, trained for each image, completes partial labels."""

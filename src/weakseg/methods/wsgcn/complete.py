@@ -1,0 +1,109 @@
+"""From activations and a pixel graph to scores of every cell: partial labels, smoothness, network."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import UNDECIDED, PixelGraph
+from weakseg.checks import check_same_size
+from weakseg.errors import ConfigError
+from weakseg.graph.feature_affinity import color_position_weights
+from weakseg.methods.wsgcn.batch import Problem
+from weakseg.methods.wsgcn.gcn import GcnConfig
+from weakseg.methods.wsgcn.partial import PartialConfig, grid_image
+from weakseg.ops.sparse import SparseMatrix
+from weakseg.ops.stencil import half_square, stencil_matrix
+
+
+@dataclass(frozen=True)
+class SmoothnessConfig:
+    """Which cells should have equal labels.
+
+    Attributes:
+        source: ``color`` (colour and position in a window) or ``affinity`` (that of the graph, for comparison).
+        window_cells: Half the side of the window, the cell itself left out: 2 for 5 x 5.
+        color_denominator: Of squared colour differences, colours in [0, 1]. At the published 12 colour hardly counts:
+            black and white differ by a factor of 0.78.
+        position_denominator: Of squared distances in cells.
+    """
+
+    source: Literal["color", "affinity"] = "color"
+    window_cells: int = 2
+    color_denominator: float = 12.0
+    position_denominator: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.source not in ("color", "affinity") or self.window_cells < 1:
+            raise ConfigError(f"smoothness: 'color' or 'affinity' and window_cells >= 1, got {self}")
+        if not min(self.color_denominator, self.position_denominator) > 0:
+            raise ConfigError(f"smoothness: denominators must be > 0, got {self}")
+
+
+@dataclass(frozen=True)
+class CompleteConfig:
+    """How partial labels become complete ones.
+
+    Attributes:
+        partial: Partial labels.
+        gcn: Network and training.
+        smoothness: Which cells should have equal labels.
+        labels: ``tagged`` (background and the image's classes) or ``all`` (every class of the data, as in the papers).
+    """
+
+    partial: PartialConfig = field(default_factory=PartialConfig)
+    gcn: GcnConfig = field(default_factory=GcnConfig)
+    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
+    labels: Literal["tagged", "all"] = "tagged"
+
+
+def build_problem(
+    partial: Tensor,
+    image: NDArray[np.uint8],
+    graph: PixelGraph,
+    label_ids: tuple[int, ...],
+    config: SmoothnessConfig,
+    *,
+    seed: int = 0,
+) -> Problem:
+    """Return what an image's network is trained on.
+
+    Args:
+        partial: ``(h, w)`` uint8 partial labels.
+        image: ``(H, W, 3)`` uint8.
+        graph: Of the same grid.
+        label_ids: Labels that a cell can have, 0 first.
+        config: Smoothness.
+        seed: Of the image.
+
+    Raises:
+        ShapeError: If the grids differ.
+    """
+    check_same_size("partial labels", tuple(partial.shape), "graph", graph.size)
+    index_of = torch.full((256,), UNDECIDED, dtype=torch.int64)
+    index_of[list(label_ids)] = torch.arange(len(label_ids))
+    labels = index_of[partial.flatten().long()]
+    return Problem(graph, smoothness_matrix(image, graph, config), labels, len(label_ids), seed)
+
+
+def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: SmoothnessConfig) -> SparseMatrix:
+    """Return the symmetric weights of the Laplacian loss, ``(N, N)``.
+
+    Reference:
+        [pan2021wsgcn], section 3.4; constants of its code.
+    """
+    if config.source == "affinity":
+        return graph.affinity
+    offsets = half_square(config.window_cells)
+    colors = torch.from_numpy(grid_image(image, graph.size)).permute(2, 0, 1).to(graph.features.dtype) / 255.0
+    weights = color_position_weights(
+        colors,
+        offsets,
+        color_denominator=config.color_denominator,
+        position_denominator=config.position_denominator,
+    )
+    return stencil_matrix(weights, offsets)

@@ -1,0 +1,164 @@
+"""Training of one small graph convolutional network an image, for many images at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.errors import ConfigError
+from weakseg.methods.wsgcn.batch import Batch, Problem
+from weakseg.methods.wsgcn.losses import laplacian_terms, node_weights, total_laplacian
+from weakseg.methods.wsgcn.propagation import PropagationConfig, build_propagation
+from weakseg.ops.normalize import laplacian
+from weakseg.rng import derive_seed
+
+LANES, LANE_VALUES = 4, 2**16  # a random 64-bit number is four 16-bit ones
+SMOOTHED = ("log_probs", "probs")
+
+
+@dataclass(frozen=True)
+class GcnConfig:
+    """The network of an image, its losses and its training.
+
+    Attributes:
+        propagation: The propagation matrix.
+        hidden: Hidden units.
+        dropout: Of hidden units, in training.
+        steps: Full-batch steps of Adam.
+        lr: Learning rate.
+        weight_decay: L2 decay, on biases too.
+        entropy: Weight of the mean entropy of unlabelled nodes in nats; 10 / 21 is WSGCN's 10 on a mean over 21 classes.
+        laplacian: Weight of the smoothness, divided by the nodes.
+        smoothed: What is smooth: ``log_probs`` (the code) or ``probs`` (the paper; wants a larger weight).
+    """
+
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
+    hidden: int = 16
+    dropout: float = 0.3
+    steps: int = 250
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    entropy: float = 10 / 21
+    laplacian: float = 0.01
+    smoothed: Literal["log_probs", "probs"] = "log_probs"
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout < 1 or not self.lr > 0:
+            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 1) and lr > 0, got {self}")
+        if min(self.weight_decay, self.entropy, self.laplacian) < 0 or self.smoothed not in SMOOTHED:
+            raise ConfigError(f"gcn: need weights >= 0 and smoothed one of {SMOOTHED}, got {self}")
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What the network of an image found.
+
+    Attributes:
+        probs: ``(N, C)``; the labels of a node sum to one.
+        losses: Unweighted terms after the last step: ``foreground``, ``background``, ``entropy``, ``laplacian``.
+    """
+
+    probs: Tensor
+    losses: dict[str, float]
+
+
+def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "cpu") -> list[Solution]:
+    """Train the networks of several images at once, as if each were trained alone.
+
+    ``O = log_softmax(P h W2 + b2)``, ``h = dropout(relu(P X W1 + b1))`` with the propagation matrix P; ``P X`` is
+    computed once. The losses of the images are added: Adam and weight decay act on each number alone, so no network
+    sees another.
+
+    Args:
+        problems: Of any sizes; features equally wide, all of one type. Equal sizes waste nothing on padding.
+        config: Network, losses and training.
+        device: Where all is computed.
+
+    Returns:
+        One solution a problem, on the CPU, dropout off.
+
+    Reference:
+        [pan2021wsgcn], section 3.3 and its code.
+    """
+    batch = Batch(problems, device)
+    affinity = batch.blocks([problem.graph.affinity for problem in problems])
+    propagation = build_propagation(affinity, config.propagation, images=len(problems))
+    propagated = propagation.apply(batch.features.flatten(0, 1)).reshape(batch.features.shape)  # (B, N, D)
+    weights = initial_weights(problems, propagated.shape[2], batch.num_labels, config.hidden)
+    weights = [w.to(device, propagated.dtype).requires_grad_() for w in weights]
+    generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
+
+    def log_probs(kept: Tensor | None) -> Tensor:
+        w1, b1, w2, b2 = weights
+        hidden = F.relu(torch.baddbmm(b1, propagated, w1))  # (B, N, hidden)
+        hidden = hidden if kept is None else hidden * kept
+        mixed = propagation.apply(torch.bmm(hidden, w2).flatten(0, 1)).reshape(*hidden.shape[:2], -1)
+        masked = (mixed + b2).masked_fill(~batch.possible, -torch.inf)
+        return torch.log_softmax(masked, dim=-1).masked_fill(~batch.possible, 0)  # (B, N, C)
+
+    counts = node_weights(batch.labels, batch.sizes, batch.num_labels, propagated.dtype)
+    smoothness = laplacian(batch.blocks([problem.smoothness for problem in problems]))
+    per_node = (config.laplacian / batch.sizes).to(propagated.dtype).repeat_interleave(batch.num_nodes)
+    scaled = smoothness.scale(rows=per_node)
+    optimizer = torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+    for _ in range(config.steps):
+        found = log_probs(kept_units(generators, (batch.num_nodes, config.hidden), config.dropout, propagated))
+        terms = counts.terms(found)
+        loss = (terms.foreground + terms.background + config.entropy * terms.entropy).sum()
+        if config.laplacian:
+            loss = loss + total_laplacian(scaled, found if config.smoothed == "log_probs" else found.exp())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    with torch.no_grad():
+        found = log_probs(None)
+        terms = counts.terms(found)
+        probs = found.exp() * batch.possible
+        smooth = laplacian_terms(smoothness, found if config.smoothed == "log_probs" else probs, batch.sizes)
+    named = {"foreground": terms.foreground, "background": terms.background, "entropy": terms.entropy}
+    losses = {name: values.tolist() for name, values in {**named, "laplacian": smooth}.items()}
+    return [
+        Solution(probs[i, : p.num_nodes, : p.num_labels].cpu(), {name: v[i] for name, v in losses.items()})
+        for i, p in enumerate(problems)
+    ]
+
+
+def initial_weights(problems: Sequence[Problem], channels: int, num_labels: int, hidden: int) -> list[Tensor]:
+    """Return W1 ``(B, D, hidden)``, b1, W2 ``(B, hidden, C)``, b2, uniform in ``+-1 / sqrt(outputs)``, by each seed.
+
+    Reference:
+        [kipf2017gcn], code; [pan2021wsgcn], code.
+    """
+    weights = [
+        torch.zeros(len(problems), *shape)
+        for shape in ((channels, hidden), (1, hidden), (hidden, num_labels), (1, num_labels))
+    ]
+    for index, problem in enumerate(problems):
+        generator = torch.Generator().manual_seed(derive_seed(problem.seed, "", "wsgcn/init"))
+        for weight, outputs in zip(weights, (hidden, hidden, problem.num_labels, problem.num_labels), strict=True):
+            own = torch.empty(weight.shape[1], outputs).uniform_(-1, 1, generator=generator) * outputs**-0.5
+            weight[index, :, :outputs] = own
+    return weights
+
+
+def kept_units(
+    generators: Sequence[torch.Generator], shape: tuple[int, int], dropout: float, like: Tensor
+) -> Tensor | None:
+    """Return ``(B, N, hidden)`` factors, 0 or ``1 / (1 - dropout)``, or ``None`` without dropout.
+
+    Units are dropped with the probability ``round(65536 dropout) / 65536``: four decisions a random number.
+    """
+    if not dropout:
+        return None
+    dropped = round(dropout * LANE_VALUES)
+    units = shape[0] * shape[1]
+    masks = []
+    for generator in generators:
+        numbers = torch.empty(-(-units // LANES), dtype=torch.int64, device=generator.device)
+        lanes = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[:units]
+        masks.append((lanes >= dropped - LANE_VALUES // 2).reshape(shape))
+    return torch.stack(masks).to(like.dtype) * (LANE_VALUES / (LANE_VALUES - dropped))

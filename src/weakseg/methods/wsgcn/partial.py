@@ -1,0 +1,123 @@
+"""Partial labels of an image's grid: sure where activations, two CRF runs and their confidence agree."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from weakseg.artifacts import UNDECIDED, Activations
+from weakseg.errors import ConfigError
+from weakseg.ops.crf import PRESETS, CrfParams, build_crf, unary_from_scores
+from weakseg.ops.labels import background_score
+
+
+@dataclass(frozen=True)
+class PartialConfig:
+    """How partial labels are read off activations.
+
+    Attributes:
+        strict: Exponent of the background score of the run whose foreground counts.
+        lenient: Exponent of the run whose background counts; also used to rank activations.
+        crf: The CRF of both runs, on the grid.
+        kept: Fraction of a class's strongest cells that may be labelled.
+        floor: Activations up to this are not ranked.
+        confidence: CRF probability from which a cell may be labelled, and background score from which background may.
+        min_seeds: Cells that a class gets at least: where the rules leave fewer, its strongest ones are taken.
+    """
+
+    strict: float = 4.0
+    lenient: float = 32.0
+    crf: CrfParams = PRESETS["wsgcn_seeds"]
+    kept: float = 0.3
+    floor: float = 0.1
+    confidence: float = 0.8
+    min_seeds: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not 0 < self.strict <= self.lenient:
+            raise ConfigError(f"partial: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
+        if not (0 <= self.kept <= 1 and 0 <= self.floor < 1 and 0 < self.confidence <= 1) or self.min_seeds < 0:
+            raise ConfigError(f"partial: need kept, floor, confidence in [0, 1] and min_seeds >= 0, got {self}")
+
+
+def partial_labels(activations: Activations, image: NDArray[np.uint8], config: PartialConfig) -> Tensor:
+    """Return labels of the cells that can be trusted; the rest is 255.
+
+    A cell is labelled if the raw activations are sure (among the strongest of its class, or background beyond doubt),
+    the better of the two CRF runs is confident, and both name the same label.
+
+    Args:
+        activations: ``(K, h, w)``; without any class all is background.
+        image: ``(H, W, 3)`` uint8.
+        config: All constants.
+
+    Returns:
+        ``(h, w)`` uint8 in {0} and the class ids and 255.
+
+    Reference:
+        [pan2021wsgcn], section 3.2, as in its code.
+    """
+    maps = activations.values
+    size = (maps.shape[1], maps.shape[2])
+    if not len(maps):
+        return torch.zeros(size, dtype=torch.uint8)
+    crf = build_crf(torch.from_numpy(grid_image(image, size)), config.crf, dtype=maps.dtype)
+    strict, lenient = (
+        crf.infer(unary_from_scores(torch.cat([background_score(maps, "power", power), maps])))
+        for power in (config.strict, config.lenient)
+    )
+    chosen, background = strict.argmax(0), lenient.argmax(0) == 0
+    wanted = torch.where(background, 0, torch.where(chosen == 0, -1, chosen))  # index of a label; -1: none
+    mixed = torch.cat([lenient[:1], strict[1:]])
+    probs, best = mixed.max(0)
+    sure = sure_cells(maps, chosen, config) & (probs >= config.confidence) & (wanted == best)
+    index = torch.where(sure, wanted, -1)
+    lookup = torch.tensor([*(0, *activations.class_ids), UNDECIDED], dtype=torch.uint8)
+    return lookup[_with_enough(index, maps, config.min_seeds)]  # -1 is the last entry
+
+
+def sure_cells(maps: Tensor, chosen: Tensor, config: PartialConfig) -> Tensor:
+    """Return ``(h, w)`` bool: whether the raw activations are sure of whatever is the best label of a cell.
+
+    A class is ranked among the cells that it wins, ``n`` of them above ``floor``: sure are those strictly above the
+    value at position ``floor((1 - kept) n)``, so none of equal values, and none for n <= 3 at the default.
+
+    Args:
+        maps: ``(K, h, w)`` activations.
+        chosen: ``(h, w)`` index of the strict run's label; a label that it never gives is never sure.
+        config: ``lenient``, ``kept``, ``floor`` and ``confidence``.
+    """
+    scores = torch.cat([background_score(maps, "power", config.lenient), maps])
+    best = scores.argmax(0)
+    sure = torch.zeros_like(best, dtype=torch.bool)
+    for index in torch.unique(chosen).tolist():
+        if index == 0:
+            sure |= (best == 0) & (scores[0] > config.confidence)
+            continue
+        won = best == index
+        ranked = scores[index][won & (scores[index] > config.floor)].sort().values
+        if len(ranked) and (position := int((1 - config.kept) * len(ranked) + 1e-9)) < len(ranked):
+            sure |= won & (scores[index] > ranked[position])
+    return sure
+
+
+def grid_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an RGB uint8 image reduced to (rows, columns) by LANCZOS, as WSGCN's code does."""
+    return np.array(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+
+
+def _with_enough(index: Tensor, maps: Tensor, least: int) -> Tensor:
+    """Return label indices in which each class has ``least`` cells: its strongest where no other is stronger."""
+    winner = maps.argmax(0)
+    for number in range(len(maps)):
+        if int((index == number + 1).sum()) >= least:
+            continue
+        strength = torch.where((winner == number) & (maps[number] > 0), maps[number], -1).flatten()
+        top = strength.topk(min(least, len(strength)))
+        cells = top.indices[top.values >= 0]
+        index = index.flatten().index_fill(0, cells, number + 1).reshape(index.shape)
+    return index

@@ -1,0 +1,200 @@
+"""Train a boundary network on seeds, and apply it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import LabelMap
+from weakseg.checks import check_same_size
+from weakseg.data.sample import WeakSample
+from weakseg.errors import CheckpointError, ConfigError
+from weakseg.graph.boundary import boundary_affinity
+from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
+from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
+from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.ops.cam import grid_size
+from weakseg.ops.resample import image_tensor
+from weakseg.ops.stencil import half_disc
+from weakseg.progress import track
+from weakseg.rng import numpy_generator_for
+from weakseg.stages.classify import MODEL_FILE, load_classifier
+from weakseg.training.augment import AugmentConfig, augment
+from weakseg.training.loop import Fit, FitConfig, FitPlace
+
+PAD_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class BoundaryConfig:
+    """The boundary network and its training.
+
+    Attributes:
+        start: What the frozen backbone is: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
+        backbone: The feature extractor for ``pretrained``.
+        radius_cells: Pairs are nearer than this, in cells of four pixels.
+        augment: Variation of the training images; the crop is also what images are padded to when it is applied.
+        fit: Optimisation of the boundary branch; the displacement branch learns ten times as fast.
+    """
+
+    start: Literal["classifier", "pretrained"] = "pretrained"
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    radius_cells: float = 10.0
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig((160, 480), 320))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=0.1, head_lr_factor=1.0, momentum=0.0)
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
+        if self.start not in ("classifier", "pretrained"):
+            raise ConfigError(f"boundary.start: 'classifier' or 'pretrained', got {self.start!r}")
+        if not self.radius_cells > 1 or self.augment.crop % PAD_MULTIPLE:
+            raise ConfigError(
+                f"boundary: need radius_cells > 1 and a crop that is a multiple of {PAD_MULTIPLE}, "
+                f"got {self.radius_cells} and {self.augment.crop}"
+            )
+
+
+@dataclass(frozen=True)
+class SeedData:
+    """Augmented images with their seeds on the grid, keyed by (seed, image id, epoch)."""
+
+    samples: Sequence[WeakSample]
+    seeds: Path
+    config: AugmentConfig
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return a ``(3, crop, crop)`` float image on 0..255 and ``(crop / 4, crop / 4)`` int64 labels."""
+        sample = self.samples[index]
+        image, labels = sample.load_image(), LabelMap.load(self.seeds / f"{sample.id}.png").labels
+        check_same_size(f"seeds of {sample.id!r}", labels.shape, "image", image.shape[:2])
+        rng = numpy_generator_for(self.seed, sample.id, f"boundary/augment/{epoch}")
+        image, labels = augment(image, labels, self.config, rng)
+        middle = GRID_STRIDE // 2
+        return image_tensor(image), torch.from_numpy(labels[middle::GRID_STRIDE, middle::GRID_STRIDE].astype(np.int64))
+
+
+def train_boundary(
+    samples: Sequence[WeakSample],
+    seeds: Path,
+    *,
+    config: BoundaryConfig,
+    place: FitPlace,
+    classifier: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Train on seeds and write ``model.safetensors`` into the place's folder; return one record an epoch.
+
+    Args:
+        samples: Images with seeds.
+        seeds: Folder of the seeds, full size.
+        config: Network and training.
+        place: Folder, seed and device.
+        classifier: Model file, for ``config.start`` ``classifier``.
+
+    Reference:
+        [ahn2019irnet], section 4.2.
+    """
+    torch.manual_seed(numpy_generator_for(place.seed, "", "boundary/init").integers(2**62))
+    backbone, backbone_config = _start(config, classifier)
+    model = BoundaryNet(backbone)
+    samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
+    offsets = half_disc(config.radius_cells)
+
+    def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
+        maps: BoundaryMaps = module(batch[0])
+        pairs = label_pairs(batch[1], offsets)
+        affinity = boundary_affinity(torch.sigmoid(maps.logits[:, 0].float()), offsets)
+        return affinity_loss(affinity, pairs) + displacement_loss(maps.field.float(), pairs, offsets)
+
+    data = SeedData(samples, seeds, config.augment, place.seed)
+    records = Fit(model, data, loss, config.fit, place, "boundary").run()
+    _set_mean_shift(model.to(place.device), samples, config.augment.crop)
+    header = {"kind": "boundary", "backbone": asdict(backbone_config), "pad": config.augment.crop}
+    save_model(place.folder / MODEL_FILE, model, header)
+    return records
+
+
+def load_boundary(path: Path) -> tuple[BoundaryNet, int]:
+    """Return a trained boundary network in evaluation mode, and the side that images are padded to.
+
+    Raises:
+        CheckpointError: If the file is missing, truncated, or no boundary network of weakseg.
+    """
+    header = read_header(path, kind="boundary")
+    try:
+        config, side = BackboneConfig(**header["backbone"]), int(header["pad"])
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{path}: the header does not describe a boundary network ({error})") from error
+    model = BoundaryNet(build_backbone(config, pretrained=False))
+    load_into(model, load_weights(path), str(path))
+    return model.eval(), side
+
+
+@torch.inference_mode()
+def find_boundary(
+    model: BoundaryNet, image: NDArray[np.uint8], *, side: int, align_mirror: bool = False
+) -> BoundaryMaps:
+    """Return the maps of an image: logits and features averaged with those of its mirror image, the field from one.
+
+    Args:
+        model: In evaluation mode.
+        image: ``(H, W, 3)`` uint8.
+        side: Images are padded (mean colour, right and below) to this, or to a multiple of 16 if they are larger; group
+            norms see the padding, so it has to be as in training.
+        align_mirror: Pad to whole cells before mirroring, so that cells of both fall together; IRNet's code mirrors
+            first, and is off by up to three pixels where the width is no multiple of four.
+
+    Returns:
+        Maps of one image, ``(ceil(H / 4), ceil(W / 4))`` cells, batch axis 1, on the CPU.
+
+    Reference:
+        [ahn2019irnet], inference of its code.
+    """
+    height, width = grid_size((image.shape[0], image.shape[1]), GRID_STRIDE)
+    backbone = model.backbone
+    fill = 255.0 * backbone.mean
+    batch = image_tensor(image)[None].to(fill.device)
+    if align_mirror:
+        batch = padded_to(batch, 0, GRID_STRIDE, fill)
+    both = padded_to(torch.cat([batch, batch.flip(-1)]), side, PAD_MULTIPLE, fill)
+    maps = model(both)
+
+    def merged(found: Tensor) -> Tensor:
+        own, mirrored = found[..., :height, :width]
+        mean: Tensor = 0.5 * (own + mirrored.flip(-1))
+        return mean[None].cpu()
+
+    return BoundaryMaps(merged(maps.logits), merged(maps.features), maps.field[:1, :, :height, :width].cpu())
+
+
+def _start(config: BoundaryConfig, classifier: Path | None) -> tuple[Backbone, BackboneConfig]:
+    if config.start == "pretrained":
+        return build_backbone(config.backbone), config.backbone
+    if classifier is None:
+        raise ConfigError("boundary.start: 'classifier' needs a trained classifier; use 'pretrained'")
+    return load_classifier(classifier)[0].backbone, BackboneConfig(**read_header(classifier)["backbone"])
+
+
+@torch.inference_mode()
+def _set_mean_shift(model: BoundaryNet, samples: Sequence[WeakSample], side: int) -> None:
+    """Store the mean displacement of the upper left crops of the images, which says nothing about objects."""
+    model.eval()
+    model.field.mean_shift.zero_()
+    total = torch.zeros_like(model.field.mean_shift)
+    with track("mean displacement", len(samples)) as advance:
+        for sample in samples:
+            batch = image_tensor(sample.load_image()[:side, :side])[None].to(total.device)
+            total += model(padded_to(batch, side, PAD_MULTIPLE, 255.0 * model.backbone.mean)).field.mean((0, 2, 3))
+            advance(1)
+    model.field.mean_shift.copy_(total / max(1, len(samples)))

@@ -1,0 +1,91 @@
+"""From scores on a grid to a mask of the photograph, with or without a dense CRF."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.artifacts import LabelMap, Scores
+from weakseg.checks import check_same_size
+from weakseg.errors import ConfigError
+from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
+from weakseg.ops.labels import best_label
+from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
+
+Unary = Literal["scores", "softmax", "labels"]
+Enlarged = Literal["scores", "logarithms"]
+
+
+@dataclass(frozen=True)
+class DecodeConfig:
+    """How masks are made of scores.
+
+    Attributes:
+        crf: The CRF; 0 iterations: the best score wins.
+        unary: What the CRF starts from: ``scores`` (-log of them), ``softmax`` (-log of the softmax of the scores,
+            WSGCN's low contrast, for which its CRF was tuned), or ``labels`` (the best label is right with
+            ``label_confidence``).
+        label_confidence: For ``labels``, in (0, 1).
+        enlarged: What is interpolated: ``scores``, or their ``logarithms`` with aligned corners, as in WSGCN's code.
+        max_side: Larger images are reduced to this for the CRF; bounds memory.
+    """
+
+    crf: CrfParams = field(default_factory=CrfParams)
+    unary: Unary = "scores"
+    label_confidence: float = 0.7
+    enlarged: Enlarged = "scores"
+    max_side: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.unary not in get_args(Unary) or self.enlarged not in get_args(Enlarged):
+            raise ConfigError(f"decode: unary of {get_args(Unary)}, enlarged of {get_args(Enlarged)}; got {self}")
+        if not 0 < self.label_confidence < 1 or self.max_side < 32:
+            raise ConfigError(f"decode: need label_confidence in (0, 1) and max_side >= 32, got {self}")
+
+
+def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig, *, device: str = "cpu") -> LabelMap:
+    """Return the mask of an image: scores enlarged, optionally a CRF, the best label.
+
+    Args:
+        scores: ``(L, h, w)`` of any grid.
+        image: ``(H, W, 3)`` uint8 of the size that the scores were made for.
+        config: CRF, unary and interpolation.
+        device: Where the CRF runs.
+
+    Returns:
+        ``(H, W)`` labels among those of the scores; the lowest of equal ones.
+
+    Reference:
+        [pan2021wsgcn], [ahn2018affinitynet] and [ahn2019irnet], last step.
+    """
+    size = (image.shape[0], image.shape[1])
+    check_same_size("scores", scores.image_size, "image", size)
+    working = scaled_size(size, 1.0, max_side=config.max_side)
+    values = enlarge_scores(scores.values.to(device), working, config.enlarged)
+    if config.crf.iterations and len(values) > 1:
+        pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
+        values = dense_crf(_unary(values, config), pixels, config.crf)
+    return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
+
+
+def enlarge_scores(values: Tensor, size: tuple[int, int], enlarged: Enlarged = "scores") -> Tensor:
+    """Return ``(L, H, W)`` of ``(L, h, w)``: bilinear in the scores, or in their logarithms with aligned corners.
+
+    The first keeps sums of one, the second does not: half-way between (.9, .1) and (.1, .9) lies (.3, .3).
+    """
+    if enlarged == "scores":
+        return resize_maps(values, size)
+    logarithms = torch.log(values.clamp(min=1e-30))[None]
+    return F.interpolate(logarithms, size=size, mode="bilinear", align_corners=True)[0].exp()
+
+
+def _unary(values: Tensor, config: DecodeConfig) -> Tensor:
+    if config.unary == "labels":
+        labels = values.argmax(0)
+        return unary_from_labels(labels, len(values), confidence=config.label_confidence)
+    return unary_from_softmax(values) if config.unary == "softmax" else unary_from_scores(values)
