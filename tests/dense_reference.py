@@ -331,3 +331,106 @@ def pool_regions(regions: NDArray[np.int64], maps: NDArray[np.float64]) -> NDArr
     """Return ``(R, C)`` means over each region's pixels of ``(C, h, w)`` maps resized to the image."""
     planes = np.stack([bilinear(plane, (regions.shape[0], regions.shape[1])) for plane in maps])
     return np.stack([planes[:, regions == region].mean(axis=1) for region in range(regions.max() + 1)])
+
+
+def wsgcn_partial(
+    maps: NDArray[np.float64],
+    strict: NDArray[np.float64],
+    lenient: NDArray[np.float64],
+    *,
+    power: float,
+    kept: float,
+    floor: float,
+    confidence: float,
+) -> NDArray[np.int64]:
+    """Return partial labels, cell by cell, after wsgcn.md, section 2.3: 0, 1..K for the maps in their order, 255.
+
+    ``strict`` and ``lenient`` are the ``(K + 1, h, w)`` marginals of the CRF at the low and the high exponent.
+    """
+    cells = list(np.ndindex(maps.shape[1:]))
+    raw = {cell: [(1 - maps[(slice(None), *cell)].max()) ** power, *maps[(slice(None), *cell)]] for cell in cells}
+    best = {cell: int(np.argmax(scores)) for cell, scores in raw.items()}
+    low = {cell: int(np.argmax(strict[(slice(None), *cell)])) for cell in cells}
+    least = {0: confidence}
+    for label in set(low.values()) - {0}:
+        ranked = sorted(raw[cell][label] for cell in cells if best[cell] == label and raw[cell][label] > floor)
+        place = len(ranked) - math.ceil(round(kept * len(ranked), 6))  # floor((1 - kept) n)
+        least[label] = ranked[place] if place < len(ranked) else math.inf
+    labels = np.full(maps.shape[1:], VOID, np.int64)
+    for cell in cells:
+        wanted = low[cell] if low[cell] else VOID
+        if int(np.argmax(lenient[(slice(None), *cell)])) == 0:
+            wanted = 0
+        mixed = [lenient[(0, *cell)], *strict[(slice(1, None), *cell)]]
+        sure = best[cell] in low.values() and raw[cell][best[cell]] > least[best[cell]]
+        if sure and max(mixed) >= confidence and wanted == int(np.argmax(mixed)):
+            labels[cell] = wanted
+    return labels
+
+
+def wsgcn_propagation(affinity: Tensor, kind: str, steps: int) -> Tensor:
+    """Return the ``(N, N)`` matrix of the graph convolutions for a symmetric affinity with its diagonal."""
+    eye = torch.eye(len(affinity), dtype=affinity.dtype)
+    if kind == "walk":
+        return 0.5 * (eye + walk_matrix(affinity, steps))
+    if kind == "walk_maxsym":
+        mass = walk_matrix(affinity, steps).T  # G = (A S^-1)^t
+        affinity = torch.stack([torch.stack([mass[i, j], mass[j, i]]).amax() for i, j in np.ndindex(*mass.shape)])
+        affinity = affinity.reshape(mass.shape)
+    looped = affinity + eye
+    return looped if kind == "affinity_plain" else looped / looped.sum(1)[:, None]
+
+
+def gcn_log_probs(propagation: Tensor, features: Tensor, weights: list[Tensor], kept: Tensor | None = None) -> Tensor:
+    """Return ``log softmax(P h W2 + b2)``, ``h = relu(P X W1 + b1)`` times ``kept``, by dense products."""
+    first, first_bias, second, second_bias = weights
+    hidden = torch.relu(propagation @ (features @ first) + first_bias)
+    hidden = hidden if kept is None else hidden * kept
+    return torch.log_softmax(propagation @ (hidden @ second) + second_bias, 1)
+
+
+def wsgcn_losses(log_probs: Tensor, labels: Tensor, smoothness: Tensor, smoothed: str) -> dict[str, Tensor]:
+    """Return the four terms of WSGCN, node by node, for ``(N, C)`` values, ``(N,)`` labels and ``(N, N)`` weights."""
+    nodes = list(zip(log_probs, labels.tolist(), strict=True))
+    terms = {
+        "foreground": [-row[label] for row, label in nodes if label not in (0, VOID)],
+        "background": [-row[0] for row, label in nodes if label == 0],
+        "entropy": [-sum(value.exp() * value for value in row) for row, label in nodes if label == VOID],
+    }
+    found = {name: torch.stack(term).mean() if term else log_probs.new_zeros(()) for name, term in terms.items()}
+    values = log_probs if smoothed == "log_probs" else log_probs.exp()
+    laplacian = torch.diag(smoothness.sum(1)) - smoothness
+    return {**found, "laplacian": torch.trace(values.T @ laplacian @ values) / len(values)}
+
+
+def train_wsgcn(
+    propagation: Tensor,
+    features: Tensor,
+    labels: Tensor,
+    smoothness: Tensor,
+    weights: list[Tensor],
+    *,
+    kept: list[Tensor | None],
+    scales: dict[str, float],
+    smoothed: str = "log_probs",
+    lr: float = 0.01,
+    decay: float = 5e-4,
+) -> tuple[Tensor, dict[str, float]]:
+    """Return probabilities and losses after a step of Adam (betas .9 and .999) for each of the ``kept`` hidden units.
+
+    ``scales`` weigh the terms of ``wsgcn_losses``; ``decay`` is added to the gradient, times the weight.
+    """
+    weights = [weight.clone().requires_grad_() for weight in weights]
+    means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    for step, units in enumerate(kept, start=1):
+        terms = wsgcn_losses(gcn_log_probs(propagation, features, weights, units), labels, smoothness, smoothed)
+        slopes = torch.autograd.grad(sum(scales[name] * term for name, term in terms.items()), weights)
+        for weight, slope, mean, square in zip(weights, slopes, means, squares, strict=True):
+            slope = slope + decay * weight.detach()
+            mean.mul_(0.9).add_(0.1 * slope)
+            square.mul_(0.999).add_(0.001 * slope**2)
+            weight.data -= lr * mean / (1 - 0.9**step) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+    with torch.no_grad():
+        found = gcn_log_probs(propagation, features, weights)
+        losses = wsgcn_losses(found, labels, smoothness, smoothed)
+    return found.exp(), {name: float(term) for name, term in losses.items()}

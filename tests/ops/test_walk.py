@@ -15,7 +15,7 @@ from weakseg.ops.matrix_power import power_coefficients, power_times
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square, stencil_matrix
-from weakseg.ops.walk import Convention, affinity_power, suppress_boundaries, walk, walk_scores
+from weakseg.ops.walk import Convention, affinity_power, build_walk, suppress_boundaries, walk, walk_scores
 
 FIVE = half_disc(5)
 CONVENTIONS: tuple[Convention, ...] = ("average", "mass")
@@ -326,6 +326,33 @@ class TestExpansion:
     def test_senseless_settings_are_refused(self, steps: int, error: float) -> None:
         with pytest.raises(ShapeError, match="steps, error"):
             walk(random_graph(3), normal(3, 1), steps, error=error)
+
+
+class TestBuiltWalk:
+    @settings(max_examples=15)
+    @given(graphs, st.sampled_from([0, 1, 9, 256]), st.sampled_from([0.0, 1e-3]), st.sampled_from(CONVENTIONS))
+    def test_it_is_the_walk_with_its_gradient(
+        self, graph: SparseMatrix, steps: int, error: float, convention: Convention
+    ) -> None:
+        built, values = build_walk(graph, steps, convention=convention, error=error), normal(graph.shape[0], 3)
+        expected = walk(graph, values, steps, convention=convention, error=error)
+        one = values.clone().requires_grad_()
+        torch.testing.assert_close(built.apply(one), expected, rtol=0, atol=0)
+        (slope,) = torch.autograd.grad((built.apply(one) * normal(graph.shape[0], 3, seed=1)).sum(), one)
+        dense_walk = walk_of(graph, steps, convention, error)
+        torch.testing.assert_close(slope, dense_walk.T @ normal(graph.shape[0], 3, seed=1))
+
+    def test_affinities_are_fixed(self) -> None:
+        graph = random_graph(6)
+        moving = SparseMatrix(graph.pattern, graph.values.clone().requires_grad_())
+        assert not build_walk(moving, 5).apply(normal(6, 2)).requires_grad
+        torch.testing.assert_close(build_walk(moving, 5).apply(normal(6, 2)), walk(graph, normal(6, 2), 5))
+
+    def test_it_refuses_what_the_walk_refuses(self) -> None:
+        with pytest.raises(ShapeError, match="affinity"):
+            build_walk(from_dense(torch.tensor([[1.0, 0.3], [0.0, 1.0]])), 2)
+        with pytest.raises(ShapeError, match="convention"):
+            build_walk(random_graph(3), 2, convention="row")  # type: ignore[arg-type]
 
 
 class TestGrid:

@@ -16,6 +16,7 @@ VERBS = {
     "segment": "mask of one photograph from tags, with no training",
     "words": "search the vocabulary that 'segment' knows",
     "run": "a whole recipe: data to masks, a trained segmenter, scores and a report",
+    "compare": "several methods from the same activations: figures, and masks side by side",
     "label": "masks of new tagged images with the trained labeller of a run",
     "activate": "class activation maps of tagged images",
     "seed": "confident labels from activations",
@@ -27,7 +28,7 @@ VERBS = {
     "data": "look at a data set: 'weakseg data check'",
     "doctor": "versions, devices, and which optional parts are there",
 }
-RESUMABLE = {"run", "label", "activate", "seed", "refine", "train-segmenter", "predict"}
+RESUMABLE = {"run", "compare", "label", "activate", "seed", "refine", "train-segmenter", "predict"}
 EXIT_OK, EXIT_FAILED_IMAGES, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 

@@ -7,8 +7,14 @@ from typing import Any
 from weakseg.data.dataset import Dataset
 from weakseg.methods.cam.config import CamRecipe
 from weakseg.methods.cam.method import build_plan as build_cam
+from weakseg.methods.irnet.config import IrnetRecipe
+from weakseg.methods.irnet.method import build_plan as build_irnet
+from weakseg.methods.psa.config import PsaRecipe
+from weakseg.methods.psa.method import build_plan as build_psa
 from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.methods.supervised.method import build_plan as build_supervised
+from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
+from weakseg.methods.wsgcn.method import build_plan_i, build_plan_p
 from weakseg.pipeline.plan import Step
 from weakseg.pipeline.recipe import Recipe
 
@@ -28,5 +34,9 @@ class Method:
 
 METHODS = {
     "cam": Method(CamRecipe, build_cam),
+    "psa": Method(PsaRecipe, build_psa),
+    "irnet": Method(IrnetRecipe, build_irnet),
+    "wsgcn-p": Method(WsgcnPRecipe, build_plan_p),
+    "wsgcn-i": Method(WsgcnIRecipe, build_plan_i),
     "supervised": Method(SupervisedRecipe, build_supervised),
 }

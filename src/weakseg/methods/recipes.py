@@ -27,17 +27,25 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
             another type than its setting.
     """
     path = Path(source)
-    given = _read(path) if path.is_file() else {"method": source}
+    given = read_settings(path) if path.is_file() else {"method": source}
     method = given.get("method")
     if not isinstance(method, str) or method not in METHODS:
         known = ", ".join(METHODS)
         if not path.is_file():
             raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {known}")
         raise ConfigError(f"{source}: method {method!r} is unknown; methods: {known}")
+    return parse_recipe(method, ["--config", str(path), *overrides] if path.is_file() else overrides, source)
+
+
+def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
+    """Return a method's recipe from words of a command line; ``source`` says in errors where they come from.
+
+    Raises:
+        ConfigError: If a key does not exist, or a value is of another type than its setting.
+    """
     parser = recipe_parser(method)
     try:
-        config = parser.parse_args(["--config", str(path), *overrides] if path.is_file() else list(overrides))
-        values = vars(parser.instantiate(config))
+        values = vars(parser.instantiate(parser.parse_args(list(words))))
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     values.pop("config", None)
@@ -61,7 +69,12 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML or JSON file.
+
+    Raises:
+        ConfigError: If the file cannot be read, or holds no mapping.
+    """
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

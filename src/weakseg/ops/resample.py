@@ -36,6 +36,13 @@ def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
+def block_means(maps: Tensor, block: int) -> Tensor:
+    """Return ``(C, ceil(H / block), ceil(W / block))`` means of ``(C, H, W)`` maps; cut blocks over what they have."""
+    if not len(maps):
+        return maps.new_zeros(0, -(-maps.shape[1] // block), -(-maps.shape[2] // block))
+    return F.avg_pool2d(maps, block, ceil_mode=True, count_include_pad=False)
+
+
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:
     """Return ``(3, H, W)`` float32 on the scale 0..255 of an ``(H, W, 3)`` uint8 image."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,11 @@ from weakseg.progress import track
 
 
 class ImageJob(Protocol):
-    """Work on one image that leaves one file."""
+    """Work on one image that leaves one file.
+
+    A job with ``batch_size`` above one also has ``run_batch(samples)``, which does several images at once; where that
+    fails they are done one by one.
+    """
 
     def output(self, image_id: str) -> Path:
         """Return the file; where it exists the work is done."""
@@ -56,13 +61,14 @@ def map_images(job: ImageJob, samples: Sequence[WeakSample], *, title: str, work
         OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
     """
     todo = [sample for sample in samples if not job.output(sample.id).exists()]
+    batch = getattr(job, "batch_size", 1)
+    batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
     failures: dict[str, Failure] = {}
     with track(title, len(samples)) as advance:
         advance(len(samples) - len(todo))
-        for failure in _outcomes(job, todo, title, min(workers, len(todo))):
-            if failure:
-                failures[failure.image_id] = failure
-            advance(1)
+        for done, failed in _outcomes(job, batches, title, min(workers, len(batches))):
+            failures |= {failure.image_id: failure for failure in failed}
+            advance(done)
     return [failures[sample.id] for sample in samples if sample.id in failures]
 
 
@@ -71,12 +77,15 @@ def release_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
-def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: int) -> Iterator[Failure | None]:
+Outcome = tuple[int, list[Failure]]  # images tried, and those that failed
+
+
+def _outcomes(job: ImageJob, batches: Sequence[Sequence[WeakSample]], title: str, workers: int) -> Iterator[Outcome]:
     if workers <= 1:
         threads = torch.get_num_threads()
         try:
-            for sample in todo:
-                yield _attempt(job, sample, title)
+            for batch in batches:
+                yield _attempt(job, batch, title)
         finally:
             torch.set_num_threads(threads)
     else:
@@ -84,16 +93,25 @@ def _outcomes(job: ImageJob, todo: Sequence[WeakSample], title: str, workers: in
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
             try:
-                yield from parallel(delayed(_attempt)(job, sample, title) for sample in todo)
+                yield from parallel(delayed(_attempt)(job, batch, title) for batch in batches)
             except TerminatedWorkerError as error:
                 raise WeaksegError(
                     f"{title}: a process was ended by the system, most likely for want of memory; use fewer --workers"
                 ) from error
 
 
-def _attempt(job: ImageJob, sample: WeakSample, title: str) -> Failure | None:
-    """Run the job on one image, on one thread."""
+def _attempt(job: ImageJob, batch: Sequence[WeakSample], title: str) -> Outcome:
+    """Run the job on one image or on several at once, on one thread."""
     one_thread()
+    if len(batch) > 1:
+        with suppress(Exception):  # the images are then tried one by one, and the failing one is named
+            job.run_batch(batch)  # type: ignore[attr-defined]
+            return len(batch), []
+    failures = [_attempt_one(job, sample, title) for sample in batch if not job.output(sample.id).exists()]
+    return len(batch), [failure for failure in failures if failure]
+
+
+def _attempt_one(job: ImageJob, sample: WeakSample, title: str) -> Failure | None:
     try:
         job.run(sample)
     except OutputError:

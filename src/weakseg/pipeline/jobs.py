@@ -1,19 +1,24 @@
 """What is done to one image in each step: load, call the stage, save. Picklable, so that processes can share them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
-from weakseg.artifacts import Activations, LabelMap
+from torch import nn
+
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.sample import WeakSample
-from weakseg.nn.classifier import TagClassifier
-from weakseg.nn.segmenter import Segmenter
 from weakseg.pipeline.engine import release_workers
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.classify import load_classifier
+from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.refine import RefineConfig, refine_image
-from weakseg.stages.seed import SeedConfig, seed_image
+from weakseg.stages.seed import SeedConfig, reading_scores, seed_image
 from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class ActivateJob:
 
     def run(self, sample: WeakSample) -> None:
         """Compute and save the activations of the tagged classes."""
-        model = _classifier(self.model, self.model.stat().st_mtime_ns, self.device)
+        model, _ = cached(load_classifier, self.model, self.device)
         class_ids = tuple(sorted(sample.tags.present))
         activate_image(model, sample.load_image(), class_ids, self.config).save(self.output(sample.id))
 
@@ -59,6 +64,28 @@ class SeedJob:
 
 
 @dataclass(frozen=True)
+class ReadingJob:
+    """Image and activations to the CRF's marginals of one reading; ``value`` is its background score or exponent."""
+
+    activations: Path
+    out: Path
+    config: SeedConfig
+    value: float
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the scores file."""
+        return self.out / f"{image_id}.safetensors"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the marginals."""
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        image = sample.load_image()
+        scores = reading_scores(activations, image, self.config, self.value, device=self.device)
+        scores.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
 class RefineJob:
     """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one."""
 
@@ -81,6 +108,25 @@ class RefineJob:
 
 
 @dataclass(frozen=True)
+class DecodeJob:
+    """Image and scores to a mask."""
+
+    scores: Path
+    out: Path
+    config: DecodeConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the mask file."""
+        return self.out / f"{image_id}.png"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the mask."""
+        scores = Scores.load(self.scores / f"{sample.id}.safetensors")
+        decode_image(scores, sample.load_image(), self.config, device=self.device).save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
 class PredictJob:
     """Image to the segmenter's mask; ``model`` is a segmenter file."""
 
@@ -95,22 +141,27 @@ class PredictJob:
 
     def run(self, sample: WeakSample) -> None:
         """Predict and save the mask."""
-        model = _segmenter(self.model, self.model.stat().st_mtime_ns, self.device)
+        model, _ = cached(load_segmenter, self.model, self.device)
         predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
 
 
 def release_models() -> None:
     """Give back the memory of models that image jobs keep, here and in idle processes, before a training step."""
     release_workers()
-    _classifier.cache_clear()
-    _segmenter.cache_clear()
+    _cached.cache_clear()
+
+
+def cached(load: Callable[[Path], Loaded], path: Path, device: str) -> Loaded:
+    """Return a model, or a tuple that begins with one, as ``load`` makes it of a file, on the device.
+
+    The last one is kept for further images.
+    """
+    return cast(Loaded, _cached(load, path, path.stat().st_mtime_ns, device))
 
 
 @lru_cache(maxsize=1)
-def _classifier(path: Path, _written_ns: int, device: str) -> TagClassifier:
-    return load_classifier(path)[0].to(device)
-
-
-@lru_cache(maxsize=1)
-def _segmenter(path: Path, _written_ns: int, device: str) -> Segmenter:
-    return load_segmenter(path)[0].to(device)
+def _cached(load: Callable[[Path], Any], path: Path, _written_ns: int, device: str) -> Any:
+    found = load(path)
+    model: nn.Module = found[0] if isinstance(found, tuple) else found
+    model.to(device)
+    return found

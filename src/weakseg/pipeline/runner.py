@@ -5,7 +5,7 @@ import io
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,8 +13,9 @@ import torch
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.pipeline.engine import default_workers
+from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.plan import Failure, Step, StepContext, check_plan
-from weakseg.pipeline.store import LAYOUT_VERSION, Store, hash_of
+from weakseg.pipeline.store import LAYOUT_VERSION, MANIFEST, Store, hash_of
 
 FAILURES_FILE = "failures.csv"
 
@@ -43,6 +44,31 @@ class RunOptions:
         return RunOptions(1 if device == "cuda" else self.workers or default_workers(), device)
 
 
+def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
+    """Return the key of each step: a hash of its name, its settings, the keys of what it needs, and the data.
+
+    Steps of two plans that have the same key make the same products.
+
+    Raises:
+        ConfigError: If the plan does not fit together.
+    """
+    check_plan(steps)
+    keys: dict[str, str] = {}
+    for step in steps:
+        inputs = {name: keys[name] for name in step.needs}
+        keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.settings, inputs, content_key])
+    return keys
+
+
+def step_folders(steps: Sequence[Step], store: Store, content_key: str) -> dict[str, Path]:
+    """Return where ``run_plan`` puts the products of each step.
+
+    Raises:
+        ConfigError: If the plan does not fit together.
+    """
+    return {name: store.folder_of(name, key) for name, key in step_keys(steps, content_key).items()}
+
+
 def run_plan(
     steps: Sequence[Step],
     store: Store,
@@ -64,31 +90,32 @@ def run_plan(
         ConfigError: If the plan does not fit together.
         StoreError: If the folder holds products of other settings, or cannot be written.
     """
-    check_plan(steps)
-    keys: dict[str, str] = {}
+    keys = step_keys(steps, content_key)
     found = list(failures)
     write_failures(store.folder, found)
     for step in steps:
-        inputs = {name: keys[name] for name in step.needs}
-        keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.settings, inputs, content_key])
-        found += _run_step(step, store, keys[step.name], options)
+        found += _run_step(step, store, keys, options)
         write_failures(store.folder, found)
     return found
 
 
-def _run_step(step: Step, store: Store, key: str, options: RunOptions) -> list[Failure]:
-    folder, manifest = store.open_step(step.name, key, step.settings)
+def _run_step(step: Step, store: Store, keys: Mapping[str, str], options: RunOptions) -> list[Failure]:
+    folder, manifest = store.open_step(step.name, keys[step.name], step.settings)
     if manifest["complete"] and not step.repeat:
         logger.info("%s: done before", step.name)
         return [Failure(**failure) for failure in manifest["summary"]["failures"]]
+    inputs = {name: store.folder_of(name, keys[name]) for name in step.needs}
+    resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
     begun = time.monotonic()
-    inputs = {name: store.folder / name for name in step.needs}
-    result = step.work(StepContext(folder, inputs, options.workers, options.device))
+    with PeakMemory() as memory:
+        result = step.work(StepContext(folder, inputs, options.workers, options.device))
     seconds = time.monotonic() - begun
-    summary = {**result.summary, "seconds": seconds, "failures": [asdict(failure) for failure in result.failures]}
-    store.finish_step(step.name, manifest, summary)
+    failures = [replace(failure, step=step.name) for failure in result.failures]
+    measured = {"seconds": seconds, "peak_mb": memory.peak_mb, "resumed": resumed, "workers": options.workers}
+    listed = [asdict(failure) for failure in failures]
+    store.finish_step(step.name, manifest, {**result.summary, **measured, "failures": listed})
     logger.info("%s: done in %.1f s%s", step.name, seconds, _figures(result.summary))
-    return list(result.failures)
+    return failures
 
 
 def _figures(summary: Mapping[str, object]) -> str:

@@ -51,7 +51,7 @@ def activations_step(dataset: Dataset, config: ActivateConfig, *, model: Path | 
 
     def work(context: StepContext) -> StepResult:
         weights = model or context.inputs["classifier"] / MODEL_FILE
-        return _map(ActivateJob(weights, context.folder, config, context.device), dataset.splits["train"], context)
+        return map_job(ActivateJob(weights, context.folder, config, context.device), dataset.splits["train"], context)
 
     needs = {} if model else {"classifier": Kind.CLASSIFIER}
     return Step("activations", Kind.ACTIVATIONS, needs, asdict(config), work)
@@ -64,7 +64,7 @@ def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
     def work(context: StepContext) -> StepResult:
         source = context.inputs["activations"]
         job = SeedJob(source, context.folder, config, class_id, context.device)
-        return _map(job, _having(dataset.splits["train"], source, ".safetensors"), context)
+        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
 
     return Step("seeds", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, asdict(config), work)
 
@@ -75,7 +75,7 @@ def masks_step(dataset: Dataset, config: RefineConfig, seeds: SeedConfig) -> Ste
     def work(context: StepContext) -> StepResult:
         source = context.inputs["seeds"]
         job = RefineJob(source, context.folder, config, seeds.background != "none", context.device)
-        return _map(job, _having(dataset.splits["train"], source, ".png"), context)
+        return map_job(job, having(dataset.splits["train"], source, ".png"), context)
 
     return Step("masks", Kind.MASKS, {"seeds": Kind.SEEDS}, asdict(config), work)
 
@@ -100,7 +100,7 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
     def work(context: StepContext) -> StepResult:
         release_models()
         masks = context.inputs[targets]
-        samples = _having(dataset.splits["train"], masks, ".png")
+        samples = having(dataset.splits["train"], masks, ".png")
         place = FitPlace(context.folder, seed, context.device)
         records = train_segmenter(samples, masks, dataset.classes, config=config, place=place)
         return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
@@ -114,7 +114,7 @@ def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
     def work(context: StepContext) -> StepResult:
         model = context.inputs["segmenter"] / MODEL_FILE
         samples = dataset.splits[prediction_split(dataset)]
-        return _map(PredictJob(model, context.folder, config, context.device), samples, context)
+        return map_job(PredictJob(model, context.folder, config, context.device), samples, context)
 
     return Step("predictions", Kind.PREDICTIONS, {"segmenter": Kind.SEGMENTER}, asdict(config), work)
 
@@ -164,7 +164,8 @@ def background_id(dataset: Dataset, config: SeedConfig) -> int:
     return dataset.classes.id_of(config.background_class, "seeds.background_class") if config.background_class else 0
 
 
-def _map(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> StepResult:
+def map_job(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> StepResult:
+    """Do a step's work on single images; an error if every one of them failed."""
     failures = map_images(job, samples, title=context.folder.name, workers=context.workers)
     if failures and len(failures) == len(samples):
         raise DataError(
@@ -173,7 +174,7 @@ def _map(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> 
     return StepResult({"images": len(samples) - len(failures)}, failures)
 
 
-def _having(samples: Sequence[WeakSample], folder: Path, suffix: str) -> list[WeakSample]:
+def having(samples: Sequence[WeakSample], folder: Path, suffix: str) -> list[WeakSample]:
     """Return the samples that the step before could do; the others are in its list of failures."""
     kept = [sample for sample in samples if (folder / f"{sample.id}{suffix}").exists()]
     if not kept:

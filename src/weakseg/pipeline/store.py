@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 LAYOUT_VERSION = 1
 MANIFEST = "manifest.json"
+STEPS_FOLDER = "steps"
+KEY_DIGITS = 12
 
 
 def hash_of(value: Any) -> str:
@@ -39,11 +41,34 @@ def versions() -> dict[str, str]:
     }
 
 
-class Store:
-    """A run folder."""
+def plain_place(name: str, key: str) -> str:
+    """Return the folder of a step where a run folder holds one run."""
+    return name
 
-    def __init__(self, folder: Path) -> None:
+
+def keyed_place(name: str, key: str) -> str:
+    """Return the folder of a step where products of several recipes lie side by side.
+
+    >>> keyed_place("seeds", "0123456789abcdef")
+    'steps/seeds-0123456789ab'
+    """
+    return f"{STEPS_FOLDER}/{name}-{key[:KEY_DIGITS]}"
+
+
+class Store:
+    """A run folder.
+
+    Args:
+        folder: Made where it is missing.
+        place: From a step's name and key to its folder inside.
+
+    Raises:
+        OutputError: If the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, *, place: Callable[[str, str], str] = plain_place) -> None:
         self.folder = folder
+        self._place = place
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
@@ -67,13 +92,17 @@ class Store:
             shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
             raise StoreError(f"{self.folder}: was made with other {what}: {shown}. Use a new --out folder")
 
+    def folder_of(self, name: str, key: str) -> Path:
+        """Return where a step's products are, or will be."""
+        return self.folder / self._place(name, key)
+
     def open_step(self, name: str, key: str, settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
         """Return a step's folder and manifest, made now or by an earlier call with the same key.
 
         Raises:
             StoreError: If the folder holds products of other settings or inputs.
         """
-        folder = self.folder / name
+        folder = self.folder_of(name, key)
         path = folder / MANIFEST
         if path.exists():
             manifest: dict[str, Any] = read_json(path)
@@ -94,7 +123,7 @@ class Store:
 
     def finish_step(self, name: str, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         """Mark a step as complete, with its summary."""
-        write_json(self.folder / name / MANIFEST, {**manifest, "complete": True, "summary": summary})
+        write_json(self.folder_of(name, manifest["key"]) / MANIFEST, {**manifest, "complete": True, "summary": summary})
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import LabelMap
+from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
@@ -19,17 +17,22 @@ from weakseg.methods.run import load_run
 from weakseg.pipeline.recipe import Recipe
 from weakseg.pipeline.runner import read_failures
 from weakseg.pipeline.steps import RESULTS_FILE
-from weakseg.pipeline.store import MANIFEST
+from weakseg.report.gallery import (
+    MAX_CARDS,
+    ONE_MATRIX,
+    Labels,
+    first_panels,
+    labels_of,
+    labels_panel,
+    legend_of,
+    summary_of,
+    tag_names,
+)
 from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report, Table
-from weakseg.report.overlay import difference, draw_activation, draw_labels, shrink
+from weakseg.report.overlay import difference
 from weakseg.report.selection import choose
 
-MAX_CARDS = 300
 STEPS = ("classifier", "activations", "seeds", "masks", "segmenter", "predictions", "evaluation")
-
-ONE_MATRIX = "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
-
-Labels = NDArray[np.uint8]
 
 
 def build_run_report(folder: Path) -> Report:
@@ -47,16 +50,21 @@ def build_run_report(folder: Path) -> Report:
         title=f"{recipe.method}: {folder.name}",
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
         key_figures=_key_figures(folder, results),
-        warnings=tuple(text for step in STEPS for text in _summary(folder, step).get("warnings", ())),
+        warnings=tuple(text for step in STEPS for text in summary_of(folder / step).get("warnings", ())),
         notes=_notes(results, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
         tables=_tables(folder, results),
         charts=_charts(results),
         cards=cards,
         cards_note=note,
-        legend={name: index for index, name in enumerate(gallery.dataset.classes.names, start=1)},
+        legend=legend_of(gallery.dataset),
         failures=tuple(Failure(f.image_id, f.step, f.reason) for f in read_failures(folder)),
         settings=recipe_as_json(recipe),
     )
+
+
+def truth_loaders(data: DataConfig, dataset: Dataset) -> dict[str, Callable[[], Labels]]:
+    """Return what loads the true mask of each image that has one, by image id."""
+    return {s.id: s.load_truth for split in dataset.splits for s in open_truth(data, dataset, split)}
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,7 @@ class _Gallery:
         measure = iou or confidence
         picked = choose([measure.get(i) for i in samples], MAX_CARDS)
         chosen = [list(samples.values())[index] for index in picked.indices]
-        truth = {
-            s.id: s.load_truth
-            for split in self.dataset.splits
-            for s in open_truth(self.recipe.data, self.dataset, split)
-        }
+        truth = truth_loaders(self.recipe.data, self.dataset)
         cards = (
             self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id) if s.id in iou else None) for s in chosen
         )
@@ -94,28 +98,16 @@ class _Gallery:
     def _card(
         self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
     ) -> Card:
-        photo = shrink(sample.load_image())
-        panels = [Panel("photograph", photo)]
-        activations = self._activations(sample.id)
-        if activations is not None and activations.class_ids:
-            heat = activations.values.amax(0).numpy()
-            panels.append(Panel("activation", draw_activation(photo, heat), "activation"))
+        panels = first_panels(sample, self.folder / "activations")
+        photo = panels[0].image
         shown = self._panels_of(sample)
         for name in shown:
-            panels.append(Panel(name, draw_labels(photo, self._labels(name, sample.id)), "labels"))
+            panels.append(labels_panel(name, photo, labels_of(self.folder / name, sample.id)))
         if truth is not None and shown[-1] != "seeds":
-            compared = difference(photo, truth(), self._labels(shown[-1], sample.id))
+            compared = difference(photo, truth(), labels_of(self.folder / shown[-1], sample.id))
             panels.append(Panel(f"{shown[-1]} against truth", compared, "difference"))
-        names = tuple(self.dataset.classes.name_of(class_id) for class_id in sorted(sample.tags.present))
         split = "val" if any(sample is s for s in self.dataset.splits.get("val", ())) else "train"
-        return Card(sample.id, names, tuple(panels), iou, confidence, split)
-
-    def _labels(self, name: str, image_id: str) -> Labels:
-        return LabelMap.load(self.folder / name / f"{image_id}.png").labels
-
-    def _activations(self, image_id: str) -> Activations | None:
-        path = self.folder / "activations" / f"{image_id}.safetensors"
-        return Activations.load(path) if path.exists() else None
+        return Card(sample.id, tag_names(self.dataset, sample), tuple(panels), iou, confidence, split)
 
     def _confidence(self, image_id: str) -> float | None:
         """Return the fraction of pixels that the seeds decide: how sure the labeller was."""
@@ -128,24 +120,17 @@ def _results(folder: Path) -> dict[str, Any]:
     return {score["name"]: score for score in read_json(path)["scores"]} if path.exists() else {}
 
 
-def _summary(folder: Path, step: str) -> dict[str, Any]:
-    path = folder / step / MANIFEST
-    manifest: dict[str, Any] = read_json(path) if path.exists() else {}
-    summary: dict[str, Any] = manifest.get("summary", {})
-    return summary
-
-
 def _key_figures(folder: Path, results: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
     figures = [
         KeyFigure(name, score["mean_iou"], f"mIoU %, {score['images']} images") for name, score in results.items()
     ]
-    if "mAP" in (summary := _summary(folder, "classifier")):
+    if "mAP" in (summary := summary_of(folder / "classifier")):
         figures.insert(0, KeyFigure("classifier", summary["mAP"], "mAP %"))
     return tuple(figures)
 
 
 def _tables(folder: Path, results: Mapping[str, Any]) -> tuple[Table, ...]:
-    steps = [(step, _summary(folder, step)) for step in STEPS]
+    steps = [(step, summary_of(folder / step)) for step in STEPS]
     times = Table(
         "Steps",
         ("step", "seconds", "images", "failed"),

@@ -15,7 +15,7 @@ from weakseg.checks import check_same_size
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
 from weakseg.nn.weights import load_into, load_weights, read_header, save_model
@@ -24,7 +24,7 @@ from weakseg.ops.resample import image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE, load_classifier
+from weakseg.stages.classify import MODEL_FILE, start_backbone
 from weakseg.training.augment import AugmentConfig, augment
 from weakseg.training.loop import Fit, FitConfig, FitPlace
 
@@ -106,7 +106,7 @@ def train_boundary(
         [ahn2019irnet], section 4.2.
     """
     torch.manual_seed(numpy_generator_for(place.seed, "", "boundary/init").integers(2**62))
-    backbone, backbone_config = _start(config, classifier)
+    backbone, backbone_config = start_backbone(config.start, config.backbone, classifier)
     model = BoundaryNet(backbone)
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     offsets = half_disc(config.radius_cells)
@@ -133,15 +133,15 @@ def load_boundary(path: Path) -> tuple[BoundaryNet, int]:
     """
     header = read_header(path, kind="boundary")
     try:
-        config, side = BackboneConfig(**header["backbone"]), int(header["pad"])
+        side = int(header["pad"])
+        model = BoundaryNet(build_backbone(BackboneConfig(**header["backbone"]), pretrained=False))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{path}: the header does not describe a boundary network ({error})") from error
-    model = BoundaryNet(build_backbone(config, pretrained=False))
     load_into(model, load_weights(path), str(path))
     return model.eval(), side
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def find_boundary(
     model: BoundaryNet, image: NDArray[np.uint8], *, side: int, align_mirror: bool = False
 ) -> BoundaryMaps:
@@ -176,14 +176,6 @@ def find_boundary(
         return mean[None].cpu()
 
     return BoundaryMaps(merged(maps.logits), merged(maps.features), maps.field[:1, :, :height, :width].cpu())
-
-
-def _start(config: BoundaryConfig, classifier: Path | None) -> tuple[Backbone, BackboneConfig]:
-    if config.start == "pretrained":
-        return build_backbone(config.backbone), config.backbone
-    if classifier is None:
-        raise ConfigError("boundary.start: 'classifier' needs a trained classifier; use 'pretrained'")
-    return load_classifier(classifier)[0].backbone, BackboneConfig(**read_header(classifier)["backbone"])
 
 
 @torch.inference_mode()

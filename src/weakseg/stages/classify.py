@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.losses import tag_loss
 from weakseg.nn.weights import load_into, load_weights, read_header, save_model
@@ -32,6 +32,8 @@ class ClassifierConfig:
     Attributes:
         backbone: The feature extractor.
         dropout: Of whole feature channels before the linear layer.
+        frozen: Train the linear layer alone. With few photographs a backbone that learns finds each class in its usual
+            surroundings (the road under the car) sooner than in its shape.
         augment: Variation of the training images.
         fit: Optimisation.
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
@@ -39,6 +41,7 @@ class ClassifierConfig:
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     dropout: float = 0.0
+    frozen: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
     warn_below: float = 60.0
@@ -82,6 +85,7 @@ def train_classifier(
     """
     torch.manual_seed(numpy_generator_for(place.seed, "", "classifier/init").integers(2**62))
     model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
+    model.backbone.requires_grad_(not config.frozen)
     train = sorted(train, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = TagData(train, len(classes), config.augment, place.seed)
     records = Fit(model, data, lambda m, b: tag_loss(m(b[0]), b[1]), config.fit, place, "classifier").run()
@@ -103,6 +107,26 @@ def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: in
             scores[row] = model(torch.cat([batch, batch.flip(-1)])).mean(0).cpu().numpy()
     targets = np.stack([s.tags.targets(num_classes) for s in samples]) if samples else np.zeros((0, num_classes))
     return mean_average_precision(scores, targets)
+
+
+def start_backbone(
+    start: Literal["classifier", "pretrained"], config: BackboneConfig, classifier: Path | None
+) -> tuple[Backbone, BackboneConfig]:
+    """Return the backbone of a trained classifier, or a new one with its pretrained weights, and its configuration.
+
+    Args:
+        start: Which.
+        config: For ``pretrained``.
+        classifier: Model file, for ``classifier``.
+
+    Raises:
+        ConfigError: If a classifier is asked for and none is given.
+    """
+    if start == "pretrained":
+        return build_backbone(config), config
+    if classifier is None:
+        raise ConfigError("start: 'classifier' needs a trained classifier; use 'pretrained'")
+    return load_classifier(classifier)[0].backbone, BackboneConfig(**read_header(classifier)["backbone"])
 
 
 def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:

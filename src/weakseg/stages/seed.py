@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import CrfParams, DenseCrf, build_crf, unary_from_labels, unary_from_scores
+from weakseg.ops.crf import PRESETS, CrfParams, DenseCrf, build_crf, unary_from_labels, unary_from_scores
 from weakseg.ops.labels import BackgroundKind, background_score, best_label, merge_confident
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
 
@@ -54,6 +54,11 @@ class SeedConfig:
             )
         if (self.background == "class") != bool(self.background_class):
             raise ConfigError("seeds.background_class: give it with background 'class', and only then")
+
+
+def psa_readings() -> SeedConfig:
+    """Return the two readings that PSA's affinity network learns from: exponents 4 and 32, the CRF on the scores."""
+    return SeedConfig(background="power", strict=4.0, lenient=32.0, unary="scores", crf=PRESETS["psa"])
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,35 @@ def seed_image(
     one_reading = config.strict == config.lenient or config.background in ("class", "none")
     lenient = strict if one_reading else _labels(scene, config, crf, config.lenient)
     return LabelMap(resize_labels(merge_confident(strict, lenient).cpu().numpy(), size))
+
+
+def reading_scores(
+    activations: Activations,
+    image: NDArray[np.uint8],
+    config: SeedConfig,
+    value: float,
+    *,
+    device: str = "cpu",
+) -> Scores:
+    """Return the CRF's marginals of one reading of the activations, at the image's size or reduced to ``max_side``.
+
+    Args:
+        activations: Of the classes that are present; without any all is background.
+        image: ``(H, W, 3)`` uint8 of the size that the activations were made for.
+        config: Kind of background, which is no class, and CRF; ``unary`` has to be ``scores``.
+        value: Background score or exponent of the reading.
+        device: Where the CRF runs.
+
+    Reference:
+        [ahn2018affinitynet], section 3.2: labels of the affinity network.
+    """
+    size = (image.shape[0], image.shape[1])
+    if config.background not in ("threshold", "power") or config.unary != "scores":
+        raise ConfigError(f"seeds: marginals need background 'threshold' or 'power' and unary 'scores', got {config}")
+    scene = build_scene(activations, image, max_side=config.max_side).to(device)
+    stack = scene.stack(config.background, value)
+    probs = build_crf(scene.image, config.crf).infer(unary_from_scores(stack)) if len(stack) > 1 else stack
+    return Scores(probs.clamp(0, 1).cpu(), scene.label_ids, size)
 
 
 def _labels(scene: Scene, config: SeedConfig, crf: DenseCrf, value: float) -> Tensor:

@@ -1,14 +1,15 @@
-"""Random scale, flip, colour jitter and crop of an image and its labels, from one generator."""
+"""Random scale, flip, colour jitter and crop of an image and its labels or maps, from one generator."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED
 from weakseg.errors import ConfigError
-from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
 
 FILL = 127
 
@@ -19,7 +20,7 @@ class AugmentConfig:
 
     Attributes:
         long_side: Smallest and largest length of the long side after random scaling, in pixels.
-        crop: Side of the square crop; smaller images are padded (image grey, labels undecided).
+        crop: Side of the square crop; smaller images are padded (image grey, labels undecided, maps 0).
         flip: Mirror half of the images.
         jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
     """
@@ -37,6 +38,69 @@ class AugmentConfig:
             )
 
 
+@dataclass(frozen=True)
+class View:
+    """One random variant of an image, drawn once and applied alike to all that belongs to the image.
+
+    Attributes:
+        size: (rows, columns) that the image is scaled to.
+        mirrored: Whether left and right are exchanged.
+        jitter: Factors of brightness, contrast and saturation, or ``None``.
+        source: Window of the scaled image (rows, columns).
+        target: Where the window goes on the square canvas.
+        crop: Side of the canvas.
+    """
+
+    size: tuple[int, int]
+    mirrored: bool
+    jitter: tuple[float, float, float] | None
+    source: tuple[slice, slice]
+    target: tuple[slice, slice]
+    crop: int
+
+    def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return ``(crop, crop, 3)`` of an ``(H, W, 3)`` uint8 image; grey outside of it."""
+        image = self._turned(resize_image(image, self.size))
+        if self.jitter is not None:
+            image = _jitter(image, *self.jitter)
+        canvas = np.full((self.crop, self.crop, 3), FILL, np.uint8)
+        canvas[self.target] = image[self.source]
+        return canvas
+
+    def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return ``(crop, crop)`` of ``(H, W)`` uint8 labels; undecided outside of the image."""
+        canvas = np.full((self.crop, self.crop), UNDECIDED, np.uint8)
+        canvas[self.target] = self._turned(resize_labels(labels, self.size))[self.source]
+        return canvas
+
+    def maps(self, maps: Tensor) -> Tensor:
+        """Return ``(L, crop, crop)`` of ``(L, H, W)`` float maps, scaled bilinearly; 0 outside of the image."""
+        scaled = resize_maps(maps, self.size)
+        turned = scaled.flip(-1) if self.mirrored else scaled
+        canvas = turned.new_zeros(len(turned), self.crop, self.crop)
+        canvas[:, *self.target] = turned[:, *self.source]
+        return canvas
+
+    def _turned(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return array[:, ::-1] if self.mirrored else array
+
+
+def draw_view(image_size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> View:
+    """Return a random variant of images of ``image_size`` (rows, columns): scale, mirror, jitter, window.
+
+    Along each axis the window is cut at random, or a smaller image put at a random place of the canvas.
+    """
+    side = rng.integers(config.long_side[0], config.long_side[1] + 1)
+    size = scaled_size(image_size, float(side) / max(image_size))
+    mirrored = config.flip and bool(rng.random() < 0.5)
+    jitter = None
+    if config.jitter:
+        brightness, contrast, saturation = (float(v) for v in rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
+        jitter = brightness, contrast, saturation
+    rows, columns = (_window(length, config.crop, rng) for length in size)
+    return View(size, mirrored, jitter, (rows[0], columns[0]), (rows[1], columns[1]), config.crop)
+
+
 def augment(
     image: NDArray[np.uint8], labels: NDArray[np.uint8] | None, config: AugmentConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -51,21 +115,14 @@ def augment(
     Returns:
         ``(crop, crop, 3)`` and ``(crop, crop)`` uint8, still aligned.
     """
-    side = rng.integers(config.long_side[0], config.long_side[1] + 1)
-    size = scaled_size(image.shape[:2], float(side) / max(image.shape[:2]))
+    view = draw_view((image.shape[0], image.shape[1]), config, rng)
     if labels is None:
         labels = np.full(image.shape[:2], UNDECIDED, np.uint8)
-    image, labels = resize_image(image, size), resize_labels(labels, size)
-    if config.flip and rng.random() < 0.5:
-        image, labels = image[:, ::-1], labels[:, ::-1]
-    if config.jitter:
-        image = _jitter(image, config.jitter, rng)
-    return _crop(image, labels, config.crop, rng)
+    return view.image(image), view.labels(labels)
 
 
-def _jitter(image: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _jitter(image: NDArray[np.uint8], brightness: float, contrast: float, saturation: float) -> NDArray[np.uint8]:
     """Scale brightness, contrast about the mean, and saturation about the grey value."""
-    brightness, contrast, saturation = (float(v) for v in rng.uniform(1 - strength, 1 + strength, 3))
     values = image.astype(np.float32) * brightness
     values = (values - values.mean()) * contrast + values.mean()
     grey = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY)[..., None]
@@ -73,18 +130,8 @@ def _jitter(image: NDArray[np.uint8], strength: float, rng: np.random.Generator)
     return varied
 
 
-def _crop(
-    image: NDArray[np.uint8], labels: NDArray[np.uint8], crop: int, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Cut a random window, or put a smaller image at a random place on the canvas, along each axis."""
-    canvas = np.full((crop, crop, 3), FILL, np.uint8)
-    canvas_labels = np.full((crop, crop), UNDECIDED, np.uint8)
-    source, target = [], []
-    for length in image.shape[:2]:
-        shift = int(rng.integers(0, abs(length - crop) + 1))
-        cut = min(length, crop)
-        source.append(slice(shift, shift + cut) if length > crop else slice(0, cut))
-        target.append(slice(0, cut) if length > crop else slice(shift, shift + cut))
-    canvas[target[0], target[1]] = image[source[0], source[1]]
-    canvas_labels[target[0], target[1]] = labels[source[0], source[1]]
-    return canvas, canvas_labels
+def _window(length: int, crop: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Return what part of an axis is kept, and where on the canvas it goes."""
+    shift = int(rng.integers(0, abs(length - crop) + 1))
+    cut, moved = slice(0, min(length, crop)), slice(shift, shift + min(length, crop))
+    return (moved, cut) if length > crop else (cut, moved)

@@ -1,5 +1,6 @@
 """From activations and a pixel graph to scores of every cell: partial labels, smoothness, network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,12 +54,19 @@ class CompleteConfig:
         gcn: Network and training.
         smoothness: Which cells should have equal labels.
         labels: ``tagged`` (background and the image's classes) or ``all`` (every class of the data, as in the papers).
+        memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.
     """
 
     partial: PartialConfig = field(default_factory=PartialConfig)
     gcn: GcnConfig = field(default_factory=GcnConfig)
     smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
     labels: Literal["tagged", "all"] = "tagged"
+    memory_mb: int = 4000
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.labels not in ("tagged", "all") or self.memory_mb < 1:
+            raise ConfigError(f"completion: labels 'tagged' or 'all' and memory_mb >= 1, got {self}")
 
 
 def build_problem(
@@ -107,3 +115,26 @@ def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: Smoot
         position_denominator=config.position_denominator,
     )
     return stencil_matrix(weights, offsets)
+
+
+def choose_batches(problems: Sequence[Problem], config: GcnConfig, memory_mb: float) -> list[list[int]]:
+    """Return which problems are trained at once: of similar size, within the memory, largest first."""
+    order = sorted(range(len(problems)), key=lambda index: -problems[index].num_nodes)
+    batches: list[list[int]] = []
+    for index in order:
+        if batches:
+            padded = [problems[batches[-1][0]]] * (len(batches[-1]) + 1)  # all are padded to the largest
+            if sum(memory_of(problem, config) for problem in padded) <= memory_mb:
+                batches[-1].append(index)
+                continue
+        batches.append([index])
+    return batches
+
+
+def memory_of(problem: Problem, config: GcnConfig) -> float:
+    """Return the MB, estimated, that a problem takes in training."""
+    nodes, labels = problem.num_nodes, problem.num_labels
+    numbers = nodes * (2 * problem.graph.features.shape[1] + 6 * config.hidden + 12 * labels)
+    entries = 6 * (problem.graph.affinity.pattern.num_entries + problem.smoothness.pattern.num_entries)
+    dense = 4 * nodes**2 if config.propagation.kind == "walk_maxsym" else 0
+    return 4e-6 * (numbers + entries + dense)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.methods.wsgcn.batch import Batch, Problem
-from weakseg.methods.wsgcn.losses import laplacian_terms, node_weights, total_laplacian
-from weakseg.methods.wsgcn.propagation import PropagationConfig, build_propagation
+from weakseg.methods.wsgcn.losses import build_objective, node_weights
+from weakseg.methods.wsgcn.propagation import Propagation, PropagationConfig, build_propagation
 from weakseg.ops.normalize import laplacian
 from weakseg.rng import derive_seed
 
@@ -30,7 +30,7 @@ class GcnConfig:
         steps: Full-batch steps of Adam.
         lr: Learning rate.
         weight_decay: L2 decay, on biases too.
-        entropy: Weight of the mean entropy of unlabelled nodes in nats; 10 / 21 is WSGCN's 10 on a mean over 21 classes.
+        entropy: Weight of the mean entropy of unlabelled nodes, nats; 10 / 21 is WSGCN's 10 on a mean over 21 classes.
         laplacian: Weight of the smoothness, divided by the nodes.
         smoothed: What is smooth: ``log_probs`` (the code) or ``probs`` (the paper; wants a larger weight).
     """
@@ -66,12 +66,34 @@ class Solution:
     losses: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a batch.
+
+    Attributes:
+        propagation: The propagation matrix P.
+        propagated: ``(B, N, D)`` P X: no dropout precedes the first layer, so this is computed once.
+        weights: W1 ``(B, D, hidden)``, b1, W2 ``(B, hidden, C)``, b2.
+    """
+
+    propagation: Propagation
+    propagated: Tensor
+    weights: Sequence[Tensor]
+
+    def logits(self, kept: Tensor | None = None) -> Tensor:
+        """Return ``(B N, C)``; ``kept`` ``(B, N, hidden)`` are the factors of dropout."""
+        w1, b1, w2, b2 = self.weights
+        hidden = F.relu(torch.baddbmm(b1, self.propagated, w1))
+        hidden = hidden if kept is None else hidden * kept
+        mixed = self.propagation.apply(torch.bmm(hidden, w2).flatten(0, 1))
+        return (mixed.reshape(*hidden.shape[:2], -1) + b2).flatten(0, 1)
+
+
 def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "cpu") -> list[Solution]:
     """Train the networks of several images at once, as if each were trained alone.
 
-    ``O = log_softmax(P h W2 + b2)``, ``h = dropout(relu(P X W1 + b1))`` with the propagation matrix P; ``P X`` is
-    computed once. The losses of the images are added: Adam and weight decay act on each number alone, so no network
-    sees another.
+    ``O = log_softmax(P h W2 + b2)``, ``h = dropout(relu(P X W1 + b1))``, P the propagation matrix. The losses of the
+    images are added: Adam and weight decay act on each number alone, so no network sees another.
 
     Args:
         problems: Of any sizes; features equally wide, all of one type. Equal sizes waste nothing on padding.
@@ -85,46 +107,37 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
         [pan2021wsgcn], section 3.3 and its code.
     """
     batch = Batch(problems, device)
-    affinity = batch.blocks([problem.graph.affinity for problem in problems])
-    propagation = build_propagation(affinity, config.propagation, images=len(problems))
-    propagated = propagation.apply(batch.features.flatten(0, 1)).reshape(batch.features.shape)  # (B, N, D)
-    weights = initial_weights(problems, propagated.shape[2], batch.num_labels, config.hidden)
-    weights = [w.to(device, propagated.dtype).requires_grad_() for w in weights]
-    generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
-
-    def log_probs(kept: Tensor | None) -> Tensor:
-        w1, b1, w2, b2 = weights
-        hidden = F.relu(torch.baddbmm(b1, propagated, w1))  # (B, N, hidden)
-        hidden = hidden if kept is None else hidden * kept
-        mixed = propagation.apply(torch.bmm(hidden, w2).flatten(0, 1)).reshape(*hidden.shape[:2], -1)
-        masked = (mixed + b2).masked_fill(~batch.possible, -torch.inf)
-        return torch.log_softmax(masked, dim=-1).masked_fill(~batch.possible, 0)  # (B, N, C)
-
-    counts = node_weights(batch.labels, batch.sizes, batch.num_labels, propagated.dtype)
+    networks = build_networks(batch, config)
     smoothness = laplacian(batch.blocks([problem.smoothness for problem in problems]))
-    per_node = (config.laplacian / batch.sizes).to(propagated.dtype).repeat_interleave(batch.num_nodes)
-    scaled = smoothness.scale(rows=per_node)
-    optimizer = torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+    counts = node_weights(batch.labels, batch.sizes, batch.num_labels, batch.features.dtype)
+    of_probs = config.smoothed == "probs"
+    weights = (config.entropy, config.laplacian)
+    objective = build_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
+    generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
+    optimizer = torch.optim.Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
     for _ in range(config.steps):
-        found = log_probs(kept_units(generators, (batch.num_nodes, config.hidden), config.dropout, propagated))
-        terms = counts.terms(found)
-        loss = (terms.foreground + terms.background + config.entropy * terms.entropy).sum()
-        if config.laplacian:
-            loss = loss + total_laplacian(scaled, found if config.smoothed == "log_probs" else found.exp())
+        kept = kept_units(generators, (batch.num_nodes, config.hidden), config.dropout, batch.features)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        objective.value(networks.logits(kept)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
-        found = log_probs(None)
-        terms = counts.terms(found)
-        probs = found.exp() * batch.possible
-        smooth = laplacian_terms(smoothness, found if config.smoothed == "log_probs" else probs, batch.sizes)
-    named = {"foreground": terms.foreground, "background": terms.background, "entropy": terms.entropy}
-    losses = {name: values.tolist() for name, values in {**named, "laplacian": smooth}.items()}
+        log_probs = objective.log_probs(networks.logits()).T.reshape(len(problems), batch.num_nodes, -1)
+        terms = counts.terms(log_probs, smoothness, of_probs=of_probs)
+    probs = (log_probs.exp() * batch.possible).cpu()
     return [
-        Solution(probs[i, : p.num_nodes, : p.num_labels].cpu(), {name: v[i] for name, v in losses.items()})
+        Solution(probs[i, : p.num_nodes, : p.num_labels], {name: float(t[i]) for name, t in terms._asdict().items()})
         for i, p in enumerate(problems)
     ]
+
+
+def build_networks(batch: Batch, config: GcnConfig) -> Networks:
+    """Return the untrained networks of a batch."""
+    affinity = batch.blocks([problem.graph.affinity for problem in batch.problems])
+    propagation = build_propagation(affinity, config.propagation, images=len(batch.problems))
+    features = batch.features
+    propagated = propagation.apply(features.flatten(0, 1)).reshape(features.shape)
+    weights = initial_weights(batch.problems, features.shape[2], batch.num_labels, config.hidden)
+    return Networks(propagation, propagated, [w.to(features).requires_grad_() for w in weights])
 
 
 def initial_weights(problems: Sequence[Problem], channels: int, num_labels: int, hidden: int) -> list[Tensor]:

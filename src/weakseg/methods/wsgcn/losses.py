@@ -1,28 +1,29 @@
 """The four losses of WSGCN on the nodes of one image or of several."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.ops.laplacian import quadratic_form
 from weakseg.ops.sparse import SparseMatrix
 
 
-@dataclass(frozen=True)
-class Terms:
-    """The losses, each summed over images; ``()`` or ``(B,)``.
+class Terms(NamedTuple):
+    """The losses of each image without their weights, ``(B,)`` each.
 
     Attributes:
-        foreground: Mean of ``-log q`` at the label over the nodes of an image with some class; 0 without any.
-        background: The same over nodes that are background.
-        entropy: Mean of ``-sum_c q log q`` over the unlabelled nodes of an image; 0 without any.
+        foreground: Mean of ``-log q`` at the label over the nodes of some class; 0 without any.
+        background: The same over background nodes.
+        entropy: Mean of ``-sum_c q log q`` over unlabelled nodes, in nats; 0 without any.
+        laplacian: ``tr(X^T L X) / N``, X log-probabilities or probabilities.
     """
 
     foreground: Tensor
     background: Tensor
     entropy: Tensor
+    laplacian: Tensor
 
 
 @dataclass(frozen=True)
@@ -33,24 +34,34 @@ class NodeWeights:
         foreground: ``(B, N, C)``: ``1 / |V_fg|`` at the label of a node of some class, else 0.
         background: ``(B, N, C)``: ``1 / |V_bg|`` at label 0 of a background node, else 0.
         unlabelled: ``(B, N, 1)``: ``1 / |V_ig|`` at unlabelled nodes, else 0.
+        nodes: ``(B, N, 1)``: ``1 / |V|`` at nodes, 0 at padding.
     """
 
     foreground: Tensor
     background: Tensor
     unlabelled: Tensor
+    nodes: Tensor
 
-    def terms(self, log_probs: Tensor) -> Terms:
-        """Return the terms of each image, ``(B,)``, for ``(B, N, C)`` log-probabilities.
+    def terms(self, log_probs: Tensor, laplacian: SparseMatrix, *, of_probs: bool = False) -> Terms:
+        """Return the terms for ``(B, N, C)`` log-probabilities, 0 for impossible labels.
+
+        Args:
+            log_probs: O.
+            laplacian: ``(B N, B N)``, symmetric, rows summing to zero.
+            of_probs: Whether probabilities are smooth (the paper) or their logarithms (the code).
 
         Reference:
-            [pan2021wsgcn], equations of the cross-entropies and the entropy loss. The published weight 10 belongs to
-            the mean over 21 classes, as in its code; here the classes are summed.
+            [pan2021wsgcn], sections 3.3 and 3.4. The published weight 10 of the entropy belongs to the mean over 21
+            classes, as in its code; here the classes are summed.
         """
         entropy = -(torch.exp(log_probs) * log_probs).sum(-1, keepdim=True)
+        smooth = torch.exp(log_probs) if of_probs else log_probs
+        moved = (laplacian @ smooth.flatten(0, 1)).reshape(smooth.shape)
         return Terms(
             -(self.foreground * log_probs).sum((1, 2)),
             -(self.background * log_probs).sum((1, 2)),
             (self.unlabelled * entropy).sum((1, 2)),
+            (self.nodes * smooth * moved).sum((1, 2)),
         )
 
 
@@ -59,22 +70,95 @@ def node_weights(labels: Tensor, sizes: Tensor, num_labels: int, dtype: torch.dt
     node = torch.arange(labels.shape[1], device=labels.device) < sizes[:, None]
     known = labels != UNDECIDED
     one_hot = torch.nn.functional.one_hot(torch.where(known, labels, 0), num_labels).to(dtype)
-    background, foreground = known & (labels == 0), known & (labels != 0)
 
     def mean_over(chosen: Tensor) -> Tensor:
+        chosen = chosen & node
         return (chosen / chosen.sum(1, keepdim=True).clamp(min=1)).to(dtype)[..., None]
 
-    return NodeWeights(
-        one_hot * mean_over(foreground & node), one_hot * mean_over(background & node), mean_over(~known & node)
+    foreground, background = mean_over(known & (labels != 0)), mean_over(known & (labels == 0))
+    return NodeWeights(one_hot * foreground, one_hot * background, mean_over(~known), mean_over(node))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of all terms over all images, as a function of the logits, with its derivative in closed form.
+
+    Attributes:
+        labelled: ``(C, M)``: what each label's log-probability counts at each of the ``M = B N`` nodes.
+        unsure: ``(M,)``: what each node's entropy counts.
+        laplacian: ``(M, M)``, each image's scaled by its weight; ``None`` without the term.
+        possible: ``(C, M)`` bool, or ``None`` where all labels are possible everywhere.
+        of_probs: Whether probabilities are smooth, or their logarithms.
+    """
+
+    labelled: Tensor
+    unsure: Tensor
+    laplacian: SparseMatrix | None
+    possible: Tensor | None
+    of_probs: bool = False
+
+    def value(self, logits: Tensor) -> Tensor:
+        """Return the sum for ``(M, C)`` logits, ``()``; differentiable once."""
+        total: Tensor = _Objective.apply(logits, self)
+        return total
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Return ``(C, M)`` log-probabilities of ``(M, C)`` logits, 0 for impossible labels.
+
+        Labels come first here: reductions over a short last axis are several times slower.
+        """
+        turned = logits.T.contiguous()
+        if self.possible is None:
+            return torch.log_softmax(turned, dim=0)
+        return torch.log_softmax(turned.masked_fill(~self.possible, -torch.inf), 0).masked_fill(~self.possible, 0)
+
+
+def build_objective(
+    counts: NodeWeights, laplacian: SparseMatrix, possible: Tensor, *, weights: tuple[float, float], of_probs: bool
+) -> Objective:
+    """Return the objective.
+
+    Args:
+        counts: Of the nodes.
+        laplacian: ``(B N, B N)``.
+        possible: ``(B, 1, C)`` bool: the labels of each image.
+        weights: Of the entropy and of the Laplacian term; the cross-entropies have weight 1.
+        of_probs: Whether probabilities are smooth, or their logarithms.
+    """
+    entropy, smoothness = weights
+    labelled = (counts.foreground + counts.background).flatten(0, 1).T.contiguous()
+    allowed = possible.expand(*counts.foreground.shape).flatten(0, 1).T.contiguous()
+    return Objective(
+        labelled,
+        entropy * counts.unlabelled.flatten(),
+        laplacian.scale(rows=smoothness * counts.nodes.flatten()) if smoothness else None,
+        None if bool(possible.all()) else allowed,
+        of_probs,
     )
 
 
-def laplacian_terms(laplacian: SparseMatrix, values: Tensor, sizes: Tensor) -> Tensor:
-    """Return ``tr(X^T L X) / N`` of each image, ``(B,)``, for ``(B, N, C)`` values; for figures, not for training."""
-    moved = (laplacian @ values.flatten(0, 1)).reshape(values.shape)
-    return (values * moved).sum((1, 2)) / sizes
+class _Objective(torch.autograd.Function):
+    """Value and derivative from one softmax and one product with the Laplacian."""
 
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, objective: Objective) -> Tensor:
+        log_probs = objective.log_probs(logits)
+        probs = log_probs.exp()
+        if objective.possible is not None:
+            probs = probs * objective.possible
+        surprise = probs * log_probs
+        total = -(objective.labelled * log_probs).sum() - (objective.unsure * surprise.sum(0)).sum()
+        slope = -objective.labelled - objective.unsure * (surprise + probs)  # by the log-probabilities
+        if objective.laplacian is not None:
+            smooth = probs if objective.of_probs else log_probs
+            moved = (objective.laplacian @ smooth.T.contiguous()).T
+            total = total + (smooth * moved).sum()
+            slope = slope + (2 * moved * probs if objective.of_probs else 2 * moved)
+        ctx.save_for_backward(slope - probs * slope.sum(0))
+        return total
 
-def total_laplacian(scaled: SparseMatrix, values: Tensor) -> Tensor:
-    """Return the sum over images of ``w tr(X^T L X) / N``, the weights being in ``scaled`` already."""
-    return quadratic_form(scaled, values.flatten(0, 1))
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return (grad * slope).T.contiguous(), None

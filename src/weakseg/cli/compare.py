@@ -1,0 +1,73 @@
+"""``weakseg compare``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.methods import METHODS
+from weakseg.methods.compare import compare_methods
+from weakseg.methods.shared_recipe import load_recipes
+from weakseg.pipeline.runner import FAILURES_FILE
+from weakseg.pipeline.steps import RESULTS_FILE
+from weakseg.report import Table, save
+from weakseg.report.compare import build_comparison_report, figures_table
+from weakseg.report.formatting import format_column, is_numeric
+
+WITH_VALUE = ("--methods", "--out", "--workers", "--device")
+SWITCHES = ("--segmenter", "-h", "--help")
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out several methods on the same data, and compare them."""
+    parser = build_parser(
+        "compare",
+        "Carry out several methods from the same classifier and activations: no step is computed twice. Prints a\n"
+        "table, and writes results.json and report.html, with the methods side by side for each image.\n"
+        "Stop it at any moment: the same command goes on where it stopped, and one with more methods or with other\n"
+        "settings takes what is there.\n\n"
+        f"RECIPE is a YAML file with sections of any of the methods, or a method's name: {', '.join(METHODS)}.\n"
+        "Settings of one method stand under 'methods: {NAME: {SECTION: {SETTING: VALUE}}}'.\n"
+        "Overrides: --SECTION.SETTING VALUE for each method that has it, --methods.NAME.SECTION.SETTING VALUE for one.",
+        "  weakseg compare recipes/cam_msrc.yaml --methods cam,supervised --out out --data.root msrc --segmenter\n"
+        "  weakseg compare my.yaml --out out --seed 1 --methods.cam.seeds.strict 0.6",
+    )
+    parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
+    parser.add_argument("--methods", type=str, default="", help="names with commas; default: those under 'methods'")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
+    parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
+    add_run_options(parser)
+    own, overrides = _split(words)
+    given = parse(parser, own)
+    names = [name.strip() for name in given.methods.split(",") if name.strip()]
+    recipes = load_recipes(given.recipe, names, overrides)
+    comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter)
+    page = given.out / "report.html"
+    save(build_comparison_report(comparison), page)
+    done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / RESULTS_FILE}\nreport: {page.resolve()}"
+    return conclude(comparison.failures, done, listed=given.out / FAILURES_FILE)
+
+
+def aligned(table: Table) -> str:
+    """Return a table as text: numbers to the right, everything else to the left."""
+    columns = []
+    for index, title in enumerate(table.columns):
+        cells = [row[index] for row in table.rows]
+        texts = (title, *format_column(cells))
+        width = max(map(len, texts))
+        columns.append([text.rjust(width) if is_numeric(cells) else text.ljust(width) for text in texts])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the verb's own words, and the overrides of settings."""
+    own: list[str] = []
+    overrides: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, equals, _ = word.partition("=")
+        mine = not word.startswith("-") or flag in (*WITH_VALUE, *SWITCHES)
+        chosen = own if mine else overrides
+        chosen.append(word)
+        if word.startswith("-") and flag not in SWITCHES and not equals:
+            chosen.extend([value] if (value := next(rest, None)) is not None else [])
+    return own, overrides

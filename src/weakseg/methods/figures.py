@@ -1,0 +1,135 @@
+"""What methods are compared by: agreement with the truth on the way to the masks, time and memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weakseg.artifacts import LabelMap
+from weakseg.files import read_json
+from weakseg.pipeline.plan import Kind, Step
+from weakseg.pipeline.store import MANIFEST
+
+MASKS = "masks"
+SHARED = ("classifier", "activations")
+TRAININGS = (Kind.CLASSIFIER, Kind.BOUNDARY, Kind.AFFINITY, Kind.SEGMENTER)
+BEFORE_CRF = (Kind.MASKS, Kind.SCORES, Kind.ACTIVATIONS)
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """Figures of one method; ``None`` where there is nothing to measure. IoU and coverage are percentages.
+
+    Attributes:
+        before_crf: Mean IoU of what the masks were made of: label maps, else activations at their best threshold.
+        after_crf: Mean IoU of the masks.
+        coverage: Pixels that the partial labels decide.
+        train_seconds: Wall time of the trainings between activations and masks.
+        seconds_an_image: Wall time of the work on single images between activations and masks, by image. ``None``
+            where a step was interrupted: its first part was not timed.
+        peak_mb: Largest memory of the process tree in these steps, in MiB.
+        segmenter: Mean IoU of the segmenter's predictions.
+    """
+
+    before_crf: float | None = None
+    after_crf: float | None = None
+    coverage: float | None = None
+    train_seconds: float | None = None
+    seconds_an_image: float | None = None
+    peak_mb: float | None = None
+    segmenter: float | None = None
+
+
+def measure(
+    steps: Sequence[Step], folders: Mapping[str, Path], scores: Mapping[str, Mapping[str, Any]]
+) -> MethodFigures:
+    """Return the figures of a finished plan.
+
+    Args:
+        steps: The plan, without evaluation.
+        folders: Of each step, with its manifest.
+        scores: ``Score.as_json`` of the scored steps, by name.
+    """
+    final = final_product(steps)
+    if not final:
+        return MethodFigures()
+    way = way_to(steps, final)
+    summaries = {step.name: read_json(folders[step.name] / MANIFEST)["summary"] for step in way}
+    own = [step for step in way if step.name not in SHARED]
+    trained = [summaries[step.name] for step in own if step.produces in TRAININGS]
+    mapped = [summaries[step.name] for step in own if step.produces not in TRAININGS]
+    return MethodFigures(
+        before_crf=_before(steps, final, scores),
+        after_crf=_mean_iou(scores, final),
+        coverage=_coverage(way, folders, scores),
+        train_seconds=_sum(map(_seconds, trained)),
+        seconds_an_image=_sum(map(_seconds_an_image, mapped)),
+        peak_mb=max((summary["peak_mb"] for summary in (*trained, *mapped)), default=None),
+        segmenter=next((_mean_iou(scores, s.name) for s in steps if s.produces == Kind.PREDICTIONS), None),
+    )
+
+
+def final_product(steps: Sequence[Step]) -> str:
+    """Return the name of the step that makes a plan's masks: ``masks``, else the last of that kind, else ""."""
+    names = [step.name for step in steps if step.produces == Kind.MASKS]
+    return MASKS if MASKS in names else names[-1] if names else ""
+
+
+def way_to(steps: Sequence[Step], name: str) -> list[Step]:
+    """Return the step ``name`` and all that it needs, directly or not, in the order of the plan."""
+    wanted = {name}
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted |= set(step.needs)
+    return [step for step in steps if step.name in wanted]
+
+
+def _before(steps: Sequence[Step], final: str, scores: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Return the score of the last other label maps made of what is on the way, else of scores, else of activations."""
+    way = {step.name for step in way_to(steps, final)} - {final}
+    for kind in BEFORE_CRF:
+        found = [step for step in steps if step.produces == kind and step.name != final and step.name in scores]
+        names = [s.name for s in found if s.name in way or (kind == Kind.MASKS and way.issuperset(s.needs))]
+        if names:
+            return _mean_iou(scores, names[-1])
+    return None
+
+
+def _coverage(
+    way: Sequence[Step], folders: Mapping[str, Path], scores: Mapping[str, Mapping[str, Any]]
+) -> float | None:
+    """Return how many pixels the last partial labels on the way decide, in percent; without truth, of all pixels."""
+    names = [step.name for step in way if step.produces == Kind.SEEDS]
+    if not names:
+        return None
+    if names[-1] in scores:
+        return float(scores[names[-1]]["coverage"])
+    decided = pixels = 0.0
+    for path in sorted(folders[names[-1]].rglob("*.png")):
+        labels = LabelMap.load(path)
+        decided += labels.coverage * labels.labels.size
+        pixels += labels.labels.size
+    return 100.0 * decided / pixels if pixels else None
+
+
+def _mean_iou(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+    return float(scores[name]["mean_iou"]) if name in scores else None
+
+
+def _seconds(summary: Mapping[str, Any]) -> float | None:
+    return None if summary["resumed"] else float(summary["seconds"])
+
+
+def _seconds_an_image(summary: Mapping[str, Any]) -> float | None:
+    seconds = _seconds(summary)
+    return None if seconds is None or not summary.get("images") else seconds / int(summary["images"])
+
+
+def _sum(values: Iterator[float | None]) -> float | None:
+    """Return the sum, or ``None`` where a part is unknown."""
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total

@@ -1,0 +1,1 @@
+"""IRNet: learned class boundaries stop a random walk of the activations."""

@@ -1,0 +1,79 @@
+"""Recipe of the ``irnet`` method."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from weakseg.errors import ConfigError
+from weakseg.ops.crf import PRESETS
+from weakseg.pipeline.recipe import Recipe
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.boundary import BoundaryConfig
+from weakseg.stages.classify import ClassifierConfig
+from weakseg.stages.decode import DecodeConfig
+from weakseg.stages.instances import InstanceConfig
+from weakseg.stages.seed import SeedConfig
+from weakseg.stages.segment import PredictConfig, SegmentConfig
+
+
+@dataclass(frozen=True)
+class WalkConfig:
+    """How activations walk.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        beta: Sharpening exponent of the affinity.
+        steps: Steps of the walk.
+        error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
+        background: Score of the background.
+        scaled_by: Scores are divided by the largest of all classes (``image``, as published: weak classes can be lost
+            to the background) or by that of each class (``class``).
+        align_mirror: Pad to whole cells before mirroring, see ``weakseg.stages.boundary.find_boundary``.
+    """
+
+    radius_cells: float = 5.0
+    beta: float = 10.0
+    steps: int = 256
+    error: float = 1e-3
+    background: float = 0.25
+    scaled_by: Literal["image", "class"] = "image"
+    align_mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.beta > 0 and self.steps >= 0 and 0 <= self.background <= 1):
+            raise ConfigError(f"walk: need radius_cells > 1, beta > 0, steps >= 0, background in [0, 1], got {self}")
+        if self.scaled_by not in ("image", "class"):
+            raise ConfigError(f"walk.scaled_by: 'image' or 'class', got {self.scaled_by!r}")
+
+
+@dataclass(frozen=True)
+class IrnetRecipe(Recipe):
+    """Tags to activations, seeds, a boundary network, walked scores, masks and a segmenter.
+
+    Attributes:
+        method: ``irnet``.
+        seed: Of everything random.
+        data: The data set.
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+        seeds: How seeds are read off them; the boundary network learns from their pairs.
+        boundary: The boundary network and its training.
+        walk: How activations walk.
+        masks: How masks are made of walked scores.
+        instances: Whether class-agnostic groups of the displacement field are made into instance masks.
+        instance: How instances are found.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = "irnet"
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    seeds: SeedConfig = field(default_factory=SeedConfig)
+    boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
+    walk: WalkConfig = field(default_factory=WalkConfig)
+    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["irnet"], unary="labels"))
+    instances: bool = False
+    instance: InstanceConfig = field(default_factory=InstanceConfig)
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)

@@ -1,0 +1,186 @@
+"""One file for the recipes of several methods: common sections, settings of single methods, dotted overrides."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from weakseg.errors import ConfigError
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import parse_recipe, read_settings, recipe_parser
+from weakseg.pipeline.recipe import Recipe
+
+METHODS_KEY = "methods"
+
+Names = tuple[str, ...]
+
+
+def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[str] = ()) -> dict[str, Recipe]:
+    """Return the recipe of each method, made of what a shared recipe says to all and to it alone.
+
+    A method gets, later ones winning: the sections of the file that it knows, its entry under ``methods``, the
+    overrides that it knows, and the overrides ``--methods.NAME.SECTION.SETTING``.
+
+    Args:
+        source: Path of a recipe with sections of any of the methods, or the name of a method.
+        methods: Which methods; empty: those under ``methods`` in the file.
+        overrides: As on the command line: ``["--walk.steps", "64", "--methods.psa.walk.beta=8"]``.
+
+    Raises:
+        ConfigError: If a method does not exist or is named twice, none is named, no chosen method knows a key, or a
+            value is of another type than its setting.
+    """
+    given = _read(source)
+    own = given.pop(METHODS_KEY, {})
+    _check_entries(source, own)
+    chosen = _check_methods(methods or tuple(own))
+    settings = [*_leaves(given), *(leaf for name, entry in own.items() for leaf in _leaves(entry or {}, only=name))]
+    schemas = {name: _Schema(name) for name in dict.fromkeys((*chosen, *own))}
+    words = [_override(flag, value, chosen) for flag, value in _pairs(overrides)]
+    for setting in (*settings, *words):
+        _refuse_unknown(source, setting, [schemas[setting.only]] if setting.only else [schemas[n] for n in chosen])
+    return {name: _recipe_of(source, schemas[name], settings, words) for name in chosen}
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A value at a dotted path, for every method that knows it, or for one; ``whole`` where it may be a section."""
+
+    path: Names
+    value: Any
+    only: str = ""
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        return ".".join((METHODS_KEY, self.only, *self.path) if self.only else self.path)
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """Which settings a method has."""
+
+    method: str
+
+    @cached_property
+    def flags(self) -> frozenset[str]:
+        """Names of sections and settings, dotted."""
+        options = (o for action in recipe_parser(self.method)._actions for o in action.option_strings)
+        return frozenset(o[2:] for o in options if o.startswith("--")) - {"config", "print_config", "method"}
+
+    @cached_property
+    def sections(self) -> frozenset[str]:
+        """Names of the settings that hold others."""
+        parents = (flag.rpartition(".")[0] for flag in self.flags)
+        return frozenset(parent for parent in parents if parent)
+
+    def takes(self, setting: _Setting) -> bool:
+        """Return whether a setting is meant for this method: one of its own, or inside one that is a mapping."""
+        if setting.only not in ("", self.method):
+            return False
+        for length in range(1, len(setting.path) + 1):
+            name = ".".join(setting.path[:length])
+            if name not in self.flags:
+                return False
+            if name not in self.sections:
+                return True
+        return setting.whole
+
+
+def _read(source: str) -> dict[str, Any]:
+    """Return what the file holds apart from ``method``, or nothing where ``source`` names a method."""
+    path = Path(source)
+    if path.is_file():
+        given = read_settings(path)
+        given.pop("method", None)
+        return given
+    if source in METHODS:
+        return {}
+    raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {', '.join(METHODS)}")
+
+
+def _check_entries(source: str, own: Any) -> None:
+    """Refuse entries under ``methods`` that are no settings of a method, or that a comparison must share."""
+    if not isinstance(own, dict) or not all(isinstance(entry, dict | None) for entry in own.values()):
+        raise ConfigError(f"{source}: methods is a mapping from names of methods to their settings, got {own!r}")
+    _check_methods(tuple(own), empty=True)
+
+
+def _check_methods(names: Sequence[str], *, empty: bool = False) -> tuple[str, ...]:
+    if not names and not empty:
+        raise ConfigError(f"methods: name at least one, such as --methods {','.join(METHODS)}")
+    for name in names:
+        if name not in METHODS:
+            near = difflib.get_close_matches(str(name), METHODS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"methods: {', '.join(METHODS)}"
+            raise ConfigError(f"methods: {name!r} is unknown; {hint}")
+        if names.count(name) > 1:
+            raise ConfigError(f"methods: {name!r} is named twice")
+    return tuple(names)
+
+
+def _leaves(given: Mapping[str, Any], *, above: Names = (), only: str = "") -> Iterator[_Setting]:
+    """Yield every value that is no mapping, and every empty mapping, as a setting."""
+    for key, value in given.items():
+        path = (*above, str(key))
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, above=path, only=only)
+        else:
+            yield _Setting(path, value, only, whole=value == {})
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield flag and value of ``--flag value`` and ``--flag=value``."""
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.partition("=")
+        if not flag.startswith("--"):
+            raise ConfigError(f"{word}: expected a setting such as --SECTION.SETTING VALUE")
+        given = value if equals else next(rest, None)
+        if given is None:
+            raise ConfigError(f"{flag}: needs a value")
+        yield flag, given
+
+
+def _override(flag: str, value: str, chosen: Sequence[str]) -> _Setting:
+    path = tuple(flag[2:].split("."))
+    if path[0] != METHODS_KEY or len(path) < 3:
+        return _Setting(path, value, whole=True)
+    if path[1] not in chosen:
+        raise ConfigError(f"{flag}: {path[1]!r} is none of the chosen methods, which are {', '.join(chosen)}")
+    return _Setting(path[2:], value, only=path[1], whole=True)
+
+
+def _refuse_unknown(source: str, setting: _Setting, schemas: Sequence[_Schema]) -> None:
+    """Raise ``ConfigError`` where no method takes a setting, or where methods would stop to share the data."""
+    if setting.only and setting.path[0] == "data":
+        raise ConfigError(f"{source}: {setting.name}: all methods of a comparison share the data; set it once, outside")
+    if any(schema.takes(setting) for schema in schemas):
+        return
+    asked = [schema.method for schema in schemas]
+    others = [name for name in METHODS if name not in asked and _Schema(name).takes(replace(setting, only=""))]
+    hint = f"; it is one of {', '.join(others)}" if others else ""
+    if any(".".join(setting.path) in schema.sections for schema in schemas):
+        raise ConfigError(f"{source}: {setting.name}: a section is a mapping of settings, got {setting.value!r}")
+    raise ConfigError(f"{source}: {setting.name}: no such setting in {', '.join(asked)}{hint}")
+
+
+def _recipe_of(source: str, schema: _Schema, settings: Sequence[_Setting], overrides: Sequence[_Setting]) -> Recipe:
+    config: dict[str, Any] = {}
+    for setting in _in_order(schema, settings):
+        section = config
+        for key in setting.path[:-1]:
+            section = section.setdefault(key, {})
+        if ".".join(setting.path) not in schema.sections:
+            section[setting.path[-1]] = setting.value
+    words = [f"--{'.'.join(setting.path)}={setting.value}" for setting in _in_order(schema, overrides)]
+    text = json.dumps(config, default=str)
+    return parse_recipe(schema.method, ["--config", text, *words], f"{source}, method {schema.method}")
+
+
+def _in_order(schema: _Schema, settings: Sequence[_Setting]) -> list[_Setting]:
+    """Return what a method takes, what is meant for it alone last, so that it wins."""
+    return sorted((s for s in settings if schema.takes(s)), key=lambda s: bool(s.only))

@@ -1,0 +1,82 @@
+"""Recipes of WSGCN: on IRNet's boundaries (``wsgcn-i``) or on PSA's affinities (``wsgcn-p``)."""
+
+from dataclasses import dataclass, field
+
+from weakseg.methods.wsgcn.complete import CompleteConfig
+from weakseg.ops.crf import PRESETS
+from weakseg.pipeline.recipe import Recipe
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.affinity import AffinityConfig
+from weakseg.stages.boundary import BoundaryConfig
+from weakseg.stages.build_graph import GraphConfig
+from weakseg.stages.classify import ClassifierConfig
+from weakseg.stages.decode import DecodeConfig
+from weakseg.stages.seed import SeedConfig, psa_readings
+from weakseg.stages.segment import PredictConfig, SegmentConfig
+
+
+def wsgcn_masks() -> DecodeConfig:
+    """Return how WSGCN decodes: its CRF was tuned to the low contrast of a softmax of probabilities."""
+    return DecodeConfig(PRESETS["wsgcn_masks"], unary="softmax")
+
+
+@dataclass(frozen=True)
+class WsgcnIRecipe(Recipe):
+    """Tags to activations, seeds, a boundary network, completed scores, masks and a segmenter.
+
+    Attributes:
+        method: ``wsgcn-i``.
+        seed: Of everything random.
+        data: The data set.
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+        seeds: How seeds are read off them; the boundary network learns from their pairs.
+        boundary: The boundary network and its training.
+        graph: How an image's graph is built.
+        completion: Partial labels, and the network that completes them.
+        masks: How masks are made of completed scores.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = "wsgcn-i"
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    seeds: SeedConfig = field(default_factory=SeedConfig)
+    boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    completion: CompleteConfig = field(default_factory=CompleteConfig)
+    masks: DecodeConfig = field(default_factory=wsgcn_masks)
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)
+
+
+@dataclass(frozen=True)
+class WsgcnPRecipe(Recipe):
+    """As ``WsgcnIRecipe``, on PSA's affinity network.
+
+    Attributes:
+        method: ``wsgcn-p``.
+        seed: Of everything random.
+        data: The data set.
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+        readings: The two readings of the activations that the affinity network learns from.
+        affinity: The affinity network and its training.
+        graph: How an image's graph is built.
+        completion: Partial labels, and the network that completes them.
+        masks: How masks are made of completed scores.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = "wsgcn-p"
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    readings: SeedConfig = field(default_factory=psa_readings)
+    affinity: AffinityConfig = field(default_factory=AffinityConfig)
+    graph: GraphConfig = field(default_factory=lambda: GraphConfig(beta=8.0))
+    completion: CompleteConfig = field(default_factory=CompleteConfig)
+    masks: DecodeConfig = field(default_factory=wsgcn_masks)
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)

@@ -1,0 +1,89 @@
+"""The plans of WSGCN."""
+
+from dataclasses import asdict
+
+from weakseg.data.dataset import Dataset
+from weakseg.methods.wsgcn.complete import CompleteConfig
+from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
+from weakseg.methods.wsgcn.jobs import CompleteJob, PartialJob
+from weakseg.methods.wsgcn.partial import PartialConfig
+from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
+from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
+from weakseg.pipeline.label_steps import affinity_step, boundary_step, decode_steps, reading_steps
+from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.steps import (
+    activations_step,
+    classifier_step,
+    evaluation_step,
+    having,
+    map_job,
+    predictions_step,
+    seeds_step,
+    segmenter_step,
+)
+from weakseg.stages.build_graph import GraphConfig
+from weakseg.stages.classify import MODEL_FILE
+
+STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
+
+
+def build_plan_i(recipe: WsgcnIRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from tags to a scored segmenter, on learned boundaries."""
+    graph_steps = [
+        seeds_step(dataset, recipe.seeds),
+        boundary_step(dataset, recipe.boundary, recipe.seed),
+    ]
+    return _build_plan(recipe, dataset, graph_steps)
+
+
+def build_plan_p(recipe: WsgcnPRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from tags to a scored segmenter, on learned affinities."""
+    graph_steps = [
+        *reading_steps(dataset, recipe.readings),
+        affinity_step(dataset, recipe.affinity, recipe.seed),
+    ]
+    return _build_plan(recipe, dataset, graph_steps)
+
+
+def _build_plan(recipe: WsgcnIRecipe | WsgcnPRecipe, dataset: Dataset, graph_steps: list[Step]) -> list[Step]:
+    source = graph_steps[-1].produces
+    steps = [
+        classifier_step(dataset, recipe.classifier, recipe.seed),
+        activations_step(dataset, recipe.activations),
+        *graph_steps,
+        partial_step(dataset, recipe.completion.partial, STRIDES[source]),
+        completed_step(dataset, recipe.graph, recipe.completion, source=source, seed=recipe.seed),
+        *decode_steps(dataset, recipe.masks, "completed"),
+        segmenter_step(dataset, recipe.segmenter, recipe.seed),
+        predictions_step(dataset, recipe.predictions),
+    ]
+    return [*steps, evaluation_step(dataset, recipe.data, steps)]
+
+
+def partial_step(dataset: Dataset, config: PartialConfig, stride: int) -> Step:
+    """Read partial labels off the activations."""
+
+    def work(context: StepContext) -> StepResult:
+        source = context.inputs["activations"]
+        job = PartialJob(source, context.folder, config, stride)
+        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+
+    settings = {**asdict(config), "stride": stride}
+    return Step("partial", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, settings, work)
+
+
+def completed_step(dataset: Dataset, graph: GraphConfig, config: CompleteConfig, *, source: Kind, seed: int) -> Step:
+    """Train each image's network on its partial labels; ``source`` is the step, and kind, of the graph's network."""
+
+    def work(context: StepContext) -> StepResult:
+        partial, model = context.inputs["partial"], context.inputs[source.value] / MODEL_FILE
+        job = CompleteJob(
+            model, source, partial, context.folder, graph, config, len(dataset.classes), seed, context.device
+        )
+        return map_job(job, having(dataset.splits["train"], partial, ".png"), context)
+
+    needs = {"partial": Kind.SEEDS, source.value: source}
+    settings = asdict(config)
+    for name in ("partial", "memory_mb"):  # the first is in the step before, the second changes no result
+        settings.pop(name)
+    return Step("completed", Kind.SCORES, needs, {**settings, "graph": asdict(graph), "seed": seed}, work)

@@ -1,0 +1,81 @@
+"""Features whose differences tell how alike neighbouring cells are, learned from pairs of cells."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import Backbone
+from weakseg.nn.branches import concatenated, pooled_to
+
+GRID_STRIDE = 8
+WIDTHS = (64, 128, 256)  # channels that the last three levels give, the finest first
+GAIN = 4.0  # of the last convolution's initial weights; fits the mean over channels in ``feature_affinity``
+
+
+class AffinityNet(nn.Module):
+    """A trained backbone and a head on its last three levels; ``feature_affinity`` compares the features.
+
+    What makes the finest level of the backbone stays as it was, and so do the statistics of its batch norms.
+
+    Raises:
+        ConfigError: If the backbone has fewer than three levels.
+
+    Reference:
+        [ahn2018affinitynet], section 3.2; widths and initial weights are those of its code, whose frozen
+        stages are those down to stride two. Differs from the paper: levels coarser than the grid are upsampled, where
+        its backbones have dilated convolutions to stride 8; ``output_stride`` 8 gives that.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        shapes = backbone.level_shapes()[-len(WIDTHS) :]
+        if len(shapes) < len(WIDTHS):
+            raise ConfigError(f"affinity.backbone: has {len(shapes)} levels, {len(WIDTHS)} are needed; choose another")
+        self.backbone = backbone
+        freeze_finest(backbone)
+        self.strides = [stride for _, stride in shapes]
+        self.head = AffinityHead([channels for channels, _ in shapes])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return ``(B, 448, ceil(H / 8), ceil(W / 8))`` features of ``(B, 3, H, W)`` images on the scale 0..255."""
+        size = (-(-images.shape[2] // GRID_STRIDE), -(-images.shape[3] // GRID_STRIDE))
+        levels = self.backbone.levels(images)[-len(WIDTHS) :]
+        pooled = [pooled_to(x, stride, GRID_STRIDE) for x, stride in zip(levels, self.strides, strict=True)]
+        features: Tensor = self.head(pooled, [max(1, stride // GRID_STRIDE) for stride in self.strides], size)
+        return features
+
+
+class AffinityHead(nn.Module):
+    """A 1x1 convolution for each level, concatenated, and one that mixes them; ELU after each, no biases."""
+
+    def __init__(self, channels: list[int]) -> None:
+        super().__init__()
+        self.taps = nn.ModuleList(nn.Conv2d(n, w, 1, bias=False) for n, w in zip(channels, WIDTHS, strict=True))
+        self.last = nn.Conv2d(sum(WIDTHS), sum(WIDTHS), 1, bias=False)
+        for tap in self.taps:
+            nn.init.kaiming_normal_(tap.weight)  # type: ignore[arg-type]
+        nn.init.xavier_uniform_(self.last.weight, gain=GAIN)
+
+    def forward(self, levels: list[Tensor], factors: list[int], size: tuple[int, int]) -> Tensor:
+        """Return ``(B, 448, h, w)`` features of levels ``(B, C_l, h_l, w_l)``, each enlarged by its factor."""
+        mixed = [tap(level) for tap, level in zip(self.taps, levels, strict=True)]
+        grown = [F.elu(_enlarged(found, factor)) for found, factor in zip(mixed, factors, strict=True)]
+        return F.elu(self.last(concatenated(grown, size)))
+
+
+def freeze_finest(backbone: Backbone) -> None:
+    """Let all parameters of a backbone be trained but those that its finest level depends on."""
+    parameters = list(backbone.requires_grad_(requires_grad=True).parameters())
+    side = 2 * backbone.stride
+    with torch.enable_grad():
+        finest = backbone.levels(backbone.mean.new_zeros(1, 3, side, side))[0]
+        slopes = torch.autograd.grad(finest.sum(), parameters, allow_unused=True)
+    for parameter, slope in zip(parameters, slopes, strict=True):
+        parameter.requires_grad_(slope is None)
+
+
+def _enlarged(maps: Tensor, factor: int) -> Tensor:
+    if factor == 1:
+        return maps
+    return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)

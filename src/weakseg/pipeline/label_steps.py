@@ -1,0 +1,97 @@
+"""The steps between activations and masks that several methods share."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Literal
+
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+from weakseg.pipeline.jobs import DecodeJob, ReadingJob, release_models
+from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.steps import having, map_job
+from weakseg.stages.affinity import AffinityConfig, train_affinity
+from weakseg.stages.boundary import BoundaryConfig, train_boundary
+from weakseg.stages.classify import MODEL_FILE
+from weakseg.stages.decode import DecodeConfig
+from weakseg.stages.seed import SeedConfig
+from weakseg.training.loop import FitPlace
+
+READINGS = ("foreground", "background")
+
+
+def boundary_step(dataset: Dataset, config: BoundaryConfig, seed: int) -> Step:
+    """Train the boundary network on the seeds of the tagged images."""
+
+    def work(context: StepContext) -> StepResult:
+        release_models()
+        seeds = context.inputs["seeds"]
+        samples = tagged(having(dataset.splits["train"], seeds, ".png"))
+        place = FitPlace(context.folder, seed, context.device)
+        classifier = context.inputs["classifier"] / MODEL_FILE if "classifier" in context.inputs else None
+        records = train_boundary(samples, seeds, config=config, place=place, classifier=classifier)
+        return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
+
+    needs = {"seeds": Kind.SEEDS, **_start(config.start)}
+    return Step("boundary", Kind.BOUNDARY, needs, {**asdict(config), "seed": seed}, work)
+
+
+def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:
+    """Compute the CRF's marginals of the strict and of the lenient reading of the activations."""
+    return [
+        _reading_step(dataset, config, name, value)
+        for name, value in zip(READINGS, (config.strict, config.lenient), strict=True)
+    ]
+
+
+def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
+    """Train the affinity network on both readings of the tagged images."""
+
+    def work(context: StepContext) -> StepResult:
+        release_models()
+        strict, lenient = (context.inputs[name] for name in READINGS)
+        samples = tagged(having(having(dataset.splits["train"], strict, ".safetensors"), lenient, ".safetensors"))
+        place = FitPlace(context.folder, seed, context.device)
+        classifier = context.inputs["classifier"] / MODEL_FILE if "classifier" in context.inputs else None
+        records = train_affinity(samples, strict, lenient, config=config, place=place, classifier=classifier)
+        return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
+
+    needs = {**dict.fromkeys(READINGS, Kind.SCORES), **_start(config.start)}
+    return Step("affinity", Kind.AFFINITY, needs, {**asdict(config), "seed": seed}, work)
+
+
+def decode_steps(dataset: Dataset, config: DecodeConfig, source: str) -> list[Step]:
+    """Make label maps of the scores of the step ``source``: ``labels`` without the CRF, then ``masks``."""
+    plain = replace(config, crf=replace(config.crf, iterations=0))
+    return [_decode_step(dataset, plain, source, "labels"), _decode_step(dataset, config, source, "masks")]
+
+
+def tagged(samples: Sequence[WeakSample]) -> list[WeakSample]:
+    """Return the samples with a tag: nothing can be learned of pairs where all is background."""
+    kept = [sample for sample in samples if sample.tags.present]
+    if not kept:
+        raise DataError("data: no training image has a tag; pairs of pixels need some class")
+    return kept
+
+
+def _start(start: Literal["classifier", "pretrained"]) -> dict[str, Kind]:
+    return {"classifier": Kind.CLASSIFIER} if start == "classifier" else {}
+
+
+def _reading_step(dataset: Dataset, config: SeedConfig, name: str, value: float) -> Step:
+    def work(context: StepContext) -> StepResult:
+        source = context.inputs["activations"]
+        job = ReadingJob(source, context.folder, config, value, context.device)
+        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+
+    settings = {**asdict(config), "value": value}
+    return Step(name, Kind.SCORES, {"activations": Kind.ACTIVATIONS}, settings, work)
+
+
+def _decode_step(dataset: Dataset, config: DecodeConfig, source: str, name: str) -> Step:
+    def work(context: StepContext) -> StepResult:
+        scores = context.inputs[source]
+        job = DecodeJob(scores, context.folder, config, context.device)
+        return map_job(job, having(dataset.splits["train"], scores, ".safetensors"), context)
+
+    return Step(name, Kind.MASKS, {source: Kind.SCORES}, asdict(config), work)

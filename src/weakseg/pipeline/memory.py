@@ -1,0 +1,64 @@
+"""Peak memory of this process and its children, sampled while a step works."""
+
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+import psutil
+
+INTERVAL_S = 0.5
+BYTES_PER_MB = 2**20
+
+
+class PeakMemory:
+    """Samples the memory of the process tree within a ``with`` block.
+
+    A page that several processes share is counted once (Linux: proportional set size); where the system does not tell,
+    resident sets are added. A peak between two samples can be missed.
+
+    Attributes:
+        peak_mb: Largest sum seen so far, in MiB.
+    """
+
+    def __init__(self, interval_s: float = INTERVAL_S) -> None:
+        self.peak_mb = 0.0
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="weakseg-memory", daemon=True)
+
+    def __enter__(self) -> "PeakMemory":
+        self._sample()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._sample()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            self._sample()
+
+    def _sample(self) -> None:
+        with suppress(psutil.Error, OSError):  # a measure must not stop what it measures
+            self.peak_mb = max(self.peak_mb, tree_memory_mb())
+
+
+def tree_memory_mb() -> float:
+    """Return what this process and its children, of any generation, occupy together, in MiB."""
+    own = psutil.Process()
+    return sum(map(_occupied_bytes, [own, *own.children(recursive=True)])) / BYTES_PER_MB
+
+
+def _occupied_bytes(process: psutil.Process) -> int:
+    """Return the share of a process in bytes, or 0 where it has ended meanwhile."""
+    try:
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", 0) or full.rss)
+    except psutil.AccessDenied:
+        with suppress(psutil.Error):
+            return int(process.memory_info().rss)
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        pass
+    return 0

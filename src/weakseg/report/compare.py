@@ -1,0 +1,184 @@
+"""The report of a comparison: one row a method, and the masks of all methods side by side for each image."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.data.sample import WeakSample
+from weakseg.evaluation.protocol import describe_protocol
+from weakseg.methods.compare import ComparedMethod, Comparison
+from weakseg.methods.recipes import recipe_as_json
+from weakseg.report.formatting import Cell
+from weakseg.report.gallery import (
+    MAX_CARDS,
+    ONE_MATRIX,
+    Labels,
+    first_panels,
+    labels_of,
+    labels_panel,
+    legend_of,
+    summary_of,
+    tag_names,
+)
+from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report, Table
+from weakseg.report.overlay import difference
+from weakseg.report.run import truth_loaders
+from weakseg.report.selection import choose
+
+COLUMNS = {
+    "before CRF, mIoU %": "before_crf",
+    "after CRF, mIoU %": "after_crf",
+    "coverage %": "coverage",
+    "train s": "train_seconds",
+    "s an image": "seconds_an_image",
+    "peak MB": "peak_mb",
+    "segmenter, mIoU %": "segmenter",
+}
+EXPLAINED = (
+    "Before CRF: label maps that the CRF was given, else activations at their best threshold. Coverage: of the partial "
+    "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the steps between activations and "
+    "masks, when they were first computed, the start of processes included; the classifier and the activations, which "
+    "methods share, are left out, and so is the memory of a GPU. "
+    "A dash: not measured, or interrupted."
+)
+
+
+def figures_table(comparison: Comparison) -> Table:
+    """Return one row of figures for each method; columns in which no method has a figure are left out."""
+    rows: list[list[Cell]] = [[method.name] for method in comparison.methods]
+    columns = ["method"]
+    for title, name in COLUMNS.items():
+        cells: list[float | None] = [getattr(method.figures, name) for method in comparison.methods]
+        if any(cell is not None for cell in cells):
+            columns.append(title)
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(cell)
+    note = EXPLAINED.format(workers=_workers(comparison))
+    return Table("Methods", tuple(columns), tuple(map(tuple, rows)), note)
+
+
+def build_comparison_report(comparison: Comparison) -> Report:
+    """Return the page of a finished comparison.
+
+    Raises:
+        DataError: If the images are no longer where they were.
+    """
+    methods = comparison.methods
+    data = methods[0].recipe.data
+    dataset = open_dataset(data)
+    cards, note = _Gallery(methods, dataset, truth_loaders(data, dataset)).cards()
+    return Report(
+        title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
+        subtitle=f"{data.format} data {Path(data.root).name}",
+        key_figures=tuple(
+            KeyFigure(m.name, m.figures.after_crf, "mIoU % of the masks") for m in methods if m.masks in m.scores
+        ),
+        warnings=tuple(dict.fromkeys(_warnings(methods))),
+        notes=tuple(f"{m.name}: {describe_protocol(m.scores[m.masks])}." for m in methods if m.masks in m.scores),
+        tables=(figures_table(comparison), _agreement(methods), _steps(methods)),
+        charts=_charts(methods),
+        cards=cards,
+        cards_note=note,
+        legend=legend_of(dataset),
+        failures=tuple(Failure(f.image_id, f.step, f.reason) for f in comparison.failures),
+        settings={method.name: recipe_as_json(method.recipe) for method in methods},
+    )
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """Cards of the images that any method made a mask of."""
+
+    methods: tuple[ComparedMethod, ...]
+    dataset: Dataset
+    truth: Mapping[str, Callable[[], Labels]]
+
+    def cards(self) -> tuple[tuple[Card, ...], str]:
+        """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
+        samples = [sample for sample in self.dataset.splits["train"] if any(self._shown(sample))]
+        agreement = [self._agreement(sample) for sample in samples]
+        picked = choose([_mean(list(one.values())) for one in agreement], MAX_CARDS)
+        return tuple(self._card(samples[index], agreement[index]) for index in picked.indices), picked.sentence
+
+    def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
+        """Yield method and folder of each mask of an image."""
+        for method in self.methods:
+            if method.masks and (method.folders[method.masks] / f"{sample.id}.png").exists():
+                yield method.name, method.folders[method.masks]
+
+    def _agreement(self, sample: WeakSample) -> dict[str, float]:
+        """Return the IoU of each method's mask of an image, in [0, 1]."""
+        measured = {m.name: m.scores.get(m.masks, {}).get("per_image", {}).get(sample.id) for m in self.methods}
+        return {name: value / 100.0 for name, value in measured.items() if value is not None}
+
+    def _card(self, sample: WeakSample, agreement: Mapping[str, float]) -> Card:
+        folders = [method.folders["activations"] for method in self.methods if "activations" in method.folders]
+        panels = first_panels(sample, folders[0] if folders else None)
+        photo = panels[0].image
+        masks = {name: labels_of(folder, sample.id) for name, folder in self._shown(sample)}
+        panels += [labels_panel(name, photo, labels) for name, labels in masks.items()]
+        if agreement:
+            truth = self.truth[sample.id]()
+            panels += [
+                Panel(f"{name} against truth", difference(photo, truth, labels), "difference")
+                for name, labels in masks.items()
+            ]
+        note = ", ".join(f"{name} {100 * value:.1f}" for name, value in agreement.items())
+        return Card(
+            sample.id, tag_names(self.dataset, sample), tuple(panels), _mean(list(agreement.values())), None, note
+        )
+
+
+def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
+    columns = ("method", "product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
+    rows = tuple(
+        (
+            m.name,
+            n,
+            s["protocol"]["split"],
+            s["mean_iou"],
+            s["pixel_accuracy"],
+            s["coverage"],
+            s["images"],
+            s["missing"],
+        )
+        for m in methods
+        for n, s in m.scores.items()
+    )
+    return Table("Agreement with the truth", columns, rows, ONE_MATRIX)
+
+
+def _steps(methods: tuple[ComparedMethod, ...]) -> Table:
+    """Return the steps, each once, with the methods that use it."""
+    used: dict[tuple[str, Path], list[str]] = {}
+    for method in methods:
+        for step, folder in method.folders.items():
+            used.setdefault((step, folder), []).append(method.name)
+    rows = []
+    for (step, folder), names in used.items():
+        if summary := summary_of(folder):
+            measures = (summary["seconds"], summary.get("images"), summary["peak_mb"], len(summary["failures"]))
+            rows.append((step, ", ".join(names), *measures))
+    return Table("Steps", ("step", "of", "seconds", "images", "peak MB", "failed"), tuple(rows))
+
+
+def _charts(methods: tuple[ComparedMethod, ...]) -> tuple[Chart, ...]:
+    series = {method.name: method.scores[method.masks]["iou"] for method in methods if method.masks in method.scores}
+    return (Chart("IoU of each class, percent, masks", series),) if series else ()
+
+
+def _warnings(methods: tuple[ComparedMethod, ...]) -> Iterator[str]:
+    for method in methods:
+        for folder in method.folders.values():
+            yield from summary_of(folder).get("warnings", ())
+
+
+def _workers(comparison: Comparison) -> str:
+    summaries = (summary_of(folder) for method in comparison.methods for folder in method.folders.values())
+    counts = sorted({summary["workers"] for summary in summaries if summary})
+    return f"{' or '.join(map(str, counts))} process{'es' if counts != [1] else ''}"
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,57 @@
+"""What pages about runs share: panels of an image's artefacts, and what the manifests of steps say."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.files import read_json
+from weakseg.pipeline.store import MANIFEST
+from weakseg.report.model import Panel
+from weakseg.report.overlay import draw_activation, draw_labels, shrink
+
+MAX_CARDS = 300
+ONE_MATRIX = "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
+
+Labels = NDArray[np.uint8]
+
+
+def first_panels(sample: WeakSample, activations: Path | None) -> list[Panel]:
+    """Return the photograph, small, and the largest of its activations where the folder has them."""
+    photo = shrink(sample.load_image())
+    panels = [Panel("photograph", photo)]
+    path = activations / f"{sample.id}.safetensors" if activations else None
+    if path and path.exists() and (found := Activations.load(path)).class_ids:
+        panels.append(Panel("activation", draw_activation(photo, found.values.amax(0).numpy()), "activation"))
+    return panels
+
+
+def labels_panel(title: str, photo: Labels, labels: Labels) -> Panel:
+    """Return a label map over the photograph."""
+    return Panel(title, draw_labels(photo, labels), "labels")
+
+
+def labels_of(folder: Path, image_id: str) -> Labels:
+    """Return the label map of an image that a step left."""
+    return LabelMap.load(folder / f"{image_id}.png").labels
+
+
+def tag_names(dataset: Dataset, sample: WeakSample) -> tuple[str, ...]:
+    """Return the names of an image's tags, in the order of the classes."""
+    return tuple(dataset.classes.name_of(class_id) for class_id in sorted(sample.tags.present))
+
+
+def legend_of(dataset: Dataset) -> dict[str, int]:
+    """Return the class ids by name."""
+    return {name: index for index, name in enumerate(dataset.classes.names, start=1)}
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """Return what a step's manifest says of its work; empty before it is finished."""
+    path = folder / MANIFEST
+    summary: dict[str, Any] = read_json(path).get("summary", {}) if path.exists() else {}
+    return summary

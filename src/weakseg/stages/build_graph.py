@@ -1,0 +1,155 @@
+"""From a photograph to its pixel graph: by learned boundaries, by learned affinities, or with no training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import Activations, PixelGraph
+from weakseg.errors import ConfigError
+from weakseg.graph.boundary import boundary_affinity
+from weakseg.graph.feature_affinity import color_position_weights, feature_affinity
+from weakseg.graph.pixel_graph import build_pixel_graph
+from weakseg.nn.affinity import AffinityNet
+from weakseg.nn.backbones import Backbone
+from weakseg.nn.boundary import BoundaryNet
+from weakseg.ops.cam import grid_size
+from weakseg.ops.resample import block_means, image_tensor, resize_image, resize_maps, scaled_size
+from weakseg.ops.stencil import half_disc
+from weakseg.ops.walk import affinity_power
+from weakseg.stages.affinity import find_features
+from weakseg.stages.boundary import find_boundary
+
+FREE_STRIDE = 4
+FAR = 1e12  # a position denominator at which distance does not count
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """How a pixel graph is built.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        beta: Sharpening exponent of the affinity.
+        weighted: Boundary features are multiplied by their weight in the boundary logit.
+        align_mirror: See ``weakseg.stages.boundary.find_boundary``.
+    """
+
+    radius_cells: float = 5.0
+    beta: float = 10.0
+    weighted: bool = True
+    align_mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.beta > 0):
+            raise ConfigError(f"graph: need radius_cells > 1 and beta > 0, got {self}")
+
+
+def boundary_graph(model: BoundaryNet, side: int, image: NDArray[np.uint8], config: GraphConfig) -> PixelGraph:
+    """Return the graph whose affinity is ``(1 - strongest boundary between)^beta``, one node for 4 x 4 pixels.
+
+    Features are those before the last layer of the boundary branch.
+
+    Reference:
+        [pan2021wsgcn], section 3.1, with the inputs of [ahn2019irnet].
+    """
+    maps = find_boundary(model, image, side=side, align_mirror=config.align_mirror)
+    features = maps.features[0]
+    if config.weighted:
+        features = features * model.feature_weights().cpu()[:, None, None]
+    offsets = half_disc(config.radius_cells)
+    affinity = boundary_affinity(torch.sigmoid(maps.logits[0, 0]), offsets)
+    return build_pixel_graph(features, affinity_power(affinity, config.beta), offsets)
+
+
+def affinity_graph(model: AffinityNet, image: NDArray[np.uint8], config: GraphConfig) -> PixelGraph:
+    """Return the graph whose affinity is ``exp(-beta mean |F_i - F_j|)``, one node for 8 x 8 pixels.
+
+    Reference:
+        [pan2021wsgcn], section 3.1, with the inputs of [ahn2018affinitynet].
+    """
+    features = find_features(model, image)
+    offsets = half_disc(config.radius_cells)
+    return build_pixel_graph(features, affinity_power(feature_affinity(features, offsets), config.beta), offsets)
+
+
+@dataclass(frozen=True)
+class FreeGraphConfig:
+    """How a pixel graph is built with no training: from colours and the levels of an ImageNet backbone.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        feature_weight: How fast affinity falls with the mean absolute difference of standardised features.
+        sigma_rgb: Standard deviation of the colour kernel, on the scale 0..255.
+        levels: How many of the backbone's levels count, from stride 4 on.
+        max_side: Larger images are reduced to this long side first; bounds time and memory.
+    """
+
+    radius_cells: float = 5.0
+    feature_weight: float = 4.0
+    sigma_rgb: float = 20.0
+    levels: int = 3
+    max_side: int = 512
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.feature_weight >= 0 and self.sigma_rgb > 0):
+            raise ConfigError(f"graph: need radius_cells > 1, feature_weight >= 0 and sigma_rgb > 0, got {self}")
+        if self.levels < 1 or self.max_side < 32:
+            raise ConfigError(f"graph: need levels >= 1 and max_side >= 32, got {self}")
+
+
+@torch.no_grad()
+def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphConfig) -> PixelGraph:
+    """Return a graph that needs no training: ``a_ij = exp(-w mean |F_i - F_j| - ||I_i - I_j||^2 / (2 sigma^2))``.
+
+    F are the backbone's levels of stride 4 and coarser, each channel standardised over the image; I is the photograph on
+    the grid. Node features are F, colour and position. Not from a paper.
+
+    Args:
+        backbone: In evaluation mode.
+        image: ``(H, W, 3)`` uint8.
+        config: Kernels and levels.
+    """
+    image = resize_image(image, scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side))
+    pixels = image_tensor(image)
+    shapes = [stride for _, stride in backbone.level_shapes()]
+    size = grid_size((image.shape[0], image.shape[1]), FREE_STRIDE)
+    found = zip(shapes, backbone.levels(pixels[None].to(backbone.mean.device)), strict=True)
+    coarse = [level[0].cpu() for stride, level in found if stride >= FREE_STRIDE][: config.levels]
+    features = torch.cat([standardized(resize_maps(level, size)) for level in coarse])
+    colors = block_means(pixels, FREE_STRIDE)
+    offsets = half_disc(config.radius_cells)
+    alike = feature_affinity(features * config.feature_weight, offsets)
+    near = color_position_weights(colors, offsets, color_denominator=2 * config.sigma_rgb**2, position_denominator=FAR)
+    rows, columns = (torch.linspace(-1, 1, length) for length in size)
+    position = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+    return build_pixel_graph(torch.cat([features, standardized(colors), position]), alike * near, offsets)
+
+
+def standardized(maps: Tensor) -> Tensor:
+    """Return ``(C, h, w)`` maps with mean 0 and deviation 1 each; constant ones become 0."""
+    centred = maps - maps.mean((1, 2), keepdim=True)
+    return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + 1e-5)
+
+
+def activations_on(activations: Activations, size: tuple[int, int]) -> Activations:
+    """Return activations on another grid: at full size, then the mean over each cell's pixels.
+
+    Args:
+        activations: Of an image of (H, W) pixels.
+        size: (rows, columns) of a grid of ``stride = ceil(H / rows)`` pixels a cell.
+
+    Raises:
+        ConfigError: If no stride gives that grid.
+    """
+    if activations.values.shape[1:] == size:
+        return activations
+    stride = -(-activations.image_size[0] // size[0])
+    if grid_size(activations.image_size, stride) != size:
+        raise ConfigError(f"graph: an image of {activations.image_size} has no grid of {size} cells")
+    values = block_means(resize_maps(activations.values, activations.image_size), stride)
+    return Activations(values.clamp(0, 1), activations.class_ids, activations.image_size, stride)

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from weakseg.artifacts import Scores
+from weakseg.errors import ConfigError, ShapeError
+from weakseg.ops.crf import PRESETS, CrfParams
+from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
+
+NO_CRF = CrfParams(iterations=0)
+UNARIES = ("scores", "softmax", "labels")
+
+
+def blank(height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), 128, np.uint8)
+
+
+def half_red(height: int, width: int) -> np.ndarray:
+    image = np.random.default_rng(0).integers(0, 4, (height, width, 3), dtype=np.uint8)
+    image[:, : width // 2, 0] += 250
+    return image
+
+
+def probabilities(labels: int, *size: int, seed: int = 0) -> Tensor:
+    return torch.randn(labels, *size, generator=torch.Generator().manual_seed(seed)).softmax(0)
+
+
+def halves(*, cells: int = 4, wrong: int = 0) -> Tensor:
+    """Return ``(2, 8, 16)`` scores of background and a class, which has the left half and ``wrong`` columns more."""
+    foreground = torch.full((8, 4 * cells), 0.2)
+    foreground[:, : 2 * cells + wrong] = 0.8
+    return torch.stack([1 - foreground, foreground])
+
+
+class TestEnlargeScores:
+    @pytest.mark.parametrize("size", [(23, 31), (6, 7), (3, 4), (1, 1)])
+    def test_scores_keep_their_sum(self, size: tuple[int, int]) -> None:
+        # wsgcn.md, oracle 13.
+        found = enlarge_scores(probabilities(3, 6, 7), size)
+        torch.testing.assert_close(found.sum(0), torch.ones(size))
+
+    def test_between_logarithms_the_sum_is_lost(self) -> None:
+        # wsgcn.md, oracle 13: half-way between (.9, .1) and (.1, .9) is (.3, .3).
+        values = torch.tensor([[[0.9, 0.1]], [[0.1, 0.9]]])
+        found = enlarge_scores(values, (1, 3), "logarithms")
+        torch.testing.assert_close(found, torch.tensor([[[0.9, 0.3, 0.1]], [[0.1, 0.3, 0.9]]]))
+
+    def test_a_logarithm_of_zero_is_finite(self) -> None:
+        found = enlarge_scores(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]), (5, 9), "logarithms")
+        assert torch.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
+
+    @pytest.mark.parametrize("enlarged", ["scores", "logarithms"])
+    def test_equal_scores_stay(self, enlarged: str) -> None:
+        found = enlarge_scores(torch.full((2, 3, 4), 0.4), (13, 18), enlarged)  # type: ignore[arg-type]
+        torch.testing.assert_close(found, torch.full((2, 13, 18), 0.4))
+
+
+class TestDecodeImage:
+    @pytest.mark.parametrize("enlarged", ["scores", "logarithms"])
+    @pytest.mark.parametrize("unary", UNARIES)
+    @pytest.mark.parametrize("iterations", [0, 2])
+    def test_only_labels_of_the_scores_occur(self, unary: str, enlarged: str, iterations: int) -> None:
+        # wsgcn.md, oracle 13.
+        scores = Scores(probabilities(3, 6, 8), (0, 4, 9), (22, 30))
+        config = DecodeConfig(CrfParams(iterations=iterations), unary, enlarged=enlarged)  # type: ignore[arg-type]
+        found = decode_image(scores, half_red(22, 30), config)
+        assert found.labels.shape == (22, 30)
+        assert found.label_ids <= {0, 4, 9} and found.label_ids
+
+    @pytest.mark.parametrize("label", [0, 7])
+    def test_one_label_is_everywhere(self, label: int) -> None:
+        scores = Scores(torch.zeros(1, 5, 6), (label,), (20, 23))
+        for unary in UNARIES:
+            found = decode_image(scores, blank(20, 23), DecodeConfig(unary=unary))  # type: ignore[arg-type]
+            assert (found.labels == label).all()
+
+    @pytest.mark.parametrize("unary", UNARIES)
+    def test_without_crf_the_best_score_wins(self, unary: str) -> None:
+        values = probabilities(3, 20, 24)
+        config = DecodeConfig(NO_CRF, unary)  # type: ignore[arg-type]
+        found = decode_image(Scores(values, (0, 1, 5), (20, 24)), half_red(20, 24), config)
+        np.testing.assert_array_equal(found.labels, np.array([0, 1, 5])[values.argmax(0).numpy()])
+
+    def test_equal_scores_are_background(self) -> None:
+        scores = Scores(torch.full((3, 4, 4), 0.3), (0, 1, 2), (16, 16))
+        assert not decode_image(scores, blank(16, 16), DecodeConfig(NO_CRF)).labels.any()
+
+    @pytest.mark.parametrize("unary", UNARIES)
+    def test_a_crf_moves_labels_to_the_edge_of_the_object(self, unary: str) -> None:
+        # The class has a cell too much on each row; the photograph is red up to its middle.
+        scores = Scores(halves(wrong=1), (0, 3), (32, 64))
+        expected = np.where(np.arange(64) < 32, 3, 0)
+        plain = decode_image(scores, half_red(32, 64), DecodeConfig(NO_CRF)).labels
+        tight = decode_image(scores, half_red(32, 64), DecodeConfig(PRESETS["irnet"], unary)).labels  # type: ignore[arg-type]
+        assert (plain != expected).sum() > 32 and (tight != expected).sum() == 0
+
+    @pytest.mark.parametrize("size", [(80, 160), (33, 200), (200, 7)])
+    def test_large_images_are_worked_on_reduced(self, size: tuple[int, int]) -> None:
+        config = DecodeConfig(CrfParams(iterations=1), max_side=32)
+        found = decode_image(Scores(halves(), (0, 3), size), half_red(*size), config).labels
+        middle, margin = size[1] // 2, -(-2 * max(size) // 32)
+        assert found.shape == size
+        assert (found[:, : middle - margin] == 3).all() and (found[:, middle + margin :] == 0).all()
+
+    def test_sizes_must_agree(self) -> None:
+        scores = Scores(halves(), (0, 3), (32, 64))
+        with pytest.raises(ShapeError, match=r"scores is \(32, 64\) but image is \(64, 32\)"):
+            decode_image(scores, blank(64, 32), DecodeConfig())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"unary": "logits"}, {"enlarged": "twice"}, {"label_confidence": 1.0}, {"label_confidence": 0}, {"max_side": 31}],
+)
+def test_settings_that_do_not_exist_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="decode: "):
+        DecodeConfig(**settings)  # type: ignore[arg-type]
