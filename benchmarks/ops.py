@@ -7,27 +7,22 @@ a row to benchmarks/results/ops.jsonl. Ratios of one run count, not times. Needs
 """
 
 import argparse
-import json
-import platform
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
 import pydensecrf.densecrf
 import scipy.sparse
 import skimage.data
 import torch
+from rows import append_rows, peak_mb
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-import weakseg
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.knn import nearest_neighbors
 from weakseg.ops.crf import CrfParams, dense_crf
@@ -37,7 +32,6 @@ from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_disc, half_square, stencil_matrix
 from weakseg.ops.walk import walk
 
-RESULTS = Path(__file__).parent / "results" / "ops.jsonl"
 HEAD = f"{'operator':<46} {'against':<20} {'ratio':>7} {'ms':>8} {'other':>8} {'MB':>6} {'other':>6}  note"
 LINE = "{operator:<46} {against:<20} {ratio:7.1f} {ms:8.1f} {other_ms:8.1f} {peak_mb:6.0f} {other_peak_mb:6.0f}  {note}"
 Run = Callable[[], object]
@@ -74,20 +68,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(given.threads)
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "weakseg": weakseg.__version__,
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "threads": given.threads,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
     print(HEAD)
     for group in given.only:
         for case in GROUPS[group]():
             row = measure(case, given.repeats)
-            with RESULTS.open("a") as file:
-                file.write(json.dumps({**row, **about}) + "\n")
+            append_rows("ops", [row])
             print(LINE.format(**row), flush=True)
 
 
@@ -114,25 +99,6 @@ def measure(case: Case, repeats: int) -> dict[str, object]:
         "other_peak_mb": peaks[1],
         "note": case.note(),
     }
-
-
-def peak_mb(run: Run) -> float:
-    """Return how far resident memory rises during a run, sampled every millisecond."""
-    process, done, most = psutil.Process(), threading.Event(), [0]
-
-    def watch() -> None:
-        while not done.wait(0.001):
-            most[0] = max(most[0], process.memory_info().rss)
-
-    before = process.memory_info().rss
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        run()
-    finally:
-        done.set()
-        watcher.join()
-    return max(0.0, (most[0] - before) / 2**20)
 
 
 def photograph(height: int, width: int) -> np.ndarray:

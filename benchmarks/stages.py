@@ -7,8 +7,6 @@ rows of one run only.
 """
 
 import argparse
-import json
-import platform
 import resource
 import statistics
 import tempfile
@@ -21,8 +19,8 @@ import numpy as np
 import skimage.data
 import torch
 from PIL import Image
+from rows import append_rows
 
-import weakseg
 from weakseg.data.classes import Classes
 from weakseg.data.image import load_rgb
 from weakseg.data.sample import Tags, WeakSample
@@ -37,7 +35,6 @@ from weakseg.training.loop import FitConfig, FitPlace
 
 NAMES = ("cat", "coffee", "rocket", "astronaut")
 LONG_SIDE = 320
-RESULTS = Path(__file__).parent / "results" / "stages.jsonl"
 
 
 def main() -> None:
@@ -49,17 +46,7 @@ def main() -> None:
     cv2.setNumThreads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(name, work, given.repeats) for name, work in stages(Path(folder)).items()]
-    about = {
-        "date": time.strftime("%Y-%m-%d"),
-        "weakseg": weakseg.__version__,
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "threads": given.threads,
-        "images": f"{len(NAMES)} photographs, long side {LONG_SIDE}",
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as file:
-        file.writelines(json.dumps({**row, **about}) + "\n" for row in rows)
+    append_rows("stages", rows, images=f"{len(NAMES)} photographs, long side {LONG_SIDE}")
     print(f"{'stage':<18} {'images/s':>9} {'slowest':>9} {'fastest':>9} {'peak MB':>8}")
     for row in rows:
         print(f"{row['stage']:<18} {row['median']:9.2f} {row['min']:9.2f} {row['max']:9.2f} {row['peak_mb']:8.0f}")

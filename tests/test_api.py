@@ -1,12 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import skimage.data
 
 import weakseg
-from weakseg.errors import DataError
+from weakseg.errors import ConfigError, DataError
 
+METHODS = ("cam", "wsgcn")
 LISTED = (Path(__file__).parent / "public_api.txt").read_text().split()
 
 
@@ -33,12 +35,27 @@ def test_a_file_an_array_and_a_float_array_are_the_same(tmp_path: Path) -> None:
     assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all()
 
 
-def test_no_tag_is_all_background() -> None:
-    assert not weakseg.segment(np.zeros((20, 30), np.uint8), []).mask.any()
+@pytest.mark.parametrize("method", METHODS)
+def test_no_tag_is_all_background(method: Any) -> None:
+    assert not weakseg.segment(np.zeros((20, 30), np.uint8), [], method=method).mask.any()
 
 
-def test_one_pixel() -> None:
-    assert weakseg.segment(np.zeros((1, 1, 3), np.uint8), ["cat"]).mask.shape == (1, 1)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [(1, 1), (9, 30)])
+def test_small_images(method: Any, size: tuple[int, int]) -> None:
+    assert weakseg.segment(np.zeros((*size, 3), np.uint8), ["cat"], method=method).mask.shape == size
+
+
+def test_a_graph_network_finds_the_cat() -> None:
+    image = skimage.data.cat()
+    masks = [weakseg.segment(image[::3, ::3], ["cat"], method=method).mask for method in ("cam", "wsgcn")]
+    assert masks[0].shape == masks[1].shape and set(np.unique(masks[1])) == {0, 1}
+    assert (masks[0] & masks[1]).sum() > 0.6 * (masks[0] | masks[1]).sum()
+
+
+def test_an_unknown_method() -> None:
+    with pytest.raises(ConfigError, match=r"method: one of \('cam', 'wsgcn'\), got 'crf'"):
+        weakseg.segment(np.zeros((8, 8, 3), np.uint8), [], method="crf")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1,34 +1,59 @@
-"""Masks of one photograph from tags, with no training."""
+"""Masks of one photograph from tags, with no training of a classifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.image import as_rgb, load_rgb
-from weakseg.errors import DataError
+from weakseg.errors import ConfigError, DataError
+from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig, build_problem
+from weakseg.methods.wsgcn.config import wsgcn_masks
+from weakseg.methods.wsgcn.gcn import GcnConfig, train_gcn
+from weakseg.methods.wsgcn.jobs import grid_labels
+from weakseg.methods.wsgcn.propagation import PropagationConfig
+from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.vocabulary import build_word_classifier
+from weakseg.ops.resample import resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.stages.build_graph import FREE_STRIDE, FreeGraphConfig, free_graph
+from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, seed_image
+
+Method = Literal["cam", "wsgcn"]
+
+
+def free_completion() -> CompleteConfig:
+    """Return how seeds are completed on a graph that was not learned: one step of propagation, colour counts."""
+    gcn = GcnConfig(propagation=PropagationConfig("affinity"))
+    return CompleteConfig(gcn=gcn, smoothness=SmoothnessConfig(color_denominator=0.02))
 
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """Settings of the three stages that ``segment`` goes through.
+    """Settings of the stages that ``segment`` goes through.
 
     Attributes:
         activations: Scales and size.
         seeds: Background and CRF.
-        masks: The CRF that decides every pixel.
+        masks: For ``cam``: the CRF that decides every pixel.
+        graph: For ``wsgcn``: the pixel graph.
+        completion: For ``wsgcn``: the network of the image; its ``partial`` is not used, the seeds are.
+        decode: For ``wsgcn``: the CRF on the completed scores.
     """
 
     activations: ActivateConfig = field(default_factory=ActivateConfig)
     seeds: SeedConfig = field(default_factory=SeedConfig)
     masks: RefineConfig = field(default_factory=RefineConfig)
+    graph: FreeGraphConfig = field(default_factory=FreeGraphConfig)
+    completion: CompleteConfig = field(default_factory=free_completion)
+    decode: DecodeConfig = field(default_factory=wsgcn_masks)
 
 
 @dataclass(frozen=True)
@@ -60,20 +85,29 @@ class Segmentation:
 
 
 def segment(
-    image: str | Path | NDArray[np.generic], tags: Sequence[str], *, options: SegmentOptions | None = None
+    image: str | Path | NDArray[np.generic],
+    tags: Sequence[str],
+    *,
+    method: Method = "cam",
+    options: SegmentOptions | None = None,
 ) -> Segmentation:
-    """Return the mask of one photograph from tags in the vocabulary of ImageNet, with no training.
+    """Return the mask of one photograph from tags in the vocabulary of ImageNet, with no training of a classifier.
 
     Args:
         image: A file, or an array ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` of uint8, uint16, bool or float in [0, 1].
         tags: What the photograph shows, such as ``["tabby cat"]``; a general word such as ``"cat"`` works too. Without
             any tag all is background.
+        method: ``cam``: a dense CRF decides what the seeds leave open. ``wsgcn``: a small graph network, trained on the
+            seeds of this photograph alone, does, on a graph of colours and ImageNet features; a few seconds more.
         options: Settings of the stages.
 
     Raises:
+        ConfigError: If the method does not exist.
         DataError: If the image cannot be used, or a tag is repeated or no word of ImageNet.
     """
     options = options or SegmentOptions()
+    if method not in get_args(Method):
+        raise ConfigError(f"method: one of {get_args(Method)}, got {method!r}")
     pixels = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image)
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
@@ -81,5 +115,27 @@ def segment(
     model = build_word_classifier(tags) if tags else None
     activations = activate_image(model, pixels, class_ids, options.activations)
     seeds = seed_image(activations, pixels, options.seeds)
-    labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
+    if method == "wsgcn" and model is not None:
+        labels = _complete(model, pixels, seeds, class_ids, options)
+    else:
+        labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
     return Segmentation(pixels, tuple(tags), activations, seeds, labels)
+
+
+def _complete(
+    model: TagClassifier,
+    image: NDArray[np.uint8],
+    seeds: LabelMap,
+    class_ids: tuple[int, ...],
+    options: SegmentOptions,
+) -> LabelMap:
+    """Return the mask that a network of the image makes of its seeds."""
+    size = (image.shape[0], image.shape[1])
+    working = scaled_size(size, 1.0, max_side=options.graph.max_side)
+    reduced, labels = resize_image(image, working), resize_labels(seeds.labels, working)
+    graph = free_graph(model.backbone, reduced, options.graph)
+    partial = torch.from_numpy(grid_labels(labels, graph.size, FREE_STRIDE))
+    problem = build_problem(partial, reduced, graph, (0, *class_ids), options.completion.smoothness)
+    (solution,) = train_gcn([problem], options.completion.gcn)
+    values = solution.probs.T.reshape(-1, *graph.size).clamp(0, 1)
+    return decode_image(Scores(values, (0, *class_ids), size), image, options.decode)

@@ -54,8 +54,11 @@ class TestActivations:
         [
             ({"values": torch.zeros(3, 4)}, r"activations: expected shape \(K_present, h, w\), got \(3, 4\)"),
             ({"values": torch.full((2, 3, 4), math.nan)}, "activations: expected finite values"),
-            ({"values": torch.full((2, 3, 4), 1.5)}, r"activations: want \[0, 1\], got \[1.5, 1.5\]"),
-            ({"values": torch.full((2, 3, 4), -0.1)}, r"activations: want \[0, 1\], got \[-0.1"),
+            (
+                {"values": torch.full((2, 3, 4), 1.5)},
+                r"activations: expected finite values in \[0, 1\], got 1.5 to 1.5",
+            ),
+            ({"values": torch.full((2, 3, 4), -0.1)}, r"activations: expected finite values in \[0, 1\], got -0.1 to"),
             ({"class_ids": (2,)}, r"activations: 2 maps with class ids \(2,\); want one, sorted"),
             ({"class_ids": (5, 2)}, "want one, sorted"),
             ({"class_ids": (2, 2)}, "want one, sorted"),

@@ -90,8 +90,8 @@ class TestIrnet:
         scores = walked(maps * (1 - boundary), dense.boundary_affinity(boundary, FIVE), config)
         full = resized(scores, image_size)
         peak = full.amax((1, 2), keepdim=True) if scaled_by == "class" else full.max()
-        expected = torch.cat([torch.full((1, *size), 0.25).double(), (scores / (peak + 1e-5)).clamp(max=1)])
-        torch.testing.assert_close(found.values, expected)
+        expected = torch.cat([torch.full((1, *size), 0.25).double(), scores / (peak + 1e-5)])
+        torch.testing.assert_close(found.values, expected / expected.max().clamp(min=1))
         assert found.label_ids == (0, 2, 5, 9) and found.image_size == image_size
 
     def test_weak_classes_are_lost_to_the_background_unless_scaled_alone(self) -> None:
@@ -104,6 +104,15 @@ class TestIrnet:
         ]
         assert found[0][0].tolist() == [1, 1, 0, 0]
         assert found[1][0].tolist() == [1, 1, 2, 2]
+
+    def test_the_strongest_class_wins_a_cell_above_every_pixel(self) -> None:
+        # Pixels lie beside the middle of a cell of four: the largest is (7 / 8)^2 of the cell; both classes exceed it.
+        maps = torch.zeros(2, 5, 5, dtype=torch.float64)
+        maps[0, 2, 2], maps[1, 2, 2] = 0.9, 1.0
+        found = irnet_walk(activations(maps, (20, 20)), torch.zeros(5, 5).double(), replace(IRNET, steps=0)).values
+        assert int(found[:, 2, 2].argmax()) == 2
+        expected = [0.25 * (49 / 64 + 1e-5), 0.9, 1.0]
+        assert found[:, 2, 2].tolist() == pytest.approx(expected, abs=1e-6)
 
     def test_fewer_products_are_about_the_same(self) -> None:
         maps, boundary = uniform(2, 8, 9), 0.6 * uniform(8, 9, seed=1)
@@ -154,7 +163,7 @@ def psa_start(maps: Tensor, image_size: tuple[int, int], power: float = 16) -> T
 
 class TestPsa:
     @pytest.mark.parametrize("border", ["complete", "official"])
-    @pytest.mark.parametrize("image_size", [(40, 75), (64, 90), (8, 13), (8, 8)])
+    @pytest.mark.parametrize("image_size", [(40, 75), (64, 90), (41, 50), (41, 41), (9, 30), (8, 8)])
     def test_equals_the_dense_version(self, border: Any, image_size: tuple[int, int]) -> None:
         # psa.md, 2.5 and 4: blocks at the border are means over what exists.
         maps = uniform(2, -(-image_size[0] // 4), -(-image_size[1] // 4))
@@ -252,16 +261,18 @@ class TestNothingToWalk:
 
 class TestJobs:
     @pytest.mark.parametrize("kind", ["boundary", "affinity"])
-    def test_images_to_scores(self, tmp_path: Path, kind: str) -> None:
+    @pytest.mark.parametrize("size", [(48, 50), (41, 50), (41, 41), (9, 30)])
+    def test_images_to_scores(self, tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
         torch.manual_seed(0)
         backbone, stride = BackboneConfig("resnet10t", 16, "none"), 4 if kind == "boundary" else 8
         model = (BoundaryNet if kind == "boundary" else AffinityNet)(build_backbone(backbone))
         save_model(tmp_path / "m.safetensors", model, {"kind": kind, "backbone": vars(backbone), "pad": 64})
-        Image.fromarray(draw(3)[0][:, :50]).save(tmp_path / "i.png")
-        Activations(torch.rand(2, 12, 13), (1, 2), (48, 50)).save(tmp_path / "cam" / "i.safetensors")
+        Image.fromarray(draw(3)[0][: size[0], : size[1]]).save(tmp_path / "i.png")
+        grid = -(-size[0] // 4), -(-size[1] // 4)
+        Activations(torch.rand(2, *grid), (1, 2), size).save(tmp_path / "cam" / "i.safetensors")
         places = tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out"
         job = IrnetJob(*places, IrnetConfig()) if kind == "boundary" else PsaJob(*places, PsaConfig())
         job.run(WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2}))))
         found = Scores.load(job.output("i"))
-        assert found.label_ids == (0, 1, 2) and found.image_size == (48, 50)
-        assert found.values.shape[1:] == (48 // stride, -(-50 // stride))
+        assert found.label_ids == (0, 1, 2) and found.image_size == size
+        assert found.values.shape[1:] == (-(-size[0] // stride), -(-size[1] // stride))

@@ -2,6 +2,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import dense_reference as dense
 from generated import draw
@@ -132,6 +134,18 @@ def total(losses: dict[str, float], config: GcnConfig) -> float:
     return sum(scale * losses[name] for scale, name in zip(scales, TERMS, strict=True))
 
 
+class Sizes(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that is made meanwhile."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        found = out if isinstance(out, tuple | list) else (out,)
+        self.largest = max([self.largest, *(part.numel() for part in found if isinstance(part, Tensor))])
+        return out
+
+
 class TestPropagation:
     def test_adjacency(self) -> None:
         # wsgcn.md, oracle 1
@@ -204,6 +218,12 @@ class TestPropagation:
             build_propagation(g, EXACT[kind]).apply(x) for g, x in zip(graphs, uniform(60, 2).split(20), strict=True)
         ]
         torch.testing.assert_close(found, torch.cat(alone))
+
+    def test_dense_matrices_of_many_graphs_are_not_one(self) -> None:
+        affinity = block_diagonal([boundary_graph(uniform(4, 5, seed=seed)).affinity for seed in range(8)])
+        with Sizes() as made:
+            build_propagation(affinity, EXACT["walk_maxsym"], images=8)
+        assert 8 * 20**2 <= made.largest < 2 * 8 * 20**2
 
     def test_dense_matrices_are_bounded(self) -> None:
         affinity = boundary_graph(uniform(4, 5)).affinity
@@ -449,9 +469,16 @@ class TestNetwork:
         assert float(found[2][2, :, 2].abs().max()) == 0
 
 
+def drop(nodes: Sequence[int], seeds: Sequence[int], like: Tensor, **config: Any) -> Tensor | None:
+    """Return the factors of images of some numbers of nodes."""
+    images: Any = [SimpleNamespace(num_nodes=count) for count in nodes]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return kept_units(generators, images, GcnConfig(**config), like)
+
+
 class TestDropout:
     def test_share_and_scale(self) -> None:
-        kept = kept_units([torch.Generator().manual_seed(0)], (5000, 16), 0.3, torch.zeros(1))
+        kept = drop([5000], [0], torch.zeros(1, 5000, 6), dropout=0.3)
         assert kept is not None and kept.shape == (1, 5000, 16)
         assert float((kept == 0).double().mean()) == pytest.approx(0.3, abs=0.005)
         assert kept.unique().tolist() == pytest.approx([0, 1 / 0.7], rel=1e-4)
@@ -460,13 +487,24 @@ class TestDropout:
         assert float(rows.var()) == pytest.approx(0.3 * 0.7 / 16, rel=0.1)  # independent units
 
     def test_none(self) -> None:
-        assert kept_units([torch.Generator()], (3, 4), 0.0, torch.zeros(1)) is None
+        assert drop([3], [0], torch.zeros(1, 3, 6), dropout=0.0) is None
 
     def test_masks_are_those_of_each_image(self) -> None:
-        generators = [torch.Generator().manual_seed(seed) for seed in (0, 1, 0)]
-        kept = kept_units(generators, (7, 3), 0.5, torch.zeros(1, dtype=torch.float64))
+        kept = drop([7] * 3, [0, 1, 0], torch.zeros(3, 7, 6, dtype=torch.float64), dropout=0.5, hidden=3)
         assert kept is not None and kept.dtype == torch.float64
         assert kept[0].equal(kept[2]) and not kept[0].equal(kept[1])
+
+    def test_padding_takes_no_random_numbers(self) -> None:
+        nodes, config = [7, 3, 5], GcnConfig(dropout=0.5, hidden=3)
+        images: Any = [SimpleNamespace(num_nodes=count) for count in nodes]
+        together, alone = ([torch.Generator().manual_seed(seed) for seed in range(3)] for _ in range(2))
+        for _ in range(3):  # later steps too
+            kept = kept_units(together, images, config, torch.zeros(3, 7, 6))
+            assert kept is not None and kept.shape == (3, 7, 3)
+            for row, image, generator in zip(kept, images, alone, strict=True):
+                own = kept_units([generator], [image], config, torch.zeros(1, image.num_nodes, 6))
+                assert own is not None and row[: image.num_nodes].equal(own[0])
+                assert not row[image.num_nodes :].any()
 
 
 class TestTraining:
@@ -503,10 +541,8 @@ class TestTraining:
         assert_same(found, Solution(*reference(one, config, [mask[0] for mask in masks])), 1e-6)
 
     @pytest.mark.parametrize("kind", KINDS)
-    @pytest.mark.parametrize(
-        ("dropout", "sizes"),
-        [(0.0, ((4, 5), (6, 5), (1, 1), (3, 3))), (0.3, ((4, 5), (5, 4), (2, 10), (20, 1)))],
-    )
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    @pytest.mark.parametrize("sizes", [((4, 5), (6, 5), (1, 1), (3, 3)), ((4, 5), (5, 4), (2, 10), (20, 1))])
     def test_several_images_equal_each_alone(
         self, kind: PropagationKind, dropout: float, sizes: tuple[tuple[int, int], ...]
     ) -> None:
@@ -595,8 +631,9 @@ class TestTraining:
 
     @pytest.mark.parametrize(
         "change",
-        [{"hidden": 0}, {"steps": -1}, {"dropout": 1.0}, {"lr": 0.0}, {"entropy": -1.0}, {"smoothed": "logits"}],
-    )
+        [{"hidden": 0}, {"steps": -1}, {"dropout": 0.991}, {"dropout": -0.1}, {"dropout": float("nan")},
+         {"lr": 0.0}, {"entropy": -1.0}, {"smoothed": "logits"}],
+    )  # fmt: skip
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="gcn"):
             GcnConfig(**change)
@@ -650,9 +687,10 @@ class TestCompleteJob:
         model = (BoundaryNet if kind == Kind.BOUNDARY else AffinityNet)(build_backbone(backbone))
         header = {"kind": kind.value, "backbone": vars(backbone), "pad": 64}
         save_model(tmp_path / "model.safetensors", model, header)
-        samples, sizes = [], [(48, 64), (40, 50), (48, 64)]
-        for index, (height, width) in enumerate(sizes):
-            image, mask = (whole[:height, :width] for whole in draw(index))
+        samples, sizes = [], {0: (48, 64), 1: (41, 50), 2: (48, 64), 3: (9, 30), 5: (41, 41)}
+        for index, (height, width) in sizes.items():
+            top = (48 - height) // 2
+            image, mask = (np.ascontiguousarray(whole[top : top + height, :width]) for whole in draw(index))
             Image.fromarray(image).save(tmp_path / f"{index}.png")
             LabelMap(np.where(np.indices(mask.shape)[1] // stride % 2, mask, 255).astype(np.uint8)).save(
                 tmp_path / "partial" / f"{index}.png"
@@ -668,7 +706,7 @@ class TestCompleteJob:
             job.run(sample)
         together = replace(job, out=tmp_path / "all")
         together.run_batch(samples)
-        for sample, size in zip(samples, sizes, strict=True):
+        for sample, size in zip(samples, sizes.values(), strict=True):
             found = Scores.load(job.output(sample.id))
             expected = (0, *sorted(sample.tags.present)) if labels == "tagged" else (0, 1, 2, 3)
             assert found.label_ids == (expected if sample.tags.present else (0,))

@@ -14,7 +14,7 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.methods.wsgcn import partial
-from weakseg.methods.wsgcn.jobs import PartialJob
+from weakseg.methods.wsgcn.jobs import PartialJob, grid_labels
 from weakseg.methods.wsgcn.partial import PartialConfig, grid_image, partial_labels, sure_cells
 from weakseg.ops.crf import PRESETS, dense_crf, unary_from_scores
 from weakseg.stages.build_graph import activations_on
@@ -225,7 +225,9 @@ class TestConfig:
 
 
 class TestPartialJob:
-    @pytest.mark.parametrize(("size", "stride"), [((44, 52), 4), ((41, 50), 4), ((64, 50), 8)])
+    @pytest.mark.parametrize(
+        ("size", "stride"), [((44, 52), 4), ((41, 50), 4), ((9, 30), 4), ((64, 50), 8), ((41, 50), 8), ((41, 41), 8)]
+    )
     def test_cells_are_written_as_squares(self, tmp_path: Path, size: tuple[int, int], stride: int) -> None:
         image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "i.png")
@@ -237,6 +239,12 @@ class TestPartialJob:
         assert labels.shape == size
         cells = labels[::stride, ::stride]
         np.testing.assert_array_equal(cells.repeat(stride, 0).repeat(stride, 1)[: size[0], : size[1]], labels)
-        loaded = activations_on(Activations.load(tmp_path / "cam" / "i.safetensors"), cells.shape)
+        loaded = activations_on(Activations.load(tmp_path / "cam" / "i.safetensors"), stride)
         np.testing.assert_array_equal(cells, partial_labels(loaded, image, CONFIG).numpy())
+        np.testing.assert_array_equal(grid_labels(labels, (cells.shape[0], cells.shape[1]), stride), cells)
         assert set(np.unique(cells)) - {0, 255}
+
+    def test_a_cell_has_the_label_of_its_middle(self) -> None:
+        labels = np.arange(9 * 30, dtype=np.int64).reshape(9, 30).astype(np.uint8)
+        expected = labels[np.ix_([4, 8], [4, 12, 20, 28])]  # the last row of cells has one row of pixels
+        np.testing.assert_array_equal(grid_labels(labels, (2, 4), 8), expected)

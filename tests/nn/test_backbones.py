@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import EMBEDDED, BackboneConfig, build_backbone, embedded_state, load_embedded
+from weakseg.nn.backbones import EMBEDDED, Backbone, BackboneConfig, build_backbone, embedded_state, load_embedded
+from weakseg.ops.resample import Cells
 
 STRIDES = (8, 16, 32)
 # Symmetric padding and ceil by itself; whole cells only, hence padded; a hybrid of convolution and attention.
@@ -58,6 +59,38 @@ class TestFeatureMaps:
         images = batch(40, 56, count=3)
         with torch.no_grad():
             torch.testing.assert_close(backbone(images)[1:2], backbone(images[1:2]), rtol=1e-4, atol=1e-5)
+
+
+def middle_of_influence(backbone: Backbone, side: int) -> tuple[int, float]:
+    """Return the number of the middle cell, and the mean row and column of the pixels that it depends on."""
+    images = (120 + 30 * torch.randn(1, 3, side, side)).requires_grad_()
+    features = backbone(images)
+    cell = features.shape[2] // 2
+    (slope,) = torch.autograd.grad((features[0, :, cell, cell] * torch.randn(features.shape[1])).sum(), images)
+    weight = slope[0].double().square().sum(0)
+    place = torch.arange(side).double()
+    return cell, float((weight.sum(0) + weight.sum(1)) @ place / (2 * weight.sum()))
+
+
+class TestCells:
+    @pytest.mark.parametrize(("name", "expected"), [(EMBEDDED, 0), ("resnet10t", 0), ("convnext_atto", 15.5)])
+    def test_where_they_lie(self, name: str, expected: float) -> None:
+        backbone = build_backbone(BackboneConfig(name, 32, "none"))
+        assert backbone.cells() == Cells(expected, 32)
+        assert backbone.cells(4) == Cells(1.5 if expected else 0, 4)
+
+    @pytest.mark.parametrize(
+        ("name", "stride", "side"),
+        [("resnet18", 8, 129), ("resnet18", 16, 193), ("resnet18", 32, 257), ("convnext_atto", 32, 256)],
+    )
+    def test_that_is_what_they_depend_on(self, name: str, stride: int, side: int) -> None:
+        torch.manual_seed(0)
+        errors = []
+        for _ in range(4):
+            backbone = build_backbone(BackboneConfig(name, stride, "none")).eval()
+            cell, place = middle_of_influence(backbone, side)
+            errors.append(place - backbone.cells().first - stride * cell)
+        assert abs(sum(errors) / 4) < 1.5
 
 
 class TestEmbeddedWeights:

@@ -77,6 +77,11 @@ class TestEvidence:
             maps = model.evidence(torch.zeros(2, 3, 50, 75), (1, 3))
         assert maps.shape == (2, 2, -(-50 // stride), -(-75 // stride))
 
+    @pytest.mark.parametrize("stride", [8, 16])
+    def test_cells_are_those_of_the_backbone(self, stride: int) -> None:
+        model = TagClassifier(build_backbone(BackboneConfig("convnext_atto", stride, "none")), 3)
+        assert model.cells == model.backbone.cells() and model.cells.stride == stride
+
 
 class TestTagClassifier:
     def model(self, dropout: float = 0.0) -> TagClassifier:

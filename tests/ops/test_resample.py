@@ -7,7 +7,15 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import dense_reference as dense
-from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.ops.resample import (
+    Cells,
+    image_tensor,
+    resample_cells,
+    resize_image,
+    resize_labels,
+    resize_maps,
+    scaled_size,
+)
 
 sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
@@ -56,6 +64,44 @@ class TestResizeMaps:
     def test_no_map_has_the_wanted_size(self) -> None:
         assert resize_maps(torch.zeros(0, 3, 4), (6, 8)).shape == (0, 6, 8)
         assert resize_maps(torch.zeros(0, 3, 4), (3, 4)).shape == (0, 3, 4)
+
+
+class TestResampleCells:
+    @pytest.mark.parametrize("cells", [Cells(0, 16), Cells(7.5, 16), Cells(0, 8), Cells(-3, 4)])
+    @pytest.mark.parametrize(("image_size", "size"), [((64, 96), (16, 24)), ((65, 90), (17, 23)), ((50, 70), (70, 50))])
+    def test_a_ramp_stays_and_ends_are_repeated(
+        self, cells: Cells, image_size: tuple[int, int], size: tuple[int, int]
+    ) -> None:
+        counts = [-(-length // cells.stride) for length in image_size]
+        seen = [cells.first + cells.stride * torch.arange(count).double() for count in counts]
+        middles = [
+            (torch.arange(n).double() + 0.5) * length / n - 0.5 for n, length in zip(size, image_size, strict=True)
+        ]
+        rows, columns = (m.clamp(s[0], s[-1]) for m, s in zip(middles, seen, strict=True))
+        maps = torch.stack([3 * seen[0][:, None] - 2 * seen[1] + 5, seen[0][:, None] * seen[1]])
+        found = resample_cells(maps[None], size, image_size, cells)[0]
+        torch.testing.assert_close(found[0], 3 * rows[:, None] - 2 * columns + 5)
+        torch.testing.assert_close(found[1], rows[:, None] * columns)
+
+    @given(hnp.arrays(np.float64, sizes, elements=st.floats(0, 1)), sizes, st.integers(1, 9))
+    def test_cells_that_fill_the_image_are_resized(
+        self, plane: NDArray[np.float64], size: tuple[int, int], stride: int
+    ) -> None:
+        maps, image_size = torch.from_numpy(plane)[None], (plane.shape[0] * stride, plane.shape[1] * stride)
+        cells = Cells((stride - 1) / 2, stride)
+        torch.testing.assert_close(resample_cells(maps, size, image_size, cells), resize_maps(maps, size))
+        same = resample_cells(maps, (plane.shape[0], plane.shape[1]), image_size, cells)
+        torch.testing.assert_close(same, maps, rtol=0, atol=1e-12)
+
+    @given(sizes, sizes, sizes, st.floats(-20, 20), st.integers(1, 32))
+    def test_constants_stay(
+        self, shape: tuple[int, int], size: tuple[int, int], image_size: tuple[int, int], first: float, stride: int
+    ) -> None:
+        found = resample_cells(torch.full((2, *shape), 0.7), size, image_size, Cells(first, stride))
+        torch.testing.assert_close(found, torch.full((2, *size), 0.7))
+
+    def test_no_map(self) -> None:
+        assert resample_cells(torch.zeros(2, 0, 3, 4), (6, 8), (24, 32), Cells(0, 8)).shape == (2, 0, 6, 8)
 
 
 class TestResizeLabels:

@@ -1,16 +1,22 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from weakseg.errors import ConfigError
+from weakseg.ops.resample import Cells
 from weakseg.stages.activate import ActivateConfig, activate_image
+
+ALIGN = ("cells", "edges")
 
 
 class Brightness:
     """Evidence of class c: brightness of channel c - 1, at stride 16."""
 
     device = torch.device("cpu")
+    cells = Cells(7.5, 16)
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
@@ -19,6 +25,16 @@ class Brightness:
         self.sizes.append((images.shape[2], images.shape[3]))
         pooled = torch.nn.functional.avg_pool2d(images, 16, ceil_mode=True)
         return pooled[:, [class_id - 1 for class_id in class_ids]]
+
+
+class EverySixteenth:
+    """Evidence of class c: the pixels (16 i, 16 j) of channel c - 1."""
+
+    device = torch.device("cpu")
+    cells = Cells(0, 16)
+
+    def evidence(self, images: Tensor, class_ids: tuple[int, ...]) -> Tensor:
+        return images[:, [class_id - 1 for class_id in class_ids], ::16, ::16]
 
 
 def test_sizes_follow_the_card() -> None:
@@ -45,13 +61,38 @@ def test_peak_is_one_and_order_is_kept() -> None:
     assert act.values[0].argmax() < 16 * 8 and act.values[1].argmax() >= 16 * 8
 
 
-def test_mirror_images_give_mirrored_activations() -> None:
+@pytest.mark.parametrize("width", [96, 90])
+@pytest.mark.parametrize("align", ALIGN)
+@pytest.mark.parametrize("model", [Brightness(), EverySixteenth()])
+def test_mirror_images_give_mirrored_activations(model: Brightness | EverySixteenth, align: Any, width: int) -> None:
     """Cam card, oracle 4, at scale 1."""
-    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
-    config = ActivateConfig(scales=(1.0,))
-    one = activate_image(Brightness(), image, (2,), config).values
-    other = activate_image(Brightness(), np.ascontiguousarray(image[:, ::-1]), (2,), config).values
+    image = np.random.default_rng(0).integers(0, 255, (64, width, 3), dtype=np.uint8)
+    config = ActivateConfig(scales=(1.0,), align=align)
+    one = activate_image(model, image, (2,), config).values
+    other = activate_image(model, np.ascontiguousarray(image[:, ::-1]), (2,), config).values
     assert torch.allclose(one, other.flip(-1), atol=1e-5)
+
+
+@pytest.mark.parametrize("align", ALIGN)
+def test_a_spot_lies_where_it_is_only_if_cells_do(align: Any) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[16, 15:17] = 255  # two columns: one for the mirror image
+    found = activate_image(EverySixteenth(), image, (1,), ActivateConfig(scales=(1.0,), align=align)).values[0]
+    row, column = (4 * int(index) + 1.5 for index in divmod(int(found.argmax()), 16))
+    if align == "cells":
+        assert abs(row - 16) <= 2 and abs(column - 15.5) <= 2
+    else:
+        assert row - 16 >= 5  # half a cell is 7.5 pixels
+
+
+@pytest.mark.parametrize(("align", "shift"), [("cells", 0), ("edges", 3)])
+def test_all_scales_see_the_same_ramp(align: Any, shift: float) -> None:
+    image = np.repeat(np.arange(128, dtype=np.uint8)[:, None, None] * 2, 48, 1).repeat(3, 2)
+    found = activate_image(EverySixteenth(), image, (1,), ActivateConfig((1.0, 0.5, 2.0), align=align)).values[0, :, 4]
+    pixels = 4 * torch.arange(32) + 1.5
+    slope = (found[22] - found[4]) / (pixels[22] - pixels[4])
+    seen = found[4:23] / slope  # the pixel that a cell seems to show
+    assert float((seen - pixels[4:23]).abs().max()) < 1.5 if not shift else float((pixels[4:23] - seen).min()) > shift
 
 
 def test_no_class_needs_no_model() -> None:
@@ -63,7 +104,9 @@ def test_one_pixel_works() -> None:
     assert act.values.shape == (1, 1, 1)
 
 
-@pytest.mark.parametrize("settings", [{"scales": ()}, {"scales": (0.0,)}, {"stride": 0}, {"max_side": 3}])
+@pytest.mark.parametrize(
+    "settings", [{"scales": ()}, {"scales": (0.0,)}, {"stride": 0}, {"max_side": 3}, {"align": "corners"}]
+)
 def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="activations"):
         ActivateConfig(**settings)  # type: ignore[arg-type]

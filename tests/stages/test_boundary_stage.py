@@ -130,7 +130,7 @@ class TestTraining:
 
     def test_a_start_from_the_classifier_needs_one(self, samples: list[WeakSample], tmp_path: Path) -> None:
         config = BoundaryConfig(start="classifier", augment=AUGMENT, fit=FIT)
-        with pytest.raises(ConfigError, match=r"boundary\.start: 'classifier' needs a trained classifier"):
+        with pytest.raises(ConfigError, match="start: 'classifier' needs a trained classifier"):
             train_boundary(samples, tmp_path, config=config, place=FitPlace(tmp_path))
 
     @pytest.mark.parametrize(

@@ -55,4 +55,4 @@ def photograph(name: str) -> NDArray[np.uint8]:
 
 def _segment(name: str) -> Segmentation:
     one_thread()
-    return segment(photograph(name), TAGS[name])
+    return segment(photograph(name), TAGS[name], method="wsgcn")

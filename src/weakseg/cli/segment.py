@@ -18,11 +18,15 @@ def main(words: Sequence[str]) -> int:
         "segment",
         "Mask of one photograph from tags in the vocabulary of ImageNet, with no training.",
         '  weakseg segment cat.jpg --tags "tabby cat"\n'
+        '  weakseg segment cat.jpg --tags "tabby cat" --method wsgcn\n'
         "  weakseg segment street.jpg --tags car --tags bicycle --out mask.png --overlay look.png\n"
         "  weakseg segment cat.jpg --tags cat --seeds.strict 0.4",
     )
     parser.add_argument("image", type=Path, help="photograph")
     parser.add_argument("--tags", type=str, action="append", required=True, help="what it shows; repeat for several")
+    parser.add_argument(
+        "--method", type=str, default="cam", help="cam (CRF) or wsgcn (a graph network for this photograph, then a CRF)"
+    )
     parser.add_argument("--out", type=Path, help="mask to write; default: IMAGE-mask.png in the working folder")
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
     add_settings(parser, SegmentOptions)
@@ -31,7 +35,7 @@ def main(words: Sequence[str]) -> int:
         allowed = {".png"} if name == "--out" else {".png", ".jpg", ".jpeg", ".webp"}
         if path is not None and path.suffix.lower() not in allowed:
             raise ConfigError(f"{name}: {path} must end in {' or '.join(sorted(allowed))}")
-    result = segment(given.image, given.tags, options=settings_of(given, SegmentOptions))
+    result = segment(given.image, given.tags, method=given.method, options=settings_of(given, SegmentOptions))
     out = given.out or Path(f"{given.image.stem}-mask.png")
     result.save(out)
     if given.overlay:

@@ -30,8 +30,8 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
         overrides: As on the command line: ``["--walk.steps", "64", "--methods.psa.walk.beta=8"]``.
 
     Raises:
-        ConfigError: If a method does not exist or is named twice, none is named, no chosen method knows a key, or a
-            value is of another type than its setting.
+        ConfigError: If a method does not exist or is named twice, none is named, a key is known to no method that is
+            chosen or stands under ``methods``, or a value is of another type than its setting.
     """
     given = _read(source)
     own = given.pop(METHODS_KEY, {})
@@ -40,8 +40,9 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
     settings = [*_leaves(given), *(leaf for name, entry in own.items() for leaf in _leaves(entry or {}, only=name))]
     schemas = {name: _Schema(name) for name in dict.fromkeys((*chosen, *own))}
     words = [_override(flag, value, chosen) for flag, value in _pairs(overrides)]
-    for setting in (*settings, *words):
-        _refuse_unknown(source, setting, [schemas[setting.only]] if setting.only else [schemas[n] for n in chosen])
+    for found, known in ((settings, tuple(schemas)), (words, chosen)):  # a file may serve more methods than are chosen
+        for setting in found:
+            _refuse_unknown(source, setting, [schemas[n] for n in ((setting.only,) if setting.only else known)])
     return {name: _recipe_of(source, schemas[name], settings, words) for name in chosen}
 
 

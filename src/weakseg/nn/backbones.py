@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError, ConfigError
+from weakseg.ops.resample import Cells
 
 EMBEDDED = "efficientnet_lite0"
 EMBEDDED_BN_EPS = 1e-3
@@ -82,6 +83,15 @@ class Backbone(nn.Module):
             )
         found: list[Tensor] = stages(self._normalized(images), intermediates_only=True)
         return found
+
+    def cells(self, stride: int = 0) -> Cells:
+        """Return where the cells of a map of some stride lie, by default those of ``forward``.
+
+        Convolutions of odd size with padding on both sides centre the first cell on the first pixel; models that drop
+        what does not fill a cell (ConvNeXt) divide the image into patches.
+        """
+        stride = stride or self.stride
+        return Cells((stride - 1) / 2 if self.pads else 0.0, stride)
 
     @torch.no_grad()
     def level_shapes(self) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from weakseg.nn.backbones import EMBEDDED, Backbone, BackboneConfig, build_backbone, embedded_state
+from weakseg.ops.resample import Cells
 
 
 class TagClassifier(nn.Module):
@@ -32,6 +33,11 @@ class TagClassifier(nn.Module):
     def device(self) -> torch.device:
         """Where the model is."""
         return self.head.weight.device
+
+    @property
+    def cells(self) -> Cells:
+        """Where the cells of the evidence lie."""
+        return self.backbone.cells()
 
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` class evidence, ``relu(w_c . f)``, of some classes (ids from 1)."""

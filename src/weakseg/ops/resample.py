@@ -1,11 +1,25 @@
 """Resizing of images, maps and label maps; one convention (no corner alignment) everywhere."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class Cells(NamedTuple):
+    """Where the cells of a network's feature map lie in its image.
+
+    Attributes:
+        first: Pixel that the first cell is centred on; pixel 0 is centred on 0.
+        stride: Pixels from one cell to the next.
+    """
+
+    first: float
+    stride: int
 
 
 def scaled_size(size: tuple[int, int], scale: float, *, max_side: int | None = None) -> tuple[int, int]:
@@ -34,6 +48,29 @@ def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if maps.shape[1:] == tuple(size) or not len(maps):
         return maps if len(maps) else maps.new_zeros(0, *size)
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def resample_cells(maps: Tensor, size: tuple[int, int], image_size: tuple[int, int], cells: Cells) -> Tensor:
+    """Return maps of a network on another grid, each cell where it lies in the image; bilinear, edges repeated.
+
+    Args:
+        maps: ``(..., h, w)``: cell (i, j) looks at the pixel (first + stride i, first + stride j) of the image.
+        size: (rows, columns) of the grid, which covers the image exactly.
+        image_size: (rows, columns) of the image that the network saw.
+        cells: Where the network's cells lie.
+
+    Returns:
+        ``(..., rows, columns)``.
+    """
+    for axis, (count, length) in enumerate(zip(size, image_size, strict=True), start=-2):
+        pixel = (torch.arange(count, device=maps.device, dtype=maps.dtype) + 0.5) * (length / count) - 0.5
+        last = maps.shape[axis] - 1
+        place = ((pixel - cells.first) / cells.stride).clamp(0, last)
+        before = place.floor().long()
+        share = (place - before).reshape([-1] + [1] * (-1 - axis))
+        after = (before + 1).clamp(max=last)
+        maps = maps.index_select(axis, before) * (1 - share) + maps.index_select(axis, after) * share
+    return maps
 
 
 def block_means(maps: Tensor, block: int) -> Tensor:

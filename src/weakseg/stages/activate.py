@@ -1,7 +1,7 @@
 """From a classifier and tags to class activation maps."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError
 from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
-from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+from weakseg.ops.resample import Cells, image_tensor, resample_cells, resize_image, scaled_size
 
 
 class Evidence(Protocol):
@@ -20,6 +20,11 @@ class Evidence(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the model is."""
+        ...
+
+    @property
+    def cells(self) -> Cells:
+        """Where the cells of the evidence lie in an image."""
         ...
 
     def evidence(self, images: Tensor, class_ids: tuple[int, ...]) -> Tensor:
@@ -36,16 +41,21 @@ class ActivateConfig:
         stride: Image pixels per cell of the result.
         max_side: Larger images are first reduced to this long side, near the size that the classifier was trained
             with; ``scales`` apply to the reduced size.
+        align: ``cells``: evidence is put where the cells of the network lie; ``edges``: stretched over the image, as
+            published, which shifts it by up to half a cell down and to the right.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
     stride: int = 4
     max_side: int = 512
+    align: Literal["cells", "edges"] = "cells"
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""
         if not self.scales or min(self.scales) <= 0 or self.stride < 1 or self.max_side < 32:
             raise ConfigError(f"activations: need scales > 0, stride >= 1 and max_side >= 32, got {self}")
+        if self.align not in ("cells", "edges"):
+            raise ConfigError(f"activations.align: 'cells' or 'edges', got {self.align!r}")
 
 
 def activate_image(
@@ -72,6 +82,8 @@ def activate_image(
     base = scaled_size((height, width), 1.0, max_side=config.max_side)
     sizes = [scaled_size(base, scale) for scale in config.scales]
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
+    if config.align == "cells":
+        maps = [resample_cells(m, size, scaled, model.cells) for m, scaled in zip(maps, sizes, strict=True)]
     return Activations(normalize_evidence(merge_evidence(maps, size)), class_ids, (height, width), config.stride)
 
 

@@ -16,7 +16,7 @@ from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.ops.cam import grid_size
-from weakseg.ops.resample import block_means, image_tensor, resize_image, resize_maps, scaled_size
+from weakseg.ops.resample import block_means, image_tensor, resample_cells, resize_image, resize_maps, scaled_size
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import affinity_power
 from weakseg.stages.affinity import find_features
@@ -106,8 +106,8 @@ class FreeGraphConfig:
 def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphConfig) -> PixelGraph:
     """Return a graph that needs no training: ``a_ij = exp(-w mean |F_i - F_j| - ||I_i - I_j||^2 / (2 sigma^2))``.
 
-    F are the backbone's levels of stride 4 and coarser, each channel standardised over the image; I is the photograph on
-    the grid. Node features are F, colour and position. Not from a paper.
+    F are the backbone's levels of stride 4 and coarser, each channel standardised over the image; I is the photograph
+    on the grid. Node features are F, colour and position. Not from a paper.
 
     Args:
         backbone: In evaluation mode.
@@ -119,8 +119,12 @@ def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphCo
     shapes = [stride for _, stride in backbone.level_shapes()]
     size = grid_size((image.shape[0], image.shape[1]), FREE_STRIDE)
     found = zip(shapes, backbone.levels(pixels[None].to(backbone.mean.device)), strict=True)
-    coarse = [level[0].cpu() for stride, level in found if stride >= FREE_STRIDE][: config.levels]
-    features = torch.cat([standardized(resize_maps(level, size)) for level in coarse])
+    coarse = [
+        resample_cells(level[0].cpu(), size, (image.shape[0], image.shape[1]), backbone.cells(stride))
+        for stride, level in found
+        if stride >= FREE_STRIDE
+    ][: config.levels]
+    features = torch.cat([standardized(level) for level in coarse])
     colors = block_means(pixels, FREE_STRIDE)
     offsets = half_disc(config.radius_cells)
     alike = feature_affinity(features * config.feature_weight, offsets)
@@ -136,20 +140,9 @@ def standardized(maps: Tensor) -> Tensor:
     return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + 1e-5)
 
 
-def activations_on(activations: Activations, size: tuple[int, int]) -> Activations:
-    """Return activations on another grid: at full size, then the mean over each cell's pixels.
-
-    Args:
-        activations: Of an image of (H, W) pixels.
-        size: (rows, columns) of a grid of ``stride = ceil(H / rows)`` pixels a cell.
-
-    Raises:
-        ConfigError: If no stride gives that grid.
-    """
-    if activations.values.shape[1:] == size:
+def activations_on(activations: Activations, stride: int) -> Activations:
+    """Return activations on a grid of ``stride`` pixels a cell: at full size, then the mean over each cell's pixels."""
+    if activations.stride == stride:
         return activations
-    stride = -(-activations.image_size[0] // size[0])
-    if grid_size(activations.image_size, stride) != size:
-        raise ConfigError(f"graph: an image of {activations.image_size} has no grid of {size} cells")
     values = block_means(resize_maps(activations.values, activations.image_size), stride)
     return Activations(values.clamp(0, 1), activations.class_ids, activations.image_size, stride)

@@ -26,7 +26,8 @@ def walk_activations(activations: Activations, boundary: Tensor, config: WalkCon
         config: Walk and background.
 
     Returns:
-        ``(K + 1, h, w)``: the constant background, and ``walk(M (1 - B))`` divided by its maximum at full size.
+        ``(K + 1, h, w)``: the constant background, and ``walk(M (1 - B))`` divided by its maximum at full size; all
+        divided by the largest where that is above 1, as a cell may be more than any pixel between cells.
 
     Reference:
         [ahn2019irnet], section 5.1 and its code.
@@ -40,8 +41,8 @@ def walk_activations(activations: Activations, boundary: Tensor, config: WalkCon
     walked = walk_scores(start, affinity, offsets, beta=config.beta, steps=config.steps, error=config.error)
     peak = resize_maps(walked, activations.image_size).amax((1, 2), keepdim=True)
     scaled = walked / ((peak if config.scaled_by == "class" else peak.max()) + 1e-5)
-    stack = torch.cat([torch.full_like(scaled[:1], config.background), scaled.clamp(0, 1)])
-    return Scores(stack, (0, *activations.class_ids), activations.image_size)
+    stack = torch.cat([torch.full_like(scaled[:1], config.background), scaled])
+    return Scores(stack / stack.max().clamp(min=1), (0, *activations.class_ids), activations.image_size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.methods.psa.config import WalkConfig
+from weakseg.nn.affinity import GRID_STRIDE
 from weakseg.ops.labels import background_score
 from weakseg.ops.resample import block_means, resize_maps
 from weakseg.ops.stencil import half_disc
@@ -37,7 +38,7 @@ def walk_activations(activations: Activations, features: Tensor, config: WalkCon
         return Scores(torch.ones(1, *size), (0,), activations.image_size)
     maps = resize_maps(activations.values, activations.image_size)
     stack = torch.cat([background_score(maps, "power", config.background_power), maps])
-    start = block_means(stack, -(-activations.image_size[0] // size[0]))
+    start = block_means(stack, GRID_STRIDE)
     offsets = half_disc(config.radius_cells)
     affinity = feature_affinity(features, offsets)
     if config.border == "official":

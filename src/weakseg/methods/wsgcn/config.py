@@ -1,6 +1,7 @@
 """Recipes of WSGCN: on IRNet's boundaries (``wsgcn-i``) or on PSA's affinities (``wsgcn-p``)."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from weakseg.methods.wsgcn.complete import CompleteConfig
 from weakseg.ops.crf import PRESETS
@@ -33,6 +34,7 @@ class WsgcnIRecipe(Recipe):
         seeds: How seeds are read off them; the boundary network learns from their pairs.
         boundary: The boundary network and its training.
         graph: How an image's graph is built.
+        partial_from: Where partial labels come from: ``activations`` (the paper; ``completion.partial``) or ``seeds``.
         completion: Partial labels, and the network that completes them.
         masks: How masks are made of completed scores.
         segmenter: The segmenter and its training.
@@ -45,6 +47,7 @@ class WsgcnIRecipe(Recipe):
     seeds: SeedConfig = field(default_factory=SeedConfig)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
+    partial_from: Literal["activations", "seeds"] = "activations"
     completion: CompleteConfig = field(default_factory=CompleteConfig)
     masks: DecodeConfig = field(default_factory=wsgcn_masks)
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
@@ -63,7 +66,9 @@ class WsgcnPRecipe(Recipe):
         activations: How activations are computed.
         readings: The two readings of the activations that the affinity network learns from.
         affinity: The affinity network and its training.
+        seeds: How seeds are read off the activations, for ``partial_from`` ``seeds``.
         graph: How an image's graph is built.
+        partial_from: Where partial labels come from: ``activations`` (the paper; ``completion.partial``) or ``seeds``.
         completion: Partial labels, and the network that completes them.
         masks: How masks are made of completed scores.
         segmenter: The segmenter and its training.
@@ -75,7 +80,9 @@ class WsgcnPRecipe(Recipe):
     activations: ActivateConfig = field(default_factory=ActivateConfig)
     readings: SeedConfig = field(default_factory=psa_readings)
     affinity: AffinityConfig = field(default_factory=AffinityConfig)
+    seeds: SeedConfig = field(default_factory=SeedConfig)
     graph: GraphConfig = field(default_factory=lambda: GraphConfig(beta=8.0))
+    partial_from: Literal["activations", "seeds"] = "activations"
     completion: CompleteConfig = field(default_factory=CompleteConfig)
     masks: DecodeConfig = field(default_factory=wsgcn_masks)
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)

@@ -47,8 +47,8 @@ class GcnConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout < 1 or not self.lr > 0:
-            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 1) and lr > 0, got {self}")
+        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout <= 0.99 or not self.lr > 0:
+            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 0.99] and lr > 0, got {self}")
         if min(self.weight_decay, self.entropy, self.laplacian) < 0 or self.smoothed not in SMOOTHED:
             raise ConfigError(f"gcn: need weights >= 0 and smoothed one of {SMOOTHED}, got {self}")
 
@@ -116,7 +116,7 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
     generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
     optimizer = torch.optim.Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
     for _ in range(config.steps):
-        kept = kept_units(generators, (batch.num_nodes, config.hidden), config.dropout, batch.features)
+        kept = kept_units(generators, problems, config, batch.features)
         optimizer.zero_grad()
         objective.value(networks.logits(kept)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -159,19 +159,21 @@ def initial_weights(problems: Sequence[Problem], channels: int, num_labels: int,
 
 
 def kept_units(
-    generators: Sequence[torch.Generator], shape: tuple[int, int], dropout: float, like: Tensor
+    generators: Sequence[torch.Generator], problems: Sequence[Problem], config: GcnConfig, like: Tensor
 ) -> Tensor | None:
     """Return ``(B, N, hidden)`` factors, 0 or ``1 / (1 - dropout)``, or ``None`` without dropout.
 
-    Units are dropped with the probability ``round(65536 dropout) / 65536``: four decisions a random number.
+    Units are dropped with the probability ``round(65536 dropout) / 65536``: four decisions a random number. An image's
+    generator gives as many as the image has nodes, whatever it is padded to.
     """
-    if not dropout:
+    dropped = round(config.dropout * LANE_VALUES)
+    if not dropped:
         return None
-    dropped = round(dropout * LANE_VALUES)
-    units = shape[0] * shape[1]
-    masks = []
-    for generator in generators:
+    kept = like.new_zeros(*like.shape[:2], config.hidden)
+    for row, generator, problem in zip(kept, generators, problems, strict=True):
+        units = problem.num_nodes * config.hidden
         numbers = torch.empty(-(-units // LANES), dtype=torch.int64, device=generator.device)
         lanes = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[:units]
-        masks.append((lanes >= dropped - LANE_VALUES // 2).reshape(shape))
-    return torch.stack(masks).to(like.dtype) * (LANE_VALUES / (LANE_VALUES - dropped))
+        mask = (lanes >= dropped - LANE_VALUES // 2).reshape(-1, config.hidden)
+        torch.mul(mask, LANE_VALUES / (LANE_VALUES - dropped), out=row[: len(mask)])
+    return kept

@@ -14,7 +14,8 @@ from weakseg.methods.wsgcn.batch import Problem
 from weakseg.methods.wsgcn.complete import CompleteConfig, build_problem, choose_batches
 from weakseg.methods.wsgcn.gcn import train_gcn
 from weakseg.methods.wsgcn.partial import PartialConfig, partial_labels
-from weakseg.ops.cam import grid_size
+from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
+from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.pipeline.jobs import cached
 from weakseg.pipeline.plan import Kind
 from weakseg.rng import derive_seed
@@ -22,6 +23,7 @@ from weakseg.stages.affinity import load_affinity
 from weakseg.stages.boundary import load_boundary
 from weakseg.stages.build_graph import GraphConfig, activations_on, affinity_graph, boundary_graph
 
+STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
 CHUNK = 64  # images whose problems are held at once on a GPU
 
 
@@ -42,10 +44,18 @@ class PartialJob:
         """Compute and save the partial labels."""
         image = sample.load_image()
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")
-        grid = grid_size((image.shape[0], image.shape[1]), self.stride)
-        labels = partial_labels(activations_on(activations, grid), image, self.config).numpy()
+        labels = partial_labels(activations_on(activations, self.stride), image, self.config).numpy()
         whole = np.kron(labels, np.ones((self.stride, self.stride), np.uint8))
         LabelMap(np.ascontiguousarray(whole[: image.shape[0], : image.shape[1]])).save(self.output(sample.id))
+
+
+def grid_labels(labels: NDArray[np.uint8], size: tuple[int, int], stride: int) -> NDArray[np.uint8]:
+    """Return the ``size`` labels in the middle of each cell of ``stride`` pixels, or on the border of cut cells."""
+    rows, columns = (
+        np.minimum(np.arange(count) * stride + stride // 2, length - 1)
+        for count, length in zip(size, labels.shape, strict=True)
+    )
+    return labels[np.ix_(rows, columns)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class CompleteJob:
     @property
     def batch_size(self) -> int:
         """Images that ``run_batch`` takes: on a CPU one, so that a result depends on no other image's company."""
-        return CHUNK if self.device == "cuda" else 1
+        return CHUNK if self.device != "cpu" else 1
 
     def output(self, image_id: str) -> Path:
         """Return the scores file."""
@@ -93,8 +103,7 @@ class CompleteJob:
         image = sample.load_image()
         graph = self._graph(image)
         labels = LabelMap.load(self.partial / f"{sample.id}.png").labels
-        stride = -(-image.shape[0] // graph.size[0])
-        partial = torch.from_numpy(np.array(labels[::stride, ::stride]))
+        partial = torch.from_numpy(grid_labels(labels, graph.size, STRIDES[self.graph_of]))
         classes = sample.tags.present if self.config.labels == "tagged" else range(1, self.num_classes + 1)
         label_ids = (0, *sorted(classes))
         seed = derive_seed(self.seed, sample.id, "wsgcn")

@@ -5,10 +5,8 @@ from dataclasses import asdict
 from weakseg.data.dataset import Dataset
 from weakseg.methods.wsgcn.complete import CompleteConfig
 from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
-from weakseg.methods.wsgcn.jobs import CompleteJob, PartialJob
+from weakseg.methods.wsgcn.jobs import STRIDES, CompleteJob, PartialJob
 from weakseg.methods.wsgcn.partial import PartialConfig
-from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
-from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.pipeline.label_steps import affinity_step, boundary_step, decode_steps, reading_steps
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
 from weakseg.pipeline.steps import (
@@ -24,8 +22,6 @@ from weakseg.pipeline.steps import (
 from weakseg.stages.build_graph import GraphConfig
 from weakseg.stages.classify import MODEL_FILE
 
-STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
-
 
 def build_plan_i(recipe: WsgcnIRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from tags to a scored segmenter, on learned boundaries."""
@@ -39,6 +35,7 @@ def build_plan_i(recipe: WsgcnIRecipe, dataset: Dataset) -> list[Step]:
 def build_plan_p(recipe: WsgcnPRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from tags to a scored segmenter, on learned affinities."""
     graph_steps = [
+        *([seeds_step(dataset, recipe.seeds)] if recipe.partial_from == "seeds" else []),
         *reading_steps(dataset, recipe.readings),
         affinity_step(dataset, recipe.affinity, recipe.seed),
     ]
@@ -47,12 +44,13 @@ def build_plan_p(recipe: WsgcnPRecipe, dataset: Dataset) -> list[Step]:
 
 def _build_plan(recipe: WsgcnIRecipe | WsgcnPRecipe, dataset: Dataset, graph_steps: list[Step]) -> list[Step]:
     source = graph_steps[-1].produces
+    partial = "seeds" if recipe.partial_from == "seeds" else "partial"
     steps = [
         classifier_step(dataset, recipe.classifier, recipe.seed),
         activations_step(dataset, recipe.activations),
         *graph_steps,
-        partial_step(dataset, recipe.completion.partial, STRIDES[source]),
-        completed_step(dataset, recipe.graph, recipe.completion, source=source, seed=recipe.seed),
+        *([] if partial == "seeds" else [partial_step(dataset, recipe.completion.partial, STRIDES[source])]),
+        completed_step(dataset, recipe.graph, recipe.completion, inputs=(partial, source), seed=recipe.seed),
         *decode_steps(dataset, recipe.masks, "completed"),
         segmenter_step(dataset, recipe.segmenter, recipe.seed),
         predictions_step(dataset, recipe.predictions),
@@ -72,17 +70,20 @@ def partial_step(dataset: Dataset, config: PartialConfig, stride: int) -> Step:
     return Step("partial", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, settings, work)
 
 
-def completed_step(dataset: Dataset, graph: GraphConfig, config: CompleteConfig, *, source: Kind, seed: int) -> Step:
-    """Train each image's network on its partial labels; ``source`` is the step, and kind, of the graph's network."""
+def completed_step(
+    dataset: Dataset, graph: GraphConfig, config: CompleteConfig, *, inputs: tuple[str, Kind], seed: int
+) -> Step:
+    """Train each image's network; ``inputs``: the step of the partial labels, and that, and kind, of the graph."""
+    labels, source = inputs
 
     def work(context: StepContext) -> StepResult:
-        partial, model = context.inputs["partial"], context.inputs[source.value] / MODEL_FILE
+        partial, model = context.inputs[labels], context.inputs[source.value] / MODEL_FILE
         job = CompleteJob(
             model, source, partial, context.folder, graph, config, len(dataset.classes), seed, context.device
         )
         return map_job(job, having(dataset.splits["train"], partial, ".png"), context)
 
-    needs = {"partial": Kind.SEEDS, source.value: source}
+    needs = {labels: Kind.SEEDS, source.value: source}
     settings = asdict(config)
     for name in ("partial", "memory_mb"):  # the first is in the step before, the second changes no result
         settings.pop(name)

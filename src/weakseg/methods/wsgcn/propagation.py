@@ -127,7 +127,8 @@ def _maxsym_walks(affinity: SparseMatrix, config: PropagationConfig, images: int
             f"propagation 'walk_maxsym': {nodes} nodes would need {nodes**2 * 4 / 1e9:.0f} GB; reduce the image, raise "
             f"max_nodes ({config.max_nodes}), or use 'walk'"
         )
-    dense = affinity.to_dense(max_nodes=images * config.max_nodes).reshape(images, nodes, images, nodes)
-    blocks = torch.stack([dense[image, :, image] for image in range(images)])
+    place = affinity.pattern.rows * nodes + affinity.pattern.columns % nodes  # row by row, block by block
+    blocks = affinity.values.new_zeros(images * nodes * nodes).index_put((place,), affinity.values)
+    blocks = blocks.reshape(images, nodes, nodes)
     sums = blocks.sum(1, keepdim=True)
     return max_symmetrized(torch.linalg.matrix_power(blocks / torch.where(sums > 0, sums, 1), config.walk_steps))
