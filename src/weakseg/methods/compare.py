@@ -32,7 +32,7 @@ class ComparedMethod:
     """One method of a comparison.
 
     Attributes:
-        name: As in ``METHODS``.
+        name: As in ``METHODS``, or as the shared recipe calls a variant.
         recipe: Its settings.
         folders: Where the products of each of its steps are.
         masks: Name of the step that made its masks; empty where none did.
@@ -88,8 +88,8 @@ def compare_methods(
         raise ConfigError("WORLD_SIZE: a comparison is one process with its own workers; start it without a launcher")
     data = _common_data(recipes)
     dataset = open_dataset(data)
-    for name, recipe in recipes.items():
-        check_plan(METHODS[name].build(recipe, dataset))
+    for recipe in recipes.values():
+        check_plan(METHODS[recipe.method].build(recipe, dataset))
     store = Store(out, place=keyed_place)
     intake = take_in(dataset, out / "data" / "images", workers=options.workers)
     for warning in intake.report.warnings:
@@ -137,7 +137,7 @@ class _Work:
         logger.info("method %s", name)
         release_models()  # what the method before keeps in memory is none of this one's
         dataset = self.intake.dataset
-        steps, scored = labelling_plan(METHODS[name].build(recipe, dataset), segmenter=self.segmenter)
+        steps, scored = labelling_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
         keys = step_keys(steps, self.content_key)
         self._refuse_other_code(name, steps, keys)
         plan = [*steps, evaluation_step(dataset, recipe.data, self._unscored(steps, scored, keys))]

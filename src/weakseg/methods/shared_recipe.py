@@ -25,7 +25,8 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
     overrides that it knows, and the overrides ``--methods.NAME.SECTION.SETTING``.
 
     Args:
-        source: Path of a recipe with sections of any of the methods, or the name of a method.
+        source: Path of a recipe with sections of any of the methods, or the name of a method. An entry under
+            ``methods`` may have another name than its method, which it then gives as ``method``: a variant.
         methods: Which methods; empty: those under ``methods`` in the file.
         overrides: As on the command line: ``["--walk.steps", "64", "--methods.psa.walk.beta=8"]``.
 
@@ -35,10 +36,10 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
     """
     given = _read(source)
     own = given.pop(METHODS_KEY, {})
-    _check_entries(source, own)
-    chosen = _check_methods(methods or tuple(own))
+    variants = _check_entries(source, own)
+    chosen = _check_methods(methods or tuple(own), variants)
     settings = [*_leaves(given), *(leaf for name, entry in own.items() for leaf in _leaves(entry or {}, only=name))]
-    schemas = {name: _Schema(name) for name in dict.fromkeys((*chosen, *own))}
+    schemas = {name: _Schema(name, variants.get(name, name)) for name in dict.fromkeys((*chosen, *own))}
     words = [_override(flag, value, chosen) for flag, value in _pairs(overrides)]
     for found, known in ((settings, tuple(schemas)), (words, chosen)):  # a file may serve more methods than are chosen
         for setting in found:
@@ -62,8 +63,9 @@ class _Setting:
 
 @dataclass(frozen=True)
 class _Schema:
-    """Which settings a method has."""
+    """Which settings a method has; ``name`` is what the comparison calls it."""
 
+    name: str
     method: str
 
     @cached_property
@@ -80,7 +82,7 @@ class _Schema:
 
     def takes(self, setting: _Setting) -> bool:
         """Return whether a setting is meant for this method: one of its own, or inside one that is a mapping."""
-        if setting.only not in ("", self.method):
+        if setting.only not in ("", self.name):
             return False
         for length in range(1, len(setting.path) + 1):
             name = ".".join(setting.path[:length])
@@ -103,18 +105,22 @@ def _read(source: str) -> dict[str, Any]:
     raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {', '.join(METHODS)}")
 
 
-def _check_entries(source: str, own: Any) -> None:
-    """Refuse entries under ``methods`` that are no settings of a method, or that a comparison must share."""
+def _check_entries(source: str, own: Any) -> dict[str, str]:
+    """Refuse entries under ``methods`` that are no settings of a method; take and return the method of each."""
     if not isinstance(own, dict) or not all(isinstance(entry, dict | None) for entry in own.values()):
         raise ConfigError(f"{source}: methods is a mapping from names of methods to their settings, got {own!r}")
-    _check_methods(tuple(own), empty=True)
+    own.update({name: dict(entry or {}) for name, entry in own.items()})  # entries may share one mapping (YAML anchors)
+    variants = {name: entry.pop("method", name) for name, entry in own.items()}
+    for method in variants.values():
+        _check_methods((method,), {})
+    return variants
 
 
-def _check_methods(names: Sequence[str], *, empty: bool = False) -> tuple[str, ...]:
-    if not names and not empty:
+def _check_methods(names: Sequence[str], variants: Mapping[str, str]) -> tuple[str, ...]:
+    if not names:
         raise ConfigError(f"methods: name at least one, such as --methods {','.join(METHODS)}")
     for name in names:
-        if name not in METHODS:
+        if name not in METHODS and name not in variants:
             near = difflib.get_close_matches(str(name), METHODS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"methods: {', '.join(METHODS)}"
             raise ConfigError(f"methods: {name!r} is unknown; {hint}")
@@ -161,8 +167,8 @@ def _refuse_unknown(source: str, setting: _Setting, schemas: Sequence[_Schema]) 
         raise ConfigError(f"{source}: {setting.name}: all methods of a comparison share the data; set it once, outside")
     if any(schema.takes(setting) for schema in schemas):
         return
-    asked = [schema.method for schema in schemas]
-    others = [name for name in METHODS if name not in asked and _Schema(name).takes(replace(setting, only=""))]
+    asked = [schema.name for schema in schemas]
+    others = [name for name in METHODS if name not in asked and _Schema(name, name).takes(replace(setting, only=""))]
     hint = f"; it is one of {', '.join(others)}" if others else ""
     if any(".".join(setting.path) in schema.sections for schema in schemas):
         raise ConfigError(f"{source}: {setting.name}: a section is a mapping of settings, got {setting.value!r}")
@@ -179,7 +185,7 @@ def _recipe_of(source: str, schema: _Schema, settings: Sequence[_Setting], overr
             section[setting.path[-1]] = setting.value
     words = [f"--{'.'.join(setting.path)}={setting.value}" for setting in _in_order(schema, overrides)]
     text = json.dumps(config, default=str)
-    return parse_recipe(schema.method, ["--config", text, *words], f"{source}, method {schema.method}")
+    return parse_recipe(schema.method, ["--config", text, *words], f"{source}, method {schema.name}")
 
 
 def _in_order(schema: _Schema, settings: Sequence[_Setting]) -> list[_Setting]:

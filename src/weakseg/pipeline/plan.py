@@ -19,6 +19,7 @@ class Kind(StrEnum):
     AFFINITY = "affinity"
     SCORES = "scores"
     MASKS = "masks"
+    INSTANCES = "instances"
     SEGMENTER = "segmenter"
     PREDICTIONS = "predictions"
     EVALUATION = "evaluation"

@@ -16,8 +16,8 @@ def build_demo_report(segmentations: Mapping[str, Segmentation]) -> Report:
         subtitle="From image tags to masks, with an ImageNet classifier and nothing learned but the photograph itself",
         notes=(
             "Each photograph came with nothing but its tags. The classifier's evidence for a tag is the activation; "
-            "where it is high or low it gives seeds. What they leave open a dense CRF can decide, or WSGCN: a small graph "
-            "network that is trained on the seeds of this one photograph.",
+            "where it is high or low it gives seeds. What they leave open a dense CRF can decide, or WSGCN: a small "
+            "graph network that is trained on the seeds of this one photograph.",
         ),
         cards=tuple(_card(name, result) for name, result in segmentations.items()),
         settings={"tags": {name: ", ".join(result.tags) for name, result in segmentations.items()}, "classes": names},

@@ -1,0 +1,93 @@
+"""Every recipe in ``recipes/`` loads and plans; those for VOC 2012 on a made-up folder of its layout."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from weakseg.artifacts import LabelMap
+from weakseg.data.dataset import open_dataset
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import load_recipe
+from weakseg.methods.shared_recipe import load_recipes
+from weakseg.pipeline.plan import Kind, check_plan
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SHARED = ("compare_msrc.yaml", "ablation_msrc.yaml")
+SINGLE = sorted(path.name for path in RECIPES.glob("*.yaml") if path.name not in SHARED)
+ANNOTATION = "<annotation><object><name>{}</name><difficult>{}</difficult></object></annotation>"
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four images in the layout of VOC 2012 with SBD: lists, XML tags, true masks, and the lists of MSRC."""
+    root = tmp_path_factory.mktemp("voc")
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Segmentation", "SegmentationClassAug", "SegmentationClass"):
+        (root / folder).mkdir(parents=True)
+    for index in range(4):
+        name = f"2007_{index:06}"
+        Image.fromarray(np.full((24, 32, 3), 40 * index, np.uint8)).save(root / "JPEGImages" / f"{name}.jpg")
+        (root / "Annotations" / f"{name}.xml").write_text(ANNOTATION.format(("cat", "dog")[index % 2], index // 2))
+        mask = LabelMap(np.full((24, 32), (8, 12)[index % 2], np.uint8))
+        for folder in ("SegmentationClassAug", "SegmentationClass"):
+            mask.save(root / folder / f"{name}.png")
+    for name in ("train", "train_aug"):
+        (root / "ImageSets/Segmentation" / f"{name}.txt").write_text("2007_000000\n2007_000001\n2007_000002\n")
+    (root / "ImageSets/Segmentation/val.txt").write_text("2007_000003\n")
+    return root
+
+
+def plan_of(recipe: Any) -> dict[str, Kind]:
+    steps = METHODS[recipe.method].build(recipe, open_dataset(recipe.data))
+    check_plan(steps)
+    return {step.name: step.produces for step in steps}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_recipe_loads_and_plans(name: str, voc: Path) -> None:
+    recipe = load_recipe(str(RECIPES / name), ["--data.root", str(voc)])
+    assert recipe.method == name.rpartition("_")[0]
+    plan = plan_of(recipe)
+    assert list(plan)[-3:] == ["segmenter", "predictions", "evaluation"]
+    assert plan["masks"] == Kind.MASKS
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_shared_recipe_loads_and_plans(name: str, voc: Path) -> None:
+    recipes = load_recipes(str(RECIPES / name), overrides=["--data.root", str(voc)])
+    assert len(recipes) == 5
+    assert all("masks" in plan_of(recipe) for recipe in recipes.values())
+
+
+@pytest.mark.parametrize("name", ["psa", "irnet", "wsgcn-i", "wsgcn-p"])
+def test_the_papers_settings(name: str, voc: Path) -> None:
+    recipe: Any = load_recipe(str(RECIPES / f"{name}_voc12.yaml"), ["--data.root", str(voc)])
+    assert recipe.classifier.backbone.name == "resnet50.tv_in1k"
+    assert (recipe.classifier.fit.epochs, recipe.classifier.fit.batch_size, recipe.classifier.fit.lr) == (5, 16, 0.1)
+    assert recipe.classifier.fit.momentum == 0 and not recipe.classifier.frozen
+    assert recipe.activations.scales == (1.0, 0.5, 1.5, 2.0) and recipe.activations.align == "edges"
+    assert recipe.segmenter.model.head == "aspp" and recipe.segmenter.fit.optimizer == "sgd"
+    trained = recipe.boundary if name in ("irnet", "wsgcn-i") else recipe.affinity
+    assert trained.fit.optimizer == "sgd" and trained.fit.lr == 0.1 and trained.fit.momentum == 0
+    if name.startswith("wsgcn"):
+        assert recipe.partial_from == "activations" and recipe.completion.labels == "all"
+        assert recipe.completion.gcn.propagation.kind == "walk" and recipe.completion.gcn.steps == 250
+
+
+def test_the_single_recipes_are_those_of_the_comparison() -> None:
+    shared = load_recipes(str(RECIPES / "compare_msrc.yaml"))
+    assert {name: load_recipe(str(RECIPES / f"{name}_msrc.yaml")) for name in shared} == shared
+
+
+def test_the_ablation_differs_in_the_losses_alone() -> None:
+    recipes: dict[str, Any] = load_recipes(str(RECIPES / "ablation_msrc.yaml"))
+    assert {n: (r.completion.gcn.entropy > 0, r.completion.gcn.laplacian > 0) for n, r in recipes.items()} == {
+        "base": (False, False),
+        "entropy": (True, False),
+        "laplacian": (False, True),
+        "both": (True, True),
+        "both-on-affinity": (True, True),
+    }
+    assert recipes["both"].completion == load_recipes(str(RECIPES / "compare_msrc.yaml"))["wsgcn-i"].completion
