@@ -10,10 +10,8 @@ from torch import Tensor
 import dense_reference as dense
 from weakseg.errors import ShapeError
 from weakseg.graph.feature_affinity import color_position_weights
-from weakseg.ops.laplacian import dense_crf_energy, gated_crf_energy, laplacian_energy, quadratic_form
-from weakseg.ops.normalize import laplacian
+from weakseg.ops.laplacian import dense_crf_energy, gated_crf_energy, laplacian_energy
 from weakseg.ops.permutohedral import Lattice, build_lattice
-from weakseg.ops.sparse import block_diagonal
 from weakseg.ops.stencil import Offset, half_square, stencil_matrix
 
 WINDOW = half_square(2)
@@ -112,35 +110,6 @@ class TestLaplacian:
         torch.testing.assert_close(
             laplacian_energy(weights, WINDOW, maps[[2, 0, 1]]), laplacian_energy(weights, WINDOW, maps)
         )
-
-
-class TestQuadraticForm:
-    @pytest.mark.parametrize("size", [(4, 5), (1, 4), (1, 1)])
-    def test_value_and_gradient_equal_the_dense_version(self, size: tuple[int, int]) -> None:
-        # wsgcn.md, oracle 7: tr(X^T L X), 2 L X
-        matrix = laplacian(stencil_matrix(uniform(12, *size), WINDOW))
-        values, full = (uniform(size[0] * size[1], 3) - 0.5).requires_grad_(), matrix.to_dense()
-        found = quadratic_form(matrix, values)
-        torch.testing.assert_close(found, torch.trace(values.T @ full @ values))
-        torch.testing.assert_close(found, laplacian_energy(uniform(12, *size), WINDOW, values.T.reshape(3, *size)))
-        torch.testing.assert_close(torch.autograd.grad(3 * found, values)[0], 6 * full @ values.detach())
-        assert torch.autograd.gradcheck(lambda x: quadratic_form(matrix, x), (values,))
-
-    def test_constants(self) -> None:
-        matrix = laplacian(stencil_matrix(uniform(12, 6, 7), WINDOW))
-        values, constants = uniform(42, 3), uniform(1, 3, seed=1)
-        assert abs(float(quadratic_form(matrix, constants.expand(42, 3)))) < 1e-12
-        torch.testing.assert_close(quadratic_form(matrix, values + constants), quadratic_form(matrix, values))
-
-    def test_several_images_are_added(self) -> None:
-        matrices = [laplacian(stencil_matrix(uniform(12, rows, 4, seed=rows), WINDOW)) for rows in (2, 5)]
-        values = uniform(28, 2)
-        expected = sum(quadratic_form(m, x) for m, x in zip(matrices, values.split((8, 20)), strict=True))
-        torch.testing.assert_close(quadratic_form(block_diagonal(matrices), values), expected)
-
-    def test_one_product_is_kept(self) -> None:
-        matrix, values = laplacian(stencil_matrix(uniform(12, 8, 9), WINDOW)), uniform(72, 5).requires_grad_()
-        assert numbers_kept(lambda: quadratic_form(matrix, values)) == 72 * 5
 
 
 class TestGatedCrf:

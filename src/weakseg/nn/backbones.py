@@ -14,6 +14,8 @@ from weakseg.ops.resample import Cells
 
 EMBEDDED = "efficientnet_lite0"
 EMBEDDED_BN_EPS = 1e-3
+MEASURED_FROM = 8
+EMBEDDED_FIRST = -11.0  # pixel that the first cell looks at: there evidence of an image and its mirror agree best
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,17 @@ class Backbone(nn.Module):
         channels: Channels of the feature map.
         stride: Image pixels per feature cell.
         pads: Images are padded to whole cells first, for models that drop what does not fill a cell (ConvNeXt).
+        first: Pixel that the first cell looks at, where it has been measured.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, channels: int, stride: int, *, pads: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, channels: int, stride: int, *, pads: bool = False, first: float | None = None
+    ) -> None:
         super().__init__()
-        self.model, self.channels, self.stride, self.pads = model, channels, stride, pads
+        self.model, self.channels, self.stride, self.pads, self.first = model, channels, stride, pads, first
         config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
         self.register_buffer("mean", _per_channel(config.get("mean", (0.485, 0.456, 0.406))), persistent=False)
         self.register_buffer("std", _per_channel(config.get("std", (0.229, 0.224, 0.225))), persistent=False)
@@ -88,10 +93,12 @@ class Backbone(nn.Module):
         """Return where the cells of a map of some stride lie, by default those of ``forward``.
 
         Convolutions of odd size with padding on both sides centre the first cell on the first pixel; models that drop
-        what does not fill a cell (ConvNeXt) divide the image into patches.
+        what does not fill a cell (ConvNeXt) divide the image into patches. The embedded weights look further up and to
+        the left: they were trained with padding on the lower and right side alone.
         """
         stride = stride or self.stride
-        return Cells((stride - 1) / 2 if self.pads else 0.0, stride)
+        by_layout = (stride - 1) / 2 if self.pads else 0.0
+        return Cells(by_layout if self.first is None or stride < MEASURED_FROM else self.first, stride)
 
     @torch.no_grad()
     def level_shapes(self) -> list[tuple[int, int]]:
@@ -152,7 +159,8 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         if pretrained:
             load_embedded(model)
     channels, pads = _probe(model, config)
-    return Backbone(model, channels, config.output_stride, pads=pads)
+    first = EMBEDDED_FIRST if config.weights == "embedded" else None
+    return Backbone(model, channels, config.output_stride, pads=pads, first=first)
 
 
 def load_embedded(model: nn.Module) -> None:

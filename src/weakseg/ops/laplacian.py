@@ -9,7 +9,6 @@ from torch import Tensor
 from weakseg.checks import check_finite, check_same_size, check_within
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import Lattice
-from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import Offset, shifted_views
 
 
@@ -36,23 +35,6 @@ def laplacian_energy(weights: Tensor, offsets: tuple[Offset, ...], maps: Tensor)
     """
     _check_pairs(weights, offsets, maps)
     energy: Tensor = _LaplacianEnergy.apply(weights, maps, offsets)
-    return energy
-
-
-def quadratic_form(matrix: SparseMatrix, values: Tensor) -> Tensor:
-    """Return ``tr(X^T A X)`` for a fixed symmetric A: for a Laplacian, how far neighbours differ, each pair once.
-
-    Args:
-        matrix: ``(N, N)``, symmetric; its derivative is not taken. Block-diagonal for several images.
-        values: ``(N, C)``, finite, of the same type.
-
-    Returns:
-        ``()``. First derivative ``2 A X``, from the one product of the value.
-
-    Reference:
-        [pan2021wsgcn], equation of the Laplacian loss.
-    """
-    energy: Tensor = _QuadraticForm.apply(values, matrix)
     return energy
 
 
@@ -147,22 +129,6 @@ class _LaplacianEnergy(torch.autograd.Function):
             here += difference
             there -= difference
         return None if by_weights is None else by_weights.sum_to_size(weights.shape), by_maps, None
-
-
-class _QuadraticForm(torch.autograd.Function):
-    """``x^T A x`` for symmetric A, whose derivative is there with the value."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, matrix: SparseMatrix) -> Tensor:
-        moved = matrix @ values
-        ctx.save_for_backward(moved)
-        return (values * moved).sum()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (moved,) = ctx.saved_tensors
-        return 2 * grad * moved, None
 
 
 class _DenseEnergy(torch.autograd.Function):

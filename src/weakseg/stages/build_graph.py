@@ -89,7 +89,7 @@ class FreeGraphConfig:
     """
 
     radius_cells: float = 5.0
-    feature_weight: float = 4.0
+    feature_weight: float = 16.0
     sigma_rgb: float = 20.0
     levels: int = 3
     max_side: int = 512

@@ -10,11 +10,13 @@ from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.methods.irnet.config import WalkConfig
+from weakseg.nn.boundary import GRID_STRIDE
 from weakseg.ops.resample import resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores
 from weakseg.pipeline.jobs import cached
 from weakseg.stages.boundary import find_boundary, load_boundary
+from weakseg.stages.build_graph import activations_on
 
 
 def walk_activations(activations: Activations, boundary: Tensor, config: WalkConfig) -> Scores:
@@ -65,4 +67,4 @@ class WalkJob:
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")
         maps = find_boundary(model, sample.load_image(), side=side, align_mirror=self.config.align_mirror)
         boundary = torch.sigmoid(maps.logits[0, 0])
-        walk_activations(activations, boundary, self.config).save(self.output(sample.id))
+        walk_activations(activations_on(activations, GRID_STRIDE), boundary, self.config).save(self.output(sample.id))
