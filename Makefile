@@ -21,9 +21,11 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/ops.py
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/wsgcn.py
 
 results: $(STAMP)
-	$(BIN)/weakseg run recipes/cam_msrc.yaml --out runs/cam_msrc --data.root $(MSRC)
+	$(BIN)/weakseg compare recipes/compare_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
+	$(BIN)/weakseg compare recipes/ablation_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg run recipes/supervised_msrc.yaml --out runs/supervised_msrc --data.root $(MSRC)
 
 $(STAMP): pyproject.toml
