@@ -15,11 +15,10 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig, build_problem
 from weakseg.methods.wsgcn.config import wsgcn_masks
 from weakseg.methods.wsgcn.gcn import GcnConfig, train_gcn
-from weakseg.methods.wsgcn.jobs import grid_labels
 from weakseg.methods.wsgcn.propagation import PropagationConfig
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.vocabulary import build_word_classifier
-from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.build_graph import FREE_STRIDE, FreeGraphConfig, free_graph
 from weakseg.stages.decode import DecodeConfig, decode_image

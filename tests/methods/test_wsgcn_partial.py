@@ -14,9 +14,10 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.methods.wsgcn import partial
-from weakseg.methods.wsgcn.jobs import PartialJob, grid_labels
+from weakseg.methods.wsgcn.jobs import PartialJob
 from weakseg.methods.wsgcn.partial import PartialConfig, grid_image, partial_labels, sure_cells
 from weakseg.ops.crf import PRESETS, dense_crf, unary_from_scores
+from weakseg.ops.resample import grid_labels
 from weakseg.stages.build_graph import activations_on
 
 CONFIG = PartialConfig()

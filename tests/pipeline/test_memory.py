@@ -1,42 +1,53 @@
+import subprocess
 import sys
-import time
-from subprocess import PIPE, Popen
 
-import numpy as np
 import psutil
 import pytest
 
 from weakseg.pipeline import memory
-from weakseg.pipeline.engine import release_workers
 from weakseg.pipeline.memory import PeakMemory, tree_memory_mb
 
 SIZE_MB = 200
 TOLERANCE_MB = 60
 
 
-@pytest.fixture(autouse=True)
-def _alone() -> None:
-    """End idle processes of other tests: one that ends while memory is watched would be taken for memory given back."""
-    release_workers()
+PEAK = f"""
+import time, numpy
+from weakseg.pipeline.memory import PeakMemory, tree_memory_mb
+with PeakMemory(0.01) as watched:
+    before = watched.peak_mb
+    block = numpy.ones({SIZE_MB} * 2**20, numpy.uint8)
+    time.sleep(0.5)
+    del block
+print(before, watched.peak_mb, tree_memory_mb())
+"""
+CHILD = f"""
+import subprocess, sys
+from weakseg.pipeline.memory import tree_memory_mb
+code = "x = b'1' * {SIZE_MB * 2**20}; print(1, flush=True); input()"
+before = tree_memory_mb()
+with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    child.stdout.readline()
+    print(before, tree_memory_mb())
+    child.communicate(b"\\n")
+"""
+
+
+def measured(code: str) -> list[float]:
+    """Return what a program prints: in a process of its own, other tests give no memory back while one measures."""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return [float(word) for word in printed.split()]
 
 
 def test_a_peak_that_has_passed_is_remembered() -> None:
-    with PeakMemory(0.01) as watched:
-        before = watched.peak_mb
-        block = np.ones(SIZE_MB * 2**20, np.uint8)
-        time.sleep(0.2)
-        del block
-    assert watched.peak_mb - before == pytest.approx(SIZE_MB, abs=TOLERANCE_MB)
-    assert watched.peak_mb > tree_memory_mb() + SIZE_MB / 2
+    before, peak, after = measured(PEAK)
+    assert peak - before == pytest.approx(SIZE_MB, abs=TOLERANCE_MB)
+    assert peak > after + SIZE_MB / 2
 
 
 def test_children_count() -> None:
-    code = f"x = b'1' * {SIZE_MB * 2**20}; print(1, flush=True); input()"
-    before = tree_memory_mb()
-    with Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE) as child:
-        assert child.stdout is not None and child.stdout.readline()
-        assert tree_memory_mb() - before == pytest.approx(SIZE_MB, abs=TOLERANCE_MB)
-        child.communicate(b"\n")
+    before, both = measured(CHILD)
+    assert both - before == pytest.approx(SIZE_MB, abs=TOLERANCE_MB)
 
 
 def test_the_thread_ends_with_the_block() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 SHOWN_FAILURES = 5
+RUN_FLAGS = ("--out", "--workers", "--device")
+HELP_FLAGS = ("-h", "--help")
 
 Config = TypeVar("Config", bound="DataclassInstance")
 
@@ -73,6 +75,29 @@ def add_run_options(parser: ArgumentParser) -> None:
 def run_options(arguments: Namespace) -> RunOptions:
     """Return the resolved options that ``add_run_options`` asked for."""
     return RunOptions(arguments.workers, arguments.device).resolve()
+
+
+def split_words(
+    words: Sequence[str], *, with_value: Sequence[str] = (), switches: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Return a verb's own words, and the overrides of a recipe's settings with their values.
+
+    Args:
+        words: As typed.
+        with_value: The verb's flags that take a value, ``--out`` and ``add_run_options`` apart.
+        switches: Its flags that take none, ``--help`` apart.
+    """
+    own: list[str] = []
+    overrides: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, equals, _ = word.partition("=")
+        alone = not word.startswith("-") or flag in (*switches, *HELP_FLAGS)
+        chosen = own if alone or flag in (*with_value, *RUN_FLAGS) else overrides
+        chosen.append(word)
+        if not alone and not equals:
+            chosen.extend([value] if (value := next(rest, None)) is not None else [])
+    return own, overrides
 
 
 def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> None:

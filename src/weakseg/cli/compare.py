@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options, split_words
 from weakseg.methods import METHODS
 from weakseg.methods.compare import compare_methods
 from weakseg.methods.shared_recipe import load_recipes
@@ -12,9 +12,6 @@ from weakseg.pipeline.steps import RESULTS_FILE
 from weakseg.report import Table, save
 from weakseg.report.compare import build_comparison_report, figures_table
 from weakseg.report.formatting import format_column, is_numeric
-
-WITH_VALUE = ("--methods", "--out", "--workers", "--device")
-SWITCHES = ("--segmenter", "-h", "--help")
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,7 +33,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
     add_run_options(parser)
-    own, overrides = _split(words)
+    own, overrides = split_words(words, with_value=("--methods",), switches=("--segmenter",))
     given = parse(parser, own)
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
     recipes = load_recipes(given.recipe, names, overrides)
@@ -56,18 +53,3 @@ def aligned(table: Table) -> str:
         width = max(map(len, texts))
         columns.append([text.rjust(width) if is_numeric(cells) else text.ljust(width) for text in texts])
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
-
-
-def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the verb's own words, and the overrides of settings."""
-    own: list[str] = []
-    overrides: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        flag, equals, _ = word.partition("=")
-        mine = not word.startswith("-") or flag in (*WITH_VALUE, *SWITCHES)
-        chosen = own if mine else overrides
-        chosen.append(word)
-        if word.startswith("-") and flag not in SWITCHES and not equals:
-            chosen.extend([value] if (value := next(rest, None)) is not None else [])
-    return own, overrides

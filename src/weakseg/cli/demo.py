@@ -1,6 +1,7 @@
 """``weakseg demo``."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -9,13 +10,14 @@ import skimage.data
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
-from weakseg.api import Segmentation, segment
+from weakseg.api import Segmentation, SegmentOptions, segment
 from weakseg.cli.common import build_parser, conclude, parse
 from weakseg.data.image import as_rgb
 from weakseg.pipeline.engine import default_workers, one_thread
 from weakseg.progress import track
 from weakseg.report import save
 from weakseg.report.demo import build_demo_report
+from weakseg.stages.refine import refine_image
 
 TAGS = {
     "cat": ("tabby cat",),
@@ -38,9 +40,10 @@ def main(words: Sequence[str]) -> int:
     begun, results = monotonic(), {}
     parallel = Parallel(n_jobs=min(default_workers(), len(TAGS)), return_as="generator")
     with track("demo", len(TAGS)) as advance:
-        for name, result in zip(TAGS, parallel(delayed(_segment)(name) for name in TAGS), strict=True):
-            results[name] = result
-            result.save(out / f"{name}.png")
+        for name, masks in zip(TAGS, parallel(delayed(_segment)(name) for name in TAGS), strict=True):
+            results[name] = masks
+            for method, result in masks.items():
+                result.save(out / method / f"{name}.png")
             advance(1)
     save(build_demo_report(results), out / "report.html")
     seconds = monotonic() - begun
@@ -53,6 +56,9 @@ def photograph(name: str) -> NDArray[np.uint8]:
     return as_rgb(load()[0] if name == "motorcycle" else load())
 
 
-def _segment(name: str) -> Segmentation:
+def _segment(name: str) -> dict[str, Segmentation]:
+    """Return what both methods make of the same seeds."""
     one_thread()
-    return segment(photograph(name), TAGS[name], method="wsgcn")
+    completed = segment(photograph(name), TAGS[name], method="wsgcn")
+    refined = refine_image(completed.seeds, completed.image, SegmentOptions().masks)
+    return {"cam": replace(completed, labels=refined), "wsgcn": completed}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.cli.common import HELP_FLAGS, add_run_options, build_parser, conclude, parse, run_options, split_words
 from weakseg.cli.report import write_report
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
@@ -12,8 +12,6 @@ from weakseg.methods.recipes import load_recipe, recipe_parser
 from weakseg.methods.run import run_recipe
 from weakseg.pipeline.runner import FAILURES_FILE
 from weakseg.pipeline.steps import RESULTS_FILE
-
-HELP_FLAGS = ("-h", "--help")
 
 
 def main(words: Sequence[str]) -> int:
@@ -30,8 +28,8 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     add_run_options(parser)
-    own, overrides = _split(words)
-    if overrides == ["help"]:
+    own, overrides = split_words(words)
+    if own and not own[0].startswith("-") and not set(HELP_FLAGS).isdisjoint(own):
         recipe_parser(load_recipe(own[0]).method).print_help()
         return 0
     given = parse(parser, own)
@@ -39,25 +37,6 @@ def main(words: Sequence[str]) -> int:
     result = run_recipe(recipe, given.out, run_options(given))
     page = write_report(given.out)
     return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}", listed=given.out / FAILURES_FILE)
-
-
-def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the verb's own words, and the recipe's overrides; ``["help"]`` for the help of a given recipe."""
-    own_flags = ("--out", "--workers", "--device")
-    own: list[str] = []
-    overrides: list[str] = []
-    index = 0
-    while index < len(words):
-        word = words[index]
-        flag, _, value = word.partition("=")
-        is_override = word.startswith("--") and flag not in (*own_flags, *HELP_FLAGS)
-        takes_next = word.startswith("--") and not value and flag not in HELP_FLAGS
-        chosen = overrides if is_override else own
-        chosen.extend(words[index : index + 1 + takes_next])
-        index += 1 + takes_next
-    if own and not own[0].startswith("-") and any(word in HELP_FLAGS for word in own):
-        return own, ["help"]
-    return own, overrides
 
 
 def _scores(out: Path) -> str:

@@ -43,6 +43,15 @@ def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[n
     return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
+def grid_labels(labels: NDArray[np.uint8], size: tuple[int, int], stride: int) -> NDArray[np.uint8]:
+    """Return the ``size`` labels in the middle of each cell of ``stride`` pixels, or on the border of cut cells."""
+    rows, columns = (
+        np.minimum(np.arange(count) * stride + stride // 2, length - 1)
+        for count, length in zip(size, labels.shape, strict=True)
+    )
+    return labels[np.ix_(rows, columns)]
+
+
 def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Return ``(K, h, w)`` float maps resized bilinearly to (rows, columns); K may be 0."""
     if maps.shape[1:] == tuple(size) or not len(maps):

@@ -1,6 +1,6 @@
 """The report of a run folder: figures, warnings, and a gallery of what every step made of each image."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
+from weakseg.methods import METHODS
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.run import load_run
+from weakseg.pipeline.plan import Kind
 from weakseg.pipeline.recipe import Recipe
 from weakseg.pipeline.runner import read_failures
 from weakseg.pipeline.steps import RESULTS_FILE
@@ -32,7 +34,7 @@ from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report,
 from weakseg.report.overlay import difference
 from weakseg.report.selection import choose
 
-STEPS = ("classifier", "activations", "seeds", "masks", "segmenter", "predictions", "evaluation")
+SHOWN = (Kind.SEEDS, Kind.MASKS, Kind.PREDICTIONS)
 
 
 def build_run_report(folder: Path) -> Report:
@@ -43,16 +45,18 @@ def build_run_report(folder: Path) -> Report:
         DataError: If the images are no longer where they were.
     """
     recipe = load_run(folder)
-    gallery = _Gallery(folder, recipe, open_dataset(recipe.data))
+    dataset = open_dataset(recipe.data)
+    steps = {step.name: step.produces for step in METHODS[recipe.method].build(recipe, dataset)}
+    gallery = _Gallery(folder, recipe, dataset, [name for name, kind in steps.items() if kind in SHOWN])
     results = _results(folder)
     cards, note = gallery.cards(results)
     return Report(
         title=f"{recipe.method}: {folder.name}",
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
         key_figures=_key_figures(folder, results),
-        warnings=tuple(text for step in STEPS for text in summary_of(folder / step).get("warnings", ())),
+        warnings=tuple(text for step in steps for text in summary_of(folder / step).get("warnings", ())),
         notes=_notes(results, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
-        tables=_tables(folder, results),
+        tables=_tables(folder, steps, results),
         charts=_charts(results),
         cards=cards,
         cards_note=note,
@@ -69,11 +73,12 @@ def truth_loaders(data: DataConfig, dataset: Dataset) -> dict[str, Callable[[], 
 
 @dataclass(frozen=True)
 class _Gallery:
-    """Cards of a run's images."""
+    """Cards of a run's images; ``shown`` are the steps that leave label maps."""
 
     folder: Path
     recipe: Recipe
     dataset: Dataset
+    shown: Sequence[str]
 
     def cards(self, results: Mapping[str, Any]) -> tuple[tuple[Card, ...], str]:
         """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
@@ -93,7 +98,7 @@ class _Gallery:
 
     def _panels_of(self, sample: WeakSample) -> list[str]:
         """Return the steps that left a label map of an image."""
-        return [n for n in ("seeds", "masks", "predictions") if (self.folder / n / f"{sample.id}.png").exists()]
+        return [n for n in self.shown if (self.folder / n / f"{sample.id}.png").exists()]
 
     def _card(
         self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
@@ -129,8 +134,8 @@ def _key_figures(folder: Path, results: Mapping[str, Any]) -> tuple[KeyFigure, .
     return tuple(figures)
 
 
-def _tables(folder: Path, results: Mapping[str, Any]) -> tuple[Table, ...]:
-    steps = [(step, summary_of(folder / step)) for step in STEPS]
+def _tables(folder: Path, names: Iterable[str], results: Mapping[str, Any]) -> tuple[Table, ...]:
+    steps = [(name, summary_of(folder / name)) for name in names]
     times = Table(
         "Steps",
         ("step", "seconds", "images", "failed"),

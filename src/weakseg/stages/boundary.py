@@ -20,7 +20,7 @@ from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_t
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
 from weakseg.nn.weights import load_into, load_weights, read_header, save_model
 from weakseg.ops.cam import grid_size
-from weakseg.ops.resample import image_tensor
+from weakseg.ops.resample import grid_labels, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
@@ -81,8 +81,8 @@ class SeedData:
         check_same_size(f"seeds of {sample.id!r}", labels.shape, "image", image.shape[:2])
         rng = numpy_generator_for(self.seed, sample.id, f"boundary/augment/{epoch}")
         image, labels = augment(image, labels, self.config, rng)
-        middle = GRID_STRIDE // 2
-        return image_tensor(image), torch.from_numpy(labels[middle::GRID_STRIDE, middle::GRID_STRIDE].astype(np.int64))
+        cells = grid_labels(labels, grid_size((self.config.crop, self.config.crop), GRID_STRIDE), GRID_STRIDE)
+        return image_tensor(image), torch.from_numpy(cells.astype(np.int64))
 
 
 def train_boundary(

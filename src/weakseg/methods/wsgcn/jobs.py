@@ -16,6 +16,7 @@ from weakseg.methods.wsgcn.gcn import train_gcn
 from weakseg.methods.wsgcn.partial import PartialConfig, partial_labels
 from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
 from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
+from weakseg.ops.resample import grid_labels
 from weakseg.pipeline.jobs import cached
 from weakseg.pipeline.plan import Kind
 from weakseg.rng import derive_seed
@@ -47,15 +48,6 @@ class PartialJob:
         labels = partial_labels(activations_on(activations, self.stride), image, self.config).numpy()
         whole = np.kron(labels, np.ones((self.stride, self.stride), np.uint8))
         LabelMap(np.ascontiguousarray(whole[: image.shape[0], : image.shape[1]])).save(self.output(sample.id))
-
-
-def grid_labels(labels: NDArray[np.uint8], size: tuple[int, int], stride: int) -> NDArray[np.uint8]:
-    """Return the ``size`` labels in the middle of each cell of ``stride`` pixels, or on the border of cut cells."""
-    rows, columns = (
-        np.minimum(np.arange(count) * stride + stride // 2, length - 1)
-        for count, length in zip(size, labels.shape, strict=True)
-    )
-    return labels[np.ix_(rows, columns)]
 
 
 @dataclass(frozen=True)

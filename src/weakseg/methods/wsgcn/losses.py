@@ -148,7 +148,7 @@ class _Objective(torch.autograd.Function):
             probs = probs * objective.possible
         surprise = probs * log_probs
         total = -(objective.labelled * log_probs).sum() - (objective.unsure * surprise.sum(0)).sum()
-        slope = -objective.labelled - objective.unsure * (surprise + probs)  # by the log-probabilities
+        slope = -objective.labelled - objective.unsure * surprise  # but for what the softmax's Jacobian removes
         if objective.laplacian is not None:
             smooth = probs if objective.of_probs else log_probs
             moved = (objective.laplacian @ smooth.T.contiguous()).T
