@@ -200,7 +200,7 @@ def test_the_walk_sees_the_library() -> None:
 
 class TestWeakSample:
     def test_it_has_no_mask(self) -> None:
-        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags"]
+        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags", "drawn"]
         public = {name for name in dir(WeakSample) if not name.startswith("_")}
         assert public - {"id", "image_path", "tags"} == {"load_image"}
         assert [field.name for field in dataclasses.fields(Tags)] == ["present", "unknown"]

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from weakseg.data.annotations import Drawn
 from weakseg.data.image import load_rgb
 from weakseg.errors import DataError
 
@@ -37,17 +38,19 @@ class Tags:
 
 @dataclass(frozen=True)
 class WeakSample:
-    """A photograph and its weak labels. It never holds, or leads to, a mask.
+    """A photograph and its weak labels. It never holds, or leads to, ground truth.
 
     Attributes:
         id: Image id, unique in its data set; a relative path without suffix, ``/`` between folders.
         image_path: The photograph.
         tags: Its tags.
+        drawn: Boxes, points, scribbles and regions that were given as labels.
     """
 
     id: str
     image_path: Path
     tags: Tags
+    drawn: Drawn = Drawn()
 
     def __post_init__(self) -> None:
         """Refuse an id that is no path below a folder; results are stored under it."""

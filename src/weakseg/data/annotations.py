@@ -1,0 +1,177 @@
+"""What people draw on photographs: boxes, points, scribbles, regions; and how files of them become labels.
+
+Coordinates are continuous and upright: (row, column) pairs whose origin is the outer top left corner of the
+photograph, so that pixel (r, c) covers [r, r + 1) x [c, c + 1).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from weakseg.data.paths import image_id_of
+from weakseg.errors import DataError
+
+Position = tuple[float, float]
+Kind = Literal["box", "point", "scribble", "region"]
+LabelKind = Literal["masks", "boxes", "scribbles", "points", "tags"]
+STRENGTH: tuple[LabelKind, ...] = get_args(LabelKind)  # the strongest first
+
+
+@dataclass(frozen=True)
+class Box:
+    """A tight rectangle around one object of class ``class_id`` >= 1.
+
+    Attributes:
+        class_id: Its class.
+        top, left, bottom, right: Edges; the box is ``[top, bottom) x [left, right)``.
+    """
+
+    class_id: int
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def pixels(self, size: tuple[int, int]) -> tuple[slice, slice] | None:
+        """Return rows and columns of the pixels that it touches inside an image of ``size``; ``None`` if none."""
+        top, left = max(math.floor(self.top), 0), max(math.floor(self.left), 0)
+        bottom, right = min(math.ceil(self.bottom), size[0]), min(math.ceil(self.right), size[1])
+        return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A click on class ``class_id``; 0 is a click on the background."""
+
+    class_id: int
+    row: float
+    column: float
+
+    def pixel(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """Return (row, column) of its pixel, or ``None`` where it lies outside an image of ``size``."""
+        row, column = math.floor(self.row), math.floor(self.column)
+        return (row, column) if 0 <= row < size[0] and 0 <= column < size[1] else None
+
+
+@dataclass(frozen=True)
+class Scribble:
+    """An open line on class ``class_id``, 0 for the background; its positions in drawing order, at least one."""
+
+    class_id: int
+    path: tuple[Position, ...]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Pixels that somebody outlined or painted as class ``class_id``; 0 background, 255 to be ignored.
+
+    Attributes:
+        class_id: Its class.
+        size: (rows, columns) of the photograph.
+        runs: COCO's compressed runs of the pixels, column by column.
+    """
+
+    class_id: int
+    size: tuple[int, int]
+    runs: bytes
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All that was drawn on one photograph.
+
+    Attributes:
+        boxes: In the order of the file.
+        points: Likewise.
+        scribbles: Likewise; later ones lie on top.
+        regions: Likewise; they label the photograph completely: what none covers is background.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    points: tuple[Point, ...] = ()
+    scribbles: tuple[Scribble, ...] = ()
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def strongest(self) -> LabelKind:
+        """The strongest kind of label; ``tags`` where nothing is drawn."""
+        there = {"masks": self.regions, "boxes": self.boxes, "scribbles": self.scribbles, "points": self.points}
+        return next((kind for kind in STRENGTH if there.get(kind)), "tags")
+
+    @property
+    def class_ids(self) -> frozenset[int]:
+        """The classes that were drawn, without background and regions to be ignored."""
+        every: tuple[Box | Point | Scribble | Region, ...]
+        every = (*self.boxes, *self.points, *self.scribbles, *self.regions)
+        return frozenset(shape.class_id for shape in every) - {0, 255}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One thing that somebody drew, with its class as written in the file.
+
+    Attributes:
+        kind: What it is.
+        label: Name of its class, as written.
+        positions: box: top left and bottom right corner; point: one; scribble: its line. Empty for regions.
+        where: File and entry, for errors.
+        size: region: (rows, columns) of the photograph.
+        runs: region: as in ``Region``.
+        ignored: A region that says nothing (a crowd): it becomes 255.
+    """
+
+    kind: Kind
+    label: str
+    positions: tuple[Position, ...]
+    where: str
+    size: tuple[int, int] | None = None
+    runs: bytes = b""
+    ignored: bool = False
+
+
+@dataclass(frozen=True)
+class AnnotatedImage:
+    """What a label file says of one photograph.
+
+    Attributes:
+        name: Path of the photograph as the file gives it.
+        shapes: What was drawn on it.
+        where: File and entry, for errors.
+        tags: Classes that are in it by name, besides those of the shapes.
+        size: (rows, columns) that the file states; ``None`` where it states none.
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    where: str
+    tags: frozenset[str] = frozenset()
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class AnnotationTable:
+    """A label file, or folder of them, before class names are bound to ids.
+
+    Attributes:
+        path: The file or folder.
+        images: In the order of the file.
+        declared: Class names that the file lists in its own order; empty where it lists none.
+        dropped: Reason by file and entry of all that was left out.
+    """
+
+    path: Path
+    images: tuple[AnnotatedImage, ...]
+    declared: tuple[str, ...] = ()
+    dropped: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a table without images, and images that would share one id."""
+        if not self.images:
+            raise DataError(f"{self.path}: lists no images; export the labels again, or give another file")
+        first: dict[str, AnnotatedImage] = {}
+        for image in self.images:
+            other = first.setdefault(image_id_of(image.name), image)
+            if other is not image:
+                raise DataError(f"{image.where}: image {image.name!r} is already at {other.where}; keep one entry")
