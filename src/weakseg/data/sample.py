@@ -1,6 +1,6 @@
 """One photograph with its weak labels; and, apart from it, the same with ground truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -50,7 +50,7 @@ class WeakSample:
     id: str
     image_path: Path
     tags: Tags
-    drawn: Drawn = Drawn()
+    drawn: Drawn = field(default_factory=Drawn)
 
     def __post_init__(self) -> None:
         """Refuse an id that is no path below a folder; results are stored under it."""

@@ -19,7 +19,7 @@ from weakseg.pipeline.jobs import release_models
 from weakseg.pipeline.plan import Failure, Kind, Step, check_plan
 from weakseg.pipeline.recipe import Recipe
 from weakseg.pipeline.runner import RunOptions, run_plan, step_folders, step_keys, write_failures
-from weakseg.pipeline.steps import RESULTS_FILE, evaluation_step
+from weakseg.pipeline.steps import RESULTS_FILE, ImageWork, evaluation_step
 from weakseg.pipeline.store import Store, hash_of, keyed_place
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,8 @@ class _Work:
     def _refuse_other_code(self, name: str, steps: Sequence[Step], keys: Mapping[str, str]) -> None:
         """Refuse to take for a step of this method what other code made under the same key."""
         for step in steps:
-            code = f"{step.work.__module__}.{getattr(step.work, '__qualname__', '')}"
+            work = step.work.job if isinstance(step.work, ImageWork) else step.work
+            code = f"{work.__module__}.{getattr(work, '__qualname__', '')}"
             if self.codes.setdefault(keys[step.name], code) != code:
                 raise ConfigError(
                     f"method {name}: step {step.name!r} has the name, settings and needs of a step of another method, "

@@ -9,7 +9,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.pipeline.jobs import DecodeJob, ReadingJob, release_models
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
-from weakseg.pipeline.steps import having, map_job
+from weakseg.pipeline.steps import having, image_step
 from weakseg.stages.affinity import AffinityConfig, train_affinity
 from weakseg.stages.boundary import BoundaryConfig, train_boundary
 from weakseg.stages.classify import MODEL_FILE
@@ -79,19 +79,15 @@ def _start(start: Literal["classifier", "pretrained"]) -> dict[str, Kind]:
 
 
 def _reading_step(dataset: Dataset, config: SeedConfig, name: str, value: float) -> Step:
-    def work(context: StepContext) -> StepResult:
-        source = context.inputs["activations"]
-        job = ReadingJob(source, context.folder, config, value, context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> ReadingJob:
+        return ReadingJob(context.inputs["activations"], context.folder, config, value, context.device)
 
     settings = {**asdict(config), "value": value}
-    return Step(name, Kind.SCORES, {"activations": Kind.ACTIVATIONS}, settings, work)
+    return image_step(name, Kind.SCORES, {"activations": Kind.ACTIVATIONS}, settings, dataset.splits["train"], job)
 
 
 def _decode_step(dataset: Dataset, config: DecodeConfig, source: str, name: str) -> Step:
-    def work(context: StepContext) -> StepResult:
-        scores = context.inputs[source]
-        job = DecodeJob(scores, context.folder, config, context.device)
-        return map_job(job, having(dataset.splits["train"], scores, ".safetensors"), context)
+    def job(context: StepContext) -> DecodeJob:
+        return DecodeJob(context.inputs[source], context.folder, config, context.device)
 
-    return Step(name, Kind.MASKS, {source: Kind.SCORES}, asdict(config), work)
+    return image_step(name, Kind.MASKS, {source: Kind.SCORES}, asdict(config), dataset.splits["train"], job)

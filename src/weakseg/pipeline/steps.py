@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,12 @@ logger = logging.getLogger(__name__)
 
 HOLD_OUT = 0.1
 RESULTS_FILE = "results.json"
+SUFFIXES = {
+    Kind.ACTIVATIONS: ".safetensors",
+    Kind.SCORES: ".safetensors",
+    Kind.SEEDS: ".png",
+    Kind.MASKS: ".png",
+}
 
 
 def classifier_step(dataset: Dataset, config: ClassifierConfig, seed: int) -> Step:
@@ -49,35 +55,32 @@ def classifier_step(dataset: Dataset, config: ClassifierConfig, seed: int) -> St
 def activations_step(dataset: Dataset, config: ActivateConfig, *, model: Path | None = None) -> Step:
     """Compute activations of the tagged classes of the training images, with the run's classifier or a given one."""
 
-    def work(context: StepContext) -> StepResult:
+    def job(context: StepContext) -> ActivateJob:
         weights = model or context.inputs["classifier"] / MODEL_FILE
-        return map_job(ActivateJob(weights, context.folder, config, context.device), dataset.splits["train"], context)
+        return ActivateJob(weights, context.folder, config, context.device)
 
     needs = {} if model else {"classifier": Kind.CLASSIFIER}
-    return Step("activations", Kind.ACTIVATIONS, needs, asdict(config), work)
+    return image_step("activations", Kind.ACTIVATIONS, needs, asdict(config), dataset.splits["train"], job)
 
 
 def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
     """Read seeds off the activations."""
     class_id = background_id(dataset, config)
 
-    def work(context: StepContext) -> StepResult:
-        source = context.inputs["activations"]
-        job = SeedJob(source, context.folder, config, class_id, context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> SeedJob:
+        return SeedJob(context.inputs["activations"], context.folder, config, class_id, context.device)
 
-    return Step("seeds", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, asdict(config), work)
+    needs = {"activations": Kind.ACTIVATIONS}
+    return image_step("seeds", Kind.SEEDS, needs, asdict(config), dataset.splits["train"], job)
 
 
 def masks_step(dataset: Dataset, config: RefineConfig, seeds: SeedConfig) -> Step:
     """Make masks of seeds."""
 
-    def work(context: StepContext) -> StepResult:
-        source = context.inputs["seeds"]
-        job = RefineJob(source, context.folder, config, seeds.background != "none", context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".png"), context)
+    def job(context: StepContext) -> RefineJob:
+        return RefineJob(context.inputs["seeds"], context.folder, config, seeds.background != "none", context.device)
 
-    return Step("masks", Kind.MASKS, {"seeds": Kind.SEEDS}, asdict(config), work)
+    return image_step("masks", Kind.MASKS, {"seeds": Kind.SEEDS}, asdict(config), dataset.splits["train"], job)
 
 
 def true_masks_step(dataset: Dataset, data: DataConfig) -> Step:
@@ -111,12 +114,11 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
 def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
     """Apply the segmenter to ``val``, or to the training images where there is no ``val``."""
 
-    def work(context: StepContext) -> StepResult:
-        model = context.inputs["segmenter"] / MODEL_FILE
-        samples = dataset.splits[prediction_split(dataset)]
-        return map_job(PredictJob(model, context.folder, config, context.device), samples, context)
+    def job(context: StepContext) -> PredictJob:
+        return PredictJob(context.inputs["segmenter"] / MODEL_FILE, context.folder, config, context.device)
 
-    return Step("predictions", Kind.PREDICTIONS, {"segmenter": Kind.SEGMENTER}, asdict(config), work)
+    samples = dataset.splits[prediction_split(dataset)]
+    return image_step("predictions", Kind.PREDICTIONS, {"segmenter": Kind.SEGMENTER}, asdict(config), samples, job)
 
 
 def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
@@ -164,14 +166,44 @@ def background_id(dataset: Dataset, config: SeedConfig) -> int:
     return dataset.classes.id_of(config.background_class, "seeds.background_class") if config.background_class else 0
 
 
-def map_job(job: ImageJob, samples: Sequence[WeakSample], context: StepContext) -> StepResult:
-    """Do a step's work on single images; an error if every one of them failed."""
-    failures = map_images(job, samples, title=context.folder.name, workers=context.workers)
-    if failures and len(failures) == len(samples):
-        raise DataError(
-            f"{context.folder.name}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}"
-        )
-    return StepResult({"images": len(samples) - len(failures)}, failures)
+@dataclass(frozen=True)
+class ImageWork:
+    """A step's work on single images; an error if every one of them failed.
+
+    Attributes:
+        job: Makes, of what the step gets to see, what is done to an image.
+        samples: The images.
+        source: Step that must have left a file of an image, and the suffix of that file; ``None``: all images.
+    """
+
+    job: Callable[[StepContext], ImageJob]
+    samples: Sequence[WeakSample]
+    source: tuple[str, str] | None
+
+    def __call__(self, context: StepContext) -> StepResult:
+        """Do it."""
+        samples = self.samples
+        if self.source:
+            samples = having(samples, context.inputs[self.source[0]], self.source[1])
+        failures = map_images(self.job(context), samples, title=context.folder.name, workers=context.workers)
+        if failures and len(failures) == len(samples):
+            raise DataError(
+                f"{context.folder.name}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}"
+            )
+        return StepResult({"images": len(samples) - len(failures)}, failures)
+
+
+def image_step(
+    name: str,
+    produces: Kind,
+    needs: Mapping[str, Kind],
+    settings: Mapping[str, Any],
+    samples: Sequence[WeakSample],
+    job: Callable[[StepContext], ImageJob],
+) -> Step:
+    """Return a step that works on single images: on those that the first of ``needs`` with a file an image could do."""
+    source = next(((need, SUFFIXES[kind]) for need, kind in needs.items() if kind in SUFFIXES), None)
+    return Step(name, produces, needs, settings, ImageWork(job, samples, source))
 
 
 def having(samples: Sequence[WeakSample], folder: Path, suffix: str) -> list[WeakSample]:

@@ -7,13 +7,12 @@ from weakseg.methods.irnet.config import IrnetRecipe, WalkConfig
 from weakseg.methods.irnet.instances import InstanceJob
 from weakseg.methods.irnet.walk import WalkJob
 from weakseg.pipeline.label_steps import boundary_step, decode_steps
-from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
     activations_step,
     classifier_step,
     evaluation_step,
-    having,
-    map_job,
+    image_step,
     predictions_step,
     seeds_step,
     segmenter_step,
@@ -41,22 +40,20 @@ def build_plan(recipe: IrnetRecipe, dataset: Dataset) -> list[Step]:
 def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
     """Let the activations walk within the boundaries."""
 
-    def work(context: StepContext) -> StepResult:
-        source, model = context.inputs["activations"], context.inputs["boundary"] / MODEL_FILE
-        job = WalkJob(model, source, context.folder, config, context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> WalkJob:
+        model = context.inputs["boundary"] / MODEL_FILE
+        return WalkJob(model, context.inputs["activations"], context.folder, config, context.device)
 
     needs = {"activations": Kind.ACTIVATIONS, "boundary": Kind.BOUNDARY}
-    return Step("walk", Kind.SCORES, needs, asdict(config), work)
+    return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)
 
 
 def instances_step(dataset: Dataset, config: InstanceConfig) -> Step:
     """Split the activations by the centres that the displacement field points to, and let each part walk."""
 
-    def work(context: StepContext) -> StepResult:
-        source, model = context.inputs["activations"], context.inputs["boundary"] / MODEL_FILE
-        job = InstanceJob(model, source, context.folder, config, context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> InstanceJob:
+        model = context.inputs["boundary"] / MODEL_FILE
+        return InstanceJob(model, context.inputs["activations"], context.folder, config, context.device)
 
     needs = {"activations": Kind.ACTIVATIONS, "boundary": Kind.BOUNDARY}
-    return Step("instances", Kind.INSTANCES, needs, asdict(config), work)
+    return image_step("instances", Kind.INSTANCES, needs, asdict(config), dataset.splits["train"], job)

@@ -6,13 +6,12 @@ from weakseg.data.dataset import Dataset
 from weakseg.methods.psa.config import PsaRecipe, WalkConfig
 from weakseg.methods.psa.walk import WalkJob
 from weakseg.pipeline.label_steps import affinity_step, decode_steps, reading_steps
-from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
     activations_step,
     classifier_step,
     evaluation_step,
-    having,
-    map_job,
+    image_step,
     predictions_step,
     segmenter_step,
 )
@@ -37,10 +36,9 @@ def build_plan(recipe: PsaRecipe, dataset: Dataset) -> list[Step]:
 def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
     """Let background and activations walk on the learned affinities."""
 
-    def work(context: StepContext) -> StepResult:
-        source, model = context.inputs["activations"], context.inputs["affinity"] / MODEL_FILE
-        job = WalkJob(model, source, context.folder, config, context.device)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> WalkJob:
+        model = context.inputs["affinity"] / MODEL_FILE
+        return WalkJob(model, context.inputs["activations"], context.folder, config, context.device)
 
     needs = {"activations": Kind.ACTIVATIONS, "affinity": Kind.AFFINITY}
-    return Step("walk", Kind.SCORES, needs, asdict(config), work)
+    return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)

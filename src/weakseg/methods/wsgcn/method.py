@@ -8,13 +8,12 @@ from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
 from weakseg.methods.wsgcn.jobs import STRIDES, CompleteJob, PartialJob
 from weakseg.methods.wsgcn.partial import PartialConfig
 from weakseg.pipeline.label_steps import affinity_step, boundary_step, decode_steps, reading_steps
-from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
+from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
     activations_step,
     classifier_step,
     evaluation_step,
-    having,
-    map_job,
+    image_step,
     predictions_step,
     seeds_step,
     segmenter_step,
@@ -61,13 +60,11 @@ def _build_plan(recipe: WsgcnIRecipe | WsgcnPRecipe, dataset: Dataset, graph_ste
 def partial_step(dataset: Dataset, config: PartialConfig, stride: int) -> Step:
     """Read partial labels off the activations."""
 
-    def work(context: StepContext) -> StepResult:
-        source = context.inputs["activations"]
-        job = PartialJob(source, context.folder, config, stride)
-        return map_job(job, having(dataset.splits["train"], source, ".safetensors"), context)
+    def job(context: StepContext) -> PartialJob:
+        return PartialJob(context.inputs["activations"], context.folder, config, stride)
 
     settings = {**asdict(config), "stride": stride}
-    return Step("partial", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, settings, work)
+    return image_step("partial", Kind.SEEDS, {"activations": Kind.ACTIVATIONS}, settings, dataset.splits["train"], job)
 
 
 def completed_step(
@@ -76,15 +73,14 @@ def completed_step(
     """Train each image's network; ``inputs``: the step of the partial labels, and that, and kind, of the graph."""
     labels, source = inputs
 
-    def work(context: StepContext) -> StepResult:
+    def job(context: StepContext) -> CompleteJob:
         partial, model = context.inputs[labels], context.inputs[source.value] / MODEL_FILE
-        job = CompleteJob(
-            model, source, partial, context.folder, graph, config, len(dataset.classes), seed, context.device
-        )
-        return map_job(job, having(dataset.splits["train"], partial, ".png"), context)
+        count = len(dataset.classes)
+        return CompleteJob(model, source, partial, context.folder, graph, config, count, seed, context.device)
 
     needs = {labels: Kind.SEEDS, source.value: source}
     settings = asdict(config)
     for name in ("partial", "memory_mb"):  # the first is in the step before, the second changes no result
         settings.pop(name)
-    return Step("completed", Kind.SCORES, needs, {**settings, "graph": asdict(graph), "seed": seed}, work)
+    settings = {**settings, "graph": asdict(graph), "seed": seed}
+    return image_step("completed", Kind.SCORES, needs, settings, dataset.splits["train"], job)
