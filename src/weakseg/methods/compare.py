@@ -1,7 +1,6 @@
 """Several methods on the same data: what they share is computed once, what they differ in is measured."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,16 +83,12 @@ def compare_methods(
         StoreError: If ``out`` cannot be written.
     """
     options = (options or RunOptions()).resolve()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("WORLD_SIZE: a comparison is one process with its own workers; start it without a launcher")
     data = _common_data(recipes)
     dataset = open_dataset(data)
     for recipe in recipes.values():
         check_plan(METHODS[recipe.method].build(recipe, dataset))
     store = Store(out, place=keyed_place)
     intake = take_in(dataset, out / "data" / "images", workers=options.workers)
-    for warning in intake.report.warnings:
-        logger.warning("data: %s", warning)
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_bytes(out / "classes.txt", ("\n".join(dataset.classes.names) + "\n").encode())
     work = _Work(store, content_key, options, intake, segmenter)

@@ -1,8 +1,6 @@
 """A whole run: recipe and data to a run folder; and what a finished run can do for new images."""
 
 import hashlib
-import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +18,6 @@ from weakseg.pipeline.runner import RunOptions, run_plan
 from weakseg.pipeline.steps import activations_step, masks_step, seeds_step
 from weakseg.pipeline.store import Store, hash_of
 from weakseg.stages.classify import MODEL_FILE, load_classifier
-
-logger = logging.getLogger(__name__)
 
 CONTENT_FILE = "data/content.json"
 PLACE_FILE = "data/place.json"
@@ -54,16 +50,12 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         StoreError: If ``out`` was made with other settings or data, or cannot be written.
     """
     options = (options or RunOptions()).resolve()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("WORLD_SIZE: a run is one process with its own workers; start it once, without a launcher")
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     check_plan(build(recipe, dataset))
     store = Store(out)
     store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings")
     intake = take_in(dataset, out / "data" / "images", workers=options.workers)
-    for warning in intake.report.warnings:
-        logger.warning("data: %s", warning)
     content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
     store.settle(CONTENT_FILE, content, "images or labels")
     write_json(out / PLACE_FILE, {"root": str(Path(recipe.data.root).expanduser().resolve())})

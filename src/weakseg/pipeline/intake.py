@@ -1,5 +1,6 @@
 """The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.store import hash_of
 
 STEP = "data"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
     if not kept["train"]:
         first = failures[0].reason if failures else "the list is empty"
         raise DataError(f"data: none of the training images can be read; the first: {first}")
+    for warning in report.warnings:
+        logger.warning("data: %s", warning)
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
     return Intake(Dataset(dataset.classes, kept), report, tuple(failures), content)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -40,6 +41,8 @@ class RunOptions:
             raise ConfigError(f"device: 'auto', 'cpu' or 'cuda', got {self.device!r}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU; see weakseg doctor")
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ConfigError("WORLD_SIZE: this is one process with its own workers; start it once, without a launcher")
         device = "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
         return RunOptions(1 if device == "cuda" else self.workers or default_workers(), device)
 
