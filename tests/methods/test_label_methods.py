@@ -64,3 +64,8 @@ def test_a_run_from_tags_to_a_report(method: str, data: Path, tmp_path: Path) ->
     stamps = {path: path.stat().st_mtime_ns for step in steps for path in step.rglob("*")}
     assert main([*words, *COMMON, *settings]) == 0
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+    labels = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--out", str(tmp_path / "new")]
+    assert main(["label", str(out), *labels, "--workers", "1"]) == 0
+    made, again = ({p.name: p.read_bytes() for p in (f / "masks").glob("*.png")} for f in (out, tmp_path / "new"))
+    assert made == again and len(made) == len(tags)
+    assert not {"foreground", "background", "segmenter"} & {p.name for p in (tmp_path / "new").iterdir()}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
-from weakseg.methods.run import label_images
+from weakseg.methods.label import label_images
 from weakseg.pipeline.runner import FAILURES_FILE
 
 
