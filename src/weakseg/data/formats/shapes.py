@@ -1,0 +1,129 @@
+"""Shapes as the drawing programs write them: what cannot be used is named and left out, the rest goes on."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.data.annotations import Position, Shape
+from weakseg.data.formats.coco_masks import Size
+from weakseg.data.formats.regions import count_pixels, runs_of_mask, runs_of_polygons
+from weakseg.errors import WeaksegError
+
+_Entry = TypeVar("_Entry")
+
+
+class Unusable(WeaksegError):
+    """One entry of a sound file cannot be used; the text is the reason, without file and entry."""
+
+
+def usable_shapes(
+    entries: Iterable[tuple[str, _Entry]], read: Callable[[_Entry, str], Sequence[Shape]], dropped: dict[str, str]
+) -> list[Shape]:
+    """Return the shapes of all entries in order.
+
+    Args:
+        entries: (file and entry, entry) each.
+        read: Turns an entry and its place into shapes, or raises ``Unusable``.
+        dropped: Receives the reason of each entry that is left out.
+    """
+    shapes: list[Shape] = []
+    for where, entry in entries:
+        try:
+            shapes += read(entry, where)
+        except Unusable as reason:
+            dropped[where] = str(reason)
+    return shapes
+
+
+def box_around(label: str, corners: Sequence[Position], where: str) -> Shape:
+    """Return the upright box around all corners, in any order.
+
+    Raises:
+        Unusable: If a corner is not finite, or the box has no area.
+    """
+    _check_positions(corners, 2, "box")
+    (top, bottom), (left, right) = ((min(axis), max(axis)) for axis in zip(*corners, strict=True))
+    if not (top < bottom and left < right):
+        raise Unusable(f"a box of {bottom - top:g} x {right - left:g} pixels has no area")
+    return Shape("box", label, ((top, left), (bottom, right)), where)
+
+
+def points_at(label: str, positions: Sequence[Position], where: str) -> list[Shape]:
+    """Return one point for each position.
+
+    Raises:
+        Unusable: If there is no position, or one is not finite.
+    """
+    _check_positions(positions, 1, "point")
+    return [Shape("point", label, (position,), where) for position in positions]
+
+
+def scribble_along(label: str, path: Sequence[Position], where: str) -> Shape:
+    """Return the open line through the positions.
+
+    Raises:
+        Unusable: If there are fewer than two, or one is not finite.
+    """
+    _check_positions(path, 2, "line")
+    return Shape("scribble", label, tuple(path), where)
+
+
+def region_inside(label: str, outline: Sequence[Position], size: Size, where: str, *, ignored: bool = False) -> Shape:
+    """Return the pixels inside a closed outline, cut at the borders of the image.
+
+    Raises:
+        Unusable: If there are fewer than three positions, one is not finite or farther outside than the image is
+            long, or no pixel of the image lies inside.
+        DataError: If the size is absurd.
+    """
+    _check_positions(outline, 3, "region")
+    reach = max(size)
+    if not all(-reach <= value <= 2 * reach for position in outline for value in position):
+        raise Unusable(
+            f"the outline reaches farther outside the image of {size[0]} x {size[1]} pixels than that is long"
+        )
+    return _region(label, runs_of_polygons([outline], size, where), size, where, ignored)
+
+
+def region_of(label: str, mask: NDArray[np.bool_], where: str, *, ignored: bool = False) -> Shape:
+    """Return the painted pixels of an ``(H, W)`` mask as a region.
+
+    Raises:
+        Unusable: If it has none.
+    """
+    rows, columns = mask.shape
+    return _region(label, runs_of_mask(mask), (rows, columns), where, ignored)
+
+
+def turned(positions: Sequence[Position], about: Position, degrees: float) -> list[Position]:
+    """Return positions turned clockwise, as seen on the screen; as they are where the angle is 0.
+
+    Raises:
+        Unusable: If the angle is not finite.
+    """
+    if not math.isfinite(degrees):
+        raise Unusable(f"its rotation is {degrees}")
+    if degrees == 0:
+        return list(positions)
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    offsets = [(row - about[0], column - about[1]) for row, column in positions]
+    return [
+        (about[0] + column * sine + row * cosine, about[1] + column * cosine - row * sine) for row, column in offsets
+    ]
+
+
+def _check_positions(positions: Sequence[Position], least: int, what: str) -> None:
+    if len(positions) < least:
+        raise Unusable(f"a {what} needs at least {least} positions, got {len(positions)}")
+    for row, column in positions:
+        if not (math.isfinite(row) and math.isfinite(column)):
+            raise Unusable(f"coordinate x {column}, y {row} is not finite")
+
+
+def _region(label: str, runs: bytes, size: Size, where: str, ignored: bool) -> Shape:
+    if not count_pixels(runs, size):
+        raise Unusable(f"it covers no pixel of the image of {size[0]} x {size[1]} pixels")
+    return Shape("region", label, (), where, size=size, runs=runs, ignored=ignored)
