@@ -1,0 +1,279 @@
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from numpy.typing import NDArray
+
+from weakseg.data.annotations import AnnotationTable, Shape
+from weakseg.data.formats.cvat import read_table
+from weakseg.data.formats.regions import mask_of_runs
+from weakseg.errors import DataError
+
+SIZE = (6, 8)
+META = "<meta><task><labels>{}</labels></task></meta>"
+
+
+def element(tag: str, **attributes: object) -> str:
+    attributes = {"label": "cat", "occluded": 0, "source": "manual", **attributes}
+    pairs = " ".join(f"{name}={quoteattr(str(value))}" for name, value in attributes.items() if value is not None)
+    return f"<{tag} {pairs}><attribute name='colour'>red</attribute></{tag}>"
+
+
+def image(*elements: str, **attributes: object) -> str:
+    attributes = {"id": 0, "name": "a.jpg", "width": SIZE[1], "height": SIZE[0], **attributes}
+    pairs = " ".join(f"{name}={quoteattr(str(value))}" for name, value in attributes.items() if value is not None)
+    return f"<image {pairs}>{''.join(elements)}</image>"
+
+
+def read(folder: Path, *images: str, meta: str = "") -> AnnotationTable:
+    path = folder / "annotations.xml"
+    path.write_text(
+        f'<?xml version="1.0" encoding="utf-8"?><annotations>{meta}{"".join(images)}</annotations>', encoding="utf-8"
+    )
+    return read_table(path)
+
+
+def shapes(folder: Path, *elements: str) -> tuple[Shape, ...]:
+    table = read(folder, image(*elements))
+    assert table.dropped == {}
+    return table.images[0].shapes
+
+
+def pixels(found: Shape) -> NDArray[np.bool_]:
+    assert found.kind == "region" and found.size is not None and found.positions == ()
+    return mask_of_runs(found.runs, found.size)
+
+
+def mask(crop: NDArray[np.bool_], top: int, left: int, **more: object) -> str:
+    """Write a mask the slow and obvious way."""
+    counts, value = [0], False
+    for pixel in crop.ravel().tolist():
+        if pixel != value:
+            counts.append(0)
+            value = pixel
+        counts[-1] += 1
+    rows, columns = crop.shape
+    rle = ", ".join(map(str, counts))
+    return element("mask", **{"rle": rle, "left": left, "top": top, "width": columns, "height": rows, **more})
+
+
+def box(left: object, top: object, right: object, bottom: object, **more: object) -> str:
+    return element("box", xtl=left, ytl=top, xbr=right, ybr=bottom, **more)
+
+
+def test_every_kind(tmp_path: Path) -> None:
+    found = shapes(
+        tmp_path,
+        box("1.5", "2.00", "4", "5.25", label="dog"),
+        element("polygon", points="1.0,2;5,2;5,4;1,4"),
+        element("polyline", points="0,1;9.5,-2"),
+        element("points", points="3.5,1.5;0,0"),
+        mask(np.array([[0, 1, 1], [1, 0, 0]], bool), 3, 2),
+    )
+    where = f"{tmp_path / 'annotations.xml'}: image[0]:"
+    assert found[0] == Shape("box", "dog", ((2.0, 1.5), (5.25, 4.0)), f"{where} box[0]")
+    assert found[2] == Shape("scribble", "cat", ((1.0, 0.0), (-2.0, 9.5)), f"{where} polyline[2]")
+    assert found[3:5] == tuple(Shape("point", "cat", (at,), f"{where} points[3]") for at in ((1.5, 3.5), (0.0, 0.0)))
+    polygon, painted = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
+    polygon[2:4, 1:5] = painted[3, 3:5] = painted[4, 2] = True
+    np.testing.assert_array_equal(pixels(found[1]), polygon)
+    np.testing.assert_array_equal(pixels(found[5]), painted)
+
+
+def test_images_tags_and_labels(tmp_path: Path) -> None:
+    labels = "".join(f"<label><name>{name}</name><attributes/></label>" for name in ("dog", "cat", "dog", ""))
+    tags = element("tag", label="cat") + element("tag", label="old dog")
+    second = image(name="b/ü.png", width="3", height="2.0")
+    table = read(tmp_path, image(tags), second, meta=META.format(labels))
+    assert [(i.name, i.size, i.tags) for i in table.images] == [
+        ("a.jpg", SIZE, frozenset({"cat", "old dog"})),
+        ("b/ü.png", (2, 3), frozenset()),
+    ]
+    assert table.declared == ("dog", "cat")
+    assert table.images[1].where == f"{tmp_path / 'annotations.xml'}: image[1]"
+    project = "<meta><project><labels><label><name>bird</name></label></labels></project></meta>"
+    assert read(tmp_path, image(), meta=project).declared == ("bird",)
+
+
+def test_later_in_the_list_is_higher(tmp_path: Path) -> None:
+    orders = (4, None, -1, 4, 0)
+    found = shapes(tmp_path, *(element("points", points="1,1", label=str(n), z_order=z) for n, z in enumerate(orders)))
+    assert [point.label for point in found] == ["2", "1", "4", "0", "3"]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "corners"),
+    [
+        (None, ((2, 1), (4, 7))),
+        ("0.0", ((2, 1), (4, 7))),
+        ("90", ((0, 3), (6, 5))),
+        ("180", ((2, 1), (4, 7))),
+        ("30", ((3 - 3 * 0.5 - 3**0.5 / 2, 4 - 3 * 3**0.5 / 2 - 0.5), (3 + 3 * 0.5 + 3**0.5 / 2, 4.5 + 1.5 * 3**0.5))),
+        ("-30", ((1.5 - 3**0.5 / 2, 3.5 - 1.5 * 3**0.5), (4.5 + 3**0.5 / 2, 4.5 + 1.5 * 3**0.5))),
+    ],
+)
+def test_rotated_box_becomes_the_upright_box_around_it(tmp_path: Path, degrees: object, corners: object) -> None:
+    (found,) = shapes(tmp_path, box(1, 2, 7, 4, rotation=degrees))
+    assert found.kind == "box"
+    np.testing.assert_allclose(found.positions, corners, atol=1e-12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    crop=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=7)),
+    top=st.integers(-3, 5),
+    left=st.integers(-3, 7),
+)
+def test_masks_survive(tmp_path: Path, crop: NDArray[np.bool_], top: int, left: int) -> None:
+    wide = np.zeros((30, 30), bool)
+    wide[10 + top : 10 + top + crop.shape[0], 10 + left : 10 + left + crop.shape[1]] = crop
+    expected = wide[10 : 10 + SIZE[0], 10 : 10 + SIZE[1]]
+    table = read(tmp_path, image(mask(crop, top, left)))
+    assert len(table.images[0].shapes) == expected.any() == (not table.dropped)
+    for region in table.images[0].shapes:
+        np.testing.assert_array_equal(pixels(region), expected)
+
+
+numbers = st.floats(-50, 50, width=32)
+positions = st.tuples(numbers, numbers)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(path=st.lists(positions, min_size=2, max_size=6))
+def test_positions_survive_also_outside(tmp_path: Path, path: list[tuple[float, float]]) -> None:
+    points = ";".join(f"{column},{row}" for row, column in path)
+    line, *clicks = shapes(tmp_path, element("polyline", points=points), element("points", points=points))
+    assert line.positions == tuple(path)
+    assert [click.positions for click in clicks] == [(at,) for at in path]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (element("ellipse", cx=1, cy=1, rx=2, ry=2), "shapes of type 'ellipse' are not known"),
+        (element("skeleton"), "shapes of type 'skeleton' are not known"),
+        (box(1, 1, 1, 4), "a box of 3 x 0 pixels has no area"),
+        (box(1, 1, "nan", 4), "is not finite"),
+        (box(1, 1, 3, "1e999"), "is not finite"),
+        (box(1, 1, 3, 4, rotation="inf"), "its rotation is inf"),
+        (element("polygon", points="1,1;2,2"), "a region needs at least 3 positions, got 2"),
+        (element("polygon", points="1,1;2,2;nan,4"), "x nan, y 4.0 is not finite"),
+        (element("polygon", points="1,1;2,2;3,3"), "covers no pixel of the image of 6 x 8 pixels"),
+        (element("polygon", points="1,1;2,2;1e9,3"), "reaches farther outside"),
+        (element("polyline", points="1,1"), "a line needs at least 2 positions, got 1"),
+        (element("points", points="1,-inf"), "is not finite"),
+        (mask(np.zeros((2, 2), bool), 0, 0), "covers no pixel"),
+        (mask(np.ones((2, 2), bool), 100, 0), "covers no pixel"),
+    ],
+)
+def test_unusable_shapes_are_left_out(tmp_path: Path, wrong: str, message: str) -> None:
+    table = read(tmp_path, image(wrong, element("points", points="1,1")))
+    assert [found.kind for found in table.images[0].shapes] == ["point"]
+    ((where, reason),) = table.dropped.items()
+    assert where.startswith(f"{tmp_path / 'annotations.xml'}: image[0]: ") and where.endswith("[0]")
+    assert message in reason
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (box(1, 1, None, 4), r"box\[0\]: attribute 'xbr' is missing"),
+        (box(1, 1, "wide", 4), r"box\[0\]: attribute 'xbr' must be a number, got 'wide'"),
+        (box(1, 1, 3, 4, label=None), r"attribute 'label' is missing"),
+        (box(1, 1, 3, 4, label=" "), r"attribute 'label' is missing or empty"),
+        (box(1, 1, 3, 4, z_order="top"), r"attribute 'z_order' must be a number, got 'top'"),
+        (box(1, 1, 3, 4, z_order="nan"), r"attribute 'z_order' must be a whole number, got nan"),
+        (box(1, 1, 3, 4, rotation="left"), r"attribute 'rotation' must be a number"),
+        (element("tag", label=""), r"tag\[0\]: attribute 'label' is missing"),
+        (element("polygon"), r"attribute 'points' is missing"),
+        (element("polygon", points="1,1;2,2;3"), r"'points' must be x,y;x,y;..., got '3'"),
+        (element("polygon", points="1,1,1"), r"'points' must be x,y"),
+        (element("polygon", points="1,1;;2,2"), r"'points' must be x,y;x,y;..., got ''"),
+        (element("points", points="a,b"), r"'points' must be x,y;x,y;..., got 'a,b'"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle="0, 5"), r"'rle' covers 5 pixels, but its rectangle has 2 x 2"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle="-1, 5"), r"'rle' covers 4 pixels"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle="0 4"), r"'rle' must be run lengths with commas"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle="0, 4.0"), r"'rle' must be run lengths"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle=f"0, 1{'0' * 30}"), r"'rle' covers 1000"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle=f"0, 1{'0' * 5000}"), r"'rle' must be run lengths"),
+        (mask(np.ones((2, 2), bool), 0, 0, rle=None), r"attribute 'rle' is missing"),
+        (mask(np.ones((2, 2), bool), 0, 0, width="-2"), r"must be at least 1"),
+        (mask(np.ones((2, 2), bool), 0, 0, width="1e9", height="1e9"), r"more than the limit of 100,000,000"),
+        (mask(np.ones((2, 2), bool), 0, "0.5"), r"attribute 'left' must be a whole number, got 0.5"),
+    ],
+)
+def test_malformed_shapes(tmp_path: Path, wrong: str, message: str) -> None:
+    with pytest.raises(DataError, match=r"annotations\.xml: image\[1\]: .*" + message):
+        read(tmp_path, image(name="b.jpg"), image(wrong))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"name": None}, "attribute 'name' is missing"),
+        ({"width": None}, "attribute 'width' is missing"),
+        ({"height": "tall"}, "attribute 'height' must be a number, got 'tall'"),
+        ({"height": "2.5"}, "attribute 'height' must be a whole number, got 2.5"),
+        ({"height": "inf"}, "attribute 'height' must be a whole number, got inf"),
+        ({"height": 0}, "height 0 and width 8 must be at least 1"),
+        ({"height": 10**9}, "1000000000 x 8 pixels: more than the limit of 100,000,000"),
+    ],
+)
+def test_malformed_images(tmp_path: Path, attributes: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=rf"annotations\.xml: image\[0\]: {message}"):
+        read(tmp_path, image(**attributes))
+
+
+BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+CONTENT = "<annotations><image name='{}' width='2' height='2'/></annotations>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'<!DOCTYPE x [<!ENTITY a0 "ha">{BOMB}]>{CONTENT.format("&a9;")}',
+        f'<!DOCTYPE x [<!ENTITY a "{"a" * 1000}">]>{CONTENT.format("&a;" * 1000)}',
+        f'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>{CONTENT.format("a")}',
+        f'<!DOCTYPE x [<!ENTITY % a SYSTEM "http://127.0.0.1:9/x.dtd"> %a;]>{CONTENT.format("a")}',
+        "<annotations><image>",
+        "",
+        "no XML",
+        f'<?xml version="1.0" encoding="nonsense"?>{CONTENT.format("a")}',
+        "\udcff",
+    ],
+    ids=["laughs", "quadratic", "external", "parameter", "truncated", "empty", "text", "encoding", "no UTF-8"],
+)
+def test_hostile_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.xml").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match=r"a\.xml: CVAT file cannot be read .*; repair it, or export it again"):
+        read_table(tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize("path", ["gone.xml", "."])
+def test_no_file(tmp_path: Path, path: str) -> None:
+    with pytest.raises(DataError, match="CVAT file cannot be read"):
+        read_table(tmp_path / path)
+
+
+def test_deep_file(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<annotations>" + "<a>" * 20_000 + "</a>" * 20_000 + "</annotations>")
+    with pytest.raises(DataError, match=r"a\.xml: lists no images"):
+        read_table(tmp_path / "a.xml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotation/>", "holds no <annotations>; export it from CVAT as 'CVAT for images 1.1'"),
+        ("<annotations><track id='0'/></annotations>", "holds tracks of a video; export"),
+        ("<annotations/>", "lists no images"),
+    ],
+)
+def test_another_kind_of_file(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.xml").write_text(text)
+    with pytest.raises(DataError, match=rf"a\.xml: {message}"):
+        read_table(tmp_path / "a.xml")
