@@ -6,7 +6,7 @@ photograph, so that pixel (r, c) covers [r, r + 1) x [c, c + 1).
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -78,6 +78,16 @@ class Region:
     runs: bytes
 
 
+Drawing = Box | Point | Scribble | Region
+_FIELDS: dict[LabelKind, tuple[str, ...]] = {
+    "masks": ("regions",),
+    "boxes": ("boxes",),
+    "scribbles": ("scribbles", "strokes"),
+    "points": ("points",),
+    "tags": (),
+}
+
+
 @dataclass(frozen=True)
 class Drawn:
     """All that was drawn on one photograph.
@@ -87,25 +97,37 @@ class Drawn:
         points: Likewise.
         scribbles: Likewise; later ones lie on top.
         regions: Likewise; they label the photograph completely: what none covers is background.
+        strokes: Pixels that were painted, not drawn as lines; they count as scribbles, and the rest is unlabelled.
     """
 
     boxes: tuple[Box, ...] = ()
     points: tuple[Point, ...] = ()
     scribbles: tuple[Scribble, ...] = ()
     regions: tuple[Region, ...] = ()
+    strokes: tuple[Region, ...] = ()
 
     @property
     def strongest(self) -> LabelKind:
         """The strongest kind of label; ``tags`` where nothing is drawn."""
-        there = {"masks": self.regions, "boxes": self.boxes, "scribbles": self.scribbles, "points": self.points}
-        return next((kind for kind in STRENGTH if there.get(kind)), "tags")
+        return next((kind for kind in STRENGTH if self.of_kind(kind)), "tags")
+
+    def of_kind(self, kind: LabelKind) -> tuple[Drawing, ...]:
+        """Return what was drawn of one kind; nothing for ``tags``. Strokes are scribbles."""
+        return tuple(shape for name in _FIELDS[kind] for shape in getattr(self, name))
+
+    def only(self, kind: LabelKind) -> "Drawn":
+        """Return what was drawn of one kind, without all else."""
+        return Drawn(**{name: getattr(self, name) for name in _FIELDS[kind]})
+
+    def replaced_by(self, other: "Drawn") -> "Drawn":
+        """Return both together; of each kind that ``other`` has, its own alone."""
+        given = (name for kind in STRENGTH if other.of_kind(kind) for name in _FIELDS[kind])
+        return replace(self, **{name: getattr(other, name) for name in given})
 
     @property
     def class_ids(self) -> frozenset[int]:
         """The classes that were drawn, without background and regions to be ignored."""
-        every: tuple[Box | Point | Scribble | Region, ...]
-        every = (*self.boxes, *self.points, *self.scribbles, *self.regions)
-        return frozenset(shape.class_id for shape in every) - {0, 255}
+        return frozenset(shape.class_id for kind in STRENGTH for shape in self.of_kind(kind)) - {0, 255}
 
 
 @dataclass(frozen=True)
@@ -141,6 +163,7 @@ class AnnotatedImage:
         where: File and entry, for errors.
         tags: Classes that are in it by name, besides those of the shapes.
         size: (rows, columns) that the file states; ``None`` where it states none.
+        unknown: Classes of which the file leaves open whether they are in it; those that are neither are absent.
     """
 
     name: str
@@ -148,6 +171,7 @@ class AnnotatedImage:
     where: str
     tags: frozenset[str] = frozenset()
     size: tuple[int, int] | None = None
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,31 @@ def image_size(path: Path) -> tuple[int, int]:
     return (columns, rows) if turned else (rows, columns)
 
 
+def check_frame(stated: tuple[int, int], actual: tuple[int, int], where: str) -> None:
+    """Refuse labels that were drawn on a photograph of another size, or on one that was not upright.
+
+    Args:
+        stated: (rows, columns) that the label file gives.
+        actual: (rows, columns) of the upright photograph.
+        where: Label file or image, for the error.
+
+    Raises:
+        DataError: If they differ; rows and columns that are exchanged get their own words.
+    """
+    if stated == actual:
+        return
+    if stated == actual[::-1]:
+        raise DataError(
+            f"{where}: labels are for {stated[0]} x {stated[1]} (rows x columns), but the photograph is {actual[0]} x "
+            f"{actual[1]} when upright: they were drawn without its EXIF orientation. Turn the labels, or save the "
+            "photograph without that entry and label it again"
+        )
+    raise DataError(
+        f"{where}: labels are for {stated[0]} x {stated[1]} (rows x columns), but the photograph is {actual[0]} x "
+        f"{actual[1]}; give the photograph that was labelled"
+    )
+
+
 def as_rgb(array: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Return a user's array as ``(H, W, 3)`` uint8 RGB.
 

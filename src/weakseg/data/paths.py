@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from weakseg.data.image import IMAGE_SUFFIXES
@@ -40,6 +41,18 @@ def image_id_of(name: str) -> str:
     return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
 
 
+def image_folder(root: Path, name: str) -> Path:
+    """Return the folder that names of images start from: as given, else ``images``, else the root.
+
+    Raises:
+        DataError: If it is no folder, or lies outside ``root``.
+    """
+    folder = inside(root, name or ("images" if (root / "images").is_dir() else "."), "data.images")
+    if not folder.is_dir():
+        raise DataError(f"data.images: {folder} is not a folder; give the folder of the images inside {root}")
+    return folder
+
+
 def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
     """Return the image file ``folder / name``; a name without suffix gets the first usual one that exists.
 
@@ -53,6 +66,28 @@ def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
         return path
     candidates = (inside(root, f"{name}{suffix}", where, folder=folder) for suffix in _TRIED_SUFFIXES)
     return next((candidate for candidate in candidates if candidate.is_file()), path.with_name(f"{path.name}.jpg"))
+
+
+def files_inside(folder: Path, suffixes: Collection[str], what: str, *, deep: bool = False) -> list[Path]:
+    """Return the files of a resolved folder by name, hidden ones left out; at least one.
+
+    Args:
+        folder: The folder; no file in it may be a link that leads elsewhere.
+        suffixes: Suffixes that count, lower case with the dot.
+        what: What the files are to the user, for the error, as in ``"scribbles"``.
+        deep: Also those of folders in it.
+
+    Raises:
+        DataError: If there is none, or one leads outside the folder.
+    """
+    every = folder.rglob("*") if deep else folder.iterdir()
+    found = sorted(path for path in every if path.suffix.lower() in suffixes and path.is_file())
+    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    for path in visible:
+        inside(folder, str(path.relative_to(folder)), str(path))
+    if not visible:
+        raise DataError(f"{folder}: no {what} (*{' *'.join(sorted(suffixes))}); give the folder that holds them")
+    return visible
 
 
 def read_text(path: Path, what: str) -> str:

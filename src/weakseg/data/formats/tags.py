@@ -4,9 +4,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.paths import image_id_of, parse_json, read_lines, read_text
 from weakseg.data.sample import Tags
@@ -65,6 +66,11 @@ class TagTable:
         """Names of all classes that the file mentions, without the background."""
         return frozenset(self.asked or ()).union(*(row.states for row in self.rows)) - BACKGROUND_NAMES
 
+    def mapped(self, class_map: ClassMap) -> "TagTable":
+        """Return the table with class names as ``class_map`` makes them."""
+        rows = tuple(replace(row, states=class_map.states(row.states)) for row in self.rows)
+        return replace(self, rows=rows, asked=None if self.asked is None else frozenset(class_map.names(self.asked)))
+
     def bind(self, classes: Classes) -> dict[str, Tags]:
         """Return the tags of every image by image id, in the order of the file.
 
@@ -115,7 +121,7 @@ def read_table(path: Path) -> TagTable:
 
 def _read_csv(path: Path) -> TagTable:
     """Read the form of CSV that the header names."""
-    (where, header), *body = _csv_rows(path)
+    (where, header), *body = csv_rows(path)
     _check_header(where, header)
     image = header.index("image")
     columns = header[:image] + header[image + 1 :]
@@ -162,7 +168,7 @@ def _read_jsonl(path: Path) -> TagTable:
 _READERS: dict[str, Callable[[Path], TagTable]] = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_jsonl}
 
 
-def _csv_rows(path: Path) -> list[tuple[str, list[str]]]:
+def csv_rows(path: Path) -> list[tuple[str, list[str]]]:
     """Return (file and line, stripped cells) of every row that is not blank; at least one."""
     reader = csv.reader(io.StringIO(read_text(path, "label file"), newline=""), strict=True)
     rows, line = [], 1

@@ -1,0 +1,36 @@
+"""How much was drawn: shapes of every kind and class, and images by their strongest label."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from weakseg.data.annotations import STRENGTH, LabelKind
+from weakseg.data.sample import WeakSample
+
+
+@dataclass(frozen=True)
+class DrawnCounts:
+    """What was drawn on the images of one split.
+
+    Attributes:
+        shapes: Number of shapes of each class, in the order of their ids from 0, the background, on; only kinds that
+            occur, the strongest first.
+        strongest: Number of images by their strongest label, the strongest first; ``tags`` where nothing is drawn.
+        ignored: Number of regions to be ignored.
+    """
+
+    shapes: Mapping[LabelKind, tuple[int, ...]]
+    strongest: Mapping[LabelKind, int]
+    ignored: int = 0
+
+
+def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
+    """Return the counts of a split."""
+    found = {kind: Counter(shape.class_id for s in samples for shape in s.drawn.of_kind(kind)) for kind in STRENGTH}
+    shapes = {kind: tuple(count[i] for i in range(num_classes + 1)) for kind, count in found.items() if count}
+    strongest = Counter(sample.drawn.strongest for sample in samples)
+    return DrawnCounts(
+        shapes,
+        {kind: strongest[kind] for kind in STRENGTH if strongest[kind]},
+        sum(count[255] for count in found.values()),
+    )

@@ -1,0 +1,26 @@
+"""What the reader of a format hands over."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from weakseg.data.classes import Classes
+from weakseg.data.sample import WeakSample
+
+Splits = dict[str, tuple[WeakSample, ...]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Classes and samples as a format's files give them.
+
+    Attributes:
+        classes: The foreground classes.
+        splits: Samples of ``"train"`` and, where there is one, ``"val"``.
+        dropped: Reason by file and entry of all labels that were left out.
+        sizes: (rows, columns) by image id that label files state.
+    """
+
+    classes: Classes
+    splits: Splits
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
