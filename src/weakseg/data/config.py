@@ -12,11 +12,13 @@ class DataConfig:
 
     Attributes:
         root: Folder of the data set; nothing outside it is ever read.
-        format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), or ``folder``
-            (images and a label file, or one folder a class).
+        format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), ``folder`` (images and
+            a label file, or one folder a class); ``labelme``, ``cvat``, ``labelstudio``, ``yolo``, ``scribblesup``
+            and ``csv`` (points and boxes) as these tools write them.
         images: Folder of the images inside the root; empty: the format's usual place.
         train: voc: list under ImageSets/Segmentation; coco: JSON file; folder: label file (CSV, JSON, JSONL), or empty
-            for one folder a class.
+            for one folder a class; yolo: folder of photographs; scribblesup: folder of XML files; labelme: folder of
+            JSON files; others: their file.
         val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
         tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``masks`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
@@ -25,10 +27,19 @@ class DataConfig:
         classes: Foreground class names; empty: classes.txt in the root, else what the labels hold (voc: the 20 of
             VOC). With coco they choose among the categories.
         min_pixels: With ``tags: masks``, a class counts as present from this many pixels on.
+        labels: Which drawn labels to keep beside the tags; ``auto``: all (but segmentations of coco, which are also
+            its truth, only with ``masks``).
+        drawn: More drawn labels inside the root: weakseg's own JSON, clicks of What's the Point (JSON), CSV of points
+            or boxes, a folder of ScribbleSup XML, or one of indexed PNGs (ID.png, 255 unlabelled; scribbles, unless
+            ``labels`` is ``masks``). Of each kind they replace what the format has for the same photograph.
+        class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
+        difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
+        voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
+        yolo: What lines of 9 values are: ``segments`` (four points) or ``boxes`` (oriented); empty: an error.
     """
 
     root: str = "."
-    format: Literal["voc", "coco", "folder"] = "folder"
+    format: Literal["voc", "coco", "folder", "labelme", "cvat", "labelstudio", "yolo", "scribblesup", "csv"] = "folder"
     images: str = ""
     train: str = ""
     val: str = ""
@@ -36,10 +47,19 @@ class DataConfig:
     masks: str = ""
     classes: tuple[str, ...] = ()
     min_pixels: int = 100
+    labels: Literal["auto", "tags", "boxes", "points", "scribbles", "masks"] = "auto"
+    drawn: str = ""
+    class_map: str = ""
+    difficult: bool = True
+    voc_base: Literal[1, 0] = 1
+    yolo: Literal["", "segments", "boxes"] = ""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.format != "folder" and not self.train:
-            raise ConfigError(f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file)")
+            raise ConfigError(
+                f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file, others: file or "
+                "folder of the labels)"
+            )
         if self.min_pixels < 1:
             raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")

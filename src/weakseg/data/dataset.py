@@ -1,25 +1,32 @@
 """A data set: its classes and its samples by split. Readers of the formats are found through one dictionary."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats import coco, folder, voc
+from weakseg.data.drawn_labels import add_drawn, keep_kind
+from weakseg.data.formats import annotated, coco, folder, voc
 from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
-from weakseg.data.paths import find_image, image_id_of
+from weakseg.data.paths import find_image, image_id_of, inside
+from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
-Splits = dict[str, tuple[WeakSample, ...]]
-
-_READERS: dict[str, Callable[[DataConfig, Path], tuple[Classes, Splits]]] = {
+_READERS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
     "voc": voc.read,
     "coco": coco.read,
     "folder": folder.read,
+    "labelme": annotated.read,
+    "cvat": annotated.read,
+    "labelstudio": annotated.read,
+    "yolo": annotated.read,
+    "scribblesup": annotated.read,
+    "csv": annotated.read,
 }
 
 
@@ -30,10 +37,14 @@ class Dataset:
     Attributes:
         classes: The foreground classes.
         splits: Samples of ``"train"`` and, where there is one, ``"val"``, in the order of the list.
+        dropped: Reason by file and entry of labels that were left out.
+        sizes: (rows, columns) by image id that label files state; the photographs need not agree.
     """
 
     classes: Classes
     splits: Splits
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse empty sets and repeated image ids."""
@@ -54,8 +65,15 @@ def open_dataset(config: DataConfig) -> Dataset:
     root = Path(config.root).expanduser()
     if not root.is_dir():
         raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
-    classes, splits = _READERS[config.format](config, root.resolve())
-    return Dataset(classes, splits)
+    root = root.resolve()
+    class_map = open_class_map(root, config.class_map)
+    reading = _READERS[config.format](config, root, class_map)
+    if config.drawn:
+        path = inside(root, config.drawn, "data.drawn")
+        reading = add_drawn(reading, path, class_map, masks=config.labels == "masks")
+    if config.labels != "auto":
+        reading = keep_kind(reading, config.labels)
+    return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes)
 
 
 def open_labelled_folder(images: Path, labels: Path, classes: Classes | None = None) -> Dataset:

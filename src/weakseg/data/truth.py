@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.data.class_map import open_class_map
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
 from weakseg.data.formats import coco, voc
 from weakseg.data.formats.coco_masks import paint_objects
+from weakseg.data.formats.coco_objects import CocoImage
 from weakseg.data.image import image_size
 from weakseg.data.paths import inside
 from weakseg.data.sample import WeakSample
@@ -80,7 +82,8 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
         return _from_files(samples, paths, len(dataset.classes))
     if config.format == "coco":
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
-        return _from_coco(samples, path, dataset)
+        class_map = open_class_map(root, config.class_map)
+        return _from_coco(samples, coco.read_instances(path, class_map), dataset) if samples else ()
     return ()
 
 
@@ -92,13 +95,10 @@ def _from_files(samples: Sequence[WeakSample], paths: Sequence[Path], num_classe
     )
 
 
-def _from_coco(samples: Sequence[WeakSample], path: Path, dataset: Dataset) -> tuple[EvalSample, ...]:
-    if not samples:
-        return ()
-    file = coco.read_instances(path)
-    class_ids = file.class_ids(dataset.classes)
+def _from_coco(samples: Sequence[WeakSample], file: coco.CocoFile, dataset: Dataset) -> tuple[EvalSample, ...]:
+    class_ids = file.class_ids(dataset.classes) | dict.fromkeys(file.ignored, UNDECIDED)
     return tuple(
-        EvalSample(sample, partial(_paint, file.images[sample.id], class_ids), len(dataset.classes), str(path))
+        EvalSample(sample, partial(_paint, file.images[sample.id], class_ids), len(dataset.classes), str(file.path))
         for sample in samples
         if all(item.segmentation for item in file.images[sample.id].objects if item.category_id in class_ids)
     )
@@ -108,7 +108,7 @@ def _load_labels(path: Path) -> NDArray[np.uint8]:
     return LabelMap.load(path).labels
 
 
-def _paint(image: coco.CocoImage, class_ids: dict[int, int]) -> NDArray[np.uint8]:
+def _paint(image: CocoImage, class_ids: dict[int, int]) -> NDArray[np.uint8]:
     if image.size is None:
         raise DataError(f"{image.where}: 'height' and 'width' are missing; add them, masks cannot be drawn without")
     return paint_objects(image.objects, class_ids, image.size)

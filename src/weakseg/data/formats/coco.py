@@ -5,47 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from weakseg.data.annotations import AnnotatedImage
+from weakseg.data.binding import bind_image
+from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
 from weakseg.data.config import DataConfig
+from weakseg.data.formats.coco_objects import CocoImage, CocoObject
+from weakseg.data.formats.coco_shapes import shapes_of
 from weakseg.data.paths import find_image, image_id_of, inside, parse_json, read_classes, read_text
+from weakseg.data.reading import Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class CocoObject:
-    """One annotation.
-
-    Attributes:
-        category_id: Category in the file's own numbers.
-        crowd: Whether it is a region of many objects that nobody told apart (``iscrowd``).
-        segmentation: Polygons or runs as they stand in the file, unchecked; ``None`` where it has none.
-        where: File and entry, for errors.
-    """
-
-    category_id: int
-    crowd: bool
-    segmentation: object
-    where: str
-
-
-@dataclass(frozen=True)
-class CocoImage:
-    """One image entry.
-
-    Attributes:
-        file_name: Path below the folder of images.
-        size: (rows, columns) that the file states; ``None`` where it states none.
-        objects: Its annotations in the order of the file.
-        where: File and entry, for errors.
-    """
-
-    file_name: str
-    size: tuple[int, int] | None
-    objects: tuple[CocoObject, ...]
-    where: str
 
 
 @dataclass(frozen=True)
@@ -54,18 +26,20 @@ class CocoFile:
 
     Attributes:
         path: The file.
-        categories: Names by category id, in increasing order of the id.
+        categories: Names by category id, in increasing order of the id, as the class map makes them.
         images: Images by image id (path without suffix), in the order of the file.
+        ignored: Categories that the class map ignores; they are not among ``categories``.
     """
 
     path: Path
     categories: dict[int, str]
     images: dict[str, CocoImage]
+    ignored: frozenset[int] = frozenset()
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the categories in increasing order of their ids, without the background."""
-        return tuple(name for name in self.categories.values() if name not in BACKGROUND_NAMES)
+        return tuple(dict.fromkeys(name for name in self.categories.values() if name not in BACKGROUND_NAMES))
 
     def class_ids(self, classes: Classes) -> dict[int, int]:
         """Return the class id of each category that is one of ``classes``."""
@@ -73,23 +47,32 @@ class CocoFile:
         return {category: ids[name] for category, name in self.categories.items() if name in ids}
 
 
-def read(config: DataConfig, root: Path) -> tuple[Classes, dict[str, tuple[WeakSample, ...]]]:
+def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     """Return classes and samples of COCO files; given class names choose among the categories.
+
+    Boxes and visible keypoints are labels, segmentations only where ``labels: masks`` asks for them: they are also
+    what results are scored with.
 
     Raises:
         DataError: If a file is malformed, a class or category does not exist, or a path leads outside the root.
     """
     names = {"train": config.train, "val": config.val}
-    files = {s: read_instances(inside(root, name, f"data.{s}")) for s, name in names.items() if name}
+    files = {s: read_instances(inside(root, name, f"data.{s}"), class_map) for s, name in names.items() if name}
     given = read_classes(root, config.classes)
     classes = Classes(given or files["train"].class_names)
     for file in files.values():
         _check_classes(file, classes, chosen=given is not None)
-    return classes, {s: _samples(f, classes, root, _image_folder(config, root, s, f.path)) for s, f in files.items()}
+    dropped: dict[str, str] = {}
+    splits = {
+        split: _samples(file, classes, root, _image_folder(config, root, split, file.path), config.labels, dropped)
+        for split, file in files.items()
+    }
+    sizes = {i: image.size for file in files.values() for i, image in file.images.items() if image.size}
+    return Reading(classes, splits, dropped, sizes)
 
 
-def read_instances(path: Path) -> CocoFile:
-    """Return the content of a JSON file of instances.
+def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:
+    """Return the content of a JSON file of instances, with names of categories as ``class_map`` makes them.
 
     Raises:
         DataError: If it is malformed, lacks a key, repeats an id or image, or an annotation names none that exists.
@@ -118,7 +101,9 @@ def read_instances(path: Path) -> CocoFile:
                 f"{where}: {name!r} and {other.file_name!r} have one image id; rename one, or keep one entry"
             )
         images[image_id_of(name)] = CocoImage(name, _size(record, where), tuple(objects.get(number, ())), where)
-    return CocoFile(path, dict(sorted(categories.items())), images)
+    targets = {i: (class_map or ClassMap()).target(name) for i, name in sorted(categories.items())}
+    named = {i: name for i, name in targets.items() if name is not None}
+    return CocoFile(path, named, images, frozenset(targets) - frozenset(named))
 
 
 def _check_classes(file: CocoFile, classes: Classes, *, chosen: bool) -> None:
@@ -129,12 +114,23 @@ def _check_classes(file: CocoFile, classes: Classes, *, chosen: bool) -> None:
             raise unknown_class(name, known, f"{file.path}: {'data.classes' if chosen else 'categories'}")
 
 
-def _samples(file: CocoFile, classes: Classes, root: Path, folder: Path) -> tuple[WeakSample, ...]:
+def _samples(
+    file: CocoFile, classes: Classes, root: Path, folder: Path, labels: str, dropped: dict[str, str]
+) -> tuple[WeakSample, ...]:
     class_ids = file.class_ids(classes)
-    return tuple(
-        WeakSample(image_id, find_image(root, folder, image.file_name, image.where), _tags(image.objects, class_ids))
-        for image_id, image in file.images.items()
-    )
+    samples = []
+    for image_id, image in file.images.items():
+        path = find_image(root, folder, image.file_name, image.where)
+        shapes = [
+            shape
+            for item in image.objects
+            if item.category_id in class_ids or item.category_id in file.ignored
+            for shape in shapes_of(item, file.categories.get(item.category_id), image.size, labels)
+        ]
+        bound = bind_image(AnnotatedImage(image.file_name, tuple(shapes), image.where, size=image.size), classes)
+        dropped |= bound.dropped
+        samples.append(WeakSample(image_id, path, _tags(image.objects, class_ids), bound.drawn))
+    return tuple(samples)
 
 
 def _tags(objects: Sequence[CocoObject], class_ids: dict[int, int]) -> Tags:
@@ -174,7 +170,8 @@ def _object(record: dict[str, object], categories: dict[int, str], where: str) -
     if crowd not in (0, 1):
         raise DataError(f"{where}: iscrowd must be 0 or 1, got {crowd!r}; correct it")
     category = _known(record, "category_id", categories, where)
-    return CocoObject(category, bool(crowd), record.get("segmentation") or None, where)
+    segmentation, box, keypoints = (record.get(key) or None for key in ("segmentation", "bbox", "keypoints"))
+    return CocoObject(category, bool(crowd), segmentation, where, box, keypoints)
 
 
 def _size(record: dict[str, object], where: str) -> tuple[int, int] | None:

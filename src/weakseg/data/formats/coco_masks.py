@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.data.formats.coco import CocoObject
+from weakseg.data.formats.coco_objects import CocoObject
 from weakseg.data.image import MAX_PIXELS
 from weakseg.errors import DataError
 
@@ -21,7 +21,7 @@ def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], s
 
     Args:
         objects: The annotations of the image; those of other categories are left out.
-        class_ids: Class id of each category id.
+        class_ids: Class id of each category id; 255 for one that is neither class nor background.
         size: (rows, columns).
 
     Returns:

@@ -2,14 +2,18 @@
 
 import filecmp
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
+from weakseg.data.formats import annotated
+from weakseg.data.formats.annotation_csv import is_annotation_csv
 from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
 from weakseg.data.image import IMAGE_SUFFIXES
-from weakseg.data.paths import find_image, image_id_of, inside, read_classes
+from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 
@@ -22,36 +26,32 @@ class _Source:
     paths: dict[str, Path]
 
 
-def read(config: DataConfig, root: Path) -> tuple[Classes, dict[str, tuple[WeakSample, ...]]]:
+def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     """Return classes and samples; without given classes they are those that the labels of all splits name.
+
+    A CSV file whose header has the columns of points or boxes is read as such.
 
     Raises:
         DataError: If there are no labels, a label file is malformed, or a path leads outside the root.
     """
-    images = _image_folder(config, root)
+    if config.train and is_annotation_csv(inside(root, config.train, "data.train")):
+        return annotated.read(replace(config, format="csv"), root, class_map)
+    images = image_folder(root, config.images)
     if config.train:
         sources = {"train": _from_label_file(root, images, config.train, "data.train")}
     else:
         sources = {"train": _from_class_folders(config, root, images)}
     if config.val:
         sources["val"] = _from_label_file(root, images, config.val, "data.val")
+    sources = {split: replace(source, table=source.table.mapped(class_map)) for split, source in sources.items()}
     found = frozenset().union(*(source.table.class_names for source in sources.values()))
     classes = Classes.from_labels(read_classes(root, config.classes), found)
-    return classes, {split: _samples(source, classes) for split, source in sources.items()}
+    return Reading(classes, {split: _samples(source, classes) for split, source in sources.items()})
 
 
 def _samples(source: _Source, classes: Classes) -> tuple[WeakSample, ...]:
     tags = source.table.bind(classes)
     return tuple(WeakSample(image_id, path, tags[image_id]) for image_id, path in source.paths.items())
-
-
-def _image_folder(config: DataConfig, root: Path) -> Path:
-    """Return the folder that image names start from: as configured, else ``images``, else the root."""
-    name = config.images or ("images" if (root / "images").is_dir() else ".")
-    folder = inside(root, name, "data.images")
-    if not folder.is_dir():
-        raise DataError(f"data.images: {folder} is not a folder; give the folder of the images inside {root}")
-    return folder
 
 
 def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Source:

@@ -1,16 +1,20 @@
 """PASCAL VOC layout: JPEGImages, ImageSets/Segmentation, Annotations, SegmentationClass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
-from defusedxml import DefusedXmlException, ElementTree
-
+from weakseg.data.annotations import Drawn
+from weakseg.data.binding import bind_image
+from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats.tags import read_tags
+from weakseg.data.formats.tags import read_table
+from weakseg.data.formats.voc_boxes import VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
+from weakseg.data.reading import Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.errors import DataError
@@ -39,18 +43,32 @@ VOC_CLASSES = (
 )
 
 
-def read(config: DataConfig, root: Path) -> tuple[Classes, dict[str, tuple[WeakSample, ...]]]:
-    """Return classes and samples of a VOC folder; without ``classes.txt`` the 20 VOC classes are meant."""
-    classes = Classes(read_classes(root, config.classes) or VOC_CLASSES)
+Labels = tuple[Tags, Drawn]
+
+
+@dataclass
+class _Extras:
+    """What reading leaves beside the labels."""
+
+    dropped: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
+    """Return classes and samples of a VOC folder; without ``classes.txt`` the 20 VOC classes are meant.
+
+    Boxes come from the XML files, where tags do.
+    """
+    classes = Classes(read_classes(root, config.classes) or class_map.names(VOC_CLASSES))
     names = {"train": config.train, "val": config.val}
     ids = {split: _read_list(root, name, f"data.{split}") for split, name in names.items() if name}
-    tag_of = _tag_source(config, root, classes)
     images = inside(root, config.images or "JPEGImages", "data.images")
-    splits = {
-        split: tuple(WeakSample(i, find_image(root, images, i, where), tag_of(i)) for i, where in members.items())
-        for split, members in ids.items()
-    }
-    return classes, splits
+    paths = {s: {i: find_image(root, images, i, where) for i, where in found.items()} for s, found in ids.items()}
+    extras = _Extras()
+    every = list(dict.fromkeys(image_id for members in paths.values() for image_id in members))
+    labels_of = _label_source(config, root, classes, class_map, every, extras)
+    splits = {s: tuple(WeakSample(i, path, *labels_of(i)) for i, path in found.items()) for s, found in paths.items()}
+    return Reading(classes, splits, extras.dropped, extras.sizes)
 
 
 def mask_path(config: DataConfig, root: Path, image_id: str) -> Path:
@@ -70,42 +88,59 @@ def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
     return found
 
 
-def _tag_source(config: DataConfig, root: Path, classes: Classes) -> Callable[[str], Tags]:
-    """Return the function from image id to tags that ``config.tags`` names."""
+def _label_source(
+    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, ids: Sequence[str], extras: _Extras
+) -> Callable[[str], Labels]:
+    """Return the function from image id to labels that ``config.tags`` names."""
     source = config.tags
     if source == "auto":
         source = "annotations" if (root / "Annotations").is_dir() else "main"
     if source == "annotations":
-        return partial(_tags_from_xml, root, classes)
+        found = _from_xml(config, root, classes, class_map, ids, extras)
+        return lambda i: found[i]
     if source == "main":
-        return _tags_from_main(config, root, classes)
-    if source == "masks":
-        return lambda i: tags_from_mask(mask_path(config, root, i), len(classes), min_pixels=config.min_pixels)
-    table = read_tags(inside(root, source, "data.tags"), classes)
-    unmentioned = Tags(frozenset(), frozenset(range(1, len(classes) + 1)))
-    return lambda i: table.get(i, unmentioned)
+        tag_of = _tags_from_main(config, root, classes, class_map)
+    elif source == "masks":
+        tag_of = partial(_tags_from_mask, config, root, len(classes))
+    else:
+        table = read_table(inside(root, source, "data.tags")).mapped(class_map).bind(classes)
+        unmentioned = Tags(frozenset(), frozenset(range(1, len(classes) + 1)))
+        tag_of = partial(_get, table, unmentioned)
+    return lambda i: (tag_of(i), Drawn())
 
 
-def _tags_from_xml(root: Path, classes: Classes, image_id: str) -> Tags:
-    """Return the classes of all objects, difficult ones included."""
-    path = inside(root, f"Annotations/{image_id}.xml", "ImageSets")
-    try:
-        tree = ElementTree.parse(path)
-    except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise DataError(
-            f"{path}: annotation of image {image_id!r} cannot be read ({error}); repair it, or set data.tags to "
-            "another source"
-        ) from error
-    names = [node.findtext("name", "").strip() for node in tree.iter("object")]
-    return Tags(frozenset(classes.id_of(name, str(path)) for name in names))
+def _get(table: Mapping[str, Tags], otherwise: Tags, image_id: str) -> Tags:
+    return table.get(image_id, otherwise)
 
 
-def _tags_from_main(config: DataConfig, root: Path, classes: Classes) -> Callable[[str], Tags]:
+def _tags_from_mask(config: DataConfig, root: Path, num_classes: int, image_id: str) -> Tags:
+    return tags_from_mask(mask_path(config, root, image_id), num_classes, min_pixels=config.min_pixels)
+
+
+def _from_xml(
+    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, ids: Sequence[str], extras: _Extras
+) -> dict[str, Labels]:
+    """Return tags and boxes of each photograph."""
+    rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
+    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in ids}
+    images = [read_objects(path, image_id, rules, extras.dropped) for image_id, path in paths.items()]
+    warn_of_zeros(images, rules.base)
+    labels: dict[str, Labels] = {}
+    for image in images:
+        bound = bind_image(image, classes, class_map)
+        labels[image.name] = bound.tags, bound.drawn
+        extras.dropped |= bound.dropped
+        extras.sizes |= {image.name: image.size} if image.size else {}
+    return labels
+
+
+def _tags_from_main(config: DataConfig, root: Path, classes: Classes, class_map: ClassMap) -> Callable[[str], Tags]:
     """Read ``Main/CLASS_SPLIT.txt``: 1 present, -1 absent, 0 (difficult objects only) unknown, not listed unknown."""
     flags: dict[str, dict[int, set[str]]] = {}
     for class_id, name in enumerate(classes.names, start=1):
-        for split in sorted({"train", "val", "trainval", "test", config.train, config.val} - {""}):
-            path = inside(root, f"ImageSets/Main/{name}_{split}.txt", "data.tags")
+        lists = sorted({"train", "val", "trainval", "test", config.train, config.val} - {""})
+        for old, split in product(class_map.sources(name), lists):
+            path = inside(root, f"ImageSets/Main/{old}_{split}.txt", "data.tags")
             for number, line in read_lines(path, "list of images") if path.is_file() else ():
                 image_id, flag = _main_entry(line, f"{path}:{number}")
                 flags.setdefault(image_id, {}).setdefault(class_id, set()).add(flag)

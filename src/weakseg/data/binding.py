@@ -1,0 +1,211 @@
+"""Shapes with class names become boxes, points, scribbles and regions with class ids, inside their photograph."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.annotations import (
+    AnnotatedImage,
+    AnnotationTable,
+    Box,
+    Drawing,
+    Drawn,
+    Point,
+    Position,
+    Region,
+    Scribble,
+    Shape,
+)
+from weakseg.data.class_map import ClassMap
+from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
+from weakseg.data.formats.regions import count_pixels
+from weakseg.data.paths import image_id_of
+from weakseg.data.sample import Tags
+from weakseg.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+Size = tuple[int, int]
+STRAYED = 0.2
+_OUTSIDE = "lies outside the photograph"
+
+
+@dataclass(frozen=True)
+class BoundImage:
+    """Labels of one photograph.
+
+    Attributes:
+        tags: The classes drawn and those given by name; all others are absent.
+        drawn: What was drawn, inside the photograph where its size is known.
+        dropped: Reason by file and entry of what was left out; its class stays in the tags.
+        strayed: File and entry of scribbles of which more than a fifth was moved into the photograph.
+    """
+
+    tags: Tags
+    drawn: Drawn
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    strayed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Labels of many photographs.
+
+    Attributes:
+        labels: Tags and drawings by image id, in the order of the table.
+        dropped: Reason by file and entry of what was left out, by the reader or here.
+    """
+
+    labels: Mapping[str, tuple[Tags, Drawn]]
+    dropped: Mapping[str, str]
+
+
+def bind(table: AnnotationTable, classes: Classes, class_map: ClassMap | None = None) -> Binding:
+    """Return the labels of every photograph of a table.
+
+    Raises:
+        DataError: If a class is none of ``classes``, or a shape contradicts its photograph.
+    """
+    bound = {image_id_of(image.name): bind_image(image, classes, class_map) for image in table.images}
+    dropped = dict(table.dropped)
+    for one in bound.values():
+        dropped |= one.dropped
+    if strayed := [where for one in bound.values() for where in one.strayed]:
+        logger.warning(
+            "%s: %d scribbles lie outside their photograph with more than %d %% of their points, the first at %s; the "
+            "points were moved to its border. Do labels and photographs belong together?",
+            table.path,
+            len(strayed),
+            100 * STRAYED,
+            strayed[0],
+        )
+    return Binding({image_id: (one.tags, one.drawn) for image_id, one in bound.items()}, dropped)
+
+
+def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | None = None) -> BoundImage:
+    """Return the labels of one photograph.
+
+    Boxes are cut at its border and scribbles moved inside; what has no pixel left is dropped, and so is a point
+    outside. All that only where the file states the size.
+
+    Raises:
+        DataError: As ``bind``.
+    """
+    class_map = class_map or ClassMap()
+    present = _ids(image.tags, classes, class_map, image.where)
+    unknown = _ids(image.unknown, classes, class_map, image.where)
+    kept: list[Drawing] = []
+    dropped: dict[str, str] = {}
+    strayed: list[str] = []
+    for shape in image.shapes:
+        class_id = _class_of(shape, classes, class_map)
+        (unknown if shape.ignored else present).update(_tag_of(shape, class_id, classes, class_map))
+        placed = _place(shape, class_id, image.size)
+        if isinstance(placed, str):
+            dropped[shape.where] = f"{shape.kind} of {shape.label!r} {placed}"
+        else:
+            kept.append(placed)
+            if shape.kind == "scribble" and _fraction_outside(shape.positions, image.size) > STRAYED:
+                strayed.append(shape.where)
+    drawn = Drawn(
+        boxes=tuple(one for one in kept if isinstance(one, Box)),
+        points=tuple(one for one in kept if isinstance(one, Point)),
+        scribbles=tuple(one for one in kept if isinstance(one, Scribble)),
+        regions=tuple(one for one in kept if isinstance(one, Region)),
+    )
+    return BoundImage(Tags(frozenset(present), frozenset(unknown - present)), drawn, dropped, tuple(strayed))
+
+
+def _ids(names: frozenset[str], classes: Classes, class_map: ClassMap, where: str) -> set[int]:
+    targets = class_map.names(sorted(names))
+    return {_id_of(name, classes, where) for name in targets if name not in BACKGROUND_NAMES}
+
+
+def _id_of(name: str, classes: Classes, where: str) -> int:
+    if name not in classes.names:
+        raise DataError(f"{unknown_class(name, classes.names, where)}; or rename, merge or ignore it by data.class_map")
+    return classes.id_of(name, where)
+
+
+def _class_of(shape: Shape, classes: Classes, class_map: ClassMap) -> int:
+    """Return the class id of a shape; 0 background, 255 ignored."""
+    name = None if shape.ignored else class_map.target(shape.label)
+    if name is None:
+        return UNDECIDED
+    return 0 if name in BACKGROUND_NAMES else _id_of(name, classes, shape.where)
+
+
+def _tag_of(shape: Shape, class_id: int, classes: Classes, class_map: ClassMap) -> set[int]:
+    """Return the class that a shape shows, if any; an ignored one may carry the name of a class, or any other."""
+    if not shape.ignored:
+        return {class_id} - {0, UNDECIDED}
+    return {number for number, name in enumerate(classes.names, start=1) if name == class_map.target(shape.label)}
+
+
+def _place(shape: Shape, class_id: int, size: Size | None) -> Drawing | str:
+    """Return the shape inside the photograph, or why it is left out."""
+    if shape.kind == "region":
+        return _region(shape, class_id, size)
+    if class_id == UNDECIDED:
+        return "is to be ignored"
+    if shape.kind == "box":
+        return _box(shape.positions, class_id, size) if class_id else "says nothing: background has no boxes"
+    if shape.kind == "point":
+        return _point(shape.positions[0], class_id, size)
+    return _scribble(shape.positions, class_id, size)
+
+
+def _box(corners: tuple[Position, ...], class_id: int, size: Size | None) -> Box | str:
+    (top, left), (bottom, right) = corners
+    if not (top < bottom and left < right):
+        return "has no area"
+    if size is not None:
+        top, bottom = (min(max(value, 0.0), float(size[0])) for value in (top, bottom))
+        left, right = (min(max(value, 0.0), float(size[1])) for value in (left, right))
+    return Box(class_id, top, left, bottom, right) if top < bottom and left < right else _OUTSIDE
+
+
+def _point(position: Position, class_id: int, size: Size | None) -> Point | str:
+    row, column = position
+    if row < 0 or column < 0 or (size is not None and (row > size[0] or column > size[1])):
+        return _OUTSIDE
+    if size is not None:  # the outer edge belongs to the last pixel
+        row, column = (min(value, math.nextafter(end, 0)) for value, end in zip(position, size, strict=True))
+    return Point(class_id, row, column)
+
+
+def _scribble(path: tuple[Position, ...], class_id: int, size: Size | None) -> Scribble | str:
+    if not path:
+        return "has no points"
+    if size is None:
+        return Scribble(class_id, path)
+    if _fraction_outside(path, size) == 1:
+        return _OUTSIDE
+    return Scribble(class_id, tuple((_clamp(row, size[0]), _clamp(column, size[1])) for row, column in path))
+
+
+def _region(shape: Shape, class_id: int, size: Size | None) -> Region | str:
+    if shape.size is None:
+        raise DataError(f"{shape.where}: a region needs the size of its photograph; add it to the label file")
+    if size is not None and shape.size != size:
+        raise DataError(
+            f"{shape.where}: region of {shape.size[0]} x {shape.size[1]} pixels on a photograph of {size[0]} x "
+            f"{size[1]} (rows x columns); give them one size"
+        )
+    if count_pixels(shape.runs, shape.size) == 0:
+        return "has no pixel inside the photograph"
+    return Region(class_id, shape.size, shape.runs)
+
+
+def _clamp(value: float, length: int) -> float:
+    """Return a coordinate as it is, or the centre of the outermost pixel where it lies outside."""
+    return 0.5 if value < 0 else length - 0.5 if value >= length else value
+
+
+def _fraction_outside(path: tuple[Position, ...], size: Size | None) -> float:
+    if size is None:
+        return 0.0
+    outside = sum(not (0 <= row <= size[0] and 0 <= column <= size[1]) for row, column in path)
+    return outside / len(path)

@@ -1,0 +1,163 @@
+"""weakseg's own file of drawn labels (JSON), as simulation writes it: by image id, with the effort that they took."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Drawn, Kind, Position, Shape
+from weakseg.data.binding import bind
+from weakseg.data.classes import Classes
+from weakseg.data.paths import image_id_of, parse_json, read_text
+from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
+from weakseg.errors import DataError
+from weakseg.files import write_json
+
+VERSION = 1
+_LISTS: dict[str, Kind] = {"boxes": "box", "points": "point", "scribbles": "scribble"}
+_KEYS: dict[Kind, str] = {"box": "rectangle", "point": "position", "scribble": "path"}
+
+
+@dataclass(frozen=True)
+class DrawnImage:
+    """Labels of one photograph.
+
+    Attributes:
+        size: (rows, columns) of the upright photograph.
+        drawn: Boxes, points and scribbles.
+        effort: What they took, by any names: ``{"seconds": 12.5}``.
+    """
+
+    size: tuple[int, int]
+    drawn: Drawn
+    effort: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DrawnFile:
+    """A file of drawn labels.
+
+    Attributes:
+        kind: What they are to their maker.
+        classes: Their classes.
+        images: By image id.
+    """
+
+    kind: str
+    classes: Classes
+    images: Mapping[str, DrawnImage]
+
+
+def write_drawn(path: Path, file: DrawnFile) -> None:
+    """Write drawn labels.
+
+    Raises:
+        DataError: If there are regions or strokes, which the file has no place for; save those as label maps.
+    """
+    if wrong := [i for i, image in file.images.items() if image.drawn.regions or image.drawn.strokes]:
+        raise DataError(f"{path}: image {wrong[0]!r} has painted pixels; save them as an indexed PNG instead")
+    images = {image_id: _image_record(image, file.classes) for image_id, image in file.images.items()}
+    write_json(path, {"weakseg": VERSION, "kind": file.kind, "classes": list(file.classes.names), "images": images})
+
+
+def read_drawn(path: Path) -> DrawnFile:
+    """Return the drawn labels in a file.
+
+    Raises:
+        DataError: If it is malformed, or a label lies outside its photograph.
+    """
+    document = _document(path)
+    table = _table(path, document)
+    classes = Classes(table.declared)
+    bound = bind(table, classes)
+    if bound.dropped:
+        where, reason = next(iter(bound.dropped.items()))
+        raise DataError(f"{where}: {reason}; correct it")
+    images = {}
+    for image, (image_id, record) in zip(table.images, _images(path, document), strict=True):
+        where = f"{path}: image {image_id!r}"
+        assert image.size is not None
+        effort = as_record(record.get("effort", {}), "effort", where)
+        numbers = {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
+        images[image_id] = DrawnImage(image.size, bound.labels[image_id_of(image.name)][1], numbers)
+    return DrawnFile(as_text(document.get("kind"), "kind", str(path)), classes, images)
+
+
+def read_table(path: Path) -> AnnotationTable:
+    """Return the drawn labels in a file, with class names as they are written.
+
+    Raises:
+        DataError: If it is malformed.
+    """
+    return _table(path, _document(path))
+
+
+def _image_record(image: DrawnImage, classes: Classes) -> dict[str, object]:
+    drawn = image.drawn
+    return {
+        "size": list(image.size),
+        "boxes": [
+            {"class": classes.name_of(b.class_id), "rectangle": [b.top, b.left, b.bottom, b.right]} for b in drawn.boxes
+        ],
+        "points": [{"class": classes.name_of(p.class_id), "position": [p.row, p.column]} for p in drawn.points],
+        "scribbles": [
+            {"class": classes.name_of(s.class_id), "path": [list(position) for position in s.path]}
+            for s in drawn.scribbles
+        ],
+        "effort": dict(image.effort),
+    }
+
+
+def _document(path: Path) -> dict[str, object]:
+    document = as_record(parse_json(path, read_text(path, "file of drawn labels")), "the file", str(path))
+    if document.get("weakseg") != VERSION:
+        raise DataError(
+            f"{path}: 'weakseg' must be {VERSION}, got {shown(document.get('weakseg'))}; give a file of weakseg's own "
+            "drawn labels"
+        )
+    return document
+
+
+def _images(path: Path, document: dict[str, object]) -> list[tuple[str, dict[str, object]]]:
+    images = as_record(document.get("images"), "images", str(path))
+    return [(i, as_record(record, "an image", f"{path}: image {i!r}")) for i, record in images.items()]
+
+
+def _table(path: Path, document: dict[str, object]) -> AnnotationTable:
+    classes = tuple(as_text(c, "a class", str(path)) for c in as_list(document.get("classes"), "classes", str(path)))
+    return AnnotationTable(path, tuple(_image(i, record, path) for i, record in _images(path, document)), classes)
+
+
+def _image(image_id: str, record: dict[str, object], path: Path) -> AnnotatedImage:
+    where = f"{path}: image {image_id!r}"
+    if unknown := sorted(set(record) - {"size", "effort", *_LISTS}):
+        raise DataError(f"{where}: unknown key {unknown[0]!r}; there are size, effort, {', '.join(_LISTS)}")
+    numbers = [as_number(value, "size", where) for value in as_list(record.get("size"), "size", where)]
+    if len(numbers) != 2:
+        raise DataError(f"{where}: size must be rows and columns, got {len(numbers)} numbers; correct it")
+    shapes = [
+        _shape(kind, as_record(value, "an entry", f"{where}: {key}[{n}]"), f"{where}: {key}[{n}]")
+        for key, kind in _LISTS.items()
+        for n, value in enumerate(as_list(record.get(key, []), key, where))
+    ]
+    name = image_id if image_id_of(image_id) == image_id else f"{image_id}.png"  # an id may end as a file name does
+    return AnnotatedImage(name, tuple(shapes), where, size=as_size(numbers[0], numbers[1], where))
+
+
+def _shape(kind: Kind, record: dict[str, object], where: str) -> Shape:
+    label = as_text(record.get("class"), "class", where)
+    key = _KEYS[kind]
+    values = as_list(record.get(key), key, where)
+    if kind == "scribble":
+        path = tuple(_position(as_list(value, "a position", where), where) for value in values)
+        return Shape(kind, label, path, where)
+    if kind == "point":
+        return Shape(kind, label, (_position(values, where),), where)
+    if len(values) != 4:
+        raise DataError(f"{where}: rectangle must be top, left, bottom, right, got {len(values)} values; correct it")
+    return Shape(kind, label, (_position(values[:2], where), _position(values[2:], where)), where)
+
+
+def _position(values: list[object], where: str) -> Position:
+    if len(values) != 2:
+        raise DataError(f"{where}: a position is row and column, got {len(values)} values; correct it")
+    return as_number(values[0], "a row", where), as_number(values[1], "a column", where)

@@ -1,0 +1,42 @@
+"""XML files of users; entities, which can expand without end or read other files, are refused."""
+
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException, ElementTree
+
+from weakseg.data.values import as_size, number_of_text
+from weakseg.errors import DataError
+
+
+def parse_xml(path: Path, what: str, remedy: str) -> Element:
+    """Return the root element of an XML file.
+
+    Args:
+        path: The file.
+        what: What it is to the user, for the error, as in ``"scribbles of image 'a'"``.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        DataError: If it is missing, malformed, or defines entities.
+    """
+    try:
+        root: Element | None = ElementTree.parse(path).getroot()
+    except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise DataError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
+    if root is None:
+        raise DataError(f"{path}: {what} is empty; {remedy}")
+    return root
+
+
+def xml_size(root: Element, where: str) -> tuple[int, int] | None:
+    """Return (rows, columns) in ``size/height`` and ``size/width``; ``None`` where missing or 0, as some tools write.
+
+    Raises:
+        DataError: If they are no possible size.
+    """
+    texts = root.findtext("size/height"), root.findtext("size/width")
+    if texts == (None, None):
+        return None
+    rows, columns = (number_of_text(t, n, where) for t, n in zip(texts, ("size/height", "size/width"), strict=True))
+    return None if (rows, columns) == (0, 0) else as_size(rows, columns, where)
