@@ -3,11 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from generated import folder_arguments, write_folder
+from generated import CLASSES, folder_arguments, write_folder
+from weakseg.data.annotations import Drawn, Point
+from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.errors import DataError
 from weakseg.methods.recipes import load_recipe
-from weakseg.pipeline.intake import take_in
+from weakseg.pipeline.intake import Intake, take_in
 
 
 def dataset_of(root: Path) -> Dataset:
@@ -50,3 +53,20 @@ def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> N
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"none of the training images can be read; the first: .*i00\.png"):
         take_in(dataset_of(root), tmp_path / "probe")
+
+
+def test_drawn_labels_count_and_must_fit_their_photograph(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    tagged = take_in(dataset_of(root), tmp_path / "probe").content
+
+    def take_in_drawn(size: tuple[int, int]) -> Intake:
+        drawn = Drawn(points=(Point(1, 3.5, 4.5),))
+        write_drawn(root / "d.json", DrawnFile("points", Classes(CLASSES), {"i01": DrawnImage(size, drawn)}))
+        config = load_recipe("cam", [*folder_arguments(root), "--data.drawn=d.json"]).data
+        return take_in(open_dataset(config), tmp_path / "probe")
+
+    drawn = take_in_drawn((48, 64))
+    assert {key for key in tagged if tagged[key] != drawn.content[key]} == {"train/i01"}
+    assert drawn.dataset.sizes == {"i01": (48, 64)}
+    (failure,) = take_in_drawn((64, 48)).failures
+    assert failure.image_id == "i01" and "EXIF orientation" in failure.reason

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from weakseg.data.classes import Classes
+from weakseg.data.counts import DrawnCounts, count_drawn
 from weakseg.data.dataset import Dataset
+from weakseg.data.image import check_frame
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 
@@ -75,6 +77,8 @@ class DatasetReport:
         smallest: Fewest rows and fewest columns of any image; ``None`` if no image could be read.
         largest: Most rows and most columns of any image; ``None`` if no image could be read.
         duplicates: Groups of (split, image id) whose files hold the same bytes.
+        drawn: What was drawn, by split.
+        dropped: Reason by file and entry of labels that were left out.
     """
 
     class_names: tuple[str, ...]
@@ -83,6 +87,8 @@ class DatasetReport:
     smallest: tuple[int, int] | None
     largest: tuple[int, int] | None
     duplicates: tuple[tuple[tuple[str, str], ...], ...]
+    drawn: Mapping[str, DrawnCounts] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_images(self) -> int:
@@ -116,13 +122,18 @@ class DatasetReport:
 
 
 def check_dataset(dataset: Dataset) -> DatasetReport:
-    """Decode every image once and return the summary; images that cannot be read become failures."""
+    """Decode every image once and return the summary.
+
+    Images that cannot be read, and those that are not the ones that were labelled, become failures.
+    """
     records: dict[Path, ImageRecord] = {}
     failures: dict[Path, str] = {}
     for sample in (sample for samples in dataset.splits.values() for sample in samples):
         if sample.image_path not in records and sample.image_path not in failures:
             try:
-                records[sample.image_path] = probe_image(sample)
+                record = probe_image(sample)
+                check_labels_fit(dataset, sample, record)
+                records[sample.image_path] = record
             except DataError as error:
                 failures[sample.image_path] = str(error)
     return summarize_dataset(dataset, records, failures)
@@ -142,6 +153,18 @@ def probe_image(sample: WeakSample) -> ImageRecord:
         raise DataError(f"{sample.image_path}: cannot be read ({error}); check its permissions") from error
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     return ImageRecord(rows, columns, digest, len(content), status.st_mtime_ns)
+
+
+def check_labels_fit(dataset: Dataset, sample: WeakSample, record: ImageRecord) -> None:
+    """Refuse a photograph of another size than its labels are for.
+
+    Raises:
+        DataError: If they differ; labels of a photograph that was not upright get their own words.
+    """
+    actual = (record.rows, record.columns)
+    painted = (*sample.drawn.regions, *sample.drawn.strokes)
+    for size in {dataset.sizes.get(sample.id, actual), *(region.size for region in painted)}:
+        check_frame(size, actual, f"image {sample.id!r} ({sample.image_path})")
 
 
 def summarize_dataset(
@@ -169,6 +192,8 @@ def summarize_dataset(
         smallest=(int(sizes[:, 0].min()), int(sizes[:, 1].min())) if len(sizes) else None,
         largest=(int(sizes[:, 0].max()), int(sizes[:, 1].max())) if len(sizes) else None,
         duplicates=_find_duplicates(entries, records),
+        drawn={split: count_drawn(samples, len(dataset.classes)) for split, samples in dataset.splits.items()},
+        dropped=dict(dataset.dropped),
     )
 
 

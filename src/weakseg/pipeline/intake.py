@@ -1,12 +1,12 @@
 """The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from weakseg.data.check import DatasetReport, ImageRecord, probe_image, summarize_dataset
+from weakseg.data.check import DatasetReport, ImageRecord, check_labels_fit, probe_image, summarize_dataset
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
@@ -43,7 +43,7 @@ class Intake:
         dataset: Without the images that cannot be read.
         report: What it holds.
         failures: The images that cannot be read.
-        content: Hash of each image's bytes and tags, by split and id; what results depend on.
+        content: Hash of each image's bytes and labels, by split and id; what results depend on.
     """
 
     dataset: Dataset
@@ -63,8 +63,11 @@ def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
     for sample in samples:
         _drop_stale(job.output(sample.id), sample)
     failures = map_images(job, samples, title=STEP, workers=workers)
+    unreadable = {failure.image_id for failure in failures}
+    records = {s.id: ImageRecord(**read_json(job.output(s.id))) for s in samples if s.id not in unreadable}
+    failures += _misfits(dataset, samples, records)
     reasons = {failure.image_id: failure.reason for failure in failures}
-    records = {s.id: ImageRecord(**read_json(job.output(s.id))) for s in samples if s.id not in reasons}
+    records = {image_id: record for image_id, record in records.items() if image_id not in reasons}
     report = summarize_dataset(
         dataset,
         {s.image_path: records[s.id] for s in samples if s.id in records},
@@ -77,7 +80,18 @@ def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
     for warning in report.warnings:
         logger.warning("data: %s", warning)
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
-    return Intake(Dataset(dataset.classes, kept), report, tuple(failures), content)
+    return Intake(replace(dataset, splits=kept), report, tuple(failures), content)
+
+
+def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[str, ImageRecord]) -> list[Failure]:
+    """Return the images of another size than their labels are for."""
+    found = []
+    for sample in (sample for sample in samples if sample.id in records):
+        try:
+            check_labels_fit(dataset, sample, records[sample.id])
+        except DataError as error:
+            found.append(Failure(sample.id, STEP, str(error)))
+    return found
 
 
 def _drop_stale(path: Path, sample: WeakSample) -> None:
@@ -90,4 +104,6 @@ def _drop_stale(path: Path, sample: WeakSample) -> None:
 
 
 def _fingerprint(sample: WeakSample, record: ImageRecord) -> str:
-    return hash_of([record.content_hash, sorted(sample.tags.present), sorted(sample.tags.unknown)])[:16]
+    labels = [sorted(sample.tags.present), sorted(sample.tags.unknown)]
+    drawn = [repr(sample.drawn)] if sample.drawn.strongest != "tags" else []
+    return hash_of([record.content_hash, *labels, *drawn])[:16]
