@@ -223,7 +223,7 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
     [
         ("cat", r"result\[1\]: a result must be an object, got 'cat'"),
         (item(None, {}), r"result\[1\]: 'type' must be text, got None"),
-        (item("keypointlabels", [1]), r"'value' must be an object, got \[1\]"),
+        (item("keypointlabels", [1]), r"'value' must be an object, got a list of 1"),
         (item("choices", None), r"'value' must be an object, got None"),
         (item("choices", {"choices": "cat"}), r"'choices' must be a list, got 'cat'"),
         (choices(5), r"a choice must be text, got 5"),
@@ -234,7 +234,7 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
         (rectangle(0, 0, 5, None), r"'height' must be a number, got None"),
         (rectangle(0, 0, 5, 5, rotation="up"), r"'rotation' must be a number, got 'up'"),
         (polygon(None), r"'points' must be a list, got None"),
-        (polygon([[1]]), r"points\[0\] must be x and y, got \[1\]"),
+        (polygon([[1]]), r"points\[0\] must be x and y, got a list of 1"),
         (brush(None), r"'rle' must be a list, got None"),
         (brush([0, 256]), r"'rle' must be numbers from 0 to 255"),
         (brush([0, -1]), r"'rle' must be numbers from 0 to 255"),
@@ -257,7 +257,7 @@ def test_malformed_results(tmp_path: Path, wrong: object, message: str) -> None:
 @pytest.mark.parametrize(
     ("tasks", "message"),
     [
-        ({}, r"tasks\.json: expected a list of tasks, got \{\}"),
+        ({}, r"tasks\.json: expected a list of tasks, got an object of 0"),
         ([], r"tasks\.json: lists no images"),
         ([5], r"tasks\[0\]: a task must be an object, got 5"),
         ([{"id": 1, "image": "a.jpg", "label": []}], r"tasks\[0\]: has no 'data' or no 'annotations'; export .*'JSON'"),

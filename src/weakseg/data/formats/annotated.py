@@ -9,7 +9,7 @@ from weakseg.data.binding import bind
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats import annotation_csv, scribblesup, yolo
+from weakseg.data.formats import annotation_csv, cvat, labelme, labelstudio, scribblesup, yolo
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 _TABLES: dict[str, Callable[[Path], AnnotationTable]] = {
     "csv": annotation_csv.read_table,
+    "cvat": cvat.read_table,
+    "labelme": labelme.read_table,
+    "labelstudio": labelstudio.read_table,
     "scribblesup": scribblesup.read_table,
 }
 _BESIDE = frozenset({"labelme"})  # formats whose names of photographs start from the folder of the label files

@@ -16,7 +16,7 @@ from PIL import Image
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.coco_masks import Size
-from weakseg.data.formats.records import list_in, object_in, positions_in, shown, size_in, text_in
+from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
 from weakseg.data.formats.regions import place_crop, unite_runs
 from weakseg.data.formats.shapes import (
     Unusable,
@@ -29,6 +29,7 @@ from weakseg.data.formats.shapes import (
 )
 from weakseg.data.image import MAX_PIXELS
 from weakseg.data.paths import parse_json, read_text
+from weakseg.data.values import as_record, shown
 from weakseg.errors import DataError
 
 IGNORED_LABEL = "__ignore__"
@@ -70,10 +71,10 @@ def _is_hidden(path: Path) -> bool:
 
 def _image(path: Path, folder: Path, dropped: dict[str, str]) -> AnnotatedImage:
     where = str(path)
-    document = object_in(parse_json(path, read_text(path, "LabelMe file")), "the content of a LabelMe file", where)
+    document = as_record(parse_json(path, read_text(path, "LabelMe file")), "the content of a LabelMe file", where)
     size = size_in(document, ("imageHeight", "imageWidth"), where)
     records = {
-        f"{where}: shapes[{number}]": object_in(entry, "a shape", f"{where}: shapes[{number}]")
+        f"{where}: shapes[{number}]": as_record(entry, "a shape", f"{where}: shapes[{number}]")
         for number, entry in enumerate(list_in(document, "shapes", where))
     }
     shapes = usable_shapes(records.items(), lambda record, place: _shapes(record, size, place), dropped)
@@ -95,7 +96,7 @@ def _name(path: Path, folder: Path, image_path: str) -> str:
 
 def _tags(flags: object, where: str) -> frozenset[str]:
     """Return the image-level flags that are set."""
-    found = object_in(flags if flags is not None else {}, "'flags'", where)
+    found = as_record(flags if flags is not None else {}, "'flags'", where)
     for name, value in found.items():
         if not isinstance(value, bool):
             raise DataError(f"{where}: flag {name!r} must be true or false, got {shown(value)}; correct it")

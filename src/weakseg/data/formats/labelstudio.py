@@ -9,13 +9,10 @@ from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, 
 from weakseg.data.formats.brush import mask_of_brush
 from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.records import (
-    as_number,
-    as_text,
+    any_number,
     list_in,
     number_in,
-    object_in,
     positions_in,
-    shown,
     size_in,
     text_in,
 )
@@ -29,6 +26,7 @@ from weakseg.data.formats.shapes import (
     usable_shapes,
 )
 from weakseg.data.paths import parse_json, read_text
+from weakseg.data.values import as_record, as_text, shown
 from weakseg.errors import DataError
 
 Record = dict[str, object]
@@ -58,7 +56,7 @@ def read_table(path: Path) -> AnnotationTable:
     for number, task in enumerate(tasks):
         where = f"{path}: tasks[{number}]"
         try:
-            images.append(_image(object_in(task, "a task", where), where, dropped))
+            images.append(_image(as_record(task, "a task", where), where, dropped))
         except Unusable as reason:
             dropped[where] = str(reason)
     if dropped and not images:
@@ -101,10 +99,10 @@ def _last(path: str) -> str:
 def _image(task: Record, where: str, dropped: dict[str, str]) -> AnnotatedImage:
     if not {"data", "annotations"} <= task.keys():
         raise DataError(f"{where}: has no 'data' or no 'annotations'; export from Label Studio as 'JSON', not another")
-    name = image_name(text_in(object_in(task.get("data"), "'data'", where), "image", where), where)
+    name = image_name(text_in(as_record(task.get("data"), "'data'", where), "image", where), where)
     place, annotation = _first_completed(task, where, dropped)
     items = {
-        f"{place}: result[{number}]": object_in(item, "a result", f"{place}: result[{number}]")
+        f"{place}: result[{number}]": as_record(item, "a result", f"{place}: result[{number}]")
         for number, item in enumerate(list_in(annotation, "result", place))
     }
     sizes = {at: size for at, item in items.items() if (size := size_in(item, _SIZE_KEYS, at)) is not None}
@@ -112,7 +110,7 @@ def _image(task: Record, where: str, dropped: dict[str, str]) -> AnnotatedImage:
     for at, item in items.items():
         if sizes.get(at, size) != size:
             raise DataError(f"{at}: the photograph has {sizes[at]} pixels, but {size} in results before; correct it")
-        if as_number(item.get("image_rotation") or 0, "'image_rotation'", at) != 0:
+        if any_number(item.get("image_rotation") or 0, "'image_rotation'", at) != 0:
             raise Unusable(f"the photograph was rotated by {shown(item['image_rotation'])} degrees for labelling")
     choices = {at: item for at, item in items.items() if item.get("type") == "choices"}
     drawn = [(at, item) for at, item in items.items() if at not in choices]
@@ -126,7 +124,7 @@ def _first_completed(task: Record, where: str, dropped: dict[str, str]) -> tuple
     found: tuple[str, Record] | None = None
     for number, entry in enumerate(list_in(task, "annotations", where)):
         place = f"{where}: annotations[{number}]"
-        annotation = object_in(entry, "an annotation", place)
+        annotation = as_record(entry, "an annotation", place)
         if annotation.get("was_cancelled"):
             dropped[place] = "it was cancelled"
         elif found is not None:
@@ -140,7 +138,7 @@ def _first_completed(task: Record, where: str, dropped: dict[str, str]) -> tuple
 
 def _tags(item: Record, where: str, dropped: dict[str, str]) -> list[str]:
     """Return the choices for the whole photograph; those for one shape are dropped."""
-    value = object_in(item.get("value"), "'value'", where)
+    value = as_record(item.get("value"), "'value'", where)
     if _GEOMETRY & value.keys():
         dropped[where] = "it is a choice for one shape, not for the photograph"
         return []
@@ -153,7 +151,7 @@ def _shapes(item: Record, size: Size | None, where: str) -> Sequence[Shape]:
         raise Unusable(f"results of type {kind!r} are not known")
     if size is None:
         raise Unusable("it has no original_width and original_height, so that its percentages mean nothing")
-    value = object_in(item.get("value"), "'value'", where)
+    value = as_record(item.get("value"), "'value'", where)
     label = _label(value, kind, where)
     if kind == "rectanglelabels":
         return [box_around(label, _corners(value, size, where), where)]
@@ -179,7 +177,7 @@ def _corners(value: Record, size: Size, where: str) -> list[Position]:
     """Return the corners of a rectangle, turned about the top left one; in pixels, where angles are angles."""
     left, top, width, height = (number_in(value, key, where) for key in ("x", "y", "width", "height"))
     corners = [(top, left), (top, left + width), (top + height, left + width), (top + height, left)]
-    angle = as_number(value.get("rotation") or 0, "'rotation'", where)
+    angle = any_number(value.get("rotation") or 0, "'rotation'", where)
     pixels = [_pixels(row, column, size) for row, column in corners]
     return turned(pixels, pixels[0], angle)
 
