@@ -1,6 +1,7 @@
 """Every verb, as a user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,31 @@ def test_data_check(data: Path, capsys: Capture) -> None:
     assert "8 images, 2 classes" in printed and "train: 6 images, 2 without a tag" in printed
 
 
+def test_data_simulate(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["data", "simulate", "--data.root", str(data), "--data.train", "tags.json", "--data.masks", "masks"]
+    out = tmp_path / "new" / "boxes.json"
+    assert main([*words, "--kind", "boxes", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    # i00 to i05 show nothing, disc, square, both, nothing, disc: 5 boxes, and 7 looks at classes that are absent
+    boxes = [image["boxes"] for image in json.loads(out.read_text())["images"].values()]
+    assert [len(found) for found in boxes] == [0, 1, 1, 2, 0, 1]
+    seconds = 5 * 7 + 7 * 1
+    assert f"6 images with boxes in {out}" in printed
+    assert f"effort: {seconds / 3600:.2f} hours, 20 clicks, 0 px drawn" in printed
+    assert f"true masks: {(5 * 79 + 7) / 3600:.2f} hours" in printed
+
+
+def test_data_simulate_names_truth_that_cannot_be_read(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["data", "simulate", "--data.root", str(tmp_path / "copy"), "--data.train", "tags.json"]
+    shutil.copytree(data, tmp_path / "copy")
+    (tmp_path / "copy/masks/i01.png").write_bytes(b"no image")
+    (tmp_path / "copy/masks/i02.png").unlink()
+    assert main([*words, "--data.masks", "masks", "--kind", "points", "--out", str(tmp_path / "p.json")]) == 1
+    printed = capsys.readouterr().out
+    assert "failed: i01:" in printed and "left out: 1 images that have no ground truth" in printed
+    assert list(json.loads((tmp_path / "p.json").read_text())["images"]) == ["i00", "i03", "i04", "i05"]
+
+
 def test_data_check_names_what_cannot_be_read(data: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "tags.csv").write_text("image,label\nx.png,cat\n")
     assert main(["data", "check", "--data.root", str(tmp_path), "--data.train", "tags.csv"]) == 1
@@ -118,7 +144,10 @@ def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> Non
         (["report", "nowhere"], "no run folder"),
         (["run", "cam"], "out"),
         (["run", "cam", "--out", "o", "--seeds.strct=1"], "seeds.strct"),
-        (["data", "chekc"], "there is 'check'"),
+        (["data", "chekc"], "there are 'check' and 'simulate'"),
+        (["data", "simulate", "--kind", "boxes"], "give --out FILE"),
+        (["data", "check", "--out", "x.json"], "give --out FILE"),
+        (["data", "simulate", "--out", "x.json", "--kind", "masks"], "kind"),
         (
             ["predict", "--model", "no.safetensors", "--images", ".", "--out", "o"],
             "no.safetensors: not a weakseg model",

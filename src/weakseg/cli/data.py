@@ -1,32 +1,44 @@
 """``weakseg data``."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse
-from weakseg.data.check import DatasetReport, check_dataset
+from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse, settings_of
+from weakseg.data.check import DatasetReport, Failure, check_dataset
 from weakseg.data.config import DataConfig
 from weakseg.data.counts import DrawnCounts
 from weakseg.data.dataset import open_dataset
+from weakseg.data.effort import total_effort
+from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
 from weakseg.errors import ConfigError
 from weakseg.methods.recipes import load_recipe
 
 
 def main(words: Sequence[str]) -> int:
-    """Look at a data set."""
+    """Look at a data set, or simulate weak labels from its true masks."""
     parser = build_parser(
         "data",
-        "Look at a data set: decode every image, count every tag and drawn label, name what is wrong.",
+        "Look at a data set: decode every image, count every tag and drawn label, name what is wrong. Or simulate the weak "
+        "labels that people might draw, from true masks, for experiments.",
         "  weakseg data check --data.root photos --data.train tags.csv\n"
         "  weakseg data check --data.root VOC2012 --data.format voc --data.train train --data.val val\n"
-        "  weakseg data check --recipe recipes/cam_msrc.yaml --data.root msrc",
+        "  weakseg data check --recipe recipes/cam_msrc.yaml --data.root msrc\n"
+        "  weakseg data simulate --kind scribbles --out scribbles.json --data.root VOC2012 --data.format voc "
+        "--data.train train",
     )
-    parser.add_argument("action", type=str, help="check")
+    parser.add_argument("action", type=str, help="check or simulate")
+    parser.add_argument("--out", type=str, default="", help="simulate: JSON file that gets the labels")
+    parser.add_class_arguments(SimulationConfig, nested_key=None)
     parser.add_argument("--recipe", type=str, default="", help="take the data section of a recipe")
     parser.add_class_arguments(DataConfig, "data")
     given = parse(parser, words)
-    if given.action != "check":
-        raise ConfigError(f"data {given.action}: no such action; there is 'check'")
+    if given.action not in ("check", "simulate"):
+        raise ConfigError(f"data {given.action}: no such action; there are 'check' and 'simulate'")
+    if (given.action == "simulate") != bool(given.out):
+        raise ConfigError("data: give --out FILE with 'simulate', and only then")
     config = load_recipe(given.recipe, _overrides(words)).data if given.recipe else given.data
+    if given.action == "simulate":
+        return _simulate(config, settings_of(given, SimulationConfig), Path(given.out))
     report = check_dataset(open_dataset(config))
     print(describe(report))
     return 1 if report.failures else 0
@@ -61,6 +73,29 @@ def _dropped_lines(dropped: Mapping[str, str]) -> list[str]:
     return [f"\nleft out: {len(dropped)} drawn labels", *shown, *more] if dropped else []
 
 
+def _simulate(data: DataConfig, config: SimulationConfig, out: Path) -> int:
+    """Write simulated labels, print what they would cost, and return the exit code."""
+    split = simulate_split(data, config)
+    save_simulated(out, split.kind, split.classes, split.images)
+    effort = total_effort(image.effort for image in split.images)
+    masks = sum(image.mask_seconds for image in split.images)
+    print(f"{len(split.images)} images with {split.kind} in {out}")
+    print(f"effort: {effort.seconds / 3600:.2f} hours, {effort.clicks} clicks, {effort.length_px:.0f} px drawn")
+    print(f"        (true masks: {masks / 3600:.2f} hours; published timings, see weakseg.data.effort)")
+    if split.without_truth:
+        print(f"left out: {split.without_truth} images that have no ground truth")
+    for line in _failures(split.failures):
+        print(line)
+    return 1 if split.failures else 0
+
+
+def _failures(failures: Sequence[Failure]) -> list[str]:
+    """Return a line for each of the first failures, and how many there are beyond."""
+    more = len(failures) - SHOWN_FAILURES
+    lines = [f"failed: {f.image_id}: {f.reason}" for f in failures[:SHOWN_FAILURES]]
+    return [*lines, f"and {more} more failed images"] if more > 0 else lines
+
+
 def describe(report: DatasetReport) -> str:
     """Return the summary as text."""
     lines = [f"{report.num_images} images, {len(report.class_names)} classes"]
@@ -76,7 +111,4 @@ def describe(report: DatasetReport) -> str:
         lines += _drawn_lines(report.class_names, report.drawn[split])
     lines += _dropped_lines(report.dropped)
     lines += [f"\nwarning: {text}" for text in report.warnings]
-    lines += [f"failed: {f.image_id}: {f.reason}" for f in report.failures[:SHOWN_FAILURES]]
-    if len(report.failures) > SHOWN_FAILURES:
-        lines.append(f"and {len(report.failures) - SHOWN_FAILURES} more failed images")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_failures(report.failures)])

@@ -25,7 +25,7 @@ VERBS = {
     "predict": "masks of images with a trained segmenter",
     "evaluate": "compare masks with ground truth",
     "report": "write the HTML report of a run folder",
-    "data": "look at a data set: 'weakseg data check'",
+    "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",
     "doctor": "versions, devices, and which optional parts are there",
 }
 RESUMABLE = {"run", "compare", "label", "activate", "seed", "refine", "train-segmenter", "predict"}

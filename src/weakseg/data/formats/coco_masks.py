@@ -1,7 +1,7 @@
 """COCO segmentations (polygons, runs as a list, runs as a string) become pixels, by pycocotools."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,18 +30,45 @@ def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], s
     Raises:
         DataError: If the image is larger than ``MAX_PIXELS``, or a segmentation is malformed.
     """
+    labels = np.zeros(size, np.uint8)
+    for _, item, pixels in _from_large_to_small(objects, class_ids, size):
+        labels[pixels] = UNDECIDED if item.crowd else class_ids[item.category_id]
+    return labels
+
+
+def number_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.int32]:
+    """Return which object each pixel of ``paint_objects`` shows.
+
+    Args:
+        objects: As there.
+        class_ids: As there.
+        size: As there.
+
+    Returns:
+        ``(H, W)`` int32: 1 for the first of ``objects`` and so on; 0 for background and crowd regions.
+
+    Raises:
+        DataError: As there.
+    """
+    numbers = np.zeros(size, np.int32)
+    for number, item, pixels in _from_large_to_small(objects, class_ids, size):
+        numbers[pixels] = 0 if item.crowd else number
+    return numbers
+
+
+def _from_large_to_small(
+    objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size
+) -> Iterator[tuple[int, CocoObject, NDArray[np.bool_]]]:
+    """Yield the objects of the categories in ``class_ids`` with their place in the list, from 1, and their pixels."""
     if math.prod(size) > MAX_PIXELS:
         raise DataError(
             f"truth of {size[0]} x {size[1]} pixels is more than the limit of {MAX_PIXELS:,}; correct the size"
         )
-    chosen = [item for item in objects if item.category_id in class_ids]
-    runs = [encode_runs(item.segmentation, size, item.where) for item in chosen]
+    chosen = [(number, item) for number, item in enumerate(objects, start=1) if item.category_id in class_ids]
+    runs = [encode_runs(item.segmentation, size, item.where) for _, item in chosen]
     areas = [int(coco_mask.area(run)) for run in runs]
-    labels = np.zeros(size, np.uint8)
     for index in sorted(range(len(chosen)), key=lambda i: -areas[i]):
-        label = UNDECIDED if chosen[index].crowd else class_ids[chosen[index].category_id]
-        labels[coco_mask.decode(runs[index]).astype(bool)] = label
-    return labels
+        yield *chosen[index], coco_mask.decode(runs[index]).astype(np.bool_)
 
 
 def encode_runs(segmentation: object, size: Size, where: str) -> Runs:

@@ -1,0 +1,180 @@
+"""Weak labels of a whole data set, simulated from ground truth, with what they would have cost; and their file.
+
+This module opens ground truth, as ``data/truth.py`` allows for simulation alone; what it returns and writes holds tags,
+boxes, points and scribbles, never a mask.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weakseg.data.annotations import Drawn, Position
+from weakseg.data.check import Failure
+from weakseg.data.classes import Classes
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.data.effort import Effort, WeakKind, labelling_effort, mask_seconds
+from weakseg.data.simulate_drawn import background_parts, inner_point, inner_stroke, tight_box, true_objects
+from weakseg.data.truth import EvalSample, open_truth
+from weakseg.errors import ConfigError, DataError
+from weakseg.files import write_bytes
+from weakseg.progress import track
+from weakseg.rng import numpy_generator_for
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """Which weak labels are made from ground truth.
+
+    Attributes:
+        kind: ``tags``; ``boxes``, tight around each object; ``points``, one inside each object and none on the
+            background; or ``scribbles``, one along each object and each large part of the background.
+        seed: Of where points lie, and which part of the way is drawn; with the image id it decides them.
+        coverage: scribbles: length of a stroke as a fraction in (0, 1] of the way through its object.
+        split: ``train`` or ``val``.
+    """
+
+    kind: WeakKind = "tags"
+    seed: int = 0
+    coverage: float = 1.0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        """Refuse a coverage that is no fraction."""
+        if not 0 < self.coverage <= 1:
+            raise ConfigError(f"coverage: must be a fraction in (0, 1], got {self.coverage}")
+
+
+@dataclass(frozen=True)
+class SimulatedImage:
+    """The weak labels of one photograph.
+
+    Attributes:
+        id: Its id.
+        size: (rows, columns).
+        tags: Ids of the classes that it shows.
+        drawn: What was drawn on it; nothing for kind ``tags``.
+        effort: What the labels cost.
+        mask_seconds: What true masks would have cost.
+    """
+
+    id: str
+    size: tuple[int, int]
+    tags: frozenset[int]
+    drawn: Drawn
+    effort: Effort
+    mask_seconds: float
+
+
+@dataclass(frozen=True)
+class SimulatedSplit:
+    """The weak labels of a split.
+
+    Attributes:
+        kind: Of its labels.
+        classes: The foreground classes.
+        images: In the order of the split.
+        failures: Images whose truth cannot be used, with the reason.
+        without_truth: Number of images that have none.
+    """
+
+    kind: WeakKind
+    classes: Classes
+    images: tuple[SimulatedImage, ...]
+    failures: tuple[Failure, ...] = ()
+    without_truth: int = 0
+
+
+def simulate_split(data: DataConfig, config: SimulationConfig) -> SimulatedSplit:
+    """Return the weak labels of a split of a data set.
+
+    Objects are those of the instance maps (voc: SegmentationObject, coco: the annotations), else connected parts of
+    each class; classes and objects below ``data.min_pixels`` are left out.
+
+    Raises:
+        DataError: If the data set cannot be opened, has no such split, or no image of it has ground truth.
+    """
+    dataset = open_dataset(data)
+    if config.split not in dataset.splits:
+        raise DataError(f"split {config.split!r}: the data set has {', '.join(dataset.splits)}; choose one of these")
+    samples = open_truth(data, dataset, config.split)
+    if not samples:
+        raise DataError("data.masks: no image has ground truth to simulate labels from; give the folder of the masks")
+    images: list[SimulatedImage] = []
+    failures: list[Failure] = []
+    with track("simulate", len(samples)) as advance:
+        for sample in samples:
+            try:
+                images.append(simulate_image(sample, config, min_pixels=data.min_pixels))
+            except DataError as error:
+                failures.append(Failure(sample.id, sample.sample.image_path, str(error)))
+            advance(1)
+    missing = len(dataset.splits[config.split]) - len(samples)
+    return SimulatedSplit(config.kind, dataset.classes, tuple(images), tuple(failures), missing)
+
+
+def simulate_image(sample: EvalSample, config: SimulationConfig, *, min_pixels: int = 100) -> SimulatedImage:
+    """Return the weak labels of one photograph; they depend on its truth, its id and the settings alone.
+
+    Raises:
+        DataError: If the truth cannot be read, or is of another size than the photograph.
+    """
+    truth = sample.load_truth()
+    objects = true_objects(truth, sample.load_objects(), min_pixels=min_pixels)
+    generator = numpy_generator_for(config.seed, sample.id, f"simulated {config.kind}")
+    drawn = Drawn()
+    if config.kind == "boxes":
+        drawn = Drawn(boxes=tuple(tight_box(item) for item in objects))
+    elif config.kind == "points":
+        drawn = Drawn(points=tuple(inner_point(item, generator) for item in objects))
+    elif config.kind == "scribbles":
+        marked = (*objects, *background_parts(truth))
+        drawn = Drawn(scribbles=tuple(inner_stroke(item, generator, coverage=config.coverage) for item in marked))
+    tags = frozenset(item.class_id for item in objects)
+    return SimulatedImage(
+        sample.id,
+        (truth.shape[0], truth.shape[1]),
+        tags,
+        drawn,
+        labelling_effort(drawn, tags, sample.num_classes),
+        mask_seconds(len(objects), len(tags), sample.num_classes),
+    )
+
+
+def save_simulated(path: Path, kind: WeakKind, classes: Classes, images: Sequence[SimulatedImage]) -> None:
+    """Write weak labels as JSON, one line an image; positions are (row, column), the background is ``background``.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    head = f'{{"weakseg": {FORMAT_VERSION}, "kind": {json.dumps(kind)}, "classes": {_json(classes.names)}, "images": {{'
+    lines = ",\n".join(f"{_json(image.id)}: {_json(_entry(image, classes))}" for image in images)
+    write_bytes(path, f"{head}\n{lines}\n}}}}\n".encode())
+
+
+def _entry(image: SimulatedImage, classes: Classes) -> dict[str, object]:
+    """Return what the file says of one image."""
+    name, drawn, effort = classes.name_of, image.drawn, image.effort
+    boxes = [{"class": name(b.class_id), "rectangle": [b.top, b.left, b.bottom, b.right]} for b in drawn.boxes]
+    points = [{"class": name(p.class_id), "position": [p.row, p.column]} for p in drawn.points]
+    scribbles: list[dict[str, str | tuple[Position, ...]]]
+    scribbles = [{"class": name(s.class_id), "path": s.path} for s in drawn.scribbles]
+    return {
+        "size": image.size,
+        "tags": [name(class_id) for class_id in sorted(image.tags)],
+        "boxes": boxes,
+        "points": points,
+        "scribbles": scribbles,
+        "effort": {
+            "clicks": effort.clicks,
+            "length_px": round(effort.length_px, 1),
+            "seconds": round(effort.seconds, 1),
+        },
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
