@@ -18,8 +18,8 @@ def main(words: Sequence[str]) -> int:
     """Look at a data set, or simulate weak labels from its true masks."""
     parser = build_parser(
         "data",
-        "Look at a data set: decode every image, count every tag and drawn label, name what is wrong. Or simulate the weak "
-        "labels that people might draw, from true masks, for experiments.",
+        "Look at a data set: decode every image, count every tag and drawn label, name what is wrong. Or simulate the "
+        "weak labels that people might draw, from true masks, for experiments.",
         "  weakseg data check --data.root photos --data.train tags.csv\n"
         "  weakseg data check --data.root VOC2012 --data.format voc --data.train train --data.val val\n"
         "  weakseg data check --recipe recipes/cam_msrc.yaml --data.root msrc\n"

@@ -1,0 +1,156 @@
+"""From points and scribbles to seeds: the superpixels that they touch."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.checks import check_rgb_uint8, check_same_size
+from weakseg.data.annotations import Drawn
+from weakseg.errors import ConfigError
+from weakseg.graph.superpixel import slic_regions
+from weakseg.ops.raster import Contested, raster_lines, raster_points
+from weakseg.ops.resample import resize_image, scaled_size
+
+REFERENCE_PIXELS = 375 * 500  # of a photograph of VOC
+NUM_LABELS = 256
+STRAY_SHARE = 0.2
+
+Conflict = Literal["undecided", "majority"]
+
+
+@dataclass(frozen=True)
+class StrokeSeedConfig:
+    """How points and scribbles become seeds.
+
+    Attributes:
+        width: Of scribbles in pixels.
+        superpixels: About how many a photograph of 375 x 500 pixels has, others in proportion to their area; 0: none,
+            the seeds are the annotated pixels.
+        compactness: Of the superpixels: how much nearness counts against likeness of colour.
+        conflict: What a superpixel with several labels is: ``undecided``, or what the ``majority`` of its annotated
+            pixels is; these keep their own labels in any case.
+        contested: What a pixel on scribbles of several classes is: the ``later`` one's, or ``undecided``.
+        max_side: Larger images are reduced to this for the superpixels; bounds time.
+    """
+
+    width: float = 3.0
+    superpixels: int = 1000
+    compactness: float = 10.0
+    conflict: Conflict = "undecided"
+    contested: Contested = "later"
+    max_side: int = 1024
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        positive = 0 < self.width < math.inf and 0 < self.compactness < math.inf
+        if not positive or self.superpixels < 0 or self.max_side < 32:
+            raise ConfigError(
+                "stroke seeds: need width > 0, compactness > 0, superpixels >= 0 and max_side >= 32, got "
+                f"{self.width}, {self.compactness}, {self.superpixels}, {self.max_side}"
+            )
+
+
+def stroke_seeds(drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfig) -> LabelMap:
+    """Return seeds from points and scribbles: every superpixel that holds one label takes it.
+
+    Points lie on top of scribbles. Points outside the image are left out; scribbles are moved to its edge there;
+    ``stray_marks`` names both.
+
+    Args:
+        drawn: Boxes and regions are not looked at; without points and scribbles nothing is decided.
+        image: ``(H, W, 3)`` uint8.
+        config: Lines, superpixels and conflicts.
+
+    Reference:
+        [zhang2021a2gnn], seeds ``M_P`` and ``M_S``; [achanta2012slic]. Numbers are not published there.
+    """
+    check_rgb_uint8("image", image)
+    annotated = raster_strokes(drawn, (image.shape[0], image.shape[1]), config)
+    if not config.superpixels or (annotated == UNDECIDED).all():
+        return LabelMap(annotated)
+    return LabelMap(expand_labels(annotated, _superpixels(image, config), conflict=config.conflict))
+
+
+def stray_marks(drawn: Drawn, size: tuple[int, int]) -> tuple[str, ...]:
+    """Return a warning for each point outside an image of ``size`` and each scribble that is more than a fifth outside.
+
+    A point of negative coordinates is a click that was never made, as label files say it, and no reason to warn.
+    """
+    points = [
+        f"point at ({point.row:g}, {point.column:g}) is outside the image of {size} pixels and left out"
+        for point in drawn.points
+        if point.pixel(size) is None and min(point.row, point.column) >= 0
+    ]
+    strokes = []
+    for number, stroke in enumerate(drawn.scribbles):
+        outside = sum(not (0 <= row < size[0] and 0 <= column < size[1]) for row, column in stroke.path)
+        if outside > STRAY_SHARE * len(stroke.path):
+            place = f"{outside} of {len(stroke.path)} positions of scribble {number}"
+            strokes.append(f"{place} are outside the image of {size} pixels and moved to its edge")
+    return (*points, *strokes)
+
+
+def raster_strokes(drawn: Drawn, size: tuple[int, int], config: StrokeSeedConfig) -> NDArray[np.uint8]:
+    """Return the ``(H, W)`` label map of scribbles, and points on top of them; 255 elsewhere."""
+    paths, stroke_ids = [stroke.path for stroke in drawn.scribbles], [stroke.class_id for stroke in drawn.scribbles]
+    lines = raster_lines(paths, stroke_ids, size, width=config.width, contested=config.contested)
+    points = [(point.row, point.column) for point in drawn.points]
+    clicks = raster_points(points, [point.class_id for point in drawn.points], size)
+    return np.where(clicks == UNDECIDED, lines, clicks).astype(np.uint8)
+
+
+def expand_labels(
+    annotated: NDArray[np.uint8], regions: NDArray[np.int64], *, conflict: Conflict = "undecided"
+) -> NDArray[np.uint8]:
+    """Return a label map in which regions with one label are wholly of it; annotated pixels keep theirs.
+
+    Args:
+        annotated: ``(H, W)`` labels in {0..K, 255}.
+        regions: ``(H, W)`` numbers from 0 up.
+        conflict: What a region of several labels is: ``undecided``, or what the ``majority`` of its annotated pixels
+            is; where several labels are equally many it is undecided.
+
+    Returns:
+        ``(H, W)`` uint8; 255 in regions without an annotated pixel.
+
+    Raises:
+        ShapeError: If the sizes differ.
+    """
+    check_same_size("annotated", annotated.shape, "regions", regions.shape)
+    decided = annotated != UNDECIDED
+    keys = regions[decided] * NUM_LABELS + annotated[decided]
+    pairs, counts = np.unique(keys, return_counts=True)  # of a region and a label in it, by region
+    owner, label = pairs // NUM_LABELS, pairs % NUM_LABELS
+    most = np.zeros(int(regions.max(initial=0)) + 1, np.int64)
+    np.maximum.at(most, owner, counts)
+    leads = counts == most[owner] if conflict == "majority" else np.ones(len(pairs), np.bool_)
+    sole = leads & (np.bincount(owner[leads], minlength=len(most))[owner] == 1)
+    of_region = np.full(len(most), UNDECIDED, np.uint8)
+    of_region[owner[sole]] = label[sole]
+    return np.where(decided, annotated, of_region[regions]).astype(np.uint8)
+
+
+def merge_over(top: LabelMap, below: LabelMap) -> LabelMap:
+    """Return ``top`` where it is decided, else ``below``: ``M_P`` over ``M'_I``, which supplies the background.
+
+    Raises:
+        ShapeError: If the sizes differ.
+    """
+    check_same_size("top", top.labels.shape, "below", below.labels.shape)
+    return LabelMap(np.where(top.labels == UNDECIDED, below.labels, top.labels).astype(np.uint8))
+
+
+def _superpixels(image: NDArray[np.uint8], config: StrokeSeedConfig) -> NDArray[np.int64]:
+    """Return ``(H, W)`` superpixels; their number follows the area of the photograph as it is worked on."""
+    size = (image.shape[0], image.shape[1])
+    working = scaled_size(size, 1.0, max_side=config.max_side)
+    count = max(1, round(config.superpixels * math.prod(working) / REFERENCE_PIXELS))
+    small = torch.from_numpy(np.array(resize_image(image, working)))
+    regions: NDArray[np.int64] = slic_regions(small, count, compactness=config.compactness).numpy()
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, working, strict=True))
+    return regions[np.ix_(rows, columns)]
