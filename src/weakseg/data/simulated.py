@@ -4,25 +4,22 @@ This module opens ground truth, as ``data/truth.py`` allows for simulation alone
 boxes, points and scribbles, never a mask.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weakseg.data.annotations import Drawn, Position
+from weakseg.data.annotations import Drawn
 from weakseg.data.check import Failure
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
 from weakseg.data.effort import Effort, WeakKind, labelling_effort, mask_seconds
+from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.simulate_drawn import background_parts, inner_point, inner_stroke, tight_box, true_objects
 from weakseg.data.truth import EvalSample, open_truth
 from weakseg.errors import ConfigError, DataError
-from weakseg.files import write_bytes
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -145,36 +142,17 @@ def simulate_image(sample: EvalSample, config: SimulationConfig, *, min_pixels: 
 
 
 def save_simulated(path: Path, kind: WeakKind, classes: Classes, images: Sequence[SimulatedImage]) -> None:
-    """Write weak labels as JSON, one line an image; positions are (row, column), the background is ``background``.
+    """Write weak labels as weakseg's own JSON; positions are (row, column), the background is ``background``.
 
     Raises:
         OutputError: If the file cannot be written.
     """
-    head = f'{{"weakseg": {FORMAT_VERSION}, "kind": {json.dumps(kind)}, "classes": {_json(classes.names)}, "images": {{'
-    lines = ",\n".join(f"{_json(image.id)}: {_json(_entry(image, classes))}" for image in images)
-    write_bytes(path, f"{head}\n{lines}\n}}}}\n".encode())
-
-
-def _entry(image: SimulatedImage, classes: Classes) -> dict[str, object]:
-    """Return what the file says of one image."""
-    name, drawn, effort = classes.name_of, image.drawn, image.effort
-    boxes = [{"class": name(b.class_id), "rectangle": [b.top, b.left, b.bottom, b.right]} for b in drawn.boxes]
-    points = [{"class": name(p.class_id), "position": [p.row, p.column]} for p in drawn.points]
-    scribbles: list[dict[str, str | tuple[Position, ...]]]
-    scribbles = [{"class": name(s.class_id), "path": s.path} for s in drawn.scribbles]
-    return {
-        "size": image.size,
-        "tags": [name(class_id) for class_id in sorted(image.tags)],
-        "boxes": boxes,
-        "points": points,
-        "scribbles": scribbles,
-        "effort": {
-            "clicks": effort.clicks,
-            "length_px": round(effort.length_px, 1),
-            "seconds": round(effort.seconds, 1),
-        },
-    }
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    entries = {}
+    for image in images:
+        effort = {
+            "clicks": image.effort.clicks,
+            "length_px": round(image.effort.length_px, 1),
+            "seconds": round(image.effort.seconds, 1),
+        }
+        entries[image.id] = DrawnImage(image.size, image.drawn, effort, image.tags)
+    write_drawn(path, DrawnFile(kind, classes, entries))

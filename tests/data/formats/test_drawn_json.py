@@ -65,6 +65,7 @@ def test_exact_content(tmp_path: Path) -> None:
         "images": {
             "a/b": {
                 "size": [4, 6],
+                "tags": ["cat", "dog"],
                 "boxes": [{"class": "cat", "rectangle": [0, 1, 2, 3]}],
                 "points": [{"class": "background", "position": [0.5, 1.5]}],
                 "scribbles": [{"class": "dog", "path": [[0, 1], [2, 3]]}],
@@ -111,7 +112,7 @@ def test_painted_pixels_have_no_place(tmp_path: Path) -> None:
         ({"scribbles": [{"class": "cat", "path": []}]}, "scribble of 'cat' has no points"),
         ({"effort": {"seconds": "long"}}, "effort 'seconds' must be a finite number, got 'long'"),
         ({"effort": [1]}, "effort must be an object"),
-        ({"masks": []}, "unknown key 'masks'; there are size, effort, boxes, points, scribbles"),
+        ({"masks": []}, "unknown key 'masks'; there are size, tags, effort, boxes, points, scribbles"),
     ],
 )
 def test_refused_image(tmp_path: Path, image: dict[str, Any], message: str) -> None:

@@ -25,11 +25,17 @@ class DrawnImage:
         size: (rows, columns) of the upright photograph.
         drawn: Boxes, points and scribbles.
         effort: What they took, by any names: ``{"seconds": 12.5}``.
+        tags: Ids of the classes that the photograph shows, those of the labels among them.
     """
 
     size: tuple[int, int]
     drawn: Drawn
     effort: Mapping[str, float] = field(default_factory=dict)
+    tags: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Count what is drawn among the tags."""
+        object.__setattr__(self, "tags", self.tags | self.drawn.class_ids)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,8 @@ def read_drawn(path: Path) -> DrawnFile:
         assert image.size is not None
         effort = as_record(record.get("effort", {}), "effort", where)
         numbers = {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
-        images[image_id] = DrawnImage(image.size, bound.labels[image_id_of(image.name)][1], numbers)
+        tags, drawn = bound.labels[image_id_of(image.name)]
+        images[image_id] = DrawnImage(image.size, drawn, numbers, tags.present)
     return DrawnFile(as_text(document.get("kind"), "kind", str(path)), classes, images)
 
 
@@ -95,6 +102,7 @@ def _image_record(image: DrawnImage, classes: Classes) -> dict[str, object]:
     drawn = image.drawn
     return {
         "size": list(image.size),
+        "tags": [classes.name_of(class_id) for class_id in sorted(image.tags)],
         "boxes": [
             {"class": classes.name_of(b.class_id), "rectangle": [b.top, b.left, b.bottom, b.right]} for b in drawn.boxes
         ],
@@ -129,8 +137,8 @@ def _table(path: Path, document: dict[str, object]) -> AnnotationTable:
 
 def _image(image_id: str, record: dict[str, object], path: Path) -> AnnotatedImage:
     where = f"{path}: image {image_id!r}"
-    if unknown := sorted(set(record) - {"size", "effort", *_LISTS}):
-        raise DataError(f"{where}: unknown key {unknown[0]!r}; there are size, effort, {', '.join(_LISTS)}")
+    if unknown := sorted(set(record) - {"size", "tags", "effort", *_LISTS}):
+        raise DataError(f"{where}: unknown key {unknown[0]!r}; there are size, tags, effort, {', '.join(_LISTS)}")
     numbers = [as_number(value, "size", where) for value in as_list(record.get("size"), "size", where)]
     if len(numbers) != 2:
         raise DataError(f"{where}: size must be rows and columns, got {len(numbers)} numbers; correct it")
@@ -140,7 +148,8 @@ def _image(image_id: str, record: dict[str, object], path: Path) -> AnnotatedIma
         for n, value in enumerate(as_list(record.get(key, []), key, where))
     ]
     name = image_id if image_id_of(image_id) == image_id else f"{image_id}.png"  # an id may end as a file name does
-    return AnnotatedImage(name, tuple(shapes), where, size=as_size(numbers[0], numbers[1], where))
+    tags = frozenset(as_text(tag, "a tag", where) for tag in as_list(record.get("tags", []), "tags", where))
+    return AnnotatedImage(name, tuple(shapes), where, tags, as_size(numbers[0], numbers[1], where))
 
 
 def _shape(kind: Kind, record: dict[str, object], where: str) -> Shape:
