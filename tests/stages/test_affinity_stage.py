@@ -338,7 +338,7 @@ class TestFiles:
         ({"start": "seeds"}, r"affinity\.start: 'classifier' or 'pretrained', got 'seeds'"),
         ({"radius_cells": 1.0}, "need radius_cells > 1"),
         ({"radius_cells": float("nan")}, "need radius_cells > 1"),
-        ({"augment": AugmentConfig(crop=60)}, "a multiple of 8, got 5.0 and 60"),
+        ({"augment": AugmentConfig(crop=60)}, r"affinity\.augment\.crop: need a multiple of 8, got 60"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, object], message: str) -> None:

@@ -29,9 +29,17 @@ def feature_affinity(features: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
         [ahn2018affinitynet], equation of the affinity, mean instead of sum as in its code; [zhang2021a2gnn],
         equation 8.
     """
+    return torch.exp(-feature_distance(features, offsets))
+
+
+def feature_distance(features: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
+    """Return ``mean_c |F_c,i - F_c,i+d|``, infinite where a cell has no neighbour at the offset.
+
+    Arguments, derivatives, memory and errors as for ``feature_affinity``.
+    """
     _check_channels("features", features)
-    affinity: Tensor = _FeatureAffinity.apply(features, offsets)
-    return affinity
+    distance: Tensor = _FeatureDistance.apply(features, offsets)
+    return distance
 
 
 def color_position_weights(
@@ -70,32 +78,31 @@ def color_position_weights(
     return weights
 
 
-class _FeatureAffinity(torch.autograd.Function):
+class _FeatureDistance(torch.autograd.Function):
     """Shifted absolute differences, computed anew on the way back."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, offsets: tuple[Offset, ...]) -> Tensor:
-        affinity = _no_pairs(features, offsets)
+        distance = _no_pairs(features, offsets).fill_(math.inf)
         for plane, offset in enumerate(offsets):
             here, there = shifted_views(features, offset)
-            target, _ = shifted_views(affinity[..., plane, :, :], offset)
-            target.copy_(torch.exp(-(here - there).abs_().mean(-3)))
-        ctx.save_for_backward(features, affinity)
+            shifted_views(distance[..., plane, :, :], offset)[0].copy_((here - there).abs_().mean(-3))
+        ctx.save_for_backward(features)
         ctx.offsets = offsets
-        return affinity
+        return distance
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        features, affinity = ctx.saved_tensors
+        (features,) = ctx.saved_tensors
         by_features = torch.zeros_like(features)
-        scaled = grad * affinity / features.shape[-3]
+        scaled = grad / features.shape[-3]
         for plane, offset in enumerate(ctx.offsets):
             here, there = shifted_views(features, offset)
-            pull = (here - there).sign_() * shifted_views(scaled[..., plane, :, :], offset)[0].unsqueeze(-3)
+            push = (here - there).sign_() * shifted_views(scaled[..., plane, :, :], offset)[0].unsqueeze(-3)
             here, there = shifted_views(by_features, offset)
-            here -= pull
-            there += pull
+            here += push
+            there -= push
         return by_features, None
 
 

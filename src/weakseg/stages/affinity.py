@@ -1,9 +1,9 @@
 """Train an affinity network on refined class scores, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,19 +13,20 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, Scores
 from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
-from weakseg.errors import CheckpointError, ConfigError, DataError, ShapeError
+from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.affinity import GRID_STRIDE, AffinityNet
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs
-from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.nn.weights import save_model
 from weakseg.ops.resample import block_means, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE, start_backbone
+from weakseg.stages.classify import MODEL_FILE
+from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network
 from weakseg.training.augment import AugmentConfig, draw_view
-from weakseg.training.loop import Fit, FitConfig, FitPlace
+from weakseg.training.loop import FitConfig, FitPlace
 
 NO_SCORE = 1e-5  # below this for every label, a cell lies outside of the image
 
@@ -42,7 +43,7 @@ class AffinityConfig:
         fit: Optimisation of backbone and head.
     """
 
-    start: Literal["classifier", "pretrained"] = "pretrained"
+    start: Start = "pretrained"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     radius_cells: float = 5.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -52,13 +53,9 @@ class AffinityConfig:
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
-        if self.start not in ("classifier", "pretrained"):
-            raise ConfigError(f"affinity.start: 'classifier' or 'pretrained', got {self.start!r}")
-        if not self.radius_cells > 1 or self.augment.crop % GRID_STRIDE:
-            raise ConfigError(
-                f"affinity: need radius_cells > 1 and a crop that is a multiple of {GRID_STRIDE}, "
-                f"got {self.radius_cells} and {self.augment.crop}"
-            )
+        check_network("affinity", self, GRID_STRIDE)
+        if not self.radius_cells > 1:
+            raise ConfigError(f"affinity: need radius_cells > 1, got {self.radius_cells}")
 
 
 @dataclass(frozen=True)
@@ -144,19 +141,15 @@ def train_affinity(
     Reference:
         [ahn2018affinitynet], section 3.2.
     """
-    torch.manual_seed(numpy_generator_for(place.seed, "", "affinity/init").integers(2**62))
-    backbone, backbone_config = start_backbone(config.start, config.backbone, classifier)
-    model = AffinityNet(backbone)
-    samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     offsets = half_disc(config.radius_cells)
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
         affinity = feature_affinity(module(batch[0]).float(), offsets)
         return affinity_loss(affinity, label_pairs(batch[1], offsets))
 
-    data = ScoreData(samples, strict, lenient, config.augment, place.seed)
-    records = Fit(model, data, loss, config.fit, place, "affinity").run()
-    save_model(place.folder / MODEL_FILE, model, {"kind": "affinity", "backbone": asdict(backbone_config)})
+    data = ScoreData(by_id(samples), strict, lenient, config.augment, place.seed)
+    model, header, records = fit_network("affinity", AffinityNet, data, loss, config, place, classifier)
+    save_model(place.folder / MODEL_FILE, model, header)
     return records
 
 
@@ -166,13 +159,7 @@ def load_affinity(path: Path) -> AffinityNet:
     Raises:
         CheckpointError: If the file is missing, truncated, or no affinity network of weakseg.
     """
-    header = read_header(path, kind="affinity")
-    try:
-        model = AffinityNet(build_backbone(BackboneConfig(**header["backbone"]), pretrained=False))
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise CheckpointError(f"{path}: the header does not describe an affinity network ({error})") from error
-    load_into(model, load_weights(path), str(path))
-    return model.eval()
+    return load_network(path, "affinity", lambda backbone, _: AffinityNet(backbone))[0]
 
 
 @torch.no_grad()

@@ -1,32 +1,31 @@
 """Train a boundary network on seeds, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weakseg.artifacts import LabelMap
-from weakseg.checks import check_same_size
 from weakseg.data.sample import WeakSample
-from weakseg.errors import CheckpointError, ConfigError
+from weakseg.errors import ConfigError
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, BackboneConfig
 from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
-from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.nn.weights import save_model
 from weakseg.ops.cam import grid_size
 from weakseg.ops.resample import grid_labels, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE, start_backbone
+from weakseg.stages.classify import MODEL_FILE
+from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
 from weakseg.training.augment import AugmentConfig, augment
-from weakseg.training.loop import Fit, FitConfig, FitPlace
+from weakseg.training.loop import FitConfig, FitPlace
 
 PAD_MULTIPLE = 16
 
@@ -43,7 +42,7 @@ class BoundaryConfig:
         fit: Optimisation of the boundary branch; the displacement branch learns ten times as fast.
     """
 
-    start: Literal["classifier", "pretrained"] = "pretrained"
+    start: Start = "pretrained"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     radius_cells: float = 10.0
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig((160, 480), 320))
@@ -53,13 +52,9 @@ class BoundaryConfig:
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
-        if self.start not in ("classifier", "pretrained"):
-            raise ConfigError(f"boundary.start: 'classifier' or 'pretrained', got {self.start!r}")
-        if not self.radius_cells > 1 or self.augment.crop % PAD_MULTIPLE:
-            raise ConfigError(
-                f"boundary: need radius_cells > 1 and a crop that is a multiple of {PAD_MULTIPLE}, "
-                f"got {self.radius_cells} and {self.augment.crop}"
-            )
+        check_network("boundary", self, PAD_MULTIPLE)
+        if not self.radius_cells > 1:
+            raise ConfigError(f"boundary: need radius_cells > 1, got {self.radius_cells}")
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,7 @@ class SeedData:
     def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return a ``(3, crop, crop)`` float image on 0..255 and ``(crop / 4, crop / 4)`` int64 labels."""
         sample = self.samples[index]
-        image, labels = sample.load_image(), LabelMap.load(self.seeds / f"{sample.id}.png").labels
-        check_same_size(f"seeds of {sample.id!r}", labels.shape, "image", image.shape[:2])
+        image, labels = load_seeded(sample, self.seeds)
         rng = numpy_generator_for(self.seed, sample.id, f"boundary/augment/{epoch}")
         image, labels = augment(image, labels, self.config, rng)
         cells = grid_labels(labels, grid_size((self.config.crop, self.config.crop), GRID_STRIDE), GRID_STRIDE)
@@ -105,10 +99,7 @@ def train_boundary(
     Reference:
         [ahn2019irnet], section 4.2.
     """
-    torch.manual_seed(numpy_generator_for(place.seed, "", "boundary/init").integers(2**62))
-    backbone, backbone_config = start_backbone(config.start, config.backbone, classifier)
-    model = BoundaryNet(backbone)
-    samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
+    samples = by_id(samples)
     offsets = half_disc(config.radius_cells)
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
@@ -118,10 +109,9 @@ def train_boundary(
         return affinity_loss(affinity, pairs) + displacement_loss(maps.field.float(), pairs, offsets)
 
     data = SeedData(samples, seeds, config.augment, place.seed)
-    records = Fit(model, data, loss, config.fit, place, "boundary").run()
+    model, header, records = fit_network("boundary", BoundaryNet, data, loss, config, place, classifier)
     _set_mean_shift(model.to(place.device), samples, config.augment.crop)
-    header = {"kind": "boundary", "backbone": asdict(backbone_config), "pad": config.augment.crop}
-    save_model(place.folder / MODEL_FILE, model, header)
+    save_model(place.folder / MODEL_FILE, model, {**header, "pad": config.augment.crop})
     return records
 
 
@@ -131,14 +121,13 @@ def load_boundary(path: Path) -> tuple[BoundaryNet, int]:
     Raises:
         CheckpointError: If the file is missing, truncated, or no boundary network of weakseg.
     """
-    header = read_header(path, kind="boundary")
-    try:
-        side = int(header["pad"])
-        model = BoundaryNet(build_backbone(BackboneConfig(**header["backbone"]), pretrained=False))
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise CheckpointError(f"{path}: the header does not describe a boundary network ({error})") from error
-    load_into(model, load_weights(path), str(path))
-    return model.eval(), side
+
+    def build(backbone: Backbone, header: dict[str, Any]) -> BoundaryNet:
+        int(header["pad"])  # a side that is missing or no number is a fault of the header
+        return BoundaryNet(backbone)
+
+    model, header = load_network(path, "boundary", build)
+    return model, int(header["pad"])
 
 
 @torch.no_grad()
