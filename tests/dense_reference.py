@@ -434,3 +434,42 @@ def train_wsgcn(
         found = gcn_log_probs(propagation, features, weights)
         losses = wsgcn_losses(found, labels, smoothness, smoothed)
     return found.exp(), {name: float(term) for name, term in losses.items()}
+
+
+def window_pairs(size: tuple[int, int], radius: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return all ordered pairs of cells at most ``radius`` apart along both axes, each cell and itself included."""
+    cells = list(np.ndindex(size))
+    return [(a, b) for a in cells for b in cells if max(abs(a[0] - b[0]), abs(a[1] - b[1])) <= radius]
+
+
+def window_affinity_losses(
+    features: Tensor, labels: Tensor, colors: Tensor, inside: Tensor, radius: int, *, own_pairs: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Return ``L_Ac`` and ``L_Ar`` of A2GNN (a2gnn.md, 2.2 and 2.3) for batches, pair by pair.
+
+    Args:
+        features: ``(B, C, h, w)``.
+        labels: ``(B, h, w)`` in {0..K, 255}.
+        colors: ``(B, 3, h, w)``, as the kernel takes them.
+        inside: ``(B, h, w)`` bool.
+        radius: Of the window, in cells.
+        own_pairs: Count each cell and itself in ``L_Ac``.
+    """
+    terms: dict[str, list[Tensor]] = {"background": [], "foreground": [], "different": [], "regular": []}
+    for image, of_labels in enumerate(labels.tolist()):
+        for a, b in window_pairs((labels.shape[1], labels.shape[2]), radius):
+            delta = (features[(image, slice(None), *a)] - features[(image, slice(None), *b)]).abs().mean()
+            first, second = of_labels[a[0]][a[1]], of_labels[b[0]][b[1]]
+            if VOID not in (first, second) and (a != b or own_pairs):
+                kind = "different" if first != second else "foreground" if first else "background"
+                likely = 1 - torch.exp(-delta) if first != second else torch.exp(-delta)
+                terms[kind].append(-torch.log(likely + 1e-5))
+            if inside[(image, *a)] and inside[(image, *b)]:
+                apart = ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (2 * 6**2)
+                unlike = ((colors[(image, slice(None), *a)] - colors[(image, slice(None), *b)]) ** 2).sum() / (
+                    2 * 0.1**2
+                )
+                terms["regular"].append(torch.exp(-apart - unlike) * delta * float(a != b))
+    mean = {kind: torch.stack(found).mean() if found else features.new_zeros(()) for kind, found in terms.items()}
+    contrast = 0.25 * mean["background"] + 0.25 * mean["foreground"] + 0.5 * mean["different"]
+    return contrast, mean["regular"]

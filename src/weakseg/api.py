@@ -20,7 +20,7 @@ from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
-from weakseg.stages.build_graph import FREE_STRIDE, FreeGraphConfig, free_graph
+from weakseg.stages.build_graph import FreeGraphConfig, free_graph
 from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, seed_image
@@ -133,7 +133,7 @@ def _complete(
     working = scaled_size(size, 1.0, max_side=options.graph.max_side)
     reduced, labels = resize_image(image, working), resize_labels(seeds.labels, working)
     graph = free_graph(model.backbone, reduced, options.graph)
-    partial = torch.from_numpy(grid_labels(labels, graph.size, FREE_STRIDE))
+    partial = torch.from_numpy(grid_labels(labels, graph.size, options.graph.stride))
     problem = build_problem(partial, reduced, graph, (0, *class_ids), options.completion.smoothness)
     (solution,) = train_gcn([problem], options.completion.gcn)
     values = solution.probs.T.reshape(-1, *graph.size).clamp(0, 1)

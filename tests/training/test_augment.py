@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from weakseg.errors import ConfigError
-from weakseg.training.augment import FILL, AugmentConfig, augment
+from weakseg.training.augment import FILL, AugmentConfig, augment, draw_view
 
 DARK, LIGHT = 20, 230
 
@@ -158,6 +160,41 @@ class TestJitter:
             assert found[::2].mean() <= found[1::2].mean()  # nothing wrapped round
 
 
+class TestHue:
+    def test_a_third_of_the_circle_exchanges_the_channels(self) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        view = draw_view((8, 8), AugmentConfig(None, 8, flip=False), rng())
+        turned = replace(view, hue=1 / 3).image(image)  # red becomes green
+        np.testing.assert_allclose(turned.astype(int), image[..., [2, 0, 1]].astype(int), atol=1)
+
+    def test_brightness_and_greys_stay(self) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        image[::2] = image[::2, :, :1]
+        for seed in range(10):
+            found, _ = augment(image, None, AugmentConfig(None, 16, flip=False, hue=0.5), rng(seed))
+            np.testing.assert_array_equal(found[::2], image[::2])
+            np.testing.assert_allclose(found.max(2).astype(int), image.max(2).astype(int), atol=1)
+        assert (found[1::2] != image[1::2]).any()
+
+    def test_other_choices_are_the_same_without(self) -> None:
+        image = checkerboard(64, 96)[0]
+        first, second = (augment(image, None, AugmentConfig((60, 90), 48, hue=hue), rng(3))[0] for hue in (0.0, 1e-9))
+        assert first.shape == second.shape  # the hue is drawn only where it is asked for
+        plain = AugmentConfig((60, 90), 48)
+        np.testing.assert_array_equal(first, augment(image, None, plain, rng(3))[0])
+
+
+class TestWithoutScaling:
+    @pytest.mark.parametrize("size", [(40, 60), (48, 48), (7, 90)])
+    def test_pixels_stay_as_they_are(self, size: tuple[int, int]) -> None:
+        image = np.random.default_rng(0).integers(0, 127, (*size, 3), dtype=np.uint8)
+        view = draw_view(size, AugmentConfig(None, 48, flip=False), rng())
+        found = view.image(image)
+        assert view.size == size
+        np.testing.assert_array_equal(found[view.target], image[view.source])
+        assert AugmentConfig(None, 48).middle_side is None and AugmentConfig((10, 20)).middle_side == 15
+
+
 @settings(max_examples=30)
 @given(configs, st.integers(0, 10**6))
 def test_same_generator_same_result(config: AugmentConfig, seed: int) -> None:
@@ -171,7 +208,16 @@ def test_same_generator_same_result(config: AugmentConfig, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"long_side": (10, 9)}, {"long_side": (0, 9)}, {"crop": 0}, {"jitter": 1.0}, {"jitter": -0.1}]
+    "change",
+    [
+        {"long_side": (10, 9)},
+        {"long_side": (0, 9)},
+        {"crop": 0},
+        {"jitter": 1.0},
+        {"jitter": -0.1},
+        {"hue": 0.6},
+        {"hue": -0.1},
+    ],
 )
 def test_empty_ranges_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="augment: need 1 <= long_side"):

@@ -1,12 +1,14 @@
 """Features whose differences tell how alike neighbouring cells are, learned from pairs of cells."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.branches import concatenated, pooled_to
+from weakseg.nn.branches import pooled_to
 
 GRID_STRIDE = 8
 WIDTHS = (64, 128, 256)  # channels that the last three levels give, the finest first
@@ -42,40 +44,50 @@ class AffinityNet(nn.Module):
         size = (-(-images.shape[2] // GRID_STRIDE), -(-images.shape[3] // GRID_STRIDE))
         levels = self.backbone.levels(images)[-len(WIDTHS) :]
         pooled = [pooled_to(x, stride, GRID_STRIDE) for x, stride in zip(levels, self.strides, strict=True)]
-        features: Tensor = self.head(pooled, [max(1, stride // GRID_STRIDE) for stride in self.strides], size)
+        features: Tensor = self.head(pooled, lambda maps, level: enlarged(maps, self.strides[level], size))
         return features
 
 
 class AffinityHead(nn.Module):
     """A 1x1 convolution for each level, concatenated, and one that mixes them; ELU after each, no biases."""
 
-    def __init__(self, channels: list[int]) -> None:
+    def __init__(self, channels: list[int], widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
-        self.taps = nn.ModuleList(nn.Conv2d(n, w, 1, bias=False) for n, w in zip(channels, WIDTHS, strict=True))
-        self.last = nn.Conv2d(sum(WIDTHS), sum(WIDTHS), 1, bias=False)
+        self.taps = nn.ModuleList(nn.Conv2d(n, w, 1, bias=False) for n, w in zip(channels, widths, strict=True))
+        self.last = nn.Conv2d(sum(widths), sum(widths), 1, bias=False)
         for tap in self.taps:
             nn.init.kaiming_normal_(tap.weight)  # type: ignore[arg-type]
         nn.init.xavier_uniform_(self.last.weight, gain=GAIN)
 
-    def forward(self, levels: list[Tensor], factors: list[int], size: tuple[int, int]) -> Tensor:
-        """Return ``(B, 448, h, w)`` features of levels ``(B, C_l, h_l, w_l)``, each enlarged by its factor."""
+    def forward(self, levels: list[Tensor], place: Callable[[Tensor, int], Tensor]) -> Tensor:
+        """Return ``(B, sum of widths, h, w)`` features of levels ``(B, C_l, h_l, w_l)``.
+
+        Args:
+            levels: As many as there are widths.
+            place: From reduced maps and the number of their level to maps on the grid; linear, so that it may come
+                after the reduction.
+        """
         mixed = [tap(level) for tap, level in zip(self.taps, levels, strict=True)]
-        grown = [F.elu(_enlarged(found, factor)) for found, factor in zip(mixed, factors, strict=True)]
-        return F.elu(self.last(concatenated(grown, size)))
+        placed = [F.elu(place(found, number)) for number, found in enumerate(mixed)]
+        return F.elu(self.last(torch.cat(placed, dim=1)))
 
 
-def freeze_finest(backbone: Backbone) -> None:
-    """Let all parameters of a backbone be trained but those that its finest level depends on."""
+def freeze_finest(backbone: Backbone, levels: int = 1) -> None:
+    """Let all parameters of a backbone be trained but those that its finest levels depend on."""
     parameters = list(backbone.requires_grad_(requires_grad=True).parameters())
+    if not levels:
+        return
     side = 2 * backbone.stride
     with torch.enable_grad():
-        finest = backbone.levels(backbone.mean.new_zeros(1, 3, side, side))[0]
-        slopes = torch.autograd.grad(finest.sum(), parameters, allow_unused=True)
+        finest = backbone.levels(backbone.mean.new_zeros(1, 3, side, side))[:levels]
+        slopes = torch.autograd.grad([level.sum() for level in finest], parameters, allow_unused=True)
     for parameter, slope in zip(parameters, slopes, strict=True):
         parameter.requires_grad_(slope is None)
 
 
-def _enlarged(maps: Tensor, factor: int) -> Tensor:
-    if factor == 1:
-        return maps
-    return F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+def enlarged(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
+    """Return maps of a stride stretched to the grid and cut to ``size``; those of the grid's stride as they are."""
+    factor = stride // GRID_STRIDE
+    if factor > 1:
+        maps = F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
+    return maps[..., : size[0], : size[1]]

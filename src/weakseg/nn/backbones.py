@@ -14,6 +14,7 @@ from weakseg.ops.resample import Cells
 
 EMBEDDED = "efficientnet_lite0"
 EMBEDDED_BN_EPS = 1e-3
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MEASURED_FROM = 8
 EMBEDDED_FIRST = -11.0  # pixel that the first cell looks at: there evidence of an image and its mirror agree best
 
@@ -66,8 +67,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.model, self.channels, self.stride, self.pads, self.first = model, channels, stride, pads, first
         config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
-        self.register_buffer("mean", _per_channel(config.get("mean", (0.485, 0.456, 0.406))), persistent=False)
-        self.register_buffer("std", _per_channel(config.get("std", (0.229, 0.224, 0.225))), persistent=False)
+        self.register_buffer("mean", _per_channel(config.get("mean", IMAGENET_MEAN)), persistent=False)
+        self.register_buffer("std", _per_channel(config.get("std", IMAGENET_STD)), persistent=False)
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
 
     def forward(self, images: Tensor) -> Tensor:

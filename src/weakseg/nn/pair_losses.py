@@ -1,5 +1,6 @@
 """Losses over pairs of neighbouring cells whose labels are known: alike or not, and how far apart."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -49,7 +50,7 @@ def label_pairs(labels: Tensor, offsets: tuple[Offset, ...]) -> Pairs:
     return Pairs(*kinds)
 
 
-def affinity_loss(affinity: Tensor, pairs: Pairs) -> Tensor:
+def affinity_loss(affinity: Tensor, pairs: Pairs, *, own: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """Return ``1/4 mean_bg -ln a + 1/4 mean_fg -ln a + 1/2 mean_diff -ln(1 - a)``, means over all images.
 
     Logarithms and counts are guarded by 1e-5, so a missing kind counts 0, and a perfect value is slightly negative.
@@ -57,15 +58,50 @@ def affinity_loss(affinity: Tensor, pairs: Pairs) -> Tensor:
     Args:
         affinity: ``(B, P, h, w)`` in [0, 1].
         pairs: From ``label_pairs``.
+        own: From ``own_pairs``: how many cells of background and of classes there are. Each counts as half a pair of
+            affinity 1, as it does where windows hold their centre and all other pairs twice.
 
     Reference:
         [ahn2018affinitynet], equation 5, and [ahn2019irnet], equation of the boundary loss; in both codes with these
-        weights.
+        weights. [zhang2021a2gnn], equations 9 and 10, with the weights of its code, which counts ``own`` pairs.
     """
     check_same_size("affinity", affinity.shape, "pairs", pairs.background.shape)
     alike, unlike = -torch.log(affinity + EPS), -torch.log(1 + EPS - affinity)
-    background, foreground = _mean(alike, pairs.background), _mean(alike, pairs.foreground)
+    own_background, own_foreground = own or (0.0, 0.0)
+    background = _mean(alike, pairs.background, own_background)
+    foreground = _mean(alike, pairs.foreground, own_foreground)
     return 0.25 * background + 0.25 * foreground + 0.5 * _mean(unlike, pairs.different)
+
+
+def own_pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many cells are background, and how many are of a class."""
+    background = labels == 0
+    return background.sum(), ((labels != UNDECIDED) & ~background).sum()
+
+
+def similarity_loss(distance: Tensor, weights: Tensor, offsets: tuple[Offset, ...], inside: Tensor) -> Tensor:
+    """Return ``sum of k_ij Delta_ij / #pairs`` over all pairs inside: cells that look alike get features alike.
+
+    Args:
+        distance: ``(B, P, h, w)``: Delta, from ``feature_distance``.
+        weights: ``(B, P, h, w)``: k, from ``color_position_weights``; of a cell and itself 0.
+        offsets: P offsets of a half plane; both directions count, and each cell and itself in the denominator.
+        inside: ``(B, h, w)`` bool: which cells lie in the photograph.
+
+    Returns:
+        Scalar, >= 0; 0 where no cell is inside. First derivatives.
+
+    Reference:
+        [zhang2021a2gnn], equations 12 and 13, divided by the pairs as in its code.
+    """
+    check_same_size("distance", distance.shape, "weights", weights.shape)
+    check_same_size("inside", inside.shape, "distance", (distance.shape[0], *distance.shape[2:]))
+    both = torch.zeros_like(distance, dtype=torch.bool)
+    for plane, offset in enumerate(offsets):
+        here, there = shifted_views(inside, offset)
+        shifted_views(both[:, plane], offset)[0].copy_(here & there)
+    pairs = 2 * both.sum() + inside.sum()
+    return 2 * (weights * torch.where(both, distance, 0)).sum() / pairs.clamp(min=1)
 
 
 def displacement_loss(field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) -> Tensor:
@@ -88,8 +124,10 @@ def displacement_loss(field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) 
     return loss
 
 
-def _mean(values: Tensor, chosen: Tensor) -> Tensor:
-    return torch.where(chosen, values, 0).sum() / (chosen.sum() + EPS)
+def _mean(values: Tensor, chosen: Tensor, own: Tensor | float = 0.0) -> Tensor:
+    """Return the mean of the chosen values and, as ``own`` halves, of pairs of affinity 1."""
+    total = torch.where(chosen, values, 0).sum() - 0.5 * own * math.log1p(EPS)
+    return total / (chosen.sum() + 0.5 * own + EPS)
 
 
 class _Displacement(torch.autograd.Function):

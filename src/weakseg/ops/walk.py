@@ -86,10 +86,30 @@ def walk_scores(
     check_rank("scores", scores, 3, "(C, h, w)")
     check_rank("affinity", affinity, 3, "(P, h, w)")
     check_same_size("scores", scores.shape[1:], "affinity", affinity.shape[1:])
-    check_within("scores", scores, -math.inf, math.inf)
     check_within("affinity", affinity, 0, 1)
-    matrix = stencil_matrix(affinity_power(affinity, beta), offsets, diagonal=1.0)
-    return walk(matrix, scores.flatten(1).T, steps, error=error).T.reshape(scores.shape)
+    return walk_maps(scores, stencil_matrix(affinity, offsets, diagonal=1.0), beta=beta, steps=steps, error=error)
+
+
+def walk_maps(scores: Tensor, affinity: SparseMatrix, *, beta: float, steps: int, error: float = 0.0) -> Tensor:
+    """Return ``(C, h, w)`` score maps spread along a graph of their cells: ``y <- (A y) / s``, ``A = a^beta``, t times.
+
+    Args:
+        scores: ``(C, h, w)`` float, finite.
+        affinity: ``(h w, h w)`` symmetric, >= 0, rows of cells one after the other, with the diagonal.
+        beta: Sharpening exponent, > 0.
+        steps: t >= 0: as many sparse products where ``error`` is 0.
+        error: See ``walk``.
+
+    Raises:
+        ShapeError: If shapes or ranges differ from the above.
+
+    Reference:
+        [zhang2021a2gnn], random walk of its code, and those of ``walk_scores``.
+    """
+    check_rank("scores", scores, 3, "(C, h, w)")
+    check_within("scores", scores, -math.inf, math.inf)
+    sharpened = SparseMatrix(affinity.pattern, affinity_power(affinity.values, beta))
+    return walk(sharpened, scores.flatten(1).T, steps, error=error).T.reshape(scores.shape)
 
 
 def affinity_power(affinity: Tensor, beta: float) -> Tensor:

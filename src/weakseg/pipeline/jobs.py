@@ -12,11 +12,13 @@ from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.engine import release_workers
 from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.stages.affinity import find_features, load_affinity
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, reading_scores, seed_image
 from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
+from weakseg.stages.walk import WalkConfig, walk_activations
 
 Loaded = TypeVar("Loaded")
 
@@ -105,6 +107,28 @@ class RefineJob:
         image = sample.load_image()
         mask = refine_image(seeds, image, self.config, with_background=self.with_background, device=self.device)
         mask.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class WalkJob:
+    """Image and activations to walked scores; ``model`` is an affinity network."""
+
+    model: Path
+    activations: Path
+    out: Path
+    config: WalkConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the scores file."""
+        return self.out / f"{image_id}.safetensors"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the scores."""
+        model = cached(load_affinity, self.model, self.device)
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        features = find_features(model, sample.load_image())
+        walk_activations(activations, features, self.config).save(self.output(sample.id))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
-from weakseg.pipeline.jobs import DecodeJob, ReadingJob, release_models
+from weakseg.pipeline.jobs import DecodeJob, ReadingJob, WalkJob, release_models
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
 from weakseg.pipeline.steps import having, image_step
 from weakseg.stages.affinity import AffinityConfig, train_affinity
@@ -15,6 +15,7 @@ from weakseg.stages.boundary import BoundaryConfig, train_boundary
 from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.decode import DecodeConfig
 from weakseg.stages.seed import SeedConfig
+from weakseg.stages.walk import WalkConfig
 from weakseg.training.loop import FitPlace
 
 READINGS = ("foreground", "background")
@@ -58,6 +59,17 @@ def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
 
     needs = {**dict.fromkeys(READINGS, Kind.SCORES), **_start(config.start)}
     return Step("affinity", Kind.AFFINITY, needs, {**asdict(config), "seed": seed}, work)
+
+
+def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
+    """Let background and activations walk on the learned affinities."""
+
+    def job(context: StepContext) -> WalkJob:
+        model = context.inputs["affinity"] / MODEL_FILE
+        return WalkJob(model, context.inputs["activations"], context.folder, config, context.device)
+
+    needs = {"activations": Kind.ACTIVATIONS, "affinity": Kind.AFFINITY}
+    return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)
 
 
 def decode_steps(dataset: Dataset, config: DecodeConfig, source: str) -> list[Step]:

@@ -1,6 +1,7 @@
 """From a photograph to its pixel graph: by learned boundaries, by learned affinities, or with no training."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,18 +12,19 @@ from weakseg.artifacts import Activations, PixelGraph
 from weakseg.errors import ConfigError
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import color_position_weights, feature_affinity
-from weakseg.graph.pixel_graph import build_pixel_graph
+from weakseg.graph.pixel_graph import Norm, build_pixel_graph, normalize_nodes
 from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.boundary import BoundaryNet
+from weakseg.nn.window_affinity import WindowAffinityNet
 from weakseg.ops.cam import grid_size
 from weakseg.ops.resample import block_means, image_tensor, resample_cells, resize_image, resize_maps, scaled_size
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import affinity_power
 from weakseg.stages.affinity import find_features
 from weakseg.stages.boundary import find_boundary
+from weakseg.stages.window_affinity import find_window_maps
 
-FREE_STRIDE = 4
 FAR = 1e12  # a position denominator at which distance does not count
 
 
@@ -77,6 +79,39 @@ def affinity_graph(model: AffinityNet, image: NDArray[np.uint8], config: GraphCo
 
 
 @dataclass(frozen=True)
+class WindowGraphConfig:
+    """How a pixel graph is built of a window affinity network; its window is that of the network.
+
+    Attributes:
+        features: Node features: the ``taps`` of the backbone, as published, or the ``affinity`` features.
+        norm: ``l1``, as published, for taps that are not negative (ResNet); ``l2`` for all.
+    """
+
+    features: Literal["taps", "affinity"] = "taps"
+    norm: Norm = "l2"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist, and sums of signed features."""
+        if self.features not in ("taps", "affinity") or self.norm not in get_args(Norm):
+            raise ConfigError(f"graph: features of ('taps', 'affinity'), norm of {get_args(Norm)}; got {self}")
+        if self.features == "affinity" and self.norm == "l1":
+            raise ConfigError("graph: affinity features are signed; use norm 'l2'")
+
+
+def window_graph(model: WindowAffinityNet, image: NDArray[np.uint8], config: WindowGraphConfig) -> PixelGraph:
+    """Return the graph whose affinity is ``exp(-mean |F_i - F_j|)`` within a square window, one node for 8 x 8 pixels.
+
+    Reference:
+        [zhang2021a2gnn], equations 14 and 15, without the threshold on edges, which they never fall below.
+    """
+    taps, features = find_window_maps(model, image)
+    offsets = model.config.offsets
+    graph = build_pixel_graph(features[0], feature_affinity(features[0], offsets), offsets)
+    nodes = taps[0].flatten(1).T if config.features == "taps" else graph.features
+    return PixelGraph(normalize_nodes(nodes, config.norm), graph.size, graph.affinity)
+
+
+@dataclass(frozen=True)
 class FreeGraphConfig:
     """How a pixel graph is built with no training: from colours and the levels of an ImageNet backbone.
 
@@ -84,8 +119,9 @@ class FreeGraphConfig:
         radius_cells: Cells nearer than this are neighbours.
         feature_weight: How fast affinity falls with the mean absolute difference of standardised features.
         sigma_rgb: Standard deviation of the colour kernel, on the scale 0..255.
-        levels: How many of the backbone's levels count, from stride 4 on.
+        levels: How many of the backbone's levels count, from ``stride`` on.
         max_side: Larger images are reduced to this long side first; bounds time and memory.
+        stride: Pixels a cell.
     """
 
     radius_cells: float = 5.0
@@ -93,21 +129,22 @@ class FreeGraphConfig:
     sigma_rgb: float = 20.0
     levels: int = 3
     max_side: int = 512
+    stride: int = 4
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
         if not (self.radius_cells > 1 and self.feature_weight >= 0 and self.sigma_rgb > 0):
             raise ConfigError(f"graph: need radius_cells > 1, feature_weight >= 0 and sigma_rgb > 0, got {self}")
-        if self.levels < 1 or self.max_side < 32:
-            raise ConfigError(f"graph: need levels >= 1 and max_side >= 32, got {self}")
+        if self.levels < 1 or self.max_side < 32 or self.stride < 1:
+            raise ConfigError(f"graph: need levels, stride >= 1 and max_side >= 32, got {self}")
 
 
 @torch.no_grad()
 def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphConfig) -> PixelGraph:
     """Return a graph that needs no training: ``a_ij = exp(-w mean |F_i - F_j| - ||I_i - I_j||^2 / (2 sigma^2))``.
 
-    F are the backbone's levels of stride 4 and coarser, each channel standardised over the image; I is the photograph
-    on the grid. Node features are F, colour and position. Not from a paper.
+    F are the backbone's levels of ``config.stride`` and coarser, each channel standardised over the image; I is the
+    photograph on the grid. Node features are F, colour and position. Not from a paper.
 
     Args:
         backbone: In evaluation mode.
@@ -117,15 +154,15 @@ def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphCo
     image = resize_image(image, scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side))
     pixels = image_tensor(image)
     shapes = [stride for _, stride in backbone.level_shapes()]
-    size = grid_size((image.shape[0], image.shape[1]), FREE_STRIDE)
+    size = grid_size((image.shape[0], image.shape[1]), config.stride)
     found = zip(shapes, backbone.levels(pixels[None].to(backbone.mean.device)), strict=True)
     coarse = [
         resample_cells(level[0].cpu(), size, (image.shape[0], image.shape[1]), backbone.cells(stride))
         for stride, level in found
-        if stride >= FREE_STRIDE
+        if stride >= config.stride
     ][: config.levels]
     features = torch.cat([standardized(level) for level in coarse])
-    colors = block_means(pixels, FREE_STRIDE)
+    colors = block_means(pixels, config.stride)
     offsets = half_disc(config.radius_cells)
     alike = feature_affinity(features * config.feature_weight, offsets)
     near = color_position_weights(colors, offsets, color_denominator=2 * config.sigma_rgb**2, position_denominator=FAR)

@@ -89,19 +89,20 @@ def train_classifier(
     train = sorted(train, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = TagData(train, len(classes), config.augment, place.seed)
     records = Fit(model, data, lambda m, b: tag_loss(m(b[0]), b[1]), config.fit, place, "classifier").run()
-    records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=sum(config.augment.long_side) // 2)
+    records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=config.augment.middle_side)
     header = {"kind": "classifier", "classes": classes.names, "backbone": asdict(config.backbone)}
     save_model(place.folder / MODEL_FILE, model, {**header, "mAP": records[-1]["mAP"]})
     return records
 
 
-def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, *, long_side: int) -> float:
-    """Return the mean average precision in [0, 1] of whole images and their mirror images at one scale."""
+def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, *, long_side: int | None) -> float:
+    """Return the mean average precision in [0, 1] of whole images and their mirror images, scaled to ``long_side``."""
     model.eval()
     scores = np.zeros((len(samples), num_classes))
     for row, sample in enumerate(samples):
         image = sample.load_image()
-        image = resize_image(image, scaled_size(image.shape[:2], long_side / max(image.shape[:2])))
+        if long_side:
+            image = resize_image(image, scaled_size(image.shape[:2], long_side / max(image.shape[:2])))
         batch = image_tensor(image)[None].to(model.device)
         with torch.inference_mode():
             scores[row] = model(torch.cat([batch, batch.flip(-1)])).mean(0).cpu().numpy()

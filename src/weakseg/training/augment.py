@@ -19,23 +19,33 @@ class AugmentConfig:
     """How a training image is varied.
 
     Attributes:
-        long_side: Smallest and largest length of the long side after random scaling, in pixels.
+        long_side: Smallest and largest length of the long side after random scaling, in pixels; ``null``: no scaling.
         crop: Side of the square crop; smaller images are padded (image grey, labels undecided, maps 0).
         flip: Mirror half of the images.
         jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
+        hue: Largest turn of the hue, in [0, 0.5]: shares of the colour circle.
     """
 
-    long_side: tuple[int, int] = (256, 416)
+    long_side: tuple[int, int] | None = (256, 416)
     crop: int = 256
     flip: bool = True
     jitter: float = 0.0
+    hue: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse empty ranges."""
-        if not 1 <= self.long_side[0] <= self.long_side[1] or self.crop < 1 or not 0 <= self.jitter < 1:
+        shortest, longest = self.long_side or (1, 1)
+        colours = 0 <= self.jitter < 1 and 0 <= self.hue <= 0.5
+        if not 1 <= shortest <= longest or self.crop < 1 or not colours:
             raise ConfigError(
-                f"augment: need 1 <= long_side[0] <= long_side[1], crop >= 1, 0 <= jitter < 1; got {self}"
+                "augment: need 1 <= long_side[0] <= long_side[1], crop >= 1, 0 <= jitter < 1, 0 <= hue <= 0.5; "
+                f"got {self}"
             )
+
+    @property
+    def middle_side(self) -> int | None:
+        """The long side in the middle of the range, or None where images keep their size."""
+        return sum(self.long_side) // 2 if self.long_side else None
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class View:
         source: Window of the scaled image (rows, columns).
         target: Where the window goes on the square canvas.
         crop: Side of the canvas.
+        hue: Turn of the hue, in shares of the colour circle.
     """
 
     size: tuple[int, int]
@@ -57,12 +68,15 @@ class View:
     source: tuple[slice, slice]
     target: tuple[slice, slice]
     crop: int
+    hue: float = 0.0
 
     def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return ``(crop, crop, 3)`` of an ``(H, W, 3)`` uint8 image; grey outside of it."""
         image = self._turned(resize_image(image, self.size))
         if self.jitter is not None:
             image = _jitter(image, *self.jitter)
+        if self.hue:
+            image = _turn_hue(image, self.hue)
         canvas = np.full((self.crop, self.crop, 3), FILL, np.uint8)
         canvas[self.target] = image[self.source]
         return canvas
@@ -90,15 +104,18 @@ def draw_view(image_size: tuple[int, int], config: AugmentConfig, rng: np.random
 
     Along each axis the window is cut at random, or a smaller image put at a random place of the canvas.
     """
-    side = rng.integers(config.long_side[0], config.long_side[1] + 1)
-    size = scaled_size(image_size, float(side) / max(image_size))
+    size = image_size
+    if config.long_side is not None:
+        side = rng.integers(config.long_side[0], config.long_side[1] + 1)
+        size = scaled_size(image_size, float(side) / max(image_size))
     mirrored = config.flip and bool(rng.random() < 0.5)
     jitter = None
     if config.jitter:
         brightness, contrast, saturation = (float(v) for v in rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
         jitter = brightness, contrast, saturation
+    hue = float(rng.uniform(-config.hue, config.hue)) if config.hue else 0.0
     rows, columns = (_window(length, config.crop, rng) for length in size)
-    return View(size, mirrored, jitter, (rows[0], columns[0]), (rows[1], columns[1]), config.crop)
+    return View(size, mirrored, jitter, (rows[0], columns[0]), (rows[1], columns[1]), config.crop, hue)
 
 
 def augment(
@@ -128,6 +145,14 @@ def _jitter(image: NDArray[np.uint8], brightness: float, contrast: float, satura
     grey = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY)[..., None]
     varied: NDArray[np.uint8] = np.clip((values - grey) * saturation + grey, 0, 255).astype(np.uint8)
     return varied
+
+
+def _turn_hue(image: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+    """Turn all hues by a share of the colour circle; brightness (the largest channel) and greys stay."""
+    values = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    values[..., 0] = (values[..., 0] + 360 * turn) % 360
+    turned: NDArray[np.uint8] = np.rint(255 * cv2.cvtColor(values, cv2.COLOR_HSV2RGB)).clip(0, 255).astype(np.uint8)
+    return turned
 
 
 def _window(length: int, crop: int, rng: np.random.Generator) -> tuple[slice, slice]:

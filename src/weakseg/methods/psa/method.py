@@ -1,21 +1,16 @@
 """The plan of the ``psa`` method."""
 
-from dataclasses import asdict
-
 from weakseg.data.dataset import Dataset
-from weakseg.methods.psa.config import PsaRecipe, WalkConfig
-from weakseg.methods.psa.walk import WalkJob
-from weakseg.pipeline.label_steps import affinity_step, decode_steps, reading_steps
-from weakseg.pipeline.plan import Kind, Step, StepContext
+from weakseg.methods.psa.config import PsaRecipe
+from weakseg.pipeline.label_steps import affinity_step, decode_steps, reading_steps, walk_step
+from weakseg.pipeline.plan import Step
 from weakseg.pipeline.steps import (
     activations_step,
     classifier_step,
     evaluation_step,
-    image_step,
     predictions_step,
     segmenter_step,
 )
-from weakseg.stages.classify import MODEL_FILE
 
 
 def build_plan(recipe: PsaRecipe, dataset: Dataset) -> list[Step]:
@@ -31,14 +26,3 @@ def build_plan(recipe: PsaRecipe, dataset: Dataset) -> list[Step]:
         predictions_step(dataset, recipe.predictions),
     ]
     return [*steps, evaluation_step(dataset, recipe.data, steps)]
-
-
-def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
-    """Let background and activations walk on the learned affinities."""
-
-    def job(context: StepContext) -> WalkJob:
-        model = context.inputs["affinity"] / MODEL_FILE
-        return WalkJob(model, context.inputs["activations"], context.folder, config, context.device)
-
-    needs = {"activations": Kind.ACTIVATIONS, "affinity": Kind.AFFINITY}
-    return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)

@@ -1,0 +1,155 @@
+"""Features of several levels of a backbone on one grid, whose differences within a square window are affinities."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.errors import ConfigError, ShapeError
+from weakseg.nn.affinity import GRID_STRIDE, AffinityHead, enlarged, freeze_finest
+from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
+from weakseg.nn.branches import pooled_to
+from weakseg.ops.resample import block_means, resample_cells
+from weakseg.ops.stencil import Offset, half_square
+
+Align = Literal["cells", "edges"]
+Colors = Literal["point", "mean"]
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The network.
+
+    Attributes:
+        radius_cells: The window reaches this many cells of eight pixels in each direction, along both axes.
+        widths: Channels that the last levels of the backbone are reduced to, the finest first; as many levels are used.
+        align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
+            published, for levels of stride 8 as they are.
+        frozen_levels: What so many of the finest levels depend on is not trained.
+        frozen_norms: Scale and shift of batch norms are not trained.
+    """
+
+    radius_cells: int = 4
+    widths: tuple[int, ...] = (64, 128, 256)
+    align: Align = "cells"
+    frozen_levels: int = 1
+    frozen_norms: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse empty windows, levels without channels, and words that do not exist."""
+        if self.radius_cells < 1 or not self.widths or min(self.widths) < 1 or self.frozen_levels < 0:
+            raise ConfigError(
+                f"window affinity: need radius_cells, widths >= 1 and frozen_levels >= 0, got {self.radius_cells}, "
+                f"{self.widths} and {self.frozen_levels}"
+            )
+        if self.align not in get_args(Align):
+            raise ConfigError(f"window affinity: align is one of {get_args(Align)}, got {self.align!r}")
+
+    @property
+    def offsets(self) -> tuple[Offset, ...]:
+        """One of each pair of opposite offsets of the window."""
+        return half_square(self.radius_cells)
+
+
+class WindowMaps(NamedTuple):
+    """What the network makes of images, on a grid of one cell for eight pixels.
+
+    Attributes:
+        taps: ``(B, D, h, w)``: the levels of the backbone, concatenated.
+        features: ``(B, sum of widths, h, w)``, signed: those that ``feature_distance`` compares.
+    """
+
+    taps: Tensor
+    features: Tensor
+
+
+class WindowAffinityNet(nn.Module):
+    """A trained backbone and a head on its last levels; the statistics of batch norms stay as they were.
+
+    Raises:
+        ConfigError: If the backbone has fewer levels than the configuration has widths.
+
+    Reference:
+        [zhang2021a2gnn], equations 6 to 8; the head is that of [ahn2018affinitynet], its levels are those before
+        stages 5 and 6 of ResNet-38 and the last. Differs from the paper: any backbone, coarser levels are enlarged.
+    """
+
+    def __init__(self, backbone: Backbone, config: WindowConfig) -> None:
+        super().__init__()
+        used = len(config.widths)
+        shapes = backbone.level_shapes()[-used:]
+        if len(shapes) < used:
+            raise ConfigError(f"window affinity: the backbone has {len(shapes)} levels, {used} are needed")
+        self.backbone, self.config = backbone, config
+        freeze_finest(backbone, config.frozen_levels)
+        if config.frozen_norms:
+            _freeze_norms(backbone)
+        self.strides = [stride for _, stride in shapes]
+        self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the ``(B, sum of widths, H / 8, W / 8)`` features of ``(B, 3, H, W)`` images on the scale 0..255.
+
+        Raises:
+            ShapeError: If the images are not whole cells.
+        """
+        return self._features(self._levels(images), _grid(images))
+
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> WindowMaps:
+        """Return levels and features of images, in one pass, without derivatives; arguments and errors as above."""
+        levels, size = self._levels(images), _grid(images)
+        taps = torch.cat([self._placed(level, number, size) for number, level in enumerate(levels)], dim=1)
+        return WindowMaps(taps, self._features(levels, size))
+
+    def _levels(self, images: Tensor) -> list[Tensor]:
+        """Return the last levels, none finer than the grid."""
+        levels = self.backbone.levels(images)[-len(self.strides) :]
+        return [pooled_to(x, stride, GRID_STRIDE) for x, stride in zip(levels, self.strides, strict=True)]
+
+    def _features(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
+        features: Tensor = self.head(levels, lambda maps, number: self._placed(maps, number, size))
+        return features
+
+    def _placed(self, maps: Tensor, number: int, size: tuple[int, int]) -> Tensor:
+        """Return maps of one level on the grid."""
+        stride = max(self.strides[number], GRID_STRIDE)
+        if self.config.align == "edges":
+            return enlarged(maps, stride, size)
+        image_size = (GRID_STRIDE * size[0], GRID_STRIDE * size[1])
+        return resample_cells(maps, size, image_size, self.backbone.cells(stride))
+
+
+def node_colors(images: Tensor, colors: Colors = "point") -> Tensor:
+    """Return ``(B, 3, h, w)`` colours of the cells, normalised by mean and deviation of ImageNet.
+
+    Args:
+        images: ``(B, 3, H, W)`` on the scale 0..255, whole cells of eight pixels.
+        colors: ``point``: bilinear without antialiasing, the mean of the four pixels in the middle of a cell;
+            ``mean``: that of all its pixels.
+
+    Reference:
+        [zhang2021a2gnn], colours of equation 13; ``point`` is its code.
+    """
+    size = _grid(images)
+    if colors == "mean":
+        cells = torch.stack([block_means(image, GRID_STRIDE) for image in images])
+    else:
+        cells = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+    mean, std = (cells.new_tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (cells / 255.0 - mean) / std
+
+
+def _grid(images: Tensor) -> tuple[int, int]:
+    if images.shape[2] % GRID_STRIDE or images.shape[3] % GRID_STRIDE:
+        size = tuple(images.shape[2:])
+        raise ShapeError(f"images: expected whole cells of {GRID_STRIDE} pixels, got {size}; pad them first")
+    return images.shape[2] // GRID_STRIDE, images.shape[3] // GRID_STRIDE
+
+
+def _freeze_norms(backbone: Backbone) -> None:
+    for module in backbone.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.requires_grad_(requires_grad=False)

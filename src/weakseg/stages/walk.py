@@ -1,0 +1,120 @@
+"""Background and activations walk on the affinities of a graph of cells of eight pixels."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from weakseg.artifacts import Activations, PixelGraph, Scores
+from weakseg.checks import check_same_size
+from weakseg.errors import ConfigError
+from weakseg.graph.feature_affinity import feature_affinity
+from weakseg.nn.affinity import GRID_STRIDE
+from weakseg.ops.labels import background_score
+from weakseg.ops.resample import block_means, resize_maps
+from weakseg.ops.stencil import half_disc
+from weakseg.ops.walk import walk_maps, walk_scores
+
+
+@dataclass(frozen=True)
+class WalkConfig:
+    """How scores walk.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        beta: Sharpening exponent of the affinity.
+        steps: Steps of the walk.
+        error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
+        background_power: Exponent of the background's score, ``(1 - max M)^power``.
+        border: ``complete``, or ``official``: pairs whose first cell lies in the outer four columns or last four rows
+            are missing, as in the code of 2018.
+    """
+
+    radius_cells: float = 5.0
+    beta: float = 8.0
+    steps: int = 256
+    error: float = 1e-3
+    background_power: float = 16.0
+    border: Literal["complete", "official"] = "complete"
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.beta > 0 and self.steps >= 0 and self.background_power > 0):
+            raise ConfigError(f"walk: need radius_cells > 1, beta, background_power > 0 and steps >= 0, got {self}")
+        if self.border not in ("complete", "official"):
+            raise ConfigError(f"walk.border: 'complete' or 'official', got {self.border!r}")
+
+
+def walk_activations(activations: Activations, features: Tensor, config: WalkConfig) -> Scores:
+    """Return scores of the background and of the classes after the walk.
+
+    Args:
+        activations: ``(K, h, w)``; without any class all is background.
+        features: ``(C, rows, columns)`` of the affinity network, on the grid of the result.
+        config: Walk and background.
+
+    Returns:
+        ``(K + 1, rows, columns)``: ``(1 - max M)^power`` and M, averaged over the cells of the grid, after the walk.
+
+    Reference:
+        [ahn2018affinitynet], section 3.3 and its code; blocks at the border are averaged over the pixels that exist.
+    """
+    size = (features.shape[1], features.shape[2])
+    if not activations.class_ids:
+        return Scores(torch.ones(1, *size), (0,), activations.image_size)
+    start = start_scores(activations, config.background_power)
+    offsets = half_disc(config.radius_cells)
+    affinity = feature_affinity(features, offsets)
+    if config.border == "official":
+        affinity = without_border(affinity, config.radius_cells)
+    walked = walk_scores(start, affinity, offsets, beta=config.beta, steps=config.steps, error=config.error)
+    return Scores(walked.clamp(0, 1), (0, *activations.class_ids), activations.image_size)
+
+
+def walk_on_graph(
+    activations: Activations, graph: PixelGraph, *, beta: float = 8.0, steps: int = 64, background_power: float = 6.0
+) -> Scores:
+    """Return scores of the background and of the classes after a walk on a graph with one node for 8 x 8 pixels.
+
+    Args:
+        activations: ``(K, h, w)``; without any class all is background.
+        graph: Its affinity holds the walker's rest on the diagonal.
+        beta: Sharpening exponent of the affinity.
+        steps: Each is one sparse product.
+        background_power: Exponent of the background's score.
+
+    Returns:
+        ``(K + 1, rows, columns)`` on the grid of the graph; the labels of a cell do not sum to one.
+
+    Raises:
+        ShapeError: If the graph has another grid than the photograph.
+
+    Reference:
+        [zhang2021a2gnn], random walk of its code, whose map of image tags is fused with this; blocks at the border are
+        averaged over the pixels that exist.
+    """
+    start = start_scores(activations, background_power)
+    check_same_size("graph", graph.size, "photograph in cells", (start.shape[1], start.shape[2]))
+    walked = walk_maps(start, graph.affinity, beta=beta, steps=steps)
+    return Scores(walked.clamp(0, 1), (0, *activations.class_ids), activations.image_size)
+
+
+def start_scores(activations: Activations, background_power: float) -> Tensor:
+    """Return ``(K + 1, ceil(H / 8), ceil(W / 8))``: ``(1 - max M)^power`` and M, means over the cells' pixels."""
+    maps = resize_maps(activations.values, activations.image_size)
+    return block_means(torch.cat([background_score(maps, "power", background_power), maps]), GRID_STRIDE)
+
+
+def without_border(affinity: Tensor, radius_cells: float) -> Tensor:
+    """Return ``(P, h, w)`` affinities without the pairs whose first cell is near the left, right or lower border.
+
+    Reference:
+        Code of [ahn2018affinitynet]: cells of the last ``r - 1`` rows and the outer ``r - 1`` columns start no pair.
+    """
+    margin = -int(-radius_cells // 1) - 1
+    height, width = affinity.shape[1:]
+    kept = torch.zeros_like(affinity)
+    rows, columns = slice(0, max(0, height - margin)), slice(margin, max(margin, width - margin))
+    kept[:, rows, columns] = affinity[:, rows, columns]
+    return kept

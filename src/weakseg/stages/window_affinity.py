@@ -1,0 +1,205 @@
+"""Train a window affinity network on seeds, and apply it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.sample import WeakSample
+from weakseg.errors import ConfigError
+from weakseg.graph.feature_affinity import color_position_weights, feature_distance
+from weakseg.nn.affinity import GRID_STRIDE
+from weakseg.nn.backbones import BackboneConfig
+from weakseg.nn.boundary import padded_to
+from weakseg.nn.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
+from weakseg.nn.weights import save_model
+from weakseg.nn.window_affinity import Align, Colors, WindowAffinityNet, WindowConfig, WindowMaps, node_colors
+from weakseg.ops.resample import image_tensor
+from weakseg.ops.stencil import Offset
+from weakseg.rng import numpy_generator_for
+from weakseg.stages.classify import MODEL_FILE
+from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
+from weakseg.training.augment import AugmentConfig, draw_view
+from weakseg.training.loop import FitConfig, FitPlace
+
+KIND = "window-affinity"
+
+
+@dataclass(frozen=True)
+class PairLossConfig:
+    """What the network is trained for: ``L_Ac + similarity L_Ar``.
+
+    Attributes:
+        similarity: Weight of ``L_Ar``, which wants cells that look alike to have features alike; 0: without.
+        sigma_cells: Standard deviation of its kernel in position, in cells.
+        sigma_color: The same in colour, in deviations of ImageNet's colours: 0.1 is 5.7 of 255 grey levels.
+        colors: How colours of cells are taken: ``point`` as published, or the ``mean`` over the cell.
+        own_pairs: Count each cell and itself, whose affinity is 1, among the pairs of equal label, as published.
+    """
+
+    similarity: float = 3.0
+    sigma_cells: float = 6.0
+    sigma_color: float = 0.1
+    colors: Colors = "point"
+    own_pairs: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse kernels without width, negative weights, and words that do not exist."""
+        if not (self.similarity >= 0 and self.sigma_cells > 0 and self.sigma_color > 0):
+            raise ConfigError(f"{KIND}.loss: need similarity >= 0, sigma_cells and sigma_color > 0, got {self}")
+        if self.colors not in get_args(Colors):
+            raise ConfigError(f"{KIND}.loss.colors: one of {get_args(Colors)}, got {self.colors!r}")
+
+
+@dataclass(frozen=True)
+class WindowAffinityConfig:
+    """The window affinity network and its training.
+
+    Attributes:
+        start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
+        backbone: The feature extractor for ``pretrained``.
+        network: Window, widths, and what is not trained.
+        loss: What the network is trained for.
+        augment: Variation of the training images; A2GNN does not rescale.
+        fit: Optimisation of backbone and head.
+    """
+
+    start: Start = "pretrained"
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    network: WindowConfig = field(default_factory=lambda: WindowConfig(widths=(32, 64, 128)))
+    loss: PairLossConfig = field(default_factory=PairLossConfig)
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0)
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse starts that do not exist, and crops that are no whole cells."""
+        check_network(KIND, self, GRID_STRIDE)
+
+
+@dataclass(frozen=True)
+class WindowData:
+    """Augmented images with their seeds on the grid, keyed by (seed, image id, epoch)."""
+
+    samples: Sequence[WeakSample]
+    seeds: Path
+    config: AugmentConfig
+    align: Align
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return an image, labels of the cells, and which cells lie in the photograph altogether.
+
+        The label of a cell is that of the pixel that the network's cell is centred on: in the middle of the cell, or
+        its first where levels are not put in place (``align`` ``edges``).
+
+        Returns:
+            ``(3, crop, crop)`` float on 0..255, ``(crop / 8, crop / 8)`` int64 and bool.
+        """
+        sample = self.samples[index]
+        image, labels = load_seeded(sample, self.seeds)
+        rng = numpy_generator_for(self.seed, sample.id, f"{KIND}/augment/{epoch}")
+        view = draw_view((image.shape[0], image.shape[1]), self.config, rng)
+        first = 0 if self.align == "edges" else GRID_STRIDE // 2
+        cells = view.labels(labels)[first::GRID_STRIDE, first::GRID_STRIDE].astype(np.int64)
+        side = self.config.crop // GRID_STRIDE
+        outside = view.labels(np.zeros_like(labels)) == UNDECIDED
+        inside = ~outside.reshape(side, GRID_STRIDE, side, GRID_STRIDE).any((1, 3))
+        return image_tensor(view.image(image)), torch.from_numpy(cells), torch.from_numpy(inside)
+
+
+def train_window_affinity(
+    samples: Sequence[WeakSample],
+    seeds: Path,
+    *,
+    config: WindowAffinityConfig,
+    place: FitPlace,
+    classifier: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Train on seeds and write ``model.safetensors`` into the place's folder; return one record an epoch.
+
+    Args:
+        samples: Images with seeds.
+        seeds: Folder of the seeds, full size, 255 where undecided.
+        config: Network and training.
+        place: Folder, seed and device.
+        classifier: Model file, for ``config.start`` ``classifier``.
+
+    Reference:
+        [zhang2021a2gnn], affinity learning. Differs from its code: pairs with cells outside of the crop do
+        not count.
+    """
+    network = config.network
+
+    def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
+        return pair_loss(module(batch[0]).float(), batch, network.offsets, config.loss)
+
+    data = WindowData(by_id(samples), seeds, config.augment, network.align, place.seed)
+    model, header, records = fit_network(
+        KIND, lambda backbone: WindowAffinityNet(backbone, network), data, loss, config, place, classifier
+    )
+    save_model(place.folder / MODEL_FILE, model, {**header, "network": asdict(network)})
+    return records
+
+
+def pair_loss(features: Tensor, batch: Sequence[Tensor], offsets: tuple[Offset, ...], config: PairLossConfig) -> Tensor:
+    """Return ``L_Ac + similarity L_Ar`` of ``(B, C, h, w)`` features for a batch of images, labels and ``inside``.
+
+    Reference:
+        [zhang2021a2gnn], equations 6 to 13.
+    """
+    images, labels, inside = batch
+    distance = feature_distance(features, offsets)
+    own = own_pairs(labels) if config.own_pairs else None
+    loss = affinity_loss(torch.exp(-distance), label_pairs(labels, offsets), own=own)
+    if not config.similarity:
+        return loss
+    weights = color_position_weights(
+        node_colors(images.float(), config.colors),
+        offsets,
+        color_denominator=2 * config.sigma_color**2,
+        position_denominator=2 * config.sigma_cells**2,
+    )
+    return loss + config.similarity * similarity_loss(distance, weights, offsets, inside)
+
+
+def load_window_affinity(path: Path) -> WindowAffinityNet:
+    """Return a trained window affinity network in evaluation mode; ``config`` tells its window.
+
+    Raises:
+        CheckpointError: If the file is missing, truncated, or no window affinity network of weakseg.
+    """
+    return load_network(path, KIND, lambda b, header: WindowAffinityNet(b, _network_of(header)))[0]
+
+
+def find_window_maps(model: WindowAffinityNet, image: NDArray[np.uint8]) -> WindowMaps:
+    """Return levels and features of an image, at one scale.
+
+    Args:
+        model: In evaluation mode.
+        image: ``(H, W, 3)`` uint8; padded to whole cells (mean colour, right and below).
+
+    Returns:
+        Maps of one image, ``(ceil(H / 8), ceil(W / 8))`` cells, batch axis 1, float32 on the CPU.
+
+    Reference:
+        [zhang2021a2gnn], inference of its code.
+    """
+    fill = 255.0 * model.backbone.mean
+    maps = model.maps(padded_to(image_tensor(image)[None].to(fill.device), 0, GRID_STRIDE, fill))
+    return WindowMaps(maps.taps.float().cpu(), maps.features.float().cpu())
+
+
+def _network_of(header: dict[str, Any]) -> WindowConfig:
+    settings = dict(header["network"])
+    return WindowConfig(**{**settings, "widths": tuple(settings["widths"])})
