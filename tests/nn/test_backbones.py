@@ -153,7 +153,9 @@ class TestRefusals:
             BackboneConfig(output_stride=stride)
 
     def test_weights(self) -> None:
-        with pytest.raises(ConfigError, match=r"backbone\.weights: 'embedded', 'timm' or 'none', got 'imagenet'"):
+        with pytest.raises(
+            ConfigError, match=r"backbone\.weights: 'embedded', 'timm', 'file' or 'none', got 'imagenet'"
+        ):
             BackboneConfig(weights="imagenet")
 
     def test_embedded_weights_of_another_model(self) -> None:

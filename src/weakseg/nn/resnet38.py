@@ -1,0 +1,157 @@
+"""ResNet-38: the wide residual network with stride 8 of PSA, SEAM and A2GNN, in the layout of its weight files."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.errors import CheckpointError
+
+VARIANTS = {"resnet38": 1.0, "resnet38_eighth": 0.125}  # name: factor on all widths; the second is for trials and tests
+STRIDE = 8
+SHOWN = 5  # names that an error lists of each kind
+
+
+class ResNet38(nn.Module):
+    """Normalised images to five levels of strides 2, 4, 8, 8, 8, each after batch norm and ReLU, hence >= 0.
+
+    Modules are called as in the published weight files: ``conv1a``, ``b2``, ``b2_1``, ..., ``b7``, ``bn7``. Levels are
+    the normalised inputs of stages 3, 4, 5 and 6, and the last map: 128, 256, 512, 1024 and 4096 channels.
+
+    Args:
+        width: Factor on all numbers of channels.
+
+    Reference:
+        [wu2019wider], model A; stride 8 and dropout are those of the code of [ahn2018affinitynet].
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        w = [int(channels * width) for channels in (64, 128, 256, 512, 1024, 2048, 4096)]
+        self.conv1a = nn.Conv2d(3, w[0], 3, padding=1, bias=False)
+        self.b2, self.b2_1, self.b2_2 = Unit(w[0], w[1], w[1], stride=2), Unit(w[1]), Unit(w[1])
+        self.b3, self.b3_1, self.b3_2 = Unit(w[1], w[2], w[2], stride=2), Unit(w[2]), Unit(w[2])
+        self.b4, self.b4_1, self.b4_2 = Unit(w[2], w[3], w[3], stride=2), Unit(w[3]), Unit(w[3])
+        self.b4_3, self.b4_4, self.b4_5 = Unit(w[3]), Unit(w[3]), Unit(w[3])
+        self.b5 = Unit(w[3], w[3], w[4], dilations=(1, 2))
+        self.b5_1, self.b5_2 = (Unit(w[4], w[3], w[4], dilations=(2, 2)) for _ in range(2))
+        self.b6 = Bottleneck(w[4], w[5], dilation=4, dropout=0.3)
+        self.b7 = Bottleneck(w[5], w[6], dilation=4, dropout=0.5)
+        self.bn7 = nn.BatchNorm2d(w[6])
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Return the last level, ``(B, 4096, ceil(H / 8), ceil(W / 8))``."""
+        return self._levels(images)[-1]
+
+    def forward_intermediates(self, images: Tensor, *, intermediates_only: bool = False) -> Any:
+        """Return all levels, the finest first; unless ``intermediates_only``, after the last one."""
+        levels = self._levels(images)
+        return levels if intermediates_only else (levels[-1], levels)
+
+    def _levels(self, images: Tensor) -> list[Tensor]:
+        x, _ = self._stage(self.conv1a(images), "b2", 3)
+        levels = []
+        for name, units in (("b3", 3), ("b4", 6), ("b5", 3), ("b6", 1)):
+            x, first = self._stage(x, name, units)
+            levels.append(first)
+        x, _ = self.b7(x)
+        return [*levels, F.relu(self.bn7(x))]
+
+    def _stage(self, x: Tensor, name: str, units: int) -> tuple[Tensor, Tensor]:
+        """Return the output of a stage, and its input after norm and ReLU."""
+        x, first = getattr(self, name)(x)
+        for number in range(1, units):
+            x, _ = getattr(self, f"{name}_{number}")(x)
+        return x, first
+
+
+class Unit(nn.Module):
+    """Norm, ReLU, 3x3 convolution, twice, and a shortcut: 1x1 from the first ReLU where the shape changes."""
+
+    def __init__(
+        self,
+        inputs: int,
+        inner: int = 0,
+        outputs: int = 0,
+        *,
+        stride: int = 1,
+        dilations: tuple[int, int] = (1, 1),
+    ) -> None:
+        super().__init__()
+        inner, outputs = inner or inputs, outputs or inputs
+        first, second = dilations
+        self.bn_branch2a = nn.BatchNorm2d(inputs)
+        self.conv_branch2a = nn.Conv2d(inputs, inner, 3, stride, first, first, bias=False)
+        self.bn_branch2b1 = nn.BatchNorm2d(inner)
+        self.conv_branch2b1 = nn.Conv2d(inner, outputs, 3, 1, second, second, bias=False)
+        self.conv_branch1 = _shortcut(inputs, outputs, stride)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output, and the input after norm and ReLU."""
+        first = F.relu(self.bn_branch2a(x))
+        branch = self.conv_branch2b1(F.relu(self.bn_branch2b1(self.conv_branch2a(first))))
+        return branch + (x if self.conv_branch1 is None else self.conv_branch1(first)), first
+
+
+class Bottleneck(nn.Module):
+    """Norm, ReLU and convolutions of sizes 1, 3, 1 to a quarter, half and all channels; the last two after dropout."""
+
+    def __init__(self, inputs: int, outputs: int, *, dilation: int, dropout: float) -> None:
+        super().__init__()
+        quarter, half = outputs // 4, outputs // 2
+        self.bn_branch2a = nn.BatchNorm2d(inputs)
+        self.conv_branch2a = nn.Conv2d(inputs, quarter, 1, bias=False)
+        self.bn_branch2b1 = nn.BatchNorm2d(quarter)
+        self.conv_branch2b1 = nn.Conv2d(quarter, half, 3, 1, dilation, dilation, bias=False)
+        self.bn_branch2b2 = nn.BatchNorm2d(half)
+        self.conv_branch2b2 = nn.Conv2d(half, outputs, 1, bias=False)
+        self.conv_branch1 = _shortcut(inputs, outputs, 1)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output, and the input after norm and ReLU."""
+        first = F.relu(self.bn_branch2a(x))
+        branch = self.dropout(F.relu(self.bn_branch2b1(self.conv_branch2a(first))))
+        branch = self.conv_branch2b2(self.dropout(F.relu(self.bn_branch2b2(self.conv_branch2b1(branch)))))
+        return branch + (x if self.conv_branch1 is None else self.conv_branch1(first)), first
+
+
+def load_resnet38(model: ResNet38, state: dict[str, Tensor], where: str) -> None:
+    """Copy the weights of a file into the network, by name.
+
+    Heads that the file holds beside the network (their names are no parts of it) are left out, and so are counters of
+    batches, which older files do not have. A prefix ``module.`` of all names is dropped.
+
+    Raises:
+        CheckpointError: If weights are missing, have another shape, or belong to a part of the network that has no
+            such weights; lists names of each kind.
+    """
+    plain = {name.removeprefix("module."): value for name, value in state.items()}
+    own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+    parts = {name.partition(".")[0] for name in own}
+    given = {
+        name: value
+        for name, value in plain.items()
+        if name.partition(".")[0] in parts and not name.endswith("num_batches_tracked")
+    }
+    missing, unexpected = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    shapes = sorted(
+        f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
+        for name in own.keys() & given.keys()
+        if own[name].shape != given[name].shape
+    )
+    if missing or unexpected or shapes:
+        heads = sorted(plain.keys() - given.keys()) if missing else []
+        found = {"missing": missing, "unexpected": unexpected + heads, "other shape": shapes}
+        lists = ", ".join(_listed(kind, names) for kind, names in found.items() if names)
+        raise CheckpointError(f"{where}: no weights of ResNet-38; {lists}")
+    model.load_state_dict(given, strict=False)
+
+
+def _listed(kind: str, names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{kind} {names[:SHOWN]}{more}"
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Conv2d | None:
+    return nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs or stride != 1 else None
