@@ -473,3 +473,12 @@ def window_affinity_losses(
     mean = {kind: torch.stack(found).mean() if found else features.new_zeros(()) for kind, found in terms.items()}
     contrast = 0.25 * mean["background"] + 0.25 * mean["foreground"] + 0.5 * mean["different"]
     return contrast, mean["regular"]
+
+
+def pixel_correlation(theta: Tensor, maps: Tensor) -> Tensor:
+    """Return ``(C, h, w)`` maps mixed by the correlations of ``(D, h, w)`` features (seam.md, 2.3), pair by pair."""
+    pixels, values = theta.flatten(1).T, maps.flatten(1)
+    unit = [pixel / (pixel.norm() + 1e-5) for pixel in pixels]
+    alike = torch.stack([torch.stack([(a @ b).clamp(min=0) for b in unit]) for a in unit])
+    columns = [values @ (alike[:, j] / (alike[:, j].sum() + 1e-5)) for j in range(len(unit))]
+    return torch.stack(columns, 1).reshape(maps.shape)

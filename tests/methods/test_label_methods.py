@@ -21,9 +21,11 @@ TRAINED = ("{}.fit.epochs=1", "{}.fit.batch_size=4", "{}.augment.crop=64", "{}.a
 GCN = ["--completion.gcn.steps=10", "--completion.partial.crf.iterations=1", "--completion.partial.min_seeds=2"]
 BOUNDARY = ["--seeds.crf.iterations=1", *(f"--{word.format('boundary')}" for word in TRAINED)]
 AFFINITY = ["--readings.crf.iterations=1", *(f"--{word.format('affinity')}" for word in TRAINED)]
+SEAM = ["--classifier.loss.scale=0.5", "--classifier.backbone.output_stride=16"]
 METHODS = {
     "irnet": (BOUNDARY, {"seeds", "walk"}),
     "psa": (AFFINITY, {"foreground", "background", "walk"}),
+    "seam": ([*AFFINITY, *SEAM], {"foreground", "background", "walk"}),
     "wsgcn-i": ([*BOUNDARY, *GCN], {"seeds", "partial", "completed"}),
     "wsgcn-p": ([*AFFINITY, *GCN], {"foreground", "background", "partial", "completed"}),
     "wsgcn-p from seeds": (

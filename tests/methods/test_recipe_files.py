@@ -76,6 +76,20 @@ def test_the_papers_settings(name: str, voc: Path) -> None:
         assert recipe.completion.gcn.propagation.kind == "walk" and recipe.completion.gcn.steps == 250
 
 
+def test_the_settings_of_seam(voc: Path) -> None:
+    # seam.md, 2.8
+    recipe: Any = load_recipe(str(RECIPES / "seam_voc12.yaml"), ["--data.root", str(voc)])
+    trained = recipe.classifier
+    assert trained.backbone.name == recipe.affinity.backbone.name == "resnet38"
+    assert (trained.fit.epochs, trained.fit.batch_size, trained.fit.lr, trained.fit.momentum) == (8, 8, 0.01, 0)
+    assert trained.published and trained.dropout == 0.5 and trained.frozen_levels == 1 and trained.frozen_norms
+    assert (trained.loss.scale, trained.loss.hard_fraction, trained.loss.low_fraction) == (0.3, 0.2, 0.25)
+    assert trained.augment.long_side == (448, 768) and recipe.affinity.augment.long_side is None
+    assert recipe.activations.scales == (0.5, 1.0, 1.5, 2.0) and recipe.activations.normalize == "range"
+    assert (recipe.readings.strict, recipe.readings.lenient, recipe.readings.background) == (4, 24, "power")
+    assert (recipe.walk.beta, recipe.walk.steps, recipe.walk.background_power) == (8, 64, 6)
+
+
 def test_the_single_recipes_are_those_of_the_comparison() -> None:
     shared = load_recipes(str(RECIPES / "compare_msrc.yaml"))
     assert {name: load_recipe(str(RECIPES / f"{name}_msrc.yaml")) for name in shared} == shared

@@ -11,6 +11,8 @@ from weakseg.methods.irnet.config import IrnetRecipe
 from weakseg.methods.irnet.method import build_plan as build_irnet
 from weakseg.methods.psa.config import PsaRecipe
 from weakseg.methods.psa.method import build_plan as build_psa
+from weakseg.methods.seam.config import SeamRecipe
+from weakseg.methods.seam.method import build_plan as build_seam
 from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.methods.supervised.method import build_plan as build_supervised
 from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
@@ -35,6 +37,7 @@ class Method:
 METHODS = {
     "cam": Method(CamRecipe, build_cam),
     "psa": Method(PsaRecipe, build_psa),
+    "seam": Method(SeamRecipe, build_seam),
     "irnet": Method(IrnetRecipe, build_irnet),
     "wsgcn-p": Method(WsgcnPRecipe, build_plan_p),
     "wsgcn-i": Method(WsgcnIRecipe, build_plan_i),

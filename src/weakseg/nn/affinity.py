@@ -85,6 +85,13 @@ def freeze_finest(backbone: Backbone, levels: int = 1) -> None:
         parameter.requires_grad_(slope is None)
 
 
+def freeze_norms(backbone: Backbone) -> None:
+    """Let scale and shift of a backbone's batch norms stay as they are."""
+    for module in backbone.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.requires_grad_(requires_grad=False)
+
+
 def enlarged(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
     """Return maps of a stride stretched to the grid and cut to ``size``; those of the grid's stride as they are."""
     factor = stride // GRID_STRIDE

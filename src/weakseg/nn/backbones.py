@@ -94,7 +94,7 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255; h = ceil(H / stride)."""
-        features: Tensor = self.forward_features(self._normalized(images))
+        features: Tensor = self.forward_features(self.normalized(images))
         return features
 
     def levels(self, images: Tensor) -> list[Tensor]:
@@ -103,13 +103,23 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: If the timm model does not give them.
         """
-        stages = getattr(self.model, "forward_intermediates", None)
+        found: list[Tensor] = self._stages(self.normalized(images), intermediates_only=True)
+        return found
+
+    def features_and_levels(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what ``forward`` and ``levels`` return, in one pass."""
+        features, levels = self._stages(self.normalized(images))
+        return features, levels
+
+    @property
+    def _stages(self) -> Callable[..., Any]:
+        """The model's own function of all levels."""
+        stages: Callable[..., Any] | None = getattr(self.model, "forward_intermediates", None)
         if stages is None:
             raise ConfigError(
                 f"backbone {type(self.model).__name__}: gives no feature maps of its stages; choose another"
             )
-        found: list[Tensor] = stages(self._normalized(images), intermediates_only=True)
-        return found
+        return stages
 
     def cells(self, stride: int = 0) -> Cells:
         """Return where the cells of a map of some stride lie, by default those of ``forward``.
@@ -129,7 +139,7 @@ class Backbone(nn.Module):
         maps = self.levels(self.mean.new_zeros(1, 3, side, side))
         return [(found.shape[1], side // found.shape[2]) for found in maps]
 
-    def _normalized(self, images: Tensor) -> Tensor:
+    def normalized(self, images: Tensor) -> Tensor:
         """Return images in the range that the weights were trained with, padded to whole cells where needed."""
         normalized = (images / 255.0 - self.mean) / self.std
         if self.pads:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.affinity import GRID_STRIDE, AffinityHead, enlarged, freeze_finest
+from weakseg.nn.affinity import GRID_STRIDE, AffinityHead, enlarged, freeze_finest, freeze_norms
 from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.branches import pooled_to
 from weakseg.ops.resample import block_means, resample_cells
@@ -85,7 +85,7 @@ class WindowAffinityNet(nn.Module):
         self.backbone, self.config = backbone, config
         freeze_finest(backbone, config.frozen_levels)
         if config.frozen_norms:
-            _freeze_norms(backbone)
+            freeze_norms(backbone)
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
 
@@ -147,9 +147,3 @@ def _grid(images: Tensor) -> tuple[int, int]:
         size = tuple(images.shape[2:])
         raise ShapeError(f"images: expected whole cells of {GRID_STRIDE} pixels, got {size}; pad them first")
     return images.shape[2] // GRID_STRIDE, images.shape[3] // GRID_STRIDE
-
-
-def _freeze_norms(backbone: Backbone) -> None:
-    for module in backbone.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.requires_grad_(requires_grad=False)

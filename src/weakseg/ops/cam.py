@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -34,15 +35,22 @@ def merge_evidence(maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     return torch.stack([resize_maps(pair[0] + pair[1].flip(-1), size) for pair in maps]).sum(0)
 
 
-def normalize_evidence(evidence: Tensor, *, eps: float = 1e-5) -> Tensor:
+def normalize_evidence(evidence: Tensor, *, by: Literal["max", "range"] = "max", eps: float = 1e-5) -> Tensor:
     """Return ``S_c / (max S_c + eps)`` for each class; a map of zeros stays zero.
 
     Args:
         evidence: ``(K, h, w)``, >= 0; K may be 0.
+        by: ``range``: ``(S_c - min S_c - eps) / (max S_c - min S_c + eps)`` instead, at least 0; constants become 0.
         eps: Guard against division by zero.
 
     Returns:
         ``(K, h, w)`` in [0, 1]; float32 rounds the peak of strong evidence to 1.
+
+    Reference:
+        [wang2020seam], inference of its code, for ``range``.
     """
     check_rank("evidence", evidence, 3, "(K, h, w)")
+    if by == "range":
+        low, high = evidence.amin((1, 2), keepdim=True), evidence.amax((1, 2), keepdim=True)
+        return ((evidence - low - eps) / (high - low + eps)).clamp(0, 1)
     return evidence / (evidence.amax((1, 2), keepdim=True) + eps)

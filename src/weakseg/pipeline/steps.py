@@ -37,14 +37,16 @@ SUFFIXES = {
 }
 
 
-def classifier_step(dataset: Dataset, config: ClassifierConfig, seed: int) -> Step:
+def classifier_step(
+    dataset: Dataset, config: ClassifierConfig, seed: int, *, train_it: Callable[..., Any] = train_classifier
+) -> Step:
     """Train the tag classifier; without a ``val`` split a tenth of the images is held out to measure its mAP."""
 
     def work(context: StepContext) -> StepResult:
         release_models()
         train, val = hold_out(dataset, seed)
         place = FitPlace(context.folder, seed, context.device)
-        records = train_classifier(train, val, dataset.classes, config=config, place=place)
+        records = train_it(train, val, dataset.classes, config=config, place=place)
         return StepResult(
             {"mAP": records[-1]["mAP"], "loss": records[-1]["loss"], "warnings": _doubts(records, config)}
         )

@@ -43,12 +43,14 @@ class ActivateConfig:
             with; ``scales`` apply to the reduced size.
         align: ``cells``: evidence is put where the cells of the network lie; ``edges``: stretched over the image, as
             published, which shifts it by up to half a cell down and to the right.
+        normalize: Each map is divided by its ``max``, or stretched over its ``range``, as in SEAM.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
     stride: int = 4
     max_side: int = 512
     align: Literal["cells", "edges"] = "cells"
+    normalize: Literal["max", "range"] = "max"
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""
@@ -56,12 +58,14 @@ class ActivateConfig:
             raise ConfigError(f"activations: need scales > 0, stride >= 1 and max_side >= 32, got {self}")
         if self.align not in ("cells", "edges"):
             raise ConfigError(f"activations.align: 'cells' or 'edges', got {self.align!r}")
+        if self.normalize not in ("max", "range"):
+            raise ConfigError(f"activations.normalize: 'max' or 'range', got {self.normalize!r}")
 
 
 def activate_image(
     model: Evidence | None, image: NDArray[np.uint8], class_ids: tuple[int, ...], config: ActivateConfig
 ) -> Activations:
-    """Return activations of some classes: evidence over scales and mirror images, each map divided by its maximum.
+    """Return activations of some classes: evidence over scales and mirror images, each map normalised.
 
     Args:
         model: Gives class evidence; ``None`` is enough where no class is present.
@@ -84,7 +88,8 @@ def activate_image(
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
     if config.align == "cells":
         maps = [resample_cells(m, size, scaled, model.cells) for m, scaled in zip(maps, sizes, strict=True)]
-    return Activations(normalize_evidence(merge_evidence(maps, size)), class_ids, (height, width), config.stride)
+    values = normalize_evidence(merge_evidence(maps, size), by=config.normalize)
+    return Activations(values, class_ids, (height, width), config.stride)
 
 
 def _evidence_with_mirror(model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...]) -> Tensor:

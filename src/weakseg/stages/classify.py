@@ -1,13 +1,13 @@
 """Train the tag classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
@@ -15,12 +15,13 @@ from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.losses import tag_loss
+from weakseg.nn.seam import SeamClassifier
 from weakseg.nn.weights import load_into, load_weights, read_header, save_model
 from weakseg.ops.ranking import mean_average_precision
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.rng import numpy_generator_for
 from weakseg.training.augment import AugmentConfig, augment
-from weakseg.training.loop import Fit, FitConfig, FitPlace
+from weakseg.training.loop import Fit, FitConfig, FitPlace, Loss
 
 MODEL_FILE = "model.safetensors"
 
@@ -83,15 +84,49 @@ def train_classifier(
     Reference:
         [zhou2016cam]; settings in the cam card, section 3.
     """
+
+    def build(backbone: Backbone) -> TagClassifier:
+        return TagClassifier(backbone, len(classes), dropout=config.dropout)
+
+    def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
+        return tag_loss(module(batch[0]), batch[1])
+
+    return fit_classifier(build, loss, train, val, classes, config=config, place=place)
+
+
+def fit_classifier(
+    build: Callable[[Backbone], TagClassifier],
+    loss: Loss,
+    train: Sequence[WeakSample],
+    val: Sequence[WeakSample],
+    classes: Classes,
+    *,
+    config: ClassifierConfig,
+    place: FitPlace,
+    header: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Build a classifier of any kind, train it with a loss, measure it and write its file; return the records.
+
+    Args:
+        build: From the backbone to the classifier.
+        loss: From classifier and a batch of ``TagData`` to a scalar.
+        train: Images to train on.
+        val: Images to measure mAP on.
+        classes: The classes.
+        config: Backbone, augmentation and optimisation.
+        place: Folder, seed and device.
+        header: What the file says beyond kind, classes and backbone.
+    """
     torch.manual_seed(numpy_generator_for(place.seed, "", "classifier/init").integers(2**62))
-    model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
-    model.backbone.requires_grad_(not config.frozen)
+    model = build(build_backbone(config.backbone))
+    if config.frozen:
+        model.backbone.requires_grad_(requires_grad=False)
     train = sorted(train, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = TagData(train, len(classes), config.augment, place.seed)
-    records = Fit(model, data, lambda m, b: tag_loss(m(b[0]), b[1]), config.fit, place, "classifier").run()
+    records = Fit(model, data, loss, config.fit, place, "classifier").run()
     records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=config.augment.middle_side)
-    header = {"kind": "classifier", "classes": classes.names, "backbone": asdict(config.backbone)}
-    save_model(place.folder / MODEL_FILE, model, {**header, "mAP": records[-1]["mAP"]})
+    common = {"kind": "classifier", "classes": classes.names, "backbone": asdict(config.backbone)}
+    save_model(place.folder / MODEL_FILE, model, {**common, **(header or {}), "mAP": records[-1]["mAP"]})
     return records
 
 
@@ -131,7 +166,7 @@ def start_backbone(
 
 
 def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
-    """Return a trained classifier in evaluation mode and its classes.
+    """Return a trained classifier, of SEAM's kind where its file says so, in evaluation mode, and its classes.
 
     Raises:
         CheckpointError: If the file is missing, truncated, or no classifier of weakseg.
@@ -139,8 +174,13 @@ def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
     header = read_header(path, kind="classifier")
     try:
         config, classes = BackboneConfig(**header["backbone"]), Classes(tuple(header["classes"]))
+        published = header["correlation"]["published"] if "correlation" in header else None
     except (KeyError, TypeError, ConfigError, DataError) as error:
         raise CheckpointError(f"{path}: the header does not describe a classifier ({error}); train it again") from error
-    model = TagClassifier(build_backbone(config, pretrained=False), len(classes))
+    backbone = build_backbone(config, pretrained=False)
+    if published is None:
+        model = TagClassifier(backbone, len(classes))
+    else:
+        model = SeamClassifier(backbone, len(classes), published=published)
     load_into(model, load_weights(path), str(path))
     return model.eval(), classes

@@ -1,0 +1,235 @@
+"""SEAM's losses and classifier."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.losses import tag_loss
+from weakseg.nn.seam import SeamClassifier
+from weakseg.nn.seam_losses import (
+    SeamLossConfig,
+    hardest_mean,
+    lowest_mean,
+    max_normalized,
+    seam_loss,
+    second_view,
+    with_best,
+)
+from weakseg.stages.seam import siamese_loss
+
+NOTHING = {"equivariance": 0.0, "correlation": 0.0, "low": 0.0}
+
+
+def build(name: str = "resnet10t", stride: int = 8, *, published: bool = False, dropout: float = 0.0) -> SeamClassifier:
+    torch.manual_seed(0)
+    backbone = build_backbone(BackboneConfig(name, stride, "none"))
+    return SeamClassifier(backbone, 3, published=published, dropout=dropout)
+
+
+def images(*size: int) -> Tensor:
+    return 255 * torch.rand(size[0], 3, *size[1:], generator=torch.Generator().manual_seed(0))
+
+
+def tags(count: int = 2) -> Tensor:
+    return torch.tensor([[1.0, 0, 0], [1, 0, 1]])[:count]
+
+
+class TestParts:
+    def test_max_normalized(self) -> None:
+        # seam.md, oracle 4
+        found = max_normalized(torch.tensor([[-1.0, 0, 2, 4]]))
+        assert found[0].tolist() == pytest.approx([0, 0, 0.5, 1], abs=1e-5)
+        for flat in (torch.full((2, 3), -1.0), torch.full((2, 3), 5.0)):
+            assert float(max_normalized(flat).abs().max()) == 0
+
+    def test_the_argument_of_with_best_stays(self) -> None:
+        # seam.md, oracle 9
+        classes = torch.tensor([0.2, 0.7, 0.4]).reshape(1, 3, 1, 1)
+        before = classes.clone()
+        assert with_best(classes).flatten().tolist() == pytest.approx([0.3, 0, 0.7, 0])
+        assert classes.equal(before)
+
+    def test_hardest(self) -> None:
+        # seam.md, oracle 14: floor(.2 * 21 * 134 * 134)
+        values = torch.zeros(1, 21, 134, 134)
+        values.view(-1)[:75_415] = -1.0
+        assert float(hardest_mean(values, 0.2)) == 1
+        values.view(-1)[75_414] = 0
+        assert float(hardest_mean(values, 0.2)) == pytest.approx(75_414 / 75_415, abs=1e-7)
+
+    def test_lowest(self) -> None:
+        values = torch.tensor([[[1.0, 5, 2], [9, 8, 7], [3, 4, 6]], [[0.0] * 3, [8] * 3, [8] * 3]])
+        assert float(lowest_mean(values, 0.25)) == pytest.approx((1.5 + 0) / 2)  # two of nine
+        assert float(lowest_mean(values[:, :1, :1], 0.25)) == pytest.approx(0.5)  # at least one
+
+    def test_second_view(self) -> None:
+        # seam.md, 2.4: corners aligned, 448 pixels become 134.
+        view = second_view(images(1, 448, 224), 0.3)
+        assert view.shape == (1, 3, 134, 67)
+        assert view[..., 0, 0].equal(images(1, 448, 224)[..., 0, 0])
+        assert second_view(images(1, 2, 2), 0.3).shape == (1, 3, 1, 1)
+
+
+def brute_force(large: Tensor, small: Tensor, targets: Tensor) -> float:
+    """SEAM's loss of one image, as seam.md, 2.4, says it."""
+    count, size = targets.shape[1], (small.shape[2], small.shape[3])
+    present = targets[0][:, None, None]
+    one = torch.cat([torch.ones(1), targets[0]])[:, None, None]
+    cls, low, views = [], [], []
+    for maps in (large[0], small[0]):
+        raw, refined = maps[:count], maps[count:]
+        z = raw.mean((1, 2))
+        signs = targets[0] * torch.log(torch.sigmoid(z)) + (1 - targets[0]) * torch.log(1 - torch.sigmoid(z))
+        cls.append(-float(signs.mean()))
+        ranked = (refined[1:] * present).amax(0).clamp(min=0).flatten().sort().values
+        low.append(float(ranked[: int(len(ranked) / 4)].mean()))
+        views.append([torch.stack([normal(m) for m in kind]) for kind in (raw, refined)])
+    p_o, q_o = (F.interpolate(m[None], size=size, mode="bilinear", align_corners=True)[0] for m in views[0])
+    p_o, q_o, p_t, q_t = p_o * present, q_o * one, views[1][0] * present, views[1][1] * one
+    loss = sum(cls) / 2 + sum(low) / 2 + float((p_o - p_t).abs().mean())
+    for target, found in ((p_t, q_o), (p_o, q_t)):
+        hot = torch.cat([1 - target.amax(0, keepdim=True), torch.where(target == target.amax(0), target, 0)])
+        ranked = (hot - found).abs().flatten().sort(descending=True).values
+        loss += float(ranked[: int(0.2 * len(ranked))].mean())
+    return loss
+
+
+def normal(one: Tensor) -> Tensor:
+    one = one.clamp(min=0)
+    return (one - one.min() - 1e-5).clamp(min=0) / (one.max() - one.min() + 1e-5)
+
+
+class TestLoss:
+    def test_equals_the_formulas(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        large, small = (torch.randn(1, 7, *size, generator=generator) for size in ((20, 30), (6, 9)))
+        found = seam_loss(large, small, torch.tensor([[1.0, 0, 1]]), SeamLossConfig())
+        assert float(found) == pytest.approx(brute_force(large, small, torch.tensor([[1.0, 0, 1]])), rel=1e-5)
+
+    def test_tags_at_zero(self) -> None:
+        # seam.md, oracle 5
+        maps = torch.zeros(2, 7, 8, 8)
+        assert float(seam_loss(maps, maps, tags(), SeamLossConfig(**NOTHING))) == pytest.approx(math.log(2))
+        assert float(tag_loss(torch.zeros(2, 3), tags())) == pytest.approx(0.693147, abs=1e-6)
+
+    def test_equal_views_agree(self) -> None:
+        # seam.md, oracle 6: a network that commutes with the transform; refined maps equal to the targets.
+        raw = torch.rand(1, 3, 6, 6)
+        targets = torch.ones(1, 3)
+        refined = with_best(max_normalized(raw))
+        maps = torch.cat([raw, refined], 1)
+        plain = float(seam_loss(maps, maps, targets, SeamLossConfig(**NOTHING)))
+        er = float(seam_loss(maps, maps, targets, SeamLossConfig(**{**NOTHING, "equivariance": 1.0})))
+        assert er == pytest.approx(plain, abs=1e-6)
+        stable = torch.zeros(1, 3, 6, 6)
+        stable[0, 0, :3], stable[0, 1, 3:], stable[0, 2, 0, 0] = 1, 1, 0
+        flat = torch.cat([stable, with_best(max_normalized(stable))], 1)
+        both = SeamLossConfig(**{**NOTHING, "correlation": 1.0})
+        base = float(seam_loss(flat, flat, targets, SeamLossConfig(**NOTHING)))
+        assert float(seam_loss(flat, flat, targets, both)) == pytest.approx(base, abs=1e-3)
+
+    def test_a_constant_image_is_seen_alike_in_both_views(self) -> None:
+        # seam.md, oracle 6: constant maps become 0.
+        maps = torch.full((1, 7, 8, 8), 3.0)
+        config = SeamLossConfig(**{**NOTHING, "equivariance": 1.0})
+        without = seam_loss(maps, maps[..., :3, :3], torch.ones(1, 3), SeamLossConfig(**NOTHING))
+        assert float(seam_loss(maps, maps[..., :3, :3], torch.ones(1, 3), config)) == pytest.approx(float(without))
+
+    def test_unknown_tags(self) -> None:
+        maps = torch.randn(1, 7, 8, 8)
+        known = seam_loss(maps, maps, torch.tensor([[1.0, float("nan"), 0]]), SeamLossConfig())
+        assert torch.isfinite(known)
+
+
+class TestGradients:
+    """seam.md, oracle 7."""
+
+    def slopes(self, config: SeamLossConfig, *, with_tags: bool) -> dict[str, float]:
+        model = build().train()
+        targets = tags() if with_tags else torch.full((2, 3), float("nan"))
+        views = (images(2, 48, 48), second_view(images(2, 48, 48), 0.5))
+        maps = [F.interpolate(model(view, tags() == 1), size=view.shape[2:]) for view in views]
+        if not with_tags:  # only the tags' loss is taken away: the rest needs to know them
+            maps = [torch.cat([m[:, :3] - (m[:, :3].mean((2, 3), keepdim=True)), m[:, 3:]], 1) for m in maps]
+            targets = tags()
+        seam_loss(maps[0], maps[1], targets, config).backward()
+        return {n: 0.0 if p.grad is None else float(p.grad.abs().max()) for n, p in model.named_parameters()}
+
+    def test_correlation_and_low_reach_the_module_alone(self) -> None:
+        # Centring the raw maps takes the derivative of l_cls, which sees their mean alone, from trunk and head.
+        found = self.slopes(SeamLossConfig(scale=0.5, equivariance=0), with_tags=False)
+        for name, slope in found.items():
+            assert (slope > 1e-12) if name.startswith("correlation.") else slope < 1e-7, name
+
+    def test_tags_and_equivariance_reach_the_rest_alone(self) -> None:
+        found = self.slopes(SeamLossConfig(scale=0.5, correlation=0, low=0), with_tags=True)
+        assert all(slope == 0 for name, slope in found.items() if name.startswith("correlation."))
+        assert found["head.weight"] > 0 and found["backbone.model.conv1.0.weight"] > 0
+
+
+class TestClassifier:
+    @pytest.mark.parametrize(("name", "stride"), [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 8)])
+    def test_maps(self, name: str, stride: int) -> None:
+        model = build(name, stride).eval()
+        with torch.no_grad():
+            maps, logits = model(images(2, 64, 96), tags() == 1), model(images(2, 64, 96))
+        assert maps.shape == (2, 7, 64 // stride, 96 // stride)
+        torch.testing.assert_close(logits, maps[:, :3].mean((2, 3)), rtol=1e-4, atol=1e-5)
+        assert float(maps[:, 3:].min()) >= 0 and float(maps[:, 3:].max()) <= 1 + 1e-6
+        assert float(maps[0, 5:].abs().max()) == 0  # absent classes
+
+    def test_evidence_is_that_of_the_tagged_classes(self) -> None:
+        model = build().eval()
+        with torch.no_grad():
+            maps = model(images(2, 64, 96), torch.tensor([[True, False, True]] * 2))
+            found = model.evidence(images(2, 64, 96), (1, 3))
+        torch.testing.assert_close(found, maps[:, [4, 6]], rtol=1e-4, atol=1e-6)
+
+    def test_published_evidence_is_that_of_all_classes(self) -> None:
+        model = build(published=True).eval()
+        with torch.no_grad():
+            maps = model(images(2, 64, 96), tags() == 1)
+            every = model(images(2, 64, 96), torch.ones(2, 3, dtype=torch.bool))
+            found = model.evidence(images(2, 64, 96), (3,))
+        torch.testing.assert_close(maps, every)
+        torch.testing.assert_close(found, maps[:, [6]], rtol=1e-4, atol=1e-6)
+
+    def test_resnet38(self) -> None:
+        # seam.md, 2.1: taps c4 and c5.
+        model = build("resnet38_eighth").eval()
+        assert model.correlation.fine.in_channels == 64 and model.correlation.coarse.in_channels == 128
+        assert model.evidence(images(1, 33, 40), (2,)).shape == (1, 1, 5, 5)
+
+    def test_a_step_of_training(self) -> None:
+        model = build(dropout=0.5).train()
+        loss = siamese_loss(model, images(2, 64, 64), tags(), SeamLossConfig())
+        loss.backward()
+        assert torch.isfinite(loss) and all(p.grad is not None for p in model.parameters())
+
+    def test_a_backbone_of_two_levels_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Backbone, "level_shapes", lambda self: [(8, 8), (16, 16)])
+        with pytest.raises(ConfigError, match="has 2 levels, three are needed"):
+            build()
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "convnext_atto", "resnet38_eighth"])
+def test_features_and_levels_in_one_pass(name: str) -> None:
+    backbone = build_backbone(BackboneConfig(name, 8, "none")).eval()
+    with torch.no_grad():
+        features, levels = backbone.features_and_levels(images(1, 64, 40))
+        torch.testing.assert_close(features, backbone(images(1, 64, 40)))
+        for one, other in zip(levels, backbone.levels(images(1, 64, 40)), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": 1.0}, {"scale": 0.0}, {"hard_fraction": 0.0}, {"low_fraction": 1.1}, {"low": -1.0}]
+)
+def test_impossible_settings_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="loss: need"):
+        SeamLossConfig(**change)
