@@ -40,7 +40,7 @@ def test_without_crf_the_trimap_is_that_of_seed_image() -> None:
 
 def test_the_top_of_a_ramp_is_confident() -> None:
     """SEAM card, oracle 13: of 100 pixels that class 3 wins, 39 are above the value at rank 60."""
-    config = TagSeedConfig(strict=4, lenient=1e6, crf=NO_CRF, crf_confidence=0, min_activation=0)
+    config = TagSeedConfig(strict=4, lenient=1e6, crf=NO_CRF, crf_confidence=0)
     ramp = torch.linspace(0.011, 1, 100).tolist()
     found = seeds([[ramp]], 3, config=config)
     assert np.flatnonzero(found.confident.labels[0] == 3).tolist() == list(range(61, 100))

@@ -1,6 +1,5 @@
 """From activations to a trimap and its most confident part, as the affinity networks of SEAM and A2GNN learn from."""
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +10,9 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.errors import ConfigError
 from weakseg.ops.crf import PRESETS, CrfParams, build_crf, unary_from_scores
-from weakseg.ops.labels import best_label
 from weakseg.ops.resample import resize_labels
-from weakseg.stages.seed import Scene, build_scene
+from weakseg.ops.trimap import confident_trimap, trimap
+from weakseg.stages.seed import build_scene
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,6 @@ class TagSeedConfig:
         lenient: Exponent of the reading that decides background, at least ``strict``.
         crf: The CRF of both readings; 0 iterations: none.
         fraction: Share of the pixels of each class that is confident, those of highest activation, in (0, 1).
-        min_activation: Pixels of lower activation do not count among those of a class.
-        background_confidence: Confident background has a higher score than this, read with ``lenient``.
         crf_confidence: Confident pixels have a marginal of at least this.
         max_side: Larger images are reduced to this for the CRF; bounds memory.
     """
@@ -35,21 +32,18 @@ class TagSeedConfig:
     lenient: float = 24.0
     crf: CrfParams = field(default_factory=lambda: PRESETS["psa"])
     fraction: float = 0.4
-    min_activation: float = 0.01
-    background_confidence: float = 0.8
     crf_confidence: float = 0.8
     max_side: int = 1024
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        shares = (self.min_activation, self.background_confidence, self.crf_confidence)
         if not 0 < self.strict <= self.lenient or not 0 < self.fraction < 1 or self.max_side < 32:
             raise ConfigError(
                 "tag seeds: need 0 < strict <= lenient, fraction in (0, 1) and max_side >= 32, got "
                 f"{self.strict}, {self.lenient}, {self.fraction}, {self.max_side}"
             )
-        if not all(0 <= share <= 1 for share in shares):
-            raise ConfigError(f"tag seeds: activation and confidences must be in [0, 1], got {shares}")
+        if not 0 <= self.crf_confidence <= 1:
+            raise ConfigError(f"tag seeds: crf_confidence must be in [0, 1], got {self.crf_confidence}")
 
 
 @dataclass(frozen=True)
@@ -87,28 +81,16 @@ def tag_seeds(
     size = (image.shape[0], image.shape[1])
     scene = build_scene(activations, image, max_side=config.max_side).to(device)
     crf = build_crf(scene.image, config.crf)
-    stacks = [scene.stack("power", exponent) for exponent in (config.strict, config.lenient)]
-    strict, lenient = (crf.infer(unary_from_scores(stack)) for stack in stacks)
-    label = best_label(strict, scene.label_ids)
-    undecided = torch.full_like(label, UNDECIDED)
-    trimap = torch.where(lenient.argmax(0) == 0, 0, torch.where(label == 0, undecided, label))
-    marginal = torch.cat([lenient[:1], strict[1:]]).amax(0)
-    sure = _sure_pixels(scene, stacks[1], label, config) & (marginal >= config.crf_confidence)
-    confident = torch.where(sure, trimap, undecided)
-    maps = [LabelMap(resize_labels(found.cpu().numpy(), size)) for found in (trimap, confident)]
-    return TagSeeds(*maps)
+    readings = [scene.stack("power", exponent) for exponent in (config.strict, config.lenient)]
+    strict, lenient = (crf.infer(unary_from_scores(reading)) for reading in readings)
+    sure = confident_trimap(
+        scene.scores, strict, lenient, share=config.fraction, least=config.crf_confidence, power=config.lenient
+    )
+    return TagSeeds(*(_labels(positions, scene.label_ids, size) for positions in (trimap(strict, lenient), sure)))
 
 
-def _sure_pixels(scene: Scene, stack: Tensor, label: Tensor, config: TagSeedConfig) -> Tensor:
-    """Return ``(H, W)`` bool: high background, or among the highest activations of a class that the image shows."""
-    best = stack.argmax(0)
-    sure = (best == 0) & (stack[0] > config.background_confidence) & (label == 0).any()
-    for index, class_id in enumerate(scene.class_ids, start=1):
-        if not (label == class_id).any():
-            continue
-        own = best == index
-        values = stack[index][own & (stack[index] > config.min_activation)].sort().values
-        rank = math.floor((1 - config.fraction) * len(values))
-        if rank:
-            sure |= own & (stack[index] > values[rank])
-    return sure
+def _labels(positions: Tensor, label_ids: tuple[int, ...], size: tuple[int, int]) -> LabelMap:
+    """Return the label map of ``(h, w)`` positions in ``label_ids``, 255 kept, at the image's size."""
+    lookup = torch.full((UNDECIDED + 1,), UNDECIDED, dtype=torch.uint8, device=positions.device)
+    lookup[: len(label_ids)] = torch.tensor(label_ids, dtype=torch.uint8)
+    return LabelMap(resize_labels(lookup[positions.long()].cpu().numpy(), size))
