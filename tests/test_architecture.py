@@ -17,7 +17,7 @@ SOURCE = Path(weakseg.__file__).parent
 LEVELS = (
     {"errors", "rng", "checks", "files", "progress"},
     {"ops"},
-    {"artifacts"},
+    {"artifacts", "instances"},
     {"nn", "graph", "data", "evaluation"},
     {"stages", "training"},
     {"pipeline"},

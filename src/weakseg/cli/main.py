@@ -23,12 +23,15 @@ VERBS = {
     "refine": "masks from seeds, by a dense CRF",
     "train-segmenter": "train a segmenter on masks",
     "predict": "masks of images with a trained segmenter",
-    "evaluate": "compare masks with ground truth",
+    "train-instances": "train Mask R-CNN on instance masks",
+    "predict-instances": "objects of images with a trained instance segmenter",
+    "evaluate": "compare masks or instances with ground truth",
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",
     "doctor": "versions, devices, and which optional parts are there",
 }
-RESUMABLE = {"run", "compare", "label", "activate", "seed", "refine", "train-segmenter", "predict"}
+STAGES = {"activate", "seed", "refine", "train-segmenter", "predict", "train-instances", "predict-instances"}
+RESUMABLE = {"run", "compare", "label", *STAGES}
 EXIT_OK, EXIT_FAILED_IMAGES, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 

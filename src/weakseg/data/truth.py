@@ -1,6 +1,6 @@
 """Ground truth, kept apart: only ``evaluation`` and the simulation of weak labels may import this module."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.class_map import open_class_map
+from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
 from weakseg.data.formats import coco, voc
-from weakseg.data.formats.coco_masks import number_objects, paint_objects
+from weakseg.data.formats.coco_masks import check_pixels, encode_runs, number_objects, paint_objects
 from weakseg.data.formats.coco_objects import CocoImage
 from weakseg.data.image import image_size
 from weakseg.data.paths import inside
 from weakseg.data.sample import WeakSample
-from weakseg.errors import DataError
+from weakseg.errors import DataError, ShapeError
+from weakseg.instances import Instances
+from weakseg.ops.runs import run_areas, run_boxes
 
 OBJECT_FOLDER = "SegmentationObject"
 
@@ -84,6 +87,55 @@ class EvalSample:
             )
 
 
+@dataclass(frozen=True)
+class TrueInstances:
+    """The true objects of one image.
+
+    Attributes:
+        objects: Their pixels, classes and boxes.
+        crowd: Whether each is a region of many objects that nobody told apart.
+    """
+
+    objects: Instances
+    crowd: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there is one flag for every object."""
+        if len(self.crowd) != len(self.objects):
+            raise ShapeError(f"truth: {len(self.objects)} objects, but {len(self.crowd)} crowd flags; want one each")
+
+
+@dataclass(frozen=True)
+class InstanceSample:
+    """An image with its true objects.
+
+    Attributes:
+        id: Image id.
+        load: Returns the objects.
+        num_classes: K, to check their classes against.
+        source: File that the truth comes from, for errors.
+    """
+
+    id: str
+    load: Callable[[], TrueInstances]
+    num_classes: int
+    source: str = "truth"
+
+    def load_truth(self) -> TrueInstances:
+        """Return the true objects.
+
+        Raises:
+            DataError: If they cannot be read, or one is of a class above K.
+        """
+        truth = self.load()
+        if (top := max(truth.objects.class_ids, default=0)) > self.num_classes:
+            raise DataError(
+                f"{self.source}: object of class {top} in image {self.id!r}, but there are {self.num_classes} classes; "
+                "were the masks made with others?"
+            )
+        return truth
+
+
 def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSample, ...]:
     """Return the samples of a split that have ground truth; masks are not opened yet.
 
@@ -107,6 +159,44 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
         class_map = open_class_map(root, config.class_map)
         return _from_coco(samples, coco.read_instances(path, class_map), dataset) if samples else ()
     return ()
+
+
+def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[InstanceSample, ...]:
+    """Return the images of a split whose true objects are known; masks are not opened yet.
+
+    Truth is ``SegmentationObject`` with the class masks of voc, the segmentations of coco, nothing for ``folder``.
+    """
+    root = Path(config.root).expanduser().resolve()
+    ids, count = [sample.id for sample in dataset.splits.get(split, ())], len(dataset.classes)
+    if config.format == "voc":
+        paths = {i: (voc.object_path(root, i), voc.mask_path(config, root, i)) for i in ids}
+        return instance_truth_from_masks({i: p for i, p in paths.items() if all(q.is_file() for q in p)}, count)
+    if config.format == "coco" and ids:
+        path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
+        return instance_truth_from_coco(path, dataset.classes)
+    return ()
+
+
+def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], num_classes: int) -> tuple[InstanceSample, ...]:
+    """Return images with objects from VOC's pairs of masks: (numbers of objects, classes), by image id.
+
+    Objects are the numbers other than 0 and 255; the class of one is the most frequent at its pixels.
+    """
+    return tuple(
+        InstanceSample(image_id, partial(_objects_of_masks, objects, labels), num_classes, str(objects))
+        for image_id, (objects, labels) in paths.items()
+    )
+
+
+def instance_truth_from_coco(path: Path, classes: Classes) -> tuple[InstanceSample, ...]:
+    """Return images with objects from a COCO file; images with an object that has no segmentation are left out."""
+    file = coco.read_instances(path)
+    class_ids = file.class_ids(classes)
+    return tuple(
+        InstanceSample(image_id, partial(_objects_of_coco, image, class_ids), len(classes), str(path))
+        for image_id, image in file.images.items()
+        if all(item.segmentation for item in image.objects if item.category_id in class_ids)
+    )
 
 
 def _from_files(
@@ -153,9 +243,42 @@ def _paint_numbers(image: CocoImage, class_ids: dict[int, int]) -> NDArray[np.in
     return number_objects(image.objects, class_ids, _stated_size(image))
 
 
+def _objects_of_masks(objects: Path, labels: Path) -> TrueInstances:
+    numbers, classes = LabelMap.load(objects).labels, LabelMap.load(labels).labels
+    if numbers.shape != classes.shape:
+        found = f"{_rows_by_columns(numbers.shape)} but {labels} is {_rows_by_columns(classes.shape)}"
+        raise DataError(f"{objects}: is {found} (rows x columns); give them one size")
+    masks = numbers == np.unique(numbers[_known(numbers)])[:, None, None]
+    class_ids = []
+    for number, mask in enumerate(masks, start=1):
+        counts = np.bincount(classes[mask & _known(classes)])
+        if not counts.size:
+            raise DataError(f"{objects}: object {number} of {len(masks)} has no class in {labels}; correct one of them")
+        class_ids.append(int(counts.argmax()))
+    return TrueInstances(Instances.of(masks, class_ids), (False,) * len(masks))
+
+
+def _known(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    known: NDArray[np.bool_] = (labels != 0) & (labels != UNDECIDED)
+    return known
+
+
+def _objects_of_coco(image: CocoImage, class_ids: dict[int, int]) -> TrueInstances:
+    """Return the objects of an entry that have pixels: polygons can be too thin for any."""
+    size = _stated_size(image)
+    chosen = [item for item in image.objects if item.category_id in class_ids]
+    runs = [encode_runs(item.segmentation, size, item.where)["counts"] for item in chosen]
+    there = [number for number, area in enumerate(run_areas(runs, size)) if area]
+    shown = tuple(runs[n] for n in there)
+    ids = tuple(class_ids[chosen[n].category_id] for n in there)
+    objects = Instances(shown, ids, (1.0,) * len(there), run_boxes(shown, size), size)
+    return TrueInstances(objects, tuple(chosen[n].crowd for n in there))
+
+
 def _stated_size(image: CocoImage) -> tuple[int, int]:
     if image.size is None:
         raise DataError(f"{image.where}: 'height' and 'width' are missing; add them, masks cannot be drawn without")
+    check_pixels(image.size)
     return image.size
 
 

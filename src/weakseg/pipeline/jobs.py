@@ -10,11 +10,13 @@ from torch import nn
 
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.sample import WeakSample
+from weakseg.instances import SUFFIX
 from weakseg.pipeline.engine import release_workers
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.affinity import find_features, load_affinity
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.decode import DecodeConfig, decode_image
+from weakseg.stages.instance_segment import InstancePredictConfig, load_instance_segmenter, predict_instances
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, reading_scores, seed_image
 from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
@@ -167,6 +169,25 @@ class PredictJob:
         """Predict and save the mask."""
         model, _ = cached(load_segmenter, self.model, self.device)
         predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class InstancePredictJob:
+    """Image to the objects that an instance segmenter finds; ``model`` is its file."""
+
+    model: Path
+    out: Path
+    config: InstancePredictConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the file of instances."""
+        return self.out / f"{image_id}{SUFFIX}"
+
+    def run(self, sample: WeakSample) -> None:
+        """Find and save the objects."""
+        model, _ = cached(load_instance_segmenter, self.model, self.device)
+        predict_instances(model, sample.load_image(), self.config).save(self.output(sample.id))
 
 
 def release_models() -> None:

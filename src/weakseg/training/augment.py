@@ -95,6 +95,16 @@ class View:
         canvas[:, *self.target] = turned[:, *self.source]
         return canvas
 
+    def boxes(self, boxes: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.float64]:
+        """Return ``(N, 4)`` boxes (top, left, bottom, right) of an image of ``image_size``, cut at the window."""
+        scaled = boxes * np.tile(np.divide(self.size, image_size), 2)
+        if self.mirrored:
+            scaled[:, [1, 3]] = self.size[1] - scaled[:, [3, 1]]
+        start, stop = ([float(getattr(part, end)) for part in self.source] * 2 for end in ("start", "stop"))
+        shift = np.array([place.start for place in self.target] * 2) - start
+        cut: NDArray[np.float64] = np.clip(scaled, start, stop) + shift
+        return cut
+
     def _turned(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return array[:, ::-1] if self.mirrored else array
 

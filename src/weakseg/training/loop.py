@@ -24,6 +24,7 @@ from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 
 Loss = Callable[[nn.Module, list[Tensor]], Tensor]
+Collate = Callable[[list[tuple[Tensor, ...]]], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class EpochData(Protocol):
         ...
 
     def load(self, index: int, epoch: int) -> tuple[Tensor, ...]:
-        """Return one example as tensors that can be stacked."""
+        """Return one example as tensors that can be stacked, or that the fit's ``collate`` joins."""
         ...
 
 
@@ -104,6 +105,7 @@ class Fit:
         config: Optimisation.
         place: Folder, seed and device.
         title: For progress, and to tell its random numbers from another fit's.
+        collate: Joins examples to a batch whose first tensor has one row an example; ``None``: all are stacked.
     """
 
     model: nn.Module
@@ -112,6 +114,7 @@ class Fit:
     config: FitConfig
     place: FitPlace
     title: str = "train"
+    collate: Collate | None = None
 
     def run(self) -> list[dict[str, Any]]:
         """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch.
@@ -183,6 +186,7 @@ class Fit:
             shuffle=True,
             generator=order,
             num_workers=self.config.loader_workers,
+            collate_fn=self.collate,
         )
 
     @property

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from weakseg.data.formats.coco import CocoObject
-from weakseg.data.formats.coco_masks import counts_of_text, encode_runs, paint_objects
+from weakseg.data.formats.coco_masks import encode_runs, paint_objects
 from weakseg.errors import DataError
+from weakseg.ops.runs import counts_of_text
 
 SIZE = (4, 6)
 

@@ -9,9 +9,9 @@ elements are red, green, blue and opacity of the pixels, row by row.
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.regions import check_size
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size
 
 _CHANNELS = 4
 _HALF = 128  # strokes have soft edges

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,9 @@ from weakseg.artifacts import UNDECIDED
 from weakseg.data.formats.coco_objects import CocoObject
 from weakseg.data.image import MAX_PIXELS
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size, check_counts, counts_of_text
 
-Size = tuple[int, int]
-Runs = dict[str, object]
+Runs = dict[str, Any]
 
 
 def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.uint8]:
@@ -60,15 +61,20 @@ def _from_large_to_small(
     objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size
 ) -> Iterator[tuple[int, CocoObject, NDArray[np.bool_]]]:
     """Yield the objects of the categories in ``class_ids`` with their place in the list, from 1, and their pixels."""
-    if math.prod(size) > MAX_PIXELS:
-        raise DataError(
-            f"truth of {size[0]} x {size[1]} pixels is more than the limit of {MAX_PIXELS:,}; correct the size"
-        )
+    check_pixels(size)
     chosen = [(number, item) for number, item in enumerate(objects, start=1) if item.category_id in class_ids]
     runs = [encode_runs(item.segmentation, size, item.where) for _, item in chosen]
     areas = [int(coco_mask.area(run)) for run in runs]
     for index in sorted(range(len(chosen)), key=lambda i: -areas[i]):
         yield *chosen[index], coco_mask.decode(runs[index]).astype(np.bool_)
+
+
+def check_pixels(size: Size) -> None:
+    """Raise ``DataError`` if an image of this size has more than ``MAX_PIXELS``."""
+    if math.prod(size) > MAX_PIXELS:
+        raise DataError(
+            f"truth of {size[0]} x {size[1]} pixels is more than the limit of {MAX_PIXELS:,}; correct the size"
+        )
 
 
 def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
@@ -96,48 +102,13 @@ def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
             f"{where}: segmentation of size {segmentation['size']!r}, but the image is {list(size)}; correct it"
         )
     counts = segmentation["counts"]
-    _check_counts(counts_of_text(counts, where) if isinstance(counts, str) else counts, size, where)
+    check_counts(counts_of_text(counts, where) if isinstance(counts, str) else counts, size, where)
     runs: Runs = (
         {"size": list(size), "counts": counts.encode()}
         if isinstance(counts, str)
         else coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
     )
     return runs
-
-
-def counts_of_text(text: str, where: str) -> list[int]:
-    """Return the run lengths in a string of compressed runs: 5 bits a character, low first; 32 means more follow.
-
-    The value is signed; from the fourth run on it is the difference to the run two places before.
-
-    Raises:
-        DataError: If a character is none of ``0`` to ``o``, or the string ends within a number.
-    """
-    counts: list[int] = []
-    value = bits = 0
-    for character in text:
-        code = ord(character) - 48
-        if not 0 <= code < 64 or bits > 60:
-            raise DataError(f"{where}: counts hold {character!r} where compressed runs cannot; correct them")
-        value |= (code & 31) << bits
-        bits += 5
-        if not code & 32:
-            value -= (code >> 4 & 1) << bits
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = bits = 0
-    if bits:
-        raise DataError(f"{where}: counts end within a number; the text was cut off, export it again")
-    return counts
-
-
-def _check_counts(counts: object, size: Size, where: str) -> None:
-    """Refuse run lengths that do not cover the image exactly."""
-    if not isinstance(counts, list) or not all(type(count) is int and count >= 0 for count in counts):
-        raise DataError(f"{where}: counts must be run lengths of at least 0, got {counts!r:.60}; correct them")
-    if sum(counts) != math.prod(size):
-        raise DataError(
-            f"{where}: counts cover {sum(counts)} pixels, but the image has {math.prod(size)}; correct them"
-        )
 
 
 def _polygon(values: object, size: Size, where: str) -> list[float]:

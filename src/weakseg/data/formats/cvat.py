@@ -10,7 +10,6 @@ from defusedxml import DefusedXmlException, ElementTree
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.regions import check_size, place_crop
 from weakseg.data.formats.shapes import (
     Unusable,
@@ -23,6 +22,7 @@ from weakseg.data.formats.shapes import (
     usable_shapes,
 )
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size
 
 
 def read_table(path: Path) -> AnnotationTable:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
 from weakseg.data.formats.regions import place_crop, unite_runs
 from weakseg.data.formats.shapes import (
@@ -31,6 +30,7 @@ from weakseg.data.image import MAX_PIXELS
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_record, shown
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size
 
 IGNORED_LABEL = "__ignore__"
 _CIRCLE_CORNERS = 360  # the polygon stays within 4e-5 of the radius

@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.brush import mask_of_brush
-from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.records import (
     any_number,
     list_in,
@@ -28,6 +27,7 @@ from weakseg.data.formats.shapes import (
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_record, as_text, shown
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size
 
 Record = dict[str, object]
 _KINDS = ("rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels")

@@ -3,10 +3,10 @@
 import math
 
 from weakseg.data.annotations import Position
-from weakseg.data.formats.coco_masks import Size
 from weakseg.data.formats.regions import check_size
 from weakseg.data.values import as_list, as_text, shown
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size
 
 
 def list_in(record: dict[str, object], key: str, where: str) -> list[object]:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from weakseg.data.annotations import Position
-from weakseg.data.formats.coco_masks import Size, encode_runs
+from weakseg.data.formats.coco_masks import encode_runs
 from weakseg.data.image import MAX_PIXELS
 from weakseg.errors import DataError
+from weakseg.ops.runs import Size, as_coco, encode_masks, run_areas
 
 
 def check_size(size: Size, where: str) -> Size:
@@ -48,7 +49,7 @@ def runs_of_polygons(rings: Sequence[Sequence[Position]], size: Size, where: str
 
 def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:
     """Return the runs of an ``(H, W)`` mask; holes and separate parts are kept."""
-    return _counts(coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8)))
+    return encode_masks(mask[None])[0]
 
 
 def mask_of_runs(runs: bytes, size: Size) -> NDArray[np.bool_]:
@@ -64,12 +65,12 @@ def mask_of_runs(runs: bytes, size: Size) -> NDArray[np.bool_]:
 
 def unite_runs(parts: Sequence[bytes], size: Size) -> bytes:
     """Return the pixels that are in any of the parts, all of which were made for ``size``."""
-    return _counts(coco_mask.merge([{"size": list(size), "counts": part} for part in parts]))
+    return _counts(coco_mask.merge(as_coco(parts, size)))
 
 
 def count_pixels(runs: bytes, size: Size) -> int:
     """Return how many pixels runs that were made for ``size`` cover."""
-    return int(coco_mask.area({"size": list(size), "counts": runs}))
+    return run_areas([runs], size)[0]
 
 
 def place_crop(crop: NDArray[np.bool_], corner: tuple[int, int], size: Size) -> NDArray[np.bool_]:

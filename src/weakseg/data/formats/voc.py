@@ -1,4 +1,4 @@
-"""PASCAL VOC layout: JPEGImages, ImageSets/Segmentation, Annotations, SegmentationClass."""
+"""PASCAL VOC layout: JPEGImages, ImageSets/Segmentation, Annotations, SegmentationClass, SegmentationObject."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,6 +74,11 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
 def mask_path(config: DataConfig, root: Path, image_id: str) -> Path:
     """Return where the true class mask of an image lies."""
     return inside(root, f"{config.masks or 'SegmentationClass'}/{image_id}.png", "data.masks")
+
+
+def object_path(root: Path, image_id: str) -> Path:
+    """Return where the true object mask of an image lies."""
+    return inside(root, f"SegmentationObject/{image_id}.png", "ImageSets")
 
 
 def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:

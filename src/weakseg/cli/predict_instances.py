@@ -1,0 +1,24 @@
+"""``weakseg predict-instances``."""
+
+from jsonargparse import Namespace
+
+from weakseg.cli.image_verb import ImageVerb
+from weakseg.pipeline.jobs import InstancePredictJob
+from weakseg.stages.instance_segment import InstancePredictConfig, load_instance_segmenter
+
+
+def _job(given: Namespace, config: InstancePredictConfig, device: str) -> InstancePredictJob:
+    load_instance_segmenter(given.model)  # a bad model is one error, not one for each image
+    return InstancePredictJob(given.model, given.out, config, device)
+
+
+main = ImageVerb(
+    "predict-instances",
+    "Objects of images with a trained instance segmenter: pixels, class, score and box of each (ID.instances.json).",
+    "  weakseg predict-instances --model segmenter/model.safetensors --images photos --out found\n"
+    "  weakseg predict-instances --model segmenter/model.safetensors --images photos --out found --score 0.5",
+    InstancePredictConfig,
+    "files of instances",
+    _job,
+    {"model": "trained instance segmenter"},
+).main

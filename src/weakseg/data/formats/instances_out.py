@@ -1,0 +1,116 @@
+"""Instances as other programs read them: COCO annotations and results, and VOC's pairs of masks."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.data.classes import Classes
+from weakseg.errors import DataError
+from weakseg.files import write_bytes
+from weakseg.instances import Instances
+
+Record = dict[str, Any]
+
+
+def write_coco_annotations(
+    path: Path, instances: Mapping[str, Instances], file_names: Mapping[str, str], classes: Classes
+) -> None:
+    """Write instances as a COCO data set, which annotation tools and trainers read.
+
+    Categories are the class ids; the score of an object stands in its annotation as ``score``.
+
+    Args:
+        path: JSON file.
+        instances: Objects by image id.
+        file_names: Name of each image file, by image id.
+        classes: Names of the classes.
+
+    Raises:
+        DataError: If an image has no file name, or an object is of a class without name.
+    """
+    images, annotations = [], []
+    for number, (image_id, found) in enumerate(instances.items(), start=1):
+        if image_id not in file_names:
+            raise DataError(f"image {image_id!r}: has instances but no file name; give one")
+        rows, columns = found.image_size
+        images.append({"id": number, "file_name": file_names[image_id], "height": rows, "width": columns})
+        annotations += [{**record, "iscrowd": 0} for record in _records(found, number, _same(classes), image_id)]
+    numbered = [{"id": number, **record} for number, record in enumerate(annotations, start=1)]
+    categories = [{"id": class_id, "name": name} for class_id, name in enumerate(classes.names, start=1)]
+    _write(path, {"images": images, "annotations": numbered, "categories": categories})
+
+
+def write_coco_results(
+    path: Path, instances: Mapping[str, Instances], image_numbers: Mapping[str, int], category_ids: Mapping[int, int]
+) -> None:
+    """Write instances as a list of COCO results, which evaluation servers read.
+
+    Args:
+        path: JSON file.
+        instances: Objects by image id.
+        image_numbers: The data set's own number of each image, by image id.
+        category_ids: The data set's own number of each class id.
+
+    Raises:
+        DataError: If an image or class has no number.
+    """
+    records = []
+    for image_id, found in instances.items():
+        if image_id not in image_numbers:
+            raise DataError(f"image {image_id!r}: has instances but no number in the data set; give one")
+        records += _records(found, image_numbers[image_id], category_ids, image_id)
+    _write(path, records)
+
+
+def write_voc(root: Path, image_id: str, instances: Instances) -> None:
+    """Write ``SegmentationObject/ID.png`` and ``SegmentationClass/ID.png``: objects numbered from 1 in their order.
+
+    Where objects overlap, the surer one is seen, of equal ones the smaller; so what VOC holds of an object may be less
+    than its mask, or nothing.
+
+    Raises:
+        DataError: If there are more objects than masks of 8 bits hold.
+    """
+    if len(instances) >= UNDECIDED:
+        raise DataError(
+            f"image {image_id!r}: {len(instances)} objects, but VOC's masks hold {UNDECIDED - 1}; leave out those of "
+            "low score"
+        )
+    objects, labels = np.zeros(instances.image_size, np.uint8), np.zeros(instances.image_size, np.uint8)
+    areas, masks = instances.areas, instances.masks
+    for number in sorted(range(len(masks)), key=lambda n: (instances.scores[n], -areas[n], -n)):
+        objects[masks[number]] = number + 1
+        labels[masks[number]] = instances.class_ids[number]
+    LabelMap(objects).save(root / "SegmentationObject" / f"{image_id}.png")
+    LabelMap(labels).save(root / "SegmentationClass" / f"{image_id}.png")
+
+
+def _records(found: Instances, image: int, category_ids: Mapping[int, int], image_id: str) -> list[Record]:
+    """Return what annotations and results have in common."""
+    rows, columns = found.image_size
+    if unknown := set(found.class_ids) - set(category_ids):
+        raise DataError(f"image {image_id!r}: class {min(unknown)} has no category; give names or numbers for all")
+    objects = zip(found.runs, found.class_ids, found.scores, found.boxes, found.areas, strict=True)
+    return [
+        {
+            "image_id": image,
+            "category_id": category_ids[class_id],
+            "segmentation": {"size": [rows, columns], "counts": counts.decode("ascii")},
+            "bbox": [left, top, right - left, bottom - top],
+            "area": area,
+            "score": score,
+        }
+        for counts, class_id, score, (top, left, bottom, right), area in objects
+    ]
+
+
+def _same(classes: Classes) -> dict[int, int]:
+    return {class_id: class_id for class_id in range(1, len(classes) + 1)}
+
+
+def _write(path: Path, document: object) -> None:
+    write_bytes(path, json.dumps(document).encode())

@@ -1,0 +1,174 @@
+"""Mask R-CNN: a timm backbone with a feature pyramid, and torchvision's proposals, boxes and masks."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import BackboneConfig, build_backbone
+
+FINEST_STRIDE = 4
+NORM_GROUPS = 8
+BOX_CELLS, MASK_CELLS = 7, 14  # what boxes are resampled to; masks are predicted on twice the cells
+
+
+@dataclass(frozen=True)
+class InstanceModelConfig:
+    """Architecture of the instance segmenter.
+
+    Attributes:
+        backbone: The encoder; the pyramid takes its levels from stride 4 on.
+        width: Channels of the pyramid and of the mask branch, a multiple of 8.
+        hidden: Channels of the two layers that classify a box.
+        mask_layers: 3x3 convolutions of the mask branch.
+        anchor_px: Side of the anchors of the finest level; it doubles from level to level.
+        proposals: Boxes an image that are classified.
+    """
+
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=32))
+    width: int = 128
+    hidden: int = 512
+    mask_layers: int = 4
+    anchor_px: int = 16
+    proposals: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below one, and channels that do not fall into groups."""
+        if min(self.width, self.hidden, self.mask_layers, self.anchor_px, self.proposals) < 1:
+            raise ConfigError(f"model: all sizes must be at least 1, got {self}")
+        if self.width % NORM_GROUPS:
+            raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is to be found in a batch; the objects of all its images in one row.
+
+    Attributes:
+        counts: ``(B,)`` int64 objects of each image; they add up to N.
+        boxes: ``(N, 4)`` float (left, top, right, bottom) in pixels.
+        class_ids: ``(N,)`` int64, 1..K.
+        masks: ``(N, H, W)`` uint8, 0 or 1.
+    """
+
+    counts: Tensor
+    boxes: Tensor
+    class_ids: Tensor
+    masks: Tensor
+
+    def by_image(self) -> list[dict[str, Tensor]]:
+        """Return the objects of each image, as torchvision takes them."""
+        counts: list[int] = self.counts.tolist()
+        parts = zip(*(torch.split(v, counts) for v in (self.boxes, self.class_ids, self.masks)), strict=True)
+        return [{"boxes": boxes, "labels": class_ids, "masks": masks} for boxes, class_ids, masks in parts]
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What was found in an image.
+
+    Attributes:
+        boxes: ``(N, 4)`` (left, top, right, bottom) in pixels of the image.
+        class_ids: ``(N,)`` int64, 1..K.
+        scores: ``(N,)`` in [0, 1], in decreasing order.
+        masks: ``(N, 1, 28, 28)`` probabilities inside of the boxes.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    scores: Tensor
+    masks: Tensor
+
+
+class RegionHead(nn.Module):
+    """Pyramid, proposals and regions."""
+
+    def __init__(self, config: InstanceModelConfig, channels: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.pyramid = FeaturePyramidNetwork(list(channels), config.width, LastLevelMaxPool(), _normalization)
+        names = [str(level) for level in range(len(channels))]
+        sizes = tuple((config.anchor_px << level,) for level in range(len(channels) + 1))
+        detector = MaskRCNN(
+            _Width(config.width),
+            rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
+            rpn_post_nms_top_n_train=config.proposals,
+            rpn_post_nms_top_n_test=config.proposals,
+            box_roi_pool=MultiScaleRoIAlign(names, BOX_CELLS, 2),
+            box_head=TwoMLPHead(config.width * BOX_CELLS**2, config.hidden),
+            box_predictor=FastRCNNPredictor(config.hidden, num_classes + 1),
+            mask_roi_pool=MultiScaleRoIAlign(names, MASK_CELLS, 2),
+            mask_head=MaskRCNNHeads(config.width, (config.width,) * config.mask_layers, 1),
+            mask_predictor=MaskRCNNPredictor(config.width, config.width, num_classes + 1),
+        )
+        self.proposals, self.regions = detector.rpn, detector.roi_heads
+
+    def forward(
+        self, images: Tensor, levels: list[Tensor], targets: list[dict[str, Tensor]] | None
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Return what was found in each image, and the losses; the one or the other is empty."""
+        sizes = [(images.shape[2], images.shape[3])] * len(images)
+        features = self.pyramid(OrderedDict((str(level), maps) for level, maps in enumerate(levels)))
+        boxes, losses = self.proposals(ImageList(images, sizes), features, targets)
+        found, further = self.regions(features, boxes, sizes, targets)
+        return found, {**losses, **further}
+
+
+class InstanceSegmenter(nn.Module):
+    """Backbone and regions: images to objects, each with class, score, box and mask.
+
+    Reference:
+        [he2017maskrcnn], with the pyramid of [lin2017fpn]. Differs from the papers: batch norm of the backbone keeps
+        its statistics; group norm in the pyramid; images enter as they are, with no fixed short side.
+    """
+
+    def __init__(self, config: InstanceModelConfig, num_classes: int, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
+        shapes = self.backbone.level_shapes()
+        self.first = next(number for number, (_, stride) in enumerate(shapes) if stride >= FINEST_STRIDE)
+        self.head = RegionHead(config, [channels for channels, _ in shapes[self.first :]], num_classes)
+
+    def forward(self, images: Tensor, targets: Targets) -> Tensor:
+        """Return the sum of the losses of proposals, classes, boxes and masks, on ``(B, 3, H, W)`` images (0..255)."""
+        _, losses = self.head(images, self._levels(images), targets.by_image())
+        return torch.stack([loss.float() for loss in losses.values()]).sum()
+
+    def find(self, image: Tensor, *, score: float = 0.05, nms: float = 0.5, most: int = 100) -> Detected:
+        """Return the objects of a ``(3, H, W)`` image on the scale 0..255; the model must be in evaluation mode.
+
+        Args:
+            image: The image.
+            score: Smallest score.
+            nms: Of two boxes of a class with a larger IoU the surer one is kept.
+            most: Largest number of objects.
+        """
+        regions = self.head.regions
+        regions.score_thresh, regions.nms_thresh, regions.detections_per_img = score, nms, most
+        (found,), _ = self.head(image[None], self._levels(image[None]), None)
+        return Detected(found["boxes"], found["labels"], found["scores"], found["masks"])
+
+    def _levels(self, images: Tensor) -> list[Tensor]:
+        return self.backbone.levels(images)[self.first :]
+
+
+def _normalization(channels: int) -> nn.Module:
+    """Return what keeps the levels on one scale; without, losses start ten times higher and training is erratic."""
+    return nn.GroupNorm(NORM_GROUPS, channels)
+
+
+class _Width(nn.Module):
+    """Tells torchvision the width of a pyramid that it does not own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.out_channels = width
