@@ -123,9 +123,7 @@ def test_boxes_without_object_are_reported(overlap: Overlap, box: Box, reason: s
 
 
 @every_rule
-@pytest.mark.parametrize(
-    ("box", "expected"), [(Box(1, 4, 5, 5, 6), {(4, 5)}), (Box(1, 4.2, 5.3, 4.4, 5.9), {(4, 5)})]
-)
+@pytest.mark.parametrize(("box", "expected"), [(Box(1, 4, 5, 5, 6), {(4, 5)}), (Box(1, 4.2, 5.3, 4.4, 5.9), {(4, 5)})])
 def test_tiny_boxes(overlap: Overlap, box: Box, expected: set[tuple[int, int]]) -> None:
     assert pixels(instances_from_boxes(np.ones(SIZE, np.uint8), [box], overlap=overlap)) == expected
 

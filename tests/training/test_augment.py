@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from weakseg.errors import ConfigError
-from weakseg.training.augment import FILL, AugmentConfig, augment, draw_view
+from weakseg.training.augment import FILL, AugmentConfig, View, augment, draw_view
 
 DARK, LIGHT = 20, 230
 
@@ -222,3 +222,32 @@ def test_same_generator_same_result(config: AugmentConfig, seed: int) -> None:
 def test_empty_ranges_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="augment: need 1 <= long_side"):
         AugmentConfig(**change)  # type: ignore[arg-type]
+
+
+class TestBoxes:
+    @settings(max_examples=60)
+    @given(configs, st.integers(0, 2**32 - 1))
+    def test_boxes_lie_where_the_labels_do(self, config: AugmentConfig, seed: int) -> None:
+        size = (70, 96)
+        labels = np.zeros(size, np.uint8)
+        labels[20:50, 30:70] = 1
+        view = draw_view(size, config, rng(seed))
+        (box,) = view.boxes(np.array([[20.0, 30.0, 50.0, 70.0]]), size)
+        rows, columns = np.nonzero(view.labels(labels) == 1)
+        if rows.size:
+            tight = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+            np.testing.assert_allclose(box, tight, atol=1)
+        else:
+            assert min(box[2] - box[0], box[3] - box[1]) < 1
+
+    def test_exact_numbers(self) -> None:
+        """Twice as large, mirrored, rows 10 to 30 kept, columns moved by 5."""
+        view = View((40, 20), True, None, (slice(10, 30), slice(0, 20)), (slice(0, 20), slice(5, 25)), 30)
+        boxes = np.array([[3.0, 1.0, 12.0, 4.0], [0.0, 0.0, 20.0, 10.0], [16.0, 0.0, 18.0, 2.0]])
+        expected = [[0, 17, 14, 23], [0, 5, 20, 25], [20, 21, 20, 25]]
+        assert view.boxes(boxes, (20, 10)).tolist() == expected
+        assert boxes[0].tolist() == [3, 1, 12, 4]  # the input stays as it is
+
+    def test_no_boxes(self) -> None:
+        view = draw_view((10, 10), AugmentConfig((10, 10), 10), rng())
+        assert view.boxes(np.zeros((0, 4)), (10, 10)).shape == (0, 4)

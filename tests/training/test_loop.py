@@ -163,6 +163,16 @@ class TestRepeatability:
         assert without_time(alone.run()) == without_time(helped.run())
         torch.testing.assert_close(weights(helped), weights(alone), rtol=0, atol=0)
 
+    def test_the_collate_function_joins_the_examples(self, tmp_path: Path) -> None:
+        seen = []
+
+        def join(examples: list[tuple[Tensor, ...]]) -> list[Tensor]:
+            seen.append(len(examples))
+            return [torch.stack(part) for part in zip(*examples, strict=True)]
+
+        assert without_time(fit(tmp_path / "a", collate=join).run()) == without_time(fit(tmp_path / "b").run())
+        assert seen == [2] * 12
+
     def test_an_earlier_fit_in_the_process_does_not_matter(self, tmp_path: Path) -> None:
         expected = fit(tmp_path / "a")
         expected.run()

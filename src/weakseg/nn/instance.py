@@ -32,7 +32,7 @@ class InstanceModelConfig:
         hidden: Channels of the two layers that classify a box.
         mask_layers: 3x3 convolutions of the mask branch.
         anchor_px: Side of the anchors of the finest level; it doubles from level to level.
-        proposals: Boxes an image that are classified.
+        proposals: Boxes an image that are classified; in training they are the most that the losses are made of.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=32))
@@ -40,7 +40,7 @@ class InstanceModelConfig:
     hidden: int = 512
     mask_layers: int = 4
     anchor_px: int = 16
-    proposals: int = 500
+    proposals: int = 200
 
     def __post_init__(self) -> None:
         """Refuse sizes below one, and channels that do not fall into groups."""
@@ -103,6 +103,7 @@ class RegionHead(nn.Module):
             rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
             rpn_post_nms_top_n_train=config.proposals,
             rpn_post_nms_top_n_test=config.proposals,
+            box_batch_size_per_image=config.proposals,
             box_roi_pool=MultiScaleRoIAlign(names, BOX_CELLS, 2),
             box_head=TwoMLPHead(config.width * BOX_CELLS**2, config.hidden),
             box_predictor=FastRCNNPredictor(config.hidden, num_classes + 1),

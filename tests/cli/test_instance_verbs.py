@@ -1,0 +1,113 @@
+"""The verbs of instances, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generated import CLASSES, draw
+from weakseg.artifacts import LabelMap
+from weakseg.cli.main import main
+from weakseg.data.classes import Classes
+from weakseg.data.formats.instances_out import write_coco_annotations
+from weakseg.instances import SUFFIX, Instances
+
+Capture = pytest.CaptureFixture[str]
+SIZES = {"model.width": 16, "model.hidden": 32, "model.mask_layers": 1, "model.proposals": 32, "augment.crop": 64}
+SMALL = [f"--{name}={value}" for name, value in SIZES.items()]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs, class masks, object masks, instances and a COCO file of four images."""
+    root, whole = tmp_path_factory.mktemp("verbs"), {}
+    (root / "images").mkdir()
+    for index in range(4):
+        image, mask = draw(index)
+        Image.fromarray(image).save(root / f"images/i{index}.png")
+        LabelMap(mask).save(root / f"classes/i{index}.png")
+        LabelMap(mask).save(root / f"objects/i{index}.png")  # one object a class
+        ids = [class_id for class_id in (1, 2) if (mask == class_id).any()]
+        whole[f"i{index}"] = Instances.of(mask == np.reshape(ids, (-1, 1, 1)), ids)
+        whole[f"i{index}"].save(root / f"instances/i{index}{SUFFIX}")
+    (root / "classes.txt").write_text("\n".join(CLASSES))
+    write_coco_annotations(root / "true.json", whole, {i: f"{i}.png" for i in whole}, Classes(CLASSES))
+    return root
+
+
+def test_train_predict_evaluate(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    images, classes = ["--images", str(data / "images")], ["--classes", str(data / "classes.txt")]
+    train = ["train-instances", "--instances", str(data / "instances"), *images, *classes, "--out", str(tmp_path / "m")]
+    assert main([*train, *SMALL, "--fit.epochs", "1", "--augment.long_side", "[64,64]"]) == 0
+    assert "trained on 4 images" in capsys.readouterr().out
+    assert main([*train, *SMALL, "--fit.epochs", "2"]) == 2
+    assert "fit.epochs: 1 -> 2" in capsys.readouterr().err
+    found = ["--model", str(tmp_path / "m/model.safetensors"), *images, "--out", str(tmp_path / "f")]
+    assert main(["predict-instances", *found, "--score", "0.01", "--workers", "1"]) == 0
+    assert "4 files of instances" in capsys.readouterr().out
+    assert Instances.load(tmp_path / f"f/i3{SUFFIX}").image_size == (48, 64)
+    folders = ["--truth", str(data / "classes"), "--objects", str(data / "objects")]
+    assert main(["evaluate", "--predictions", str(tmp_path / "f"), *folders, *classes]) == 0
+    assert "(4 images, 0 without prediction, 4 objects)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("truth", [["classes", "--objects", "objects"], ["true.json"]])
+def test_truth_against_itself_is_perfect(
+    truth: list[str], data: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    words = ["evaluate", "--predictions", "instances", "--classes", "classes.txt", "--out", str(tmp_path / "r.json")]
+    assert main([*words, "--truth", *truth]) == 0
+    printed = capsys.readouterr().out
+    assert "mAP^r    100.00   100.00   100.00   100.00" in printed and "COCO ap 100.00" in printed
+    assert "ap_large absent" in printed and "IoU >= threshold" in printed
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert values["objects"] == 4 and values["coco"]["ap50"] == 100.0
+    assert main([*words, "--truth", *truth, "--match", "free"]) == 0
+    assert "IoU > threshold" in capsys.readouterr().out
+
+
+def test_a_list_chooses_images(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "list.txt").write_text("i1\ni3\n")
+    words = ["evaluate", "--predictions", str(data / "instances"), "--classes", str(data / "classes.txt")]
+    for truth in (["--truth", str(data / "true.json")], [f"--truth={data}/classes", f"--objects={data}/objects"]):
+        assert main([*words, *truth, "--list", str(tmp_path / "list.txt")]) == 0
+        assert "(2 images, 0 without prediction, 3 objects)" in capsys.readouterr().out
+    (tmp_path / "list.txt").write_text("i1\ni9\n")
+    assert main([*words, "--truth", str(data / "true.json"), "--list", str(tmp_path / "list.txt")]) == 2
+    assert "image 'i9' has no true objects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["evaluate", "--predictions", "classes", "--truth", "classes", "--objects", "objects"],
+            "none of the 4 images with truth has instances",
+        ),
+        (
+            ["evaluate", "--predictions", "instances", "--truth", "classes", "--objects", "nowhere"],
+            "nowhere: no such folder of true masks",
+        ),
+        (["evaluate", "--predictions", "instances", "--truth", "nowhere.json"], "nowhere.json: no such COCO file"),
+        (
+            ["train-instances", "--instances", "classes", "--images", "images", "--out", "o"],
+            "classes: no file ID.instances.json has the name of an image in images",
+        ),
+    ],
+)
+def test_errors_are_one_message(
+    words: list[str], message: str, data: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    assert main([*words, "--classes", "classes.txt"]) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+def test_a_model_of_another_kind_is_refused(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    words = ["--model", "no.safetensors", "--images", str(data / "images"), "--out", str(tmp_path)]
+    assert main(["predict-instances", *words]) == 2
+    assert "no.safetensors: not a weakseg model" in capsys.readouterr().err

@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import BackboneConfig
+from weakseg.nn.instance import InstanceModelConfig, InstanceSegmenter, Targets
+
+SMALL = InstanceModelConfig(width=16, hidden=32, mask_layers=1, proposals=32)
+
+
+@pytest.fixture(scope="module")
+def model() -> InstanceSegmenter:
+    torch.manual_seed(0)
+    return InstanceSegmenter(SMALL, 2)
+
+
+def targets(*counts: int, size: tuple[int, int] = (64, 64)) -> Targets:
+    total = sum(counts)
+    masks = torch.zeros(total, *size, dtype=torch.uint8)
+    masks[:, 8:40, 16:48] = 1
+    boxes = torch.tensor([[16.0, 8.0, 48.0, 40.0]]).repeat(total, 1)
+    return Targets(torch.tensor(counts), boxes, torch.ones(total, dtype=torch.long), masks)
+
+
+def images(count: int, size: tuple[int, int] = (64, 64)) -> torch.Tensor:
+    return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(0)) * 255
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (0, 3), (0, 0)])
+def test_the_loss_is_finite_and_reaches_every_part(model: InstanceSegmenter, counts: tuple[int, ...]) -> None:
+    model.train().zero_grad()
+    loss = model(images(2), targets(*counts))
+    assert loss.ndim == 0 and bool(torch.isfinite(loss))
+    loss.backward()
+    reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert reached == {"backbone", "head"}
+
+
+def test_every_parameter_has_a_rate(model: InstanceSegmenter) -> None:
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"backbone", "head"}
+
+
+@pytest.mark.parametrize("size", [(64, 96), (50, 71), (33, 40)])
+def test_what_is_found_lies_in_the_image(model: InstanceSegmenter, size: tuple[int, int]) -> None:
+    with torch.inference_mode():
+        found = model.eval().find(images(1, size)[0], score=0.01, most=7)
+    assert 0 < len(found.boxes) <= 7
+    assert found.masks.shape == (len(found.boxes), 1, 28, 28) and found.boxes.shape == (len(found.boxes), 4)
+    limits = torch.tensor([size[1], size[0]] * 2)
+    assert bool((found.boxes >= 0).all()) and bool((found.boxes <= limits).all())
+    assert set(found.class_ids.tolist()) <= {1, 2}
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+    assert 0 <= float(found.masks.min()) and float(found.masks.max()) <= 1
+
+
+def test_a_score_that_nothing_reaches(model: InstanceSegmenter) -> None:
+    with torch.inference_mode():
+        assert len(model.eval().find(images(1)[0], score=0.999).boxes) == 0
+
+
+def test_targets_by_image() -> None:
+    whole = targets(2, 0, 1)
+    parts = whole.by_image()
+    assert [len(part["boxes"]) for part in parts] == [2, 0, 1]
+    assert torch.cat([part["masks"] for part in parts]).equal(whole.masks)
+
+
+def test_other_backbones_and_strides() -> None:
+    backbone = BackboneConfig("resnet18", 16, "none")
+    model = InstanceSegmenter(InstanceModelConfig(backbone, 16, 32, 1, 16, 32), 3, pretrained=False)
+    assert bool(torch.isfinite(model(images(1), targets(1))))
+
+
+@pytest.mark.parametrize("settings", [{"width": 0}, {"hidden": 0}, {"mask_layers": 0}, {"width": 20}])
+def test_impossible_sizes_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="model"):
+        InstanceModelConfig(**settings)  # type: ignore[arg-type]
