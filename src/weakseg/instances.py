@@ -13,6 +13,7 @@ from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import write_bytes
 from weakseg.ops.runs import check_counts, counts_of_text, decode_runs, encode_masks, run_areas, run_boxes
 
+KIND = "instances"
 SUFFIX = ".instances.json"
 Extent = tuple[float, float, float, float]
 
@@ -103,7 +104,7 @@ class Instances:
             {"class_id": class_id, "score": score, "box": box, "counts": counts.decode("ascii")}
             for counts, class_id, score, box in zip(self.runs, self.class_ids, self.scores, self.boxes, strict=True)
         ]
-        document = {"kind": "instances", "image_size": self.image_size, "objects": objects}
+        document = {"kind": KIND, "image_size": self.image_size, "objects": objects}
         write_bytes(path, json.dumps(document).encode())
 
     @classmethod
@@ -117,6 +118,8 @@ class Instances:
             raise StoreError(f"{path}: no such instances; the step before has to make them first")
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
+            if document["kind"] != KIND:
+                raise DataError(f"its kind is {document['kind']!r}")
             rows, columns = document["image_size"]
             objects = [(o["counts"].encode(), o["class_id"], o["score"], tuple(o["box"])) for o in document["objects"]]
             runs, class_ids, scores, boxes = zip(*objects, strict=True) if objects else ((), (), (), ())

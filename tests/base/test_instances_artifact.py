@@ -79,7 +79,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Instances.load(tmp_path / "b.instances.json")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"image_size": [6, 8], "objects": [{}]}', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        '{"kind": "masks"}',
+        '{"kind": "instances", "image_size": [6, 8], "objects": [{}]}',
+        "\udcff",
+    ],
+)
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(StoreError, match="not a file of instances"):

@@ -51,7 +51,7 @@ def random_pairs(seed: int, count: int = 10) -> dict[str, tuple[Instances | None
 
 
 def test_three_detections_of_three_objects() -> None:
-    """By hand: precision 1 at the 34 recall points up to 1/3, 2/3 at the 33 up to 2/3, then 0; all objects are small."""
+    """By hand: precision 1 at the 34 recall points up to 1/3, 2/3 at the 33 up to 2/3, then 0; all are small."""
     squares = [rectangle(0, left, 20, left + 20) for left in (0, 30, 60, 90)]
     found = Instances.of(np.stack([squares[0], squares[3], squares[1]]), [1, 1, 1], scores=[0.9, 0.8, 0.7])
     figures = coco_ap({"a": (found, truth(squares[:3], [1, 1, 1]))}, 2)

@@ -69,7 +69,7 @@ def slow_precision(pairs: list[tuple[Instances, TrueInstances]], threshold: floa
         (
             (s, n, m)
             for n, (o, _) in enumerate(pairs)
-            for s, c, m in zip(o.scores, o.class_ids, o.masks)
+            for s, c, m in zip(o.scores, o.class_ids, o.masks, strict=True)
             if c == class_id
         ),
         key=lambda entry: -entry[0],

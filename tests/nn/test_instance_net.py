@@ -50,7 +50,7 @@ def test_what_is_found_lies_in_the_image(model: InstanceSegmenter, size: tuple[i
     assert bool((found.boxes >= 0).all()) and bool((found.boxes <= limits).all())
     assert set(found.class_ids.tolist()) <= {1, 2}
     assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
-    assert 0 <= float(found.masks.min()) and float(found.masks.max()) <= 1
+    assert float(found.masks.min()) >= 0 and float(found.masks.max()) <= 1
 
 
 def test_a_score_that_nothing_reaches(model: InstanceSegmenter) -> None:

@@ -70,3 +70,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert str(error).startswith("x: counts")
     else:
         assert all(isinstance(count, int) for count in counts)
+
+
+def test_lengths_of_more_than_six_characters_are_refused() -> None:
+    """The sign may be repeated for ever, but pycocotools reads other numbers from the eighth character on."""
+    assert counts_of_text("PPPPP?", "x") == [15 << 25]
+    with pytest.raises(DataError, match="counts hold"):
+        counts_of_text("PPPPPP0", "x")

@@ -39,11 +39,13 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--truth", type=Path, required=True, help="folder of the true masks (ID.png), or COCO file")
     parser.add_argument("--objects", type=Path, help="folder of the true objects' numbers (ID.png): score instances")
-    parser.add_argument("--match", choices=get_args(Match), default="best", help="true object that instances stand for")
+    parser.add_argument(
+        "--match", choices=get_args(Match), default="best", help="of instances: what each is compared with"
+    )
     parser.add_argument("--classes", type=Path, required=True, help="class names, one a line")
     parser.add_argument("--list", type=Path, help="image ids, one a line; default: every true mask")
     parser.add_argument(
-        "--undecided", choices=["error", "background", "drop"], default="error", help="what 255 counts as"
+        "--undecided", choices=["error", "background", "drop"], default="error", help="of masks: what 255 counts as"
     )
     parser.add_argument("--out", type=Path, help="JSON file to write")
     given = parse(parser, words)

@@ -10,6 +10,7 @@ from pycocotools import mask as coco_mask
 from weakseg.checks import check_rank
 from weakseg.errors import DataError, ShapeError
 
+MAX_BITS = 30  # of a length; pycocotools shifts further ones out of its integers
 Size = tuple[int, int]
 
 
@@ -64,7 +65,7 @@ def counts_of_text(text: str, where: str) -> list[int]:
     value = bits = 0
     for character in text:
         code = ord(character) - 48
-        if not 0 <= code < 64 or bits > 60:
+        if not 0 <= code < 64 or bits >= MAX_BITS:
             raise DataError(f"{where}: counts hold {character!r} where compressed runs cannot; correct them")
         value |= (code & 31) << bits
         bits += 5
