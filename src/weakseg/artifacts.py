@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from weakseg.checks import check_finite, check_rank, check_within
+from weakseg.checks import check_finite, check_rank, check_same_size, check_within
 from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import atomic_path, write_bytes
 from weakseg.ops.pattern import Pattern
@@ -77,11 +77,14 @@ class Scores:
         values: ``(L, h, w)`` float in [0, 1], L >= 1.
         label_ids: L labels in increasing order: 0 background, 1..K classes.
         image_size: (rows, columns) of the photograph.
+        stride: Pixels of a cell where the last ones reach over the border, as of a photograph that was padded at the
+            right and at the bottom; ``None`` where the cells cover the photograph exactly.
     """
 
     values: Tensor
     label_ids: tuple[int, ...]
     image_size: tuple[int, int]
+    stride: int | None = None
 
     def __post_init__(self) -> None:
         """Check shape, range and order."""
@@ -90,10 +93,13 @@ class Scores:
         ordered = list(self.label_ids) == sorted(set(self.label_ids)) and min(self.label_ids, default=-1) >= 0
         if len(self.label_ids) != len(self.values) or not ordered:
             raise ShapeError(f"scores: {len(self.values)} maps with labels {self.label_ids}; want one each, sorted")
+        if self.stride is not None:
+            wanted = tuple(-(-side // self.stride) for side in self.image_size)
+            check_same_size("scores", tuple(self.values.shape[1:]), "image in cells", wanted)
 
     def save(self, path: Path) -> None:
         """Write as float16 safetensors."""
-        header = {"label_ids": self.label_ids, "image_size": self.image_size}
+        header = {"label_ids": self.label_ids, "image_size": self.image_size, "stride": self.stride}
         tensors = {"values": self.values.to(torch.float16).contiguous()}
         write_bytes(path, save(tensors, {"weakseg": json.dumps(header)}))
 
@@ -106,7 +112,8 @@ class Scores:
         """
         with _stored(path, "scores", "weakseg run") as (header, tensors):
             rows, columns = header["image_size"]
-            return cls(tensors["values"].float(), tuple(header["label_ids"]), (rows, columns))
+            values, stride = tensors["values"].float(), header.get("stride")  # absent from older files
+            return cls(values, tuple(header["label_ids"]), (rows, columns), stride)
 
 
 @dataclass(frozen=True)

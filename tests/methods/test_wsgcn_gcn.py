@@ -2,7 +2,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from weakseg.methods.wsgcn.complete import (
     memory_of,
     smoothness_matrix,
 )
-from weakseg.methods.wsgcn.gcn import GcnConfig, Solution, initial_weights, kept_units, train_gcn
+from weakseg.methods.wsgcn.gcn import GcnConfig, Solution, initial_weights, train_gcn
 from weakseg.methods.wsgcn.jobs import CompleteJob
 from weakseg.methods.wsgcn.losses import Objective, Terms, build_objective, node_weights
 from weakseg.methods.wsgcn.propagation import (
@@ -42,6 +41,7 @@ from weakseg.methods.wsgcn.propagation import (
 from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.nn.boundary import BoundaryNet
+from weakseg.nn.per_image import kept_units
 from weakseg.nn.weights import save_model
 from weakseg.ops.normalize import laplacian
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
@@ -467,44 +467,6 @@ class TestNetwork:
         assert float(found[0].abs().max()) > 0.249 and abs(float(found[0].mean())) < 0.01
         assert found[0][0].equal(found[0][2])
         assert float(found[2][2, :, 2].abs().max()) == 0
-
-
-def drop(nodes: Sequence[int], seeds: Sequence[int], like: Tensor, **config: Any) -> Tensor | None:
-    """Return the factors of images of some numbers of nodes."""
-    images: Any = [SimpleNamespace(num_nodes=count) for count in nodes]
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    return kept_units(generators, images, GcnConfig(**config), like)
-
-
-class TestDropout:
-    def test_share_and_scale(self) -> None:
-        kept = drop([5000], [0], torch.zeros(1, 5000, 6), dropout=0.3)
-        assert kept is not None and kept.shape == (1, 5000, 16)
-        assert float((kept == 0).double().mean()) == pytest.approx(0.3, abs=0.005)
-        assert kept.unique().tolist() == pytest.approx([0, 1 / 0.7], rel=1e-4)
-        columns, rows = (kept == 0).double().mean(1), (kept == 0).double().mean(2)
-        assert float((columns - 0.3).abs().max()) < 0.03
-        assert float(rows.var()) == pytest.approx(0.3 * 0.7 / 16, rel=0.1)  # independent units
-
-    def test_none(self) -> None:
-        assert drop([3], [0], torch.zeros(1, 3, 6), dropout=0.0) is None
-
-    def test_masks_are_those_of_each_image(self) -> None:
-        kept = drop([7] * 3, [0, 1, 0], torch.zeros(3, 7, 6, dtype=torch.float64), dropout=0.5, hidden=3)
-        assert kept is not None and kept.dtype == torch.float64
-        assert kept[0].equal(kept[2]) and not kept[0].equal(kept[1])
-
-    def test_padding_takes_no_random_numbers(self) -> None:
-        nodes, config = [7, 3, 5], GcnConfig(dropout=0.5, hidden=3)
-        images: Any = [SimpleNamespace(num_nodes=count) for count in nodes]
-        together, alone = ([torch.Generator().manual_seed(seed) for seed in range(3)] for _ in range(2))
-        for _ in range(3):  # later steps too
-            kept = kept_units(together, images, config, torch.zeros(3, 7, 6))
-            assert kept is not None and kept.shape == (3, 7, 3)
-            for row, image, generator in zip(kept, images, alone, strict=True):
-                own = kept_units([generator], [image], config, torch.zeros(1, image.num_nodes, 6))
-                assert own is not None and row[: image.num_nodes].equal(own[0])
-                assert not row[image.num_nodes :].any()
 
 
 class TestTraining:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from weakseg.checks import check_rank, check_rgb_uint8
 from weakseg.errors import ShapeError
+from weakseg.ops.resample import bilinear_taps
 from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
 
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -90,9 +91,9 @@ def region_pooling(regions: Tensor, grid: tuple[int, int], *, dtype: torch.dtype
     if min(grid) < 1:
         raise ShapeError(f"grid: expected at least (1, 1), got {grid}")
     (row, row_weight), (column, column_weight) = (
-        _bilinear_taps(regions.shape[axis], grid[axis], regions.device) for axis in (0, 1)
+        bilinear_taps(regions.shape[axis], grid[axis], regions.device) for axis in (0, 1)
     )
-    cells = row[:, None, :, None] * grid[1] + column[None, :, None, :]  # (H, W, 2, 2)
+    cells = row[:, None, :, None] * grid[1] + column[None, :, None, :]  # (H, W, k, k)
     weights = row_weight[:, None, :, None] * column_weight[None, :, None, :] / sizes[regions.long()][:, :, None, None]
     owners = regions.long()[:, :, None, None].expand_as(cells)
     kept = weights > 0
@@ -115,15 +116,6 @@ def paint_regions(regions: Tensor, values: Tensor) -> Tensor:
     if values.ndim != 2 or len(values) != count:
         raise ShapeError(f"values: expected one row for each of {count} regions, got {tuple(values.shape)}")
     return values.T[:, regions.long()]
-
-
-def _bilinear_taps(pixels: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the two cells ``(pixels, 2)`` of each pixel along an axis, and their weights, float64."""
-    index = torch.arange(pixels, dtype=torch.float64, device=device)
-    position = ((index + 0.5) * cells / pixels - 0.5).clamp(min=0)
-    first = position.long()
-    share = position - first
-    return torch.stack([first, (first + 1).clamp(max=cells - 1)], 1), torch.stack([1 - share, share], 1)
 
 
 def _region_sizes(regions: Tensor) -> Tensor:

@@ -59,6 +59,21 @@ def resize_maps(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps[None], size=size, mode="bilinear", align_corners=False)[0]
 
 
+def bilinear_taps(pixels: int, cells: int, device: str | torch.device = "cpu") -> tuple[Tensor, Tensor]:
+    """Return between which cells each pixel lies along an axis that the cells cover exactly, and how near to each.
+
+    Returns:
+        ``(pixels, k)`` int64 cells, increasing, and their float64 weights, which sum to one; k is 2, or 1 for one cell.
+    """
+    index = torch.arange(pixels, dtype=torch.float64, device=device)
+    position = ((index + 0.5) * cells / pixels - 0.5).clamp(0, cells - 1)
+    first = position.long().clamp(max=max(cells - 2, 0))[:, None]
+    share = position[:, None] - first
+    if cells == 1:
+        return first, torch.ones_like(share)
+    return torch.cat([first, first + 1], 1), torch.cat([1 - share, share], 1)
+
+
 def resample_cells(maps: Tensor, size: tuple[int, int], image_size: tuple[int, int], cells: Cells) -> Tensor:
     """Return maps of a network on another grid, each cell where it lies in the image; bilinear, edges repeated.
 

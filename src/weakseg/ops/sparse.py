@@ -56,6 +56,16 @@ class SparseMatrix:
         pattern, order = self.pattern.transposed
         return SparseMatrix(pattern, self.values.index_select(0, order))
 
+    def take_rows(self, index: Tensor) -> "SparseMatrix":
+        """Return the rows that ``(R,)`` int64 ``index`` names, in its order, any of them more than once."""
+        starts = self.pattern.row_starts.long()
+        lengths = starts.diff()[index]
+        ends = lengths.cumsum(0)
+        within = torch.arange(int(lengths.sum()), device=index.device) - (ends - lengths).repeat_interleave(lengths)
+        entries = starts[index].repeat_interleave(lengths) + within
+        pattern = Pattern(torch.cat([ends.new_zeros(1), ends]).int(), self.pattern.columns[entries], self.shape[1])
+        return SparseMatrix(pattern, self.values[entries])
+
     def row_sums(self) -> Tensor:
         """Return the ``(rows,)`` sums."""
         return (self @ self.values.new_ones(self.shape[1], 1))[:, 0]

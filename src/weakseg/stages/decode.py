@@ -14,10 +14,11 @@ from weakseg.checks import check_same_size
 from weakseg.errors import ConfigError
 from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
 from weakseg.ops.labels import best_label
-from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_labels, resize_maps, scaled_size
 
 Unary = Literal["scores", "softmax", "labels"]
-Enlarged = Literal["scores", "logarithms"]
+Enlarged = Literal["scores", "logarithms", "logits"]
+SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class DecodeConfig:
             WSGCN's low contrast, for which its CRF was tuned), or ``labels`` (the best label is right with
             ``label_confidence``).
         label_confidence: For ``labels``, in (0, 1).
-        enlarged: What is interpolated: ``scores``, or their ``logarithms`` with aligned corners, as in WSGCN's code.
+        enlarged: What is interpolated: ``scores``; their ``logarithms`` with aligned corners, as in WSGCN's code; or
+            the ``logits`` whose softmax they are, as in A2GNN.
         max_side: Larger images are reduced to this for the CRF; bounds memory.
     """
 
@@ -66,22 +68,47 @@ def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig,
     size = (image.shape[0], image.shape[1])
     check_same_size("scores", scores.image_size, "image", size)
     working = scaled_size(size, 1.0, max_side=config.max_side)
-    values = enlarge_scores(scores.values.to(device), working, config.enlarged)
+    cells = None if scores.stride is None else (scores.stride, size)
+    values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=cells)
     if config.crf.iterations and len(values) > 1:
         pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
         values = dense_crf(_unary(values, config), pixels, config.crf)
     return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
 
 
-def enlarge_scores(values: Tensor, size: tuple[int, int], enlarged: Enlarged = "scores") -> Tensor:
-    """Return ``(L, H, W)`` of ``(L, h, w)``: bilinear in the scores, or in their logarithms with aligned corners.
+def enlarge_scores(
+    values: Tensor,
+    size: tuple[int, int],
+    enlarged: Enlarged = "scores",
+    *,
+    cells: tuple[int, tuple[int, int]] | None = None,
+) -> Tensor:
+    """Return ``(L, H, W)`` of ``(L, h, w)``: bilinear in the scores, in their logarithms, or in logits.
 
-    The first keeps sums of one, the second does not: half-way between (.9, .1) and (.1, .9) lies (.3, .3).
+    The first and the last keep sums of one, the second does not: half-way between (.9, .1) and (.1, .9) lies (.3, .3).
+
+    Args:
+        values: Scores.
+        size: (H, W).
+        enlarged: What is interpolated, see ``DecodeConfig``; for ``logits`` the scores are a softmax of them.
+        cells: Stride in pixels and (rows, columns) of the photograph where the cells reach over its border: enlarged to
+            whole cells, then cropped. ``None`` where they cover it exactly.
     """
     if enlarged == "scores":
-        return resize_maps(values, size)
-    logarithms = torch.log(values.clamp(min=1e-30))[None]
-    return F.interpolate(logarithms, size=size, mode="bilinear", align_corners=True)[0].exp()
+        return _enlarged_maps(values, size, cells)
+    logarithms = torch.log(values.clamp(min=SMALLEST[enlarged]))
+    if enlarged == "logits":
+        return torch.softmax(_enlarged_maps(logarithms, size, cells), 0)
+    if cells is not None:
+        raise ConfigError("decode.enlarged: 'logarithms' aligns corners; these reach over the border, so take 'logits'")
+    return F.interpolate(logarithms[None], size=size, mode="bilinear", align_corners=True)[0].exp()
+
+
+def _enlarged_maps(maps: Tensor, size: tuple[int, int], cells: tuple[int, tuple[int, int]] | None) -> Tensor:
+    if cells is None:
+        return resize_maps(maps, size)
+    stride, image_size = cells
+    return resample_cells(maps, size, image_size, Cells((stride - 1) / 2, stride))
 
 
 def _unary(values: Tensor, config: DecodeConfig) -> Tensor:

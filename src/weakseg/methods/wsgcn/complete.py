@@ -16,6 +16,7 @@ from weakseg.graph.feature_affinity import color_position_weights
 from weakseg.methods.wsgcn.batch import Problem
 from weakseg.methods.wsgcn.gcn import GcnConfig
 from weakseg.methods.wsgcn.partial import PartialConfig, grid_image
+from weakseg.nn.per_image import plan_batches
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
 
@@ -119,16 +120,7 @@ def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: Smoot
 
 def choose_batches(problems: Sequence[Problem], config: GcnConfig, memory_mb: float) -> list[list[int]]:
     """Return which problems are trained at once: of similar size, within the memory, largest first."""
-    order = sorted(range(len(problems)), key=lambda index: -problems[index].num_nodes)
-    batches: list[list[int]] = []
-    for index in order:
-        if batches:
-            padded = [problems[batches[-1][0]]] * (len(batches[-1]) + 1)  # all are padded to the largest
-            if sum(memory_of(problem, config) for problem in padded) <= memory_mb:
-                batches[-1].append(index)
-                continue
-        batches.append([index])
-    return batches
+    return plan_batches([memory_of(problem, config) for problem in problems], memory_mb)
 
 
 def memory_of(problem: Problem, config: GcnConfig) -> float:

@@ -12,10 +12,10 @@ from weakseg.errors import ConfigError
 from weakseg.methods.wsgcn.batch import Batch, Problem
 from weakseg.methods.wsgcn.losses import build_objective, node_weights
 from weakseg.methods.wsgcn.propagation import Propagation, PropagationConfig, build_propagation
+from weakseg.nn.per_image import kept_units
 from weakseg.ops.normalize import laplacian
 from weakseg.rng import derive_seed
 
-LANES, LANE_VALUES = 4, 2**16  # a random 64-bit number is four 16-bit ones
 SMOOTHED = ("log_probs", "probs")
 
 
@@ -115,8 +115,9 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
     objective = build_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
     generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
     optimizer = torch.optim.Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+    units = [(problem.num_nodes, config.hidden) for problem in problems]
     for _ in range(config.steps):
-        kept = kept_units(generators, problems, config, batch.features)
+        kept = kept_units(generators, units, config.dropout, batch.features)
         optimizer.zero_grad()
         objective.value(networks.logits(kept)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -156,24 +157,3 @@ def initial_weights(problems: Sequence[Problem], channels: int, num_labels: int,
             own = torch.empty(weight.shape[1], outputs).uniform_(-1, 1, generator=generator) * outputs**-0.5
             weight[index, :, :outputs] = own
     return weights
-
-
-def kept_units(
-    generators: Sequence[torch.Generator], problems: Sequence[Problem], config: GcnConfig, like: Tensor
-) -> Tensor | None:
-    """Return ``(B, N, hidden)`` factors, 0 or ``1 / (1 - dropout)``, or ``None`` without dropout.
-
-    Units are dropped with the probability ``round(65536 dropout) / 65536``: four decisions a random number. An image's
-    generator gives as many as the image has nodes, whatever it is padded to.
-    """
-    dropped = round(config.dropout * LANE_VALUES)
-    if not dropped:
-        return None
-    kept = like.new_zeros(*like.shape[:2], config.hidden)
-    for row, generator, problem in zip(kept, generators, problems, strict=True):
-        units = problem.num_nodes * config.hidden
-        numbers = torch.empty(-(-units // LANES), dtype=torch.int64, device=generator.device)
-        lanes = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[:units]
-        mask = (lanes >= dropped - LANE_VALUES // 2).reshape(-1, config.hidden)
-        torch.mul(mask, LANE_VALUES / (LANE_VALUES - dropped), out=row[: len(mask)])
-    return kept

@@ -1,0 +1,201 @@
+"""The problems of several images as one: nodes one image after the other, places of equal number for their networks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.methods.a2gnn.losses import gated_crf, mean_weights, pull, row_cross_entropy
+from weakseg.methods.a2gnn.problem import Problem
+from weakseg.nn.graph_layers import Graphs, Network, Output
+from weakseg.nn.per_image import ImageDropout
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse import SparseMatrix, block_diagonal
+from weakseg.ops.tiles import build_tiles
+
+IMPOSSIBLE = -1e4  # added to a logit, leaves a probability of exactly 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Problems of one device.
+
+    Attributes:
+        problems: The problems; features equally wide, all of one type.
+        device: Where all tensors are.
+    """
+
+    problems: Sequence[Problem]
+    device: str = "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of all computation."""
+        return self.problems[0].features.dtype
+
+    @property
+    def num_labels(self) -> list[int]:
+        """Labels of each image."""
+        return [len(problem.label_ids) for problem in self.problems]
+
+    @cached_property
+    def num_nodes(self) -> list[int]:
+        """Nodes of each image."""
+        return [len(problem.features) for problem in self.problems]
+
+    @cached_property
+    def image(self) -> Tensor:
+        """``(N,)`` int64: whose node each is."""
+        counts = torch.tensor(self.num_nodes, device=self.device)
+        return torch.arange(len(counts), device=self.device).repeat_interleave(counts)
+
+    @cached_property
+    def graphs(self) -> Graphs:
+        """Features and edges at places."""
+        matrices = [problem.affinity for problem in self.problems]
+        tiles = build_tiles([m.pattern for m in matrices], [p.places for p in self.problems]).to(self.device)
+        features = torch.cat([problem.features for problem in self.problems]).to(self.device)
+        return Graphs(tiles.scatter(features), tiles, torch.cat([m.values for m in matrices]).to(self.device))
+
+    @cached_property
+    def impossible(self) -> Tensor:
+        """``(N, C)``: 0, or what makes a label impossible that an image does not know."""
+        counts = torch.tensor(self.num_labels, device=self.device)
+        known = torch.arange(max(self.num_labels), device=self.device) < counts[:, None]
+        return torch.where(known, 0.0, IMPOSSIBLE).to(self.dtype)[self.image]
+
+    def run(self, network: Network, weights: Sequence[Tensor], dropout: ImageDropout | None) -> Output:
+        """Return ``(N, F)`` hidden units and ``(N, C)`` logits of the nodes."""
+        hidden, logits = network(weights, self.graphs, dropout)
+        places = self.graphs.tiles.places
+        return Output(hidden.index_select(0, places), logits.index_select(0, places) + self.impossible)
+
+    @cached_property
+    def seeds(self) -> "BatchSeeds":
+        """The seeds of all images."""
+        seeds = [problem.seeds for problem in self.problems]
+        counts = torch.tensor([len(own.labels) for own in seeds])
+        return BatchSeeds(
+            block_diagonal([own.rows for own in seeds]).to(self.device),
+            torch.cat([own.labels for own in seeds]).to(self.device),
+            torch.cat([own.weights for own in seeds]).to(self.device),
+            torch.arange(len(seeds)).repeat_interleave(counts).to(self.device),
+        )
+
+    @cached_property
+    def kernel(self) -> SparseMatrix | None:
+        """``(N, N)`` kernels of all images, empty for those without; ``None`` if none has one."""
+        kernels = [problem.kernel for problem in self.problems]
+        if not any(kernels):
+            return None
+        nothing = [_no_entries(count, self.dtype) for count in self.num_nodes]
+        return block_diagonal([own or none for own, none in zip(kernels, nothing, strict=True)]).to(self.device)
+
+    @cached_property
+    def windows(self) -> Windows | None:
+        """The boxes of all images."""
+        windows = build_windows(self.problems, self.dtype)
+        if windows is None:
+            return None
+        labels, codes = windows.labels.to(self.device), windows.codes.to(self.device)
+        return Windows(windows.windows, windows.rows.to(self.device), labels, codes)
+
+    @cached_property
+    def inside(self) -> Tensor:
+        """``(P, most boxes of an image)`` bool: which boxes of its class each seed lies in."""
+        most = max(len(problem.usable_boxes) for problem in self.problems)
+        return torch.cat([inside_own_box(problem, most) for problem in self.problems]).to(self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSeeds:
+    """Seeds of several images.
+
+    Attributes:
+        rows: ``(P, N)``.
+        labels: ``(P,)`` int64.
+        weights: ``(P,)``.
+        image: ``(P,)`` int64.
+    """
+
+    rows: SparseMatrix
+    labels: Tensor
+    weights: Tensor
+    image: Tensor
+
+    def loss(self, logits: Tensor, num_images: int, kept: Tensor | None = None) -> Tensor:
+        """Return ``(B,)``: mean cross-entropy of background seeds plus that of all others; 0 for a group without any.
+
+        Args:
+            logits: ``(N, C)`` of nodes; they are interpolated, not the probabilities.
+            num_images: B.
+            kept: ``(P,)`` bool: seeds that count.
+
+        Reference:
+            [zhang2021a2gnn], equation 21, as in its code: two means, at pixels.
+        """
+        counts = self.weights if kept is None else self.weights * kept
+        shares = mean_weights(counts, 2 * self.image + (self.labels > 0), 2 * num_images)
+        losses = row_cross_entropy(self.rows @ logits, self.labels) * shares
+        return losses.new_zeros(num_images).index_add(0, self.image, losses)
+
+
+def box_losses(batch: Batch, windows: Windows, points: Points, out: Output) -> tuple[Tensor, Tensor]:
+    """Return ``(B,)`` mean cross-entropy of the points, and ``(B,)`` mean of ``1 - cos`` over pairs within boxes.
+
+    Reference:
+        [zhang2021a2gnn], equations 24 to 26; sums over boxes before dividing, as in its code.
+    """
+    images, num_boxes = len(batch.problems), len(windows.windows)
+    image = windows.of_windows("image")
+    counts = torch.bincount(points.window, minlength=num_boxes).to(batch.dtype)
+    rows = windows.rows.take_rows(points.pixels)
+    labels = windows.of_windows("label")[points.window]
+    shares = mean_weights(torch.ones_like(labels, dtype=batch.dtype), image[points.window], images)
+    of_points = row_cross_entropy(rows @ out.logits, labels) * shares
+    apart = pull(rows @ out.hidden, points.window, num_boxes)
+    pairs = counts.new_zeros(images).index_add(0, image, counts.square())
+    zeros = counts.new_zeros(images)
+    return (
+        zeros.index_add(0, image[points.window], of_points),
+        zeros.index_add(0, image, apart) / pairs.clamp(min=1),
+    )
+
+
+@torch.no_grad()
+def consistent_seeds(batch: Batch, windows: Windows, points: Points, hidden: Tensor, config: A2gnnConfig) -> Tensor:
+    """Return the seeds, ``(P,)`` bool, that no box of their own class around them overrules; see ``agreement``."""
+    rows = windows.rows.take_rows(points.pixels)
+    num_boxes = len(windows.windows)
+    counts = torch.bincount(points.window, minlength=num_boxes)
+    sums = hidden.new_zeros(num_boxes, hidden.shape[1]).index_add(0, points.window, rows @ hidden)
+    prototypes = sums / counts.clamp(min=1)[:, None]
+    image, number = windows.of_windows("image"), windows.of_windows("number")
+    kept = torch.ones(len(batch.seeds.labels), dtype=torch.bool, device=hidden.device)
+    own_seeds = torch.split(batch.inside, [len(problem.seeds.labels) for problem in batch.problems])
+    parts = zip(torch.split(hidden, batch.num_nodes), batch.problems, own_seeds, strict=True)
+    before = 0
+    for index, (features, problem, inside) in enumerate(parts):
+        own = (image == index) & (counts > 0)
+        if bool(own.any()):
+            seeds = problem.seeds.rows.to(hidden.device)
+            agrees = agreement(features, prototypes[own], seeds, config.consistency)
+            kept[before : before + len(inside)] = ~(inside[:, number[own]] & ~agrees).any(1)
+        before += len(inside)
+    return kept
+
+
+def crf_loss(batch: Batch, logits: Tensor) -> Tensor:
+    """Return the ``(B,)`` gated CRF loss of the nodes' probabilities."""
+    if batch.kernel is None:
+        return logits.new_zeros(len(batch.problems))
+    return gated_crf(torch.softmax(logits, 1), batch.kernel, batch.image, len(batch.problems))
+
+
+def _no_entries(nodes: int, dtype: torch.dtype) -> SparseMatrix:
+    starts = torch.zeros(nodes + 1, dtype=torch.int32)
+    return SparseMatrix(Pattern(starts, starts[:0], nodes), torch.zeros(0, dtype=dtype))

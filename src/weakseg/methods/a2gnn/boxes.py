@@ -1,0 +1,168 @@
+"""Tight boxes: the points that an object must have in every row and column, and the seeds that they overrule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.data.annotations import Box
+from weakseg.methods.a2gnn.config import A2gnnConfig, Consistency
+from weakseg.methods.a2gnn.problem import Problem
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.sparse import SparseMatrix, block_diagonal
+
+
+class Window(NamedTuple):
+    """A box: its image, index of its label, its number within the image, height and width in pixels."""
+
+    image: int
+    label: int
+    number: int
+    height: int
+    width: int
+
+
+class Points(NamedTuple):
+    """Picked pixels, ``(n,)`` int64 each: their rows in ``Windows.rows``, and their windows."""
+
+    pixels: Tensor
+    window: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The pixels of all boxes of several images, box after box, row by row.
+
+    Attributes:
+        windows: K boxes.
+        rows: ``(P, N)``: how each pixel reads values off the nodes of all images.
+        labels: ``(P,)`` int64: index of the label of each pixel's box.
+        codes: ``(P,)`` int64: equal for the same pixel of the same image.
+    """
+
+    windows: tuple[Window, ...]
+    rows: SparseMatrix
+    labels: Tensor
+    codes: Tensor
+
+    def of_windows(self, field: str) -> Tensor:
+        """Return a field of all windows, ``(K,)`` int64."""
+        return torch.tensor([getattr(w, field) for w in self.windows], dtype=torch.int64, device=self.labels.device)
+
+    @torch.no_grad()
+    def pick(self, logits: Tensor, config: A2gnnConfig) -> Points:
+        """Return the best pixel for the box's class of each row and of each column of every box; the first of equals.
+
+        Args:
+            logits: ``(N, C)`` of nodes.
+            config: Score and exceptions.
+
+        Reference:
+            [zhang2021a2gnn], section 3.6: a multiset, a pixel that is best in its row and in its column counts twice.
+        """
+        values = (self.rows @ logits).T.contiguous()
+        own = values.gather(0, self.labels[None])[0]
+        log_probs = own - torch.logsumexp(values, 0)
+        score = own if config.point_score == "logit" else log_probs
+        picked, start = [], 0
+        for window in self.windows:
+            size = window.height * window.width
+            chosen = _best(score[start : start + size].reshape(window.height, window.width)) + start
+            if config.least_evidence:
+                evidence = log_probs[chosen].exp()
+                chosen = chosen[evidence >= config.least_evidence * evidence.median()]
+            picked.append(chosen)
+            start += size
+        counts = torch.tensor([len(chosen) for chosen in picked], device=logits.device)
+        number = torch.arange(len(picked), device=logits.device).repeat_interleave(counts)
+        points = Points(torch.cat(picked), number)
+        return points if config.contested == "kept" else self._uncontested(points)
+
+    def _uncontested(self, points: Points) -> Points:
+        """Return the points without pixels that are picked for two classes."""
+        codes = self.codes[points.pixels]
+        claims = torch.unique(torch.stack([codes, self.labels[points.pixels]], 1), dim=0)
+        pixels, counts = torch.unique(claims[:, 0], return_counts=True)
+        fine = ~torch.isin(codes, pixels[counts > 1])
+        return Points(points.pixels[fine], points.window[fine])
+
+
+def build_windows(problems: Sequence[Problem], dtype: torch.dtype) -> Windows | None:
+    """Return the boxes of several images, or ``None`` if there is none."""
+    windows, blocks, labels, codes, before = [], [], [], [], 0
+    for image, problem in enumerate(problems):
+        height, width = problem.readout.image_size
+        pixels = []
+        for number, (label, rows, columns) in enumerate(problem.usable_boxes):
+            window = Window(image, label, number, rows.stop - rows.start, columns.stop - columns.start)
+            grid = torch.meshgrid(torch.arange(height)[rows], torch.arange(width)[columns], indexing="ij")
+            pixels.append(torch.stack([axis.flatten() for axis in grid]))
+            labels.append(torch.full((window.height * window.width,), label))
+            windows.append(window)
+        if pixels:
+            row, column = torch.cat(pixels, 1)
+            codes.append(before + row * width + column)
+            blocks.append(problem.readout.at(row, column, dtype))
+        else:
+            nothing = Pattern(
+                torch.zeros(1, dtype=torch.int32), torch.zeros(0, dtype=torch.int32), len(problem.features)
+            )
+            blocks.append(SparseMatrix(nothing, torch.zeros(0, dtype=dtype)))
+        before += height * width
+    if not windows:
+        return None
+    return Windows(tuple(windows), block_diagonal(blocks), torch.cat(labels), torch.cat(codes))
+
+
+def inside_own_box(problem: Problem, most: int) -> Tensor:
+    """Return ``(P, most)`` bool: which boxes of its own class each seed lies in."""
+    seeds = problem.seeds
+    inside = torch.zeros(len(seeds.labels), most, dtype=torch.bool)
+    if seeds.pixels is None:
+        return inside
+    row, column = seeds.pixels.T
+    for number, (label, rows, columns) in enumerate(problem.usable_boxes):
+        within = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
+        inside[:, number] = within & (seeds.labels == label)
+    return inside
+
+
+@torch.no_grad()
+def agreement(features: Tensor, prototypes: Tensor, rows: SparseMatrix, kind: Consistency) -> Tensor:
+    """Return whose cosine to each prototype is > 0, ``(P, K)`` bool; interpolation is linear, so nodes are compared.
+
+    Args:
+        features: ``(N, D)`` of the nodes of an image.
+        prototypes: ``(K, D)``: mean feature of each box's points.
+        rows: ``(P, N)``: how seeds read values off the nodes; rows sum to one.
+        kind: ``published``, or ``centred``: after subtracting the mean feature of the image from both.
+
+    Reference:
+        [zhang2021a2gnn], equations 27 and 28. Differs from the paper: features being non-negative, its form never
+        fires; ``centred`` does.
+    """
+    if kind == "centred":
+        mean = features.mean(0)
+        features, prototypes = features - mean, prototypes - mean
+    return rows @ (features @ prototypes.T) > 0
+
+
+def keep_to_boxes(mask: LabelMap, boxes: Sequence[Box]) -> LabelMap:
+    """Return a mask with background wherever a class lies outside of all its boxes."""
+    allowed = np.isin(mask.labels, (0, UNDECIDED))
+    size = (mask.labels.shape[0], mask.labels.shape[1])
+    for box in boxes:
+        if pixels := box.pixels(size):
+            allowed[pixels] |= mask.labels[pixels] == box.class_id
+    return LabelMap(np.where(allowed, mask.labels, 0).astype(np.uint8))
+
+
+def _best(score: Tensor) -> Tensor:
+    """Return the pixel of the best value of each row, then of each column."""
+    height, width = score.shape
+    columns = score.argmax(1) + torch.arange(height, device=score.device) * width
+    return torch.cat([columns, score.argmax(0) * width + torch.arange(width, device=score.device)])

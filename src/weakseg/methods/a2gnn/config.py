@@ -1,0 +1,103 @@
+"""How A2GNN's network of an image is trained, with the published values by kind of supervision."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from weakseg.errors import ConfigError
+from weakseg.nn.graph_layers import NetworkConfig
+
+PointScore = Literal["probability", "logit"]
+Consistency = Literal["none", "published", "centred"]
+Contested = Literal["kept", "dropped"]
+Sampling = Literal["mean", "bilinear"]
+
+
+@dataclass(frozen=True)
+class KernelConfig:
+    """The kernel of the gated CRF loss.
+
+    Attributes:
+        radius_cells: Half the side of the window, the cell itself left out: 5 for 11 x 11.
+        sigma_cells: Standard deviation of positions.
+        sigma_rgb: Of colours that are normalised by the ImageNet mean and deviation: 0.1 is 5.7 grey levels.
+        sampling: Colour of a cell: the ``mean`` over it, or ``bilinear`` without antialiasing, as in A2GNN's code.
+    """
+
+    radius_cells: int = 5
+    sigma_cells: float = 6.0
+    sigma_rgb: float = 0.1
+    sampling: Sampling = "mean"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.radius_cells < 1 or not min(self.sigma_cells, self.sigma_rgb) > 0:
+            raise ConfigError(f"kernel: need radius_cells >= 1 and positive sigmas, got {self}")
+        if self.sampling not in get_args(Sampling):
+            raise ConfigError(f"kernel: sampling of {get_args(Sampling)}, got {self}")
+
+
+@dataclass(frozen=True)
+class A2gnnConfig:
+    """Network, losses and training; the defaults are those for boxes.
+
+    Attributes:
+        network: The network of an image.
+        first_steps: Full-batch steps of Adam on seeds and boxes.
+        second_steps: Further steps, with the CRF loss, and with the consistency check.
+        lr: Learning rate.
+        weight_decay: L2, added to the gradient.
+        crf_weight: Of the gated CRF loss.
+        points_weight: Of the loss of the points that are picked in boxes.
+        point_score: What a point is the best of its row or column in: ``probability`` (the paper) or ``logit`` (its
+            code) of the box's class.
+        consistency: Which seeds a box's points overrule in the second phase: ``none``, ``published`` (cosine to their
+            mean <= 0: never happens, features being >= 0), or ``centred`` (the same less the mean of the image).
+        contested: Whether points that boxes of two classes pick are ``kept`` or ``dropped``.
+        least_evidence: Rows and columns of a box are left out whose best probability is below this share of the
+            median of all; for objects that do not reach all sides of their box. 0 keeps all.
+        restrict_to_tags: Whether the network knows no other labels than the background and the image's classes.
+        background_outside_boxes: Whether, where boxes are given, scores of a class are zero away from its boxes: at
+            nodes that no pixel of them looks at. ``keep_to_boxes`` does it for the pixels of a mask.
+        kernel: Of the gated CRF loss.
+        seed: Of everything random; each image draws by this and its id.
+        memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.
+    """
+
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    first_steps: int = 150
+    second_steps: int = 150
+    lr: float = 0.035
+    weight_decay: float = 5e-4
+    crf_weight: float = 0.01
+    points_weight: float = 1.0
+    point_score: PointScore = "probability"
+    consistency: Consistency = "none"
+    contested: Contested = "kept"
+    least_evidence: float = 0.0
+    restrict_to_tags: bool = True
+    background_outside_boxes: bool = True
+    kernel: KernelConfig = field(default_factory=KernelConfig)
+    seed: int = 0
+    memory_mb: int = 4000
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if min(self.first_steps, self.second_steps) < 0 or not self.lr > 0 or self.memory_mb < 1:
+            raise ConfigError(f"a2gnn: need steps >= 0, lr > 0 and memory_mb >= 1, got {self}")
+        if not min(self.weight_decay, self.crf_weight, self.points_weight) >= 0 or not 0 <= self.least_evidence <= 1:
+            raise ConfigError(f"a2gnn: need weights >= 0 and least_evidence in [0, 1], got {self}")
+        choices = {"point_score": PointScore, "consistency": Consistency, "contested": Contested}
+        for name, kinds in choices.items():
+            if getattr(self, name) not in get_args(kinds):
+                raise ConfigError(f"a2gnn.{name}: one of {get_args(kinds)}, got {getattr(self, name)!r}")
+
+
+_SPARSE = A2gnnConfig(first_steps=50, second_steps=50, lr=0.03, crf_weight=0.3)
+PRESETS = {"boxes": A2gnnConfig(), "scribbles": _SPARSE, "points": _SPARSE, "tags": _SPARSE}  # [zhang2021a2gnn], code
+RADIUS_CELLS = {"boxes": 4, "scribbles": 4, "points": 3, "tags": 3}  # of the graph's square window; its code
+GRAPHNET = replace(_SPARSE, network=NetworkConfig("gcn", adjacency="binary"), lr=0.01, crf_weight=0.0)
+
+
+def fast(config: A2gnnConfig) -> A2gnnConfig:
+    """Return the paper's own schedule, 50 and 50 steps, a third of what its code takes for boxes."""
+    return replace(config, first_steps=50, second_steps=50)

@@ -1,0 +1,119 @@
+"""GraphNet's problem of an image: superpixels as nodes, edges between those that touch, seeds by majority."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.checks import check_rank, check_same_size
+from weakseg.data.sample import WeakSample
+from weakseg.errors import ConfigError
+from weakseg.graph.region_graph import EdgeRule, majority_labels, region_affinity, select_edges
+from weakseg.graph.superpixel import region_adjacency, region_pooling, slic_regions
+from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.methods.a2gnn.problem import Problem, Seeds, foreign_labels, known_labels, label_indices
+from weakseg.ops.pattern import Pattern
+from weakseg.ops.readout import RegionReadout
+from weakseg.ops.sparse import SparseMatrix
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """Superpixels, their edges and their labels.
+
+    Attributes:
+        num_regions: About how many; not published.
+        compactness: Of SLIC.
+        edges: ``threshold`` or ``helper``, see ``weakseg.graph.region_graph.select_edges``.
+        least_affinity: For ``threshold``; 0 keeps all edges between superpixels that touch.
+        counted: Whether a superpixel counts as often as it has labelled pixels.
+    """
+
+    num_regions: int = 400
+    compactness: float = 10.0
+    edges: EdgeRule = "threshold"
+    least_affinity: float = 0.0
+    counted: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.num_regions < 1 or not self.compactness > 0 or not 0 <= self.least_affinity <= 1:
+            raise ConfigError(f"regions: num_regions >= 1, compactness > 0, least_affinity in [0, 1]; got {self}")
+        if self.edges not in get_args(EdgeRule):
+            raise ConfigError(f"regions: edges of {get_args(EdgeRule)}, got {self.edges!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class RegionSource:
+    """What superpixels are cut from, and what describes them.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8.
+        features: ``(D, h, w)`` float on any grid that covers the image.
+        normalized: Whether the features of a superpixel are divided by the sum of their absolute values.
+    """
+
+    image: NDArray[np.uint8]
+    features: Tensor
+    normalized: bool = True
+
+
+def build_graphnet_problem(
+    sample: WeakSample,
+    source: RegionSource,
+    seeds: LabelMap,
+    config: A2gnnConfig,
+    *,
+    regions: RegionConfig | None = None,
+    num_classes: int,
+) -> Problem:
+    """Return what the network of an image's superpixels is trained on; ``config.GRAPHNET`` is its published training.
+
+    Args:
+        sample: For its id, tags and boxes.
+        source: Image and features.
+        seeds: ``(H, W)`` partial labels.
+        config: Which labels the network knows.
+        regions: Superpixels, edges and labels.
+        num_classes: K of the data set.
+
+    Reference:
+        [pu2018graphnet], as described in [zhang2021a2gnn].
+    """
+    check_rank("features", source.features, 3, "(D, h, w)")
+    check_same_size("seeds", seeds.labels.shape, "image", source.image.shape[:2])
+    regions = regions or RegionConfig()
+    dtype, grid = source.features.dtype, (source.features.shape[1], source.features.shape[2])
+    areas = slic_regions(torch.from_numpy(np.array(source.image)), regions.num_regions, compactness=regions.compactness)
+    features = region_pooling(areas, grid, dtype=dtype) @ source.features.flatten(1).T
+    if source.normalized:
+        features = features / features.abs().sum(1, keepdim=True).clamp(min=1e-12)
+    alike = region_affinity(features, region_adjacency(areas))
+    label_ids = known_labels(sample, config, num_classes)
+    return Problem(
+        sample.id,
+        features,
+        select_edges(alike, regions.edges, least=regions.least_affinity),
+        RegionReadout(areas),
+        label_ids,
+        region_seeds(areas, seeds, label_ids, counted=regions.counted, dtype=dtype),
+        sample.drawn.boxes,
+        remarks=foreign_labels(seeds, label_ids),
+    )
+
+
+def region_seeds(
+    regions: Tensor, labels: LabelMap, label_ids: tuple[int, ...], *, counted: bool = False, dtype: torch.dtype
+) -> Seeds:
+    """Return the seeds of superpixels: the label of the most labelled pixels; none where there is a tie."""
+    indices = torch.from_numpy(label_indices(labels.labels, label_ids).astype(np.uint8))
+    found, counts = majority_labels(regions, indices)
+    nodes = (found != UNDECIDED).nonzero()[:, 0]
+    starts = torch.arange(len(nodes) + 1, dtype=torch.int32)
+    rows = SparseMatrix(Pattern(starts, nodes.int(), len(found)), torch.ones(len(nodes), dtype=dtype))
+    weights = counts[nodes].to(dtype) if counted else torch.ones(len(nodes), dtype=dtype)
+    return Seeds(found[nodes].long(), rows, weights)

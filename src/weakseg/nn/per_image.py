@@ -1,0 +1,76 @@
+"""What small networks share that are trained one an image, many at once: dropout by image, batches by memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LANES, LANE_VALUES = 4, 2**16  # a random 64-bit number is four 16-bit ones
+
+
+@dataclass(frozen=True)
+class ImageDropout:
+    """Dropout of the nodes' units of several images, each by its own generator.
+
+    Attributes:
+        generators: One an image.
+        rate: Share of units to drop.
+        nodes: Nodes of each image, or places for them; the rest is padding and takes no random numbers.
+    """
+
+    generators: Sequence[torch.Generator]
+    rate: float
+    nodes: Sequence[int]
+
+    def __call__(self, units: Tensor) -> Tensor:
+        """Return ``(B, n, F)`` units, some of them zero and the others larger."""
+        kept = self.factors(units, [units.shape[2]] * len(self.nodes))
+        return units if kept is None else units * kept
+
+    def factors(self, like: Tensor, widths: Sequence[int]) -> Tensor | None:
+        """Return ``(B, n, max(widths))`` factors; see ``kept_units``."""
+        return kept_units(self.generators, list(zip(self.nodes, widths, strict=True)), self.rate, like)
+
+
+def kept_units(
+    generators: Sequence[torch.Generator], sizes: Sequence[tuple[int, int]], rate: float, like: Tensor
+) -> Tensor | None:
+    """Return ``(B, n, F)`` factors of dropout, 0 or ``1 / (1 - rate)``, or ``None`` without dropout.
+
+    Units are dropped with the probability ``round(65536 rate) / 65536``: four decisions a random number. An image's
+    generator gives as many as the image has units, whatever it is padded to.
+
+    Args:
+        generators: One an image.
+        sizes: Nodes and units a node of each image; F is the most units.
+        rate: Share of units to drop, in [0, 1).
+        like: ``(B, n, ...)``, for n, data type and device.
+    """
+    dropped = round(rate * LANE_VALUES)
+    if not dropped:
+        return None
+    kept = like.new_zeros(*like.shape[:2], max(units for _, units in sizes))
+    for row, generator, (nodes, units) in zip(kept, generators, sizes, strict=True):
+        numbers = torch.empty(-(-nodes * units // LANES), dtype=torch.int64, device=generator.device)
+        lanes = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[: nodes * units]
+        mask = (lanes >= dropped - LANE_VALUES // 2).reshape(nodes, units)
+        torch.mul(mask, LANE_VALUES / (LANE_VALUES - dropped), out=row[:nodes, :units])
+    return kept
+
+
+def plan_batches(costs: Sequence[float], limit: float) -> list[list[int]]:
+    """Return which images are trained at once: of similar cost, within the limit, the most expensive first.
+
+    All images of a batch are padded to the first, so each counts as much as that; one over the limit goes alone.
+
+    >>> plan_batches([2, 6, 3, 6, 1], 12)
+    [[1, 3], [2, 0, 4]]
+    """
+    batches: list[list[int]] = []
+    for index in sorted(range(len(costs)), key=lambda index: -costs[index]):
+        if batches and costs[batches[-1][0]] * (len(batches[-1]) + 1) <= limit:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
