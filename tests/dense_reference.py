@@ -421,15 +421,10 @@ def train_wsgcn(
     ``scales`` weigh the terms of ``wsgcn_losses``; ``decay`` is added to the gradient, times the weight.
     """
     weights = [weight.clone().requires_grad_() for weight in weights]
-    means, squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    moments = adam_moments(weights)
     for step, units in enumerate(kept, start=1):
         terms = wsgcn_losses(gcn_log_probs(propagation, features, weights, units), labels, smoothness, smoothed)
-        slopes = torch.autograd.grad(sum(scales[name] * term for name, term in terms.items()), weights)
-        for weight, slope, mean, square in zip(weights, slopes, means, squares, strict=True):
-            slope = slope + decay * weight.detach()
-            mean.mul_(0.9).add_(0.1 * slope)
-            square.mul_(0.999).add_(0.001 * slope**2)
-            weight.data -= lr * mean / (1 - 0.9**step) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+        adam_step(weights, sum(scales[name] * term for name, term in terms.items()), moments, step, lr=lr, decay=decay)
     with torch.no_grad():
         found = gcn_log_probs(propagation, features, weights)
         losses = wsgcn_losses(found, labels, smoothness, smoothed)
@@ -482,3 +477,163 @@ def pixel_correlation(theta: Tensor, maps: Tensor) -> Tensor:
     alike = torch.stack([torch.stack([(a @ b).clamp(min=0) for b in unit]) for a in unit])
     columns = [values @ (alike[:, j] / (alike[:, j].sum() + 1e-5)) for j in range(len(unit))]
     return torch.stack(columns, 1).reshape(maps.shape)
+
+
+def adam_moments(weights: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return zeros for the means of slopes and of their squares."""
+    return [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in weights]
+
+
+def adam_step(
+    weights: list[Tensor],
+    loss: Tensor | int,
+    moments: list[tuple[Tensor, Tensor]],
+    step: int,
+    *,
+    lr: float,
+    decay: float,
+) -> None:
+    """Take one step of Adam, in place: betas .9 and .999; ``decay`` times the weight is added to the gradient."""
+    assert isinstance(loss, Tensor)
+    slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+    for weight, slope, (mean, square) in zip(weights, slopes, moments, strict=True):
+        if slope is None:
+            continue
+        slope = slope + decay * weight.detach()
+        mean.mul_(0.9).add_(0.1 * slope)
+        square.mul_(0.999).add_(0.001 * slope**2)
+        weight.data -= lr * mean / (1 - 0.9**step) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+
+
+def square_mask(size: tuple[int, int], radius: int) -> Tensor:
+    """Return ``(N, N)`` bool: the cells whose rows and columns differ by the radius at most."""
+    cells = list(np.ndindex(size))
+    near = [[max(abs(a - c), abs(b - d)) <= radius for c, d in cells] for a, b in cells]
+    return torch.tensor(near)
+
+
+def safe_cosines(features: Tensor) -> Tensor:
+    """Return ``(N, N)`` cosines, 0 where a feature is zero."""
+    norms = (features * features).sum(1)
+    units = torch.where(norms[:, None] > 0, features / torch.where(norms > 0, norms, 1).sqrt()[:, None], 0)
+    return units @ units.T
+
+
+def cosine_attention(values: Tensor, mask: Tensor, affinity: Tensor, w: Tensor | float, beta: float) -> Tensor:
+    """Return ``P H`` with ``P = softmax(w cos + beta [cos > 0] E)`` over the cells of the mask."""
+    cosines = safe_cosines(values)
+    return masked_softmax(w * cosines + beta * (cosines > 0) * affinity, mask) @ values
+
+
+def additive_attention(values: Tensor, mask: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Return ``P g`` with ``P = softmax(LeakyReLU(a^T [g_i ; g_j]))`` over the cells of the mask, pair by pair."""
+    both = torch.cat([source, target])
+    nodes = range(len(values))
+    scores = torch.stack([torch.stack([both @ torch.cat([values[i], values[j]]) for j in nodes]) for i in nodes])
+    return masked_softmax(torch.nn.functional.leaky_relu(scores, 0.2), mask) @ values
+
+
+def normalized_adjacency(affinity: Tensor, kind: str) -> Tensor:
+    """Return ``D^-1/2 A D^-1/2`` or ``D^-1 A``."""
+    if kind == "rows":
+        return torch.diag(degree_power(affinity, -1)) @ affinity
+    return torch.diag(degree_power(affinity, -0.5)) @ affinity @ torch.diag(degree_power(affinity, -0.5))
+
+
+def a2gnn_outputs(
+    kind: str,
+    weights: list[Tensor],
+    features: Tensor,
+    affinity: Tensor,
+    mask: Tensor,
+    *,
+    beta: float = 10,
+    heads: int = 1,
+    normalization: str = "symmetric",
+    kept: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return ``(N, F)`` hidden units before the last layer and ``(N, C)`` logits, by dense products.
+
+    ``kept`` are the factors of dropout, for networks with cosine attention.
+    """
+    if kind == "gcn":
+        w0, b0, w1, b1 = weights
+        matrix = normalized_adjacency(torch.where(mask, affinity, 0), normalization)
+        hidden = torch.relu(matrix @ features @ w0 + b0)
+        return hidden, matrix @ hidden @ w1 + b1
+    if kind == "gat":
+        w0, s0, t0, b0, w1, s1, t1, b1 = weights
+        parts = (features @ w0).chunk(heads, 1)
+        mixed = [additive_attention(g, mask, s, t) for g, s, t in zip(parts, s0, t0, strict=True)]
+        hidden = torch.nn.functional.elu(torch.cat(mixed, 1) + b0)
+        return hidden, additive_attention(hidden @ w1, mask, s1[0], t1[0]) + b1
+    first, scale, last = weights
+    hidden = torch.relu(features @ first)
+    hidden = hidden if kept is None else hidden * kept
+    for w in scale if kind != "mlp" else ():
+        hidden = cosine_attention(hidden, mask, affinity, w, beta if kind == "a2gnn" else 0)
+    return hidden, hidden @ last
+
+
+def pixel_matrix(grid: tuple[int, int], stride: int) -> Tensor:
+    """Return ``(h stride, w stride, N)``: what each pixel takes of each cell when a map is enlarged bilinearly."""
+    size = (grid[0] * stride, grid[1] * stride)
+    cells = np.eye(grid[0] * grid[1]).reshape(-1, *grid)
+    return torch.stack([torch.from_numpy(bilinear(cell, size)) for cell in cells], -1)
+
+
+def box_points(score: Tensor) -> list[tuple[int, int]]:
+    """Return the best pixel of each row and of each column of ``(H, W)`` scores, the first of equals."""
+    height, width = score.shape
+    rows = [(y, max(range(width), key=lambda x, y=y: (float(score[y, x]), -x))) for y in range(height)]
+    return rows + [(max(range(height), key=lambda y, x=x: (float(score[y, x]), -y)), x) for x in range(width)]
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Return the cosine of two vectors, 0 where one is zero."""
+    norms = (a @ a).sqrt() * (b @ b).sqrt()
+    return a @ b / norms if norms > 0 else norms * 0
+
+
+def a2gnn_terms(
+    hidden: Tensor,
+    logits: Tensor,
+    pixels: Tensor,
+    seeds: NDArray[np.int64],
+    boxes: list[tuple[int, slice, slice]],
+    kernel: Tensor,
+    *,
+    score: str = "probability",
+    check: str = "none",
+) -> dict[str, Tensor]:
+    """Return A2GNN's terms, pixel by pixel, with all pairs of points, after a2gnn.md, sections 2.6 and 2.7.
+
+    ``pixels`` is a ``pixel_matrix``, ``seeds`` a map of label indices on it, ``boxes`` label, rows and columns.
+    """
+    enlarged, features = pixels @ logits, pixels @ hidden
+    seeds = seeds.copy()
+    points, apart, pairs = [], [logits.new_zeros(())], 0
+    for label, rows, columns in boxes:
+        inside = enlarged[rows, columns].detach()
+        maps = inside.softmax(-1)[..., label] if score == "probability" else inside[..., label]
+        picked = [(rows.start + y, columns.start + x) for y, x in box_points(maps)]
+        points += [-enlarged[p].log_softmax(0)[label] for p in picked]
+        apart.append((1 - safe_cosines(torch.stack([features[p] for p in picked]))).sum())
+        pairs += len(picked) ** 2
+        prototype = torch.stack([features[p] for p in picked]).mean(0)
+        centre = hidden.mean(0) if check == "centred" else 0 * prototype
+        for y, x in np.ndindex(seeds.shape):
+            within = rows.start <= y < rows.stop and columns.start <= x < columns.stop
+            if check != "none" and within and seeds[y, x] == label:
+                agrees = cosine(features[y, x] - centre, prototype - centre) > 0
+                seeds[y, x] = label if agrees else VOID
+    losses: dict[bool, list[Tensor]] = {True: [], False: []}
+    for pixel in zip(*np.nonzero(seeds != VOID), strict=True):
+        losses[bool(seeds[pixel] == 0)].append(-enlarged[pixel].log_softmax(0)[int(seeds[pixel])])
+    nothing = logits.new_zeros(())
+    return {
+        "seeds": sum((torch.stack(part).mean() for part in losses.values() if part), nothing),
+        "points": torch.stack(points).mean() if points else nothing,
+        "pull": torch.stack(apart).sum() / max(pairs, 1),
+        "crf": gated_crf_energy(kernel, logits.softmax(1).T[:, None]),
+    }

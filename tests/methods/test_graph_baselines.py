@@ -1,0 +1,221 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from torch import Tensor
+
+import dense_reference as dense
+from weakseg.artifacts import LabelMap
+from weakseg.data.annotations import Box, Drawn
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import ConfigError, ShapeError
+from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
+from weakseg.graph.superpixel import region_adjacency, region_pooling
+from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig
+from weakseg.methods.a2gnn.graphnet import RegionConfig, RegionSource, build_graphnet_problem, region_seeds
+from weakseg.methods.a2gnn.problem import Problem, Seeds
+from weakseg.methods.a2gnn.train import Solution, train_a2gnn
+from weakseg.nn.graph_layers import NetworkConfig, NetworkKind
+from weakseg.ops.readout import RegionReadout
+from weakseg.ops.sparse import matrix_from_edges
+
+DOUBLE = torch.float64
+GRAPH_KINDS: tuple[NetworkKind, ...] = ("a2gnn", "agnn", "gcn", "gat")
+KINDS: tuple[NetworkKind, ...] = (*GRAPH_KINDS, "mlp")
+CHECKERBOARD = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]])
+
+
+def uniform(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
+
+
+def sample_of(boxes: tuple[Box, ...] = (), present: tuple[int, ...] = (1, 2)) -> WeakSample:
+    return WeakSample("a", Path("a.png"), Tags(frozenset(present)), Drawn(boxes))
+
+
+class TestRegionGraph:
+    def test_checkerboard(self) -> None:
+        # graph-baselines.md, oracle 10: diagonals touch; equal features have weight 1; pooling keeps constants.
+        adjacency = region_adjacency(CHECKERBOARD)
+        assert adjacency.to_dense().equal(1 - torch.eye(4))
+        assert region_affinity(torch.ones(4, 3), adjacency).to_dense().equal(1 - torch.eye(4))
+        for rule in ("threshold", "helper"):
+            assert select_edges(region_affinity(torch.ones(4, 3), adjacency), rule).to_dense().equal(torch.ones(4, 4))  # type: ignore[arg-type]
+        pooled = region_pooling(CHECKERBOARD, (2, 2)) @ torch.full((4, 2), 0.3)
+        torch.testing.assert_close(pooled, torch.full((4, 2), 0.3))
+        assert RegionReadout(CHECKERBOARD).maps(torch.arange(4.0)[:, None])[0].equal(CHECKERBOARD.float())
+
+    def test_weights(self) -> None:
+        # graph-baselines.md, 2.5: exp(-|f_i - f_j|_1 / 2 D)
+        features = torch.tensor([[0.0, 1], [1, 1], [0, 0], [0, 1]])
+        found = region_affinity(features, region_adjacency(CHECKERBOARD)).to_dense()
+        assert found[0].tolist() == pytest.approx([0, np.exp(-1 / 4), np.exp(-1 / 4), 1])
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        hnp.arrays(np.int64, st.tuples(st.integers(1, 5), st.integers(1, 6)), elements=st.integers(0, 4)),
+        st.integers(0, 9),
+    )
+    def test_helper_rule_on_the_full_matrix(self, drawn: NDArray[np.int64], seed: int) -> None:
+        _, regions = np.unique(drawn, return_inverse=True)
+        areas = torch.from_numpy(regions.reshape(drawn.shape))
+        count = int(areas.max()) + 1
+        features = 3 * uniform(count, 2, seed=seed)
+        weights = dense.touching_regions(areas.numpy())
+        for i, j in zip(*np.nonzero(weights), strict=True):
+            weights[i, j] = float(torch.exp(-(features[i] - features[j]).abs().sum() / 4))
+        kept = (weights >= abs(weights.mean() - weights.std())) | (weights == weights.max(1, keepdims=True))
+        kept &= weights > 0
+        expected = np.maximum(np.maximum(kept, kept.T), np.eye(count))
+        found = select_edges(region_affinity(features, region_adjacency(areas)), "helper").to_dense()
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+    @pytest.mark.parametrize(("least", "edges"), [(0.0, 12), (0.75, 12), (0.8, 4)])
+    def test_threshold(self, least: float, edges: int) -> None:
+        features = torch.tensor([[0.0, 1], [1, 1], [1, 1], [0, 1]])
+        found = select_edges(region_affinity(features, region_adjacency(CHECKERBOARD)), least=least).to_dense()
+        assert int(found.sum()) == edges + 4 and found.equal(found.T)
+
+    def test_other_sizes_are_refused(self) -> None:
+        with pytest.raises(ShapeError, match="adjacency"):
+            region_affinity(torch.zeros(3, 2), region_adjacency(CHECKERBOARD))
+
+
+class TestMajority:
+    @pytest.mark.parametrize(
+        ("labels", "expected"),
+        [([2, 2, 2, 0], (2, 3)), ([2, 2, 0, 0], (255, 0)), ([255] * 4, (255, 0)), ([255, 255, 255, 1], (1, 1))],
+    )
+    def test_of_a_superpixel(self, labels: list[int], expected: tuple[int, int]) -> None:
+        # graph-baselines.md, oracle 11
+        pixels = torch.tensor([[*labels, 255, 255, 0]], dtype=torch.uint8)
+        found, counts = majority_labels(torch.tensor([[0] * 6 + [1]]), pixels)
+        assert (int(found[0]), int(counts[0])) == expected and (int(found[1]), int(counts[1])) == (0, 1)
+
+    def test_as_seeds(self) -> None:
+        labels = LabelMap(np.array([[3, 3, 9, 0], [3, 0, 255, 0], [7, 7, 3, 0], [7, 7, 3, 0]], np.uint8))
+        for counted, weights in ((False, [1, 1, 1]), (True, [3, 2, 4])):
+            found = region_seeds(CHECKERBOARD, labels, (0, 3, 7), counted=counted, dtype=DOUBLE)
+            assert found.labels.tolist() == [1, 0, 2] and found.weights.tolist() == weights
+            assert found.rows.to_dense().argmax(1).tolist() == [0, 1, 2] and found.pixels is None
+
+    def test_other_labels_are_refused(self) -> None:
+        with pytest.raises(ShapeError, match="labels"):
+            majority_labels(CHECKERBOARD, torch.zeros(4, 4))
+
+
+def components(kind: NetworkKind, seed: int = 0) -> tuple[Solution, Tensor]:
+    """Return the solution for two rings of 20 nodes without an edge between them, one seed in each, and the rings."""
+    index = torch.arange(20)
+    apart = (index[:, None] - index).abs()
+    ring = (apart <= 2) | (apart >= 18)
+    mask = torch.block_diag(ring.long(), ring.long()).bool()
+    which = torch.arange(40) // 20
+    features = torch.nn.functional.one_hot(which, 2).double() + 0.3 * uniform(40, 2, seed=seed)
+    edges = mask.nonzero().T
+    affinity = matrix_from_edges(edges, torch.ones(edges.shape[1], dtype=DOUBLE), (40, 40))
+    readout = RegionReadout(torch.arange(40).reshape(5, 8))
+    rows = readout.at(torch.tensor([0, 3]), torch.tensor([4, 4]), DOUBLE)  # nodes 4 and 28
+    seeds = Seeds(torch.tensor([0, 1]), rows, torch.ones(2, dtype=DOUBLE))
+    config = replace(PRESETS["tags"], network=NetworkConfig(kind, hidden=32))
+    return train_a2gnn([Problem("a", features, affinity, readout, (0, 4), seeds)], config)[0], which
+
+
+@pytest.mark.parametrize("kind", GRAPH_KINDS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_component_takes_the_label_of_its_seed(kind: NetworkKind, seed: int) -> None:
+    # graph-baselines.md, oracle 12
+    found, which = components(kind, seed)
+    assert found.scores.label_ids == (0, 4) and found.scores.stride is None
+    assert found.scores.values.argmax(0).flatten().equal(which)
+
+
+def flat_image() -> tuple[NDArray[np.uint8], Tensor, LabelMap]:
+    """Return an image of a bright square on dark ground, features of its brightness, and a few seeds."""
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[12:36, 16:48] = 220
+    bright = torch.from_numpy(image[..., 0] > 0).double()
+    features = torch.stack([bright, 1 - bright, 0.2 + 0 * bright])
+    labels = np.full((48, 64), 255, np.uint8)
+    labels[2:6, :], labels[20:28, 24:40] = 0, 2
+    return image, features, LabelMap(labels)
+
+
+class TestGraphNet:
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("edges", ["threshold", "helper"])
+    def test_superpixels_are_painted_whole(self, kind: NetworkKind, edges: Any) -> None:
+        # graph-baselines.md, 2.5: node type and layer are chosen independently.
+        image, features, seeds = flat_image()
+        config = replace(GRAPHNET, network=replace(GRAPHNET.network, kind=kind, hidden=32))
+        regions = RegionConfig(num_regions=80, edges=edges, least_affinity=0.9)
+        one = build_graphnet_problem(
+            sample_of(), RegionSource(image, features), seeds, config, regions=regions, num_classes=3
+        )
+        (found,) = train_a2gnn([one], config)
+        values = found.scores.values
+        assert values.shape == (3, 48, 64) and found.scores.label_ids == (0, 1, 2)
+        assert isinstance(one.readout, RegionReadout)
+        areas = one.readout.regions
+        for region in range(one.readout.num_nodes):
+            inside = values[:, areas == region]
+            assert inside.equal(inside[:, :1].expand_as(inside))
+        if edges == "threshold":  # binary edges across the square's sides, as the helper rule has, mix labels
+            right = torch.from_numpy((image[..., 0] > 0) * 2) == values.argmax(0)
+            assert float(right.double().mean()) > 0.95
+        assert any("classes [1]" in line for line in found.warnings)
+
+    def test_features_sum_to_one(self) -> None:
+        image, features, seeds = flat_image()
+        for normalized in (True, False):
+            one = build_graphnet_problem(
+                sample_of(), RegionSource(image, features, normalized), seeds, GRAPHNET, num_classes=3
+            )
+            sums = one.features.sum(1)
+            assert bool(torch.allclose(sums, torch.ones_like(sums))) == normalized
+
+    def test_boxes_pick_pixels_of_superpixels(self) -> None:
+        # graph-baselines.md, section 4: rows and columns select pixels, hence superpixels, more than once.
+        image, features, seeds = flat_image()
+        labels = np.where(seeds.labels == 0, 0, 255).astype(np.uint8)
+        sample = sample_of((Box(2, 12, 16, 36, 48),), (2,))
+        config = A2gnnConfig(NetworkConfig(hidden=32), first_steps=25, second_steps=25)
+        one = build_graphnet_problem(
+            sample, RegionSource(image, features), LabelMap(labels), config, regions=RegionConfig(60), num_classes=3
+        )
+        (found,) = train_a2gnn([one], config)
+        right = torch.from_numpy(image[..., 0] > 0).long() == found.scores.values.argmax(0)
+        assert found.losses["points"] > 0 and float(right.double().mean()) > 0.9
+        outside = found.scores.values[1].clone()
+        outside[torch.isin(one.readout.regions, one.readout.regions[12:36, 16:48])] = 0  # type: ignore[attr-defined]
+        assert float(outside.max()) == 2**-24
+
+    def test_one_superpixel(self) -> None:
+        # graph-baselines.md, section 8
+        image, features, _ = flat_image()
+        labels = LabelMap(np.full((48, 64), 2, np.uint8))
+        regions = RegionConfig(num_regions=1)
+        one = build_graphnet_problem(
+            sample_of(), RegionSource(0 * image, features), labels, GRAPHNET, regions=regions, num_classes=3
+        )
+        (found,) = train_a2gnn([one], GRAPHNET)
+        assert one.readout.num_nodes == 1 and bool((found.scores.values.argmax(0) == 2).all())
+
+    def test_sizes_must_agree(self) -> None:
+        image, features, seeds = flat_image()
+        with pytest.raises(ShapeError, match="seeds"):
+            build_graphnet_problem(sample_of(), RegionSource(image[1:], features), seeds, GRAPHNET, num_classes=3)
+
+    @pytest.mark.parametrize(
+        "change", [{"num_regions": 0}, {"compactness": 0.0}, {"edges": "all"}, {"least_affinity": 2.0}]
+    )
+    def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
+        with pytest.raises(ConfigError, match="regions"):
+            RegionConfig(**change)
