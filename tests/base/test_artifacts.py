@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
-from weakseg.artifacts import Activations, LabelMap, voc_palette
+from weakseg.artifacts import Activations, LabelMap, Scores, voc_palette
 from weakseg.errors import DataError, OutputError, ShapeError, StoreError
+from weakseg.files import write_bytes
 
 
 def random_activations(classes: tuple[int, ...] = (2, 5)) -> Activations:
@@ -195,3 +196,19 @@ def test_voc_palette() -> None:
     np.testing.assert_array_equal(palette[:6], expected)
     np.testing.assert_array_equal(palette[[20, 255]], [[0, 64, 128], [224, 224, 192]])
     assert len({tuple(colour) for colour in palette.tolist()}) == 256
+
+
+class TestScoresOnCells:
+    def test_the_stride_is_kept(self, tmp_path: Path) -> None:
+        for stride, size in ((None, (2, 3)), (8, (2, 3))):
+            Scores(torch.full((1, *size), 0.5), (0,), (13, 18), stride).save(tmp_path / "a.safetensors")
+            assert Scores.load(tmp_path / "a.safetensors").stride == stride
+
+    def test_a_file_without_a_stride(self, tmp_path: Path) -> None:
+        header = json.dumps({"label_ids": [0], "image_size": [13, 18]})
+        write_bytes(tmp_path / "a.safetensors", save({"values": torch.ones(1, 2, 2).half()}, {"weakseg": header}))
+        assert Scores.load(tmp_path / "a.safetensors").stride is None
+
+    def test_another_grid_is_refused(self) -> None:
+        with pytest.raises(ShapeError, match=r"scores is \(2, 2\) but image in cells is \(2, 3\)"):
+            Scores(torch.ones(1, 2, 2), (0,), (13, 18), 8)

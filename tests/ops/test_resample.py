@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 import dense_reference as dense
 from weakseg.ops.resample import (
     Cells,
+    bilinear_taps,
     image_tensor,
     resample_cells,
     resize_image,
@@ -163,3 +164,15 @@ class TestImageTensor:
         tensor = image_tensor(image)
         tensor += 1
         assert image.max() == 0
+
+
+class TestBilinearTaps:
+    @given(st.integers(1, 30), st.integers(1, 12))
+    def test_against_torch(self, pixels: int, cells: int) -> None:
+        index, weights = bilinear_taps(pixels, cells)
+        assert index.shape == weights.shape == (pixels, min(2, cells))
+        assert 0 <= int(index.min()) <= int(index.max()) < cells and bool((index.diff(dim=1) == 1).all())
+        values = torch.randn(cells, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        expected = torch.nn.functional.interpolate(values[None, None], pixels, mode="linear", align_corners=False)
+        torch.testing.assert_close((values[index] * weights).sum(1), expected[0, 0])
+        torch.testing.assert_close(weights.sum(1), torch.ones(pixels, dtype=torch.float64))

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from torch import Tensor
 
 import dense_reference as dense
@@ -551,3 +552,17 @@ def test_cuda_agrees_with_the_processor(build: Callable[[], SparseMatrix]) -> No
     )
     found = value_and_gradients(lambda a, x: edge_dot(there.pattern, a, x), a.cuda(), x.cuda())
     close(tuple(part.cpu() for part in found), value_and_gradients(lambda a, x: edge_dot(here.pattern, a, x), a, x))
+
+
+@given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 6))), st.lists(st.integers(0, 5), max_size=9))
+def test_rows_that_are_taken(drawn: NDArray[np.bool_], index: list[int]) -> None:
+    mask = torch.from_numpy(drawn)
+    edges = mask.nonzero().T
+    values = torch.arange(1.0, edges.shape[1] + 1, requires_grad=True)
+    matrix = matrix_from_edges(edges, values, (mask.shape[0], mask.shape[1]))
+    chosen = torch.tensor([i % len(mask) for i in index], dtype=torch.int64)
+    found = matrix.take_rows(chosen).to_dense()
+    assert found.equal(matrix.to_dense()[chosen])
+    if len(chosen):
+        (slope,) = torch.autograd.grad(found.sum() + 0 * values.sum(), values)
+        assert slope.tolist() == [chosen.tolist().count(row) for row in edges[0].tolist()]

@@ -50,10 +50,31 @@ class TestEnlargeScores:
         found = enlarge_scores(torch.tensor([[[0.0, 1.0]], [[1.0, 0.0]]]), (5, 9), "logarithms")
         assert torch.isfinite(found).all() and found.min() >= 0 and found.max() <= 1
 
-    @pytest.mark.parametrize("enlarged", ["scores", "logarithms"])
+    @pytest.mark.parametrize("size", [(13, 18), (16, 24), (7, 9)])
+    def test_logits_are_what_the_softmax_was_made_of(self, size: tuple[int, int]) -> None:
+        # a2gnn.md, 2.9: logits to the padded size, cropped, then the softmax; also where the image is reduced.
+        logits = 3 * torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0))
+        padded = torch.nn.functional.interpolate(logits[None], (16, 24), mode="bilinear")[0].softmax(0)
+        found = enlarge_scores(logits.softmax(0), size, "logits", cells=(8, size))
+        if size[1] > 9:
+            torch.testing.assert_close(found, padded[:, : size[0], : size[1]])
+        torch.testing.assert_close(found.sum(0), torch.ones(size))
+        half = enlarge_scores(logits.softmax(0), (8, 12), "logits", cells=(8, (16, 24)))
+        exactly = torch.nn.functional.interpolate(logits[None], (8, 12), mode="bilinear")[0].softmax(0)
+        torch.testing.assert_close(half, exactly)
+
+    def test_cells_that_reach_over_the_border(self) -> None:
+        # a2gnn.md, section 4, 26: enlarged to whole cells, then cropped; not stretched.
+        values = probabilities(2, 2, 3)
+        whole = enlarge_scores(values, (16, 24))
+        torch.testing.assert_close(enlarge_scores(values, (13, 18), cells=(8, (13, 18))), whole[:, :13, :18])
+        with pytest.raises(ConfigError, match="logits"):
+            enlarge_scores(values, (13, 18), "logarithms", cells=(8, (13, 18)))
+
+    @pytest.mark.parametrize("enlarged", ["scores", "logarithms", "logits"])
     def test_equal_scores_stay(self, enlarged: str) -> None:
-        found = enlarge_scores(torch.full((2, 3, 4), 0.4), (13, 18), enlarged)  # type: ignore[arg-type]
-        torch.testing.assert_close(found, torch.full((2, 13, 18), 0.4))
+        found = enlarge_scores(torch.full((2, 3, 4), 0.5), (13, 18), enlarged)  # type: ignore[arg-type]
+        torch.testing.assert_close(found, torch.full((2, 13, 18), 0.5))
 
 
 class TestDecodeImage:
@@ -102,6 +123,13 @@ class TestDecodeImage:
         middle, margin = size[1] // 2, -(-2 * max(size) // 32)
         assert found.shape == size
         assert (found[:, : middle - margin] == 3).all() and (found[:, middle + margin :] == 0).all()
+
+    def test_scores_know_their_stride(self) -> None:
+        values = probabilities(3, 2, 3)
+        scores, config = Scores(values, (0, 2, 3), (13, 18), 8), DecodeConfig(NO_CRF, enlarged="logits")
+        expected = enlarge_scores(values, (13, 18), "logits", cells=(8, (13, 18))).argmax(0)
+        found = decode_image(scores, blank(13, 18), config).labels
+        np.testing.assert_array_equal(found, np.array([0, 2, 3])[expected.numpy()])
 
     def test_sizes_must_agree(self) -> None:
         scores = Scores(halves(), (0, 3), (32, 64))

@@ -24,6 +24,8 @@ def mean_weights(counts: Tensor, groups: Tensor, num_groups: int) -> Tensor:
 def gated_crf(probs: Tensor, kernel: SparseMatrix, image: Tensor, num_images: int) -> Tensor:
     """Return ``(1/N) sum_ij k_ij (1 - p_i . p_j)`` of each image: ``(sum k - sum_c p_c^T K p_c) / N``.
 
+    ``weakseg.ops.laplacian.gated_crf_energy`` for any graph, and for several images of any sizes.
+
     Args:
         probs: ``(N, C)`` of the nodes of all images, rows summing to one.
         kernel: ``(N, N)`` symmetric, >= 0.
