@@ -14,13 +14,14 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
 from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.batch import Batch, box_losses
-from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box, keep_to_boxes
+from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import Problem, Seeds, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.nn.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
+from weakseg.stages.decode import keep_to_boxes
 
 DOUBLE = torch.float64
 EXACT = A2gnnConfig()

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from weakseg.data.dataset import Dataset
+from weakseg.methods.a2gnn.method import build_plan as build_a2gnn
+from weakseg.methods.a2gnn.recipe import A2gnnRecipe
 from weakseg.methods.cam.config import CamRecipe
 from weakseg.methods.cam.method import build_plan as build_cam
+from weakseg.methods.drawn.config import DrawnRecipe
+from weakseg.methods.drawn.method import build_plan as build_drawn
 from weakseg.methods.irnet.config import IrnetRecipe
 from weakseg.methods.irnet.method import build_plan as build_irnet
 from weakseg.methods.psa.config import PsaRecipe
@@ -41,5 +45,7 @@ METHODS = {
     "irnet": Method(IrnetRecipe, build_irnet),
     "wsgcn-p": Method(WsgcnPRecipe, build_plan_p),
     "wsgcn-i": Method(WsgcnIRecipe, build_plan_i),
+    "drawn": Method(DrawnRecipe, build_drawn),
+    "a2gnn": Method(A2gnnRecipe, build_a2gnn),
     "supervised": Method(SupervisedRecipe, build_supervised),
 }

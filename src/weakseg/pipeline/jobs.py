@@ -15,12 +15,13 @@ from weakseg.pipeline.engine import release_workers
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.affinity import find_features, load_affinity
 from weakseg.stages.classify import load_classifier
-from weakseg.stages.decode import DecodeConfig, decode_image
+from weakseg.stages.decode import DecodeConfig, decode_image, keep_to_boxes
 from weakseg.stages.instance_segment import InstancePredictConfig, load_instance_segmenter, predict_instances
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, reading_scores, seed_image
 from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
 from weakseg.stages.walk import WalkConfig, walk_activations
+from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 
 Loaded = TypeVar("Loaded")
 
@@ -65,6 +66,27 @@ class SeedJob:
         image = sample.load_image()
         seeds = seed_image(activations, image, self.config, background_id=self.background_id, device=self.device)
         seeds.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class WeakSeedJob:
+    """Image and what is drawn on it to seeds; ``activations`` of its tags where there are any."""
+
+    activations: Path | None
+    out: Path
+    config: WeakSeedConfig
+    device: str = "cpu"
+
+    def output(self, image_id: str) -> Path:
+        """Return the seeds file."""
+        return self.out / f"{image_id}.png"
+
+    def run(self, sample: WeakSample) -> None:
+        """Compute and save the seeds."""
+        source = self.activations
+        activations = Activations.load(source / f"{sample.id}.safetensors") if source else None
+        image = sample.load_image()
+        weak_seeds(sample.drawn, image, activations, self.config, device=self.device).save(self.output(sample.id))
 
 
 @dataclass(frozen=True)
@@ -135,11 +157,12 @@ class WalkJob:
 
 @dataclass(frozen=True)
 class DecodeJob:
-    """Image and scores to a mask."""
+    """Image and scores to a mask; ``within_boxes``: where boxes are drawn, a class appears in its boxes alone."""
 
     scores: Path
     out: Path
     config: DecodeConfig
+    within_boxes: bool = False
     device: str = "cpu"
 
     def output(self, image_id: str) -> Path:
@@ -149,7 +172,9 @@ class DecodeJob:
     def run(self, sample: WeakSample) -> None:
         """Compute and save the mask."""
         scores = Scores.load(self.scores / f"{sample.id}.safetensors")
-        decode_image(scores, sample.load_image(), self.config, device=self.device).save(self.output(sample.id))
+        mask = decode_image(scores, sample.load_image(), self.config, device=self.device)
+        boxes = sample.drawn.boxes if self.within_boxes else ()
+        (keep_to_boxes(mask, boxes) if boxes else mask).save(self.output(sample.id))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
-from weakseg.pipeline.jobs import DecodeJob, ReadingJob, WalkJob, release_models
+from weakseg.pipeline.jobs import DecodeJob, ReadingJob, WalkJob, WeakSeedJob, release_models
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
 from weakseg.pipeline.steps import having, image_step
 from weakseg.stages.affinity import AffinityConfig, train_affinity
@@ -16,6 +16,8 @@ from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.decode import DecodeConfig
 from weakseg.stages.seed import SeedConfig
 from weakseg.stages.walk import WalkConfig
+from weakseg.stages.weak_seeds import WeakSeedConfig
+from weakseg.stages.window_affinity import WindowAffinityConfig, train_window_affinity
 from weakseg.training.loop import FitPlace
 
 READINGS = ("foreground", "background")
@@ -72,10 +74,42 @@ def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
     return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)
 
 
-def decode_steps(dataset: Dataset, config: DecodeConfig, source: str) -> list[Step]:
+def weak_seeds_step(
+    dataset: Dataset, config: WeakSeedConfig, *, activations: bool, name: str = "seeds", split: str = "train"
+) -> Step:
+    """Make seeds of what is drawn on each image, and of its activations where the plan has them."""
+
+    def job(context: StepContext) -> WeakSeedJob:
+        return WeakSeedJob(context.inputs.get("activations"), context.folder, config, context.device)
+
+    needs = {"activations": Kind.ACTIVATIONS} if activations else {}
+    return image_step(name, Kind.SEEDS, needs, asdict(config), dataset.splits[split], job)
+
+
+def window_affinity_step(dataset: Dataset, config: WindowAffinityConfig, seeds: str, seed: int) -> Step:
+    """Train the window affinity network on the seeds of the tagged images."""
+
+    def work(context: StepContext) -> StepResult:
+        release_models()
+        samples = tagged(having(dataset.splits["train"], context.inputs[seeds], ".png"))
+        place = FitPlace(context.folder, seed, context.device)
+        classifier = context.inputs["classifier"] / MODEL_FILE if "classifier" in context.inputs else None
+        records = train_window_affinity(
+            samples, context.inputs[seeds], config=config, place=place, classifier=classifier
+        )
+        return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
+
+    needs = {seeds: Kind.SEEDS, **_start(config.start)}
+    return Step("affinity", Kind.AFFINITY, needs, {**asdict(config), "seed": seed}, work)
+
+
+def decode_steps(dataset: Dataset, config: DecodeConfig, source: str, *, within_boxes: bool = False) -> list[Step]:
     """Make label maps of the scores of the step ``source``: ``labels`` without the CRF, then ``masks``."""
     plain = replace(config, crf=replace(config.crf, iterations=0))
-    return [_decode_step(dataset, plain, source, "labels"), _decode_step(dataset, config, source, "masks")]
+    return [
+        _decode_step(dataset, plain, source, "labels", within_boxes),
+        _decode_step(dataset, config, source, "masks", within_boxes),
+    ]
 
 
 def tagged(samples: Sequence[WeakSample]) -> list[WeakSample]:
@@ -98,8 +132,9 @@ def _reading_step(dataset: Dataset, config: SeedConfig, name: str, value: float)
     return image_step(name, Kind.SCORES, {"activations": Kind.ACTIVATIONS}, settings, dataset.splits["train"], job)
 
 
-def _decode_step(dataset: Dataset, config: DecodeConfig, source: str, name: str) -> Step:
+def _decode_step(dataset: Dataset, config: DecodeConfig, source: str, name: str, within_boxes: bool) -> Step:
     def job(context: StepContext) -> DecodeJob:
-        return DecodeJob(context.inputs[source], context.folder, config, context.device)
+        return DecodeJob(context.inputs[source], context.folder, config, within_boxes, context.device)
 
-    return image_step(name, Kind.MASKS, {source: Kind.SCORES}, asdict(config), dataset.splits["train"], job)
+    settings = {**asdict(config), **({"within_boxes": True} if within_boxes else {})}
+    return image_step(name, Kind.MASKS, {source: Kind.SCORES}, settings, dataset.splits["train"], job)

@@ -1,5 +1,6 @@
 """From scores on a grid to a mask of the photograph, with or without a dense CRF."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.artifacts import LabelMap, Scores
+from weakseg.artifacts import UNDECIDED, LabelMap, Scores
 from weakseg.checks import check_same_size
+from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
 from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
 from weakseg.ops.labels import best_label
@@ -74,6 +76,16 @@ def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig,
         pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
         values = dense_crf(_unary(values, config), pixels, config.crf)
     return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
+
+
+def keep_to_boxes(mask: LabelMap, boxes: Sequence[Box]) -> LabelMap:
+    """Return a mask with background wherever a class lies outside of all its boxes."""
+    allowed = np.isin(mask.labels, (0, UNDECIDED))
+    size = (mask.labels.shape[0], mask.labels.shape[1])
+    for box in boxes:
+        if pixels := box.pixels(size):
+            allowed[pixels] |= mask.labels[pixels] == box.class_id
+    return LabelMap(np.where(allowed, mask.labels, 0).astype(np.uint8))
 
 
 def enlarge_scores(

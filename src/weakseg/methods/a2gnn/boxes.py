@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from weakseg.artifacts import UNDECIDED, LabelMap
-from weakseg.data.annotations import Box
 from weakseg.methods.a2gnn.config import A2gnnConfig, Consistency
 from weakseg.methods.a2gnn.problem import Problem
 from weakseg.ops.pattern import Pattern
@@ -149,16 +146,6 @@ def agreement(features: Tensor, prototypes: Tensor, rows: SparseMatrix, kind: Co
         mean = features.mean(0)
         features, prototypes = features - mean, prototypes - mean
     return rows @ (features @ prototypes.T) > 0
-
-
-def keep_to_boxes(mask: LabelMap, boxes: Sequence[Box]) -> LabelMap:
-    """Return a mask with background wherever a class lies outside of all its boxes."""
-    allowed = np.isin(mask.labels, (0, UNDECIDED))
-    size = (mask.labels.shape[0], mask.labels.shape[1])
-    for box in boxes:
-        if pixels := box.pixels(size):
-            allowed[pixels] |= mask.labels[pixels] == box.class_id
-    return LabelMap(np.where(allowed, mask.labels, 0).astype(np.uint8))
 
 
 def _best(score: Tensor) -> Tensor:

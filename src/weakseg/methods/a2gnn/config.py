@@ -57,7 +57,7 @@ class A2gnnConfig:
             median of all; for objects that do not reach all sides of their box. 0 keeps all.
         restrict_to_tags: Whether the network knows no other labels than the background and the image's classes.
         background_outside_boxes: Whether, where boxes are given, scores of a class are zero away from its boxes: at
-            nodes that no pixel of them looks at. ``keep_to_boxes`` does it for the pixels of a mask.
+            nodes that no pixel of them looks at. ``stages.decode.keep_to_boxes`` does it for the pixels of a mask.
         kernel: Of the gated CRF loss.
         seed: Of everything random; each image draws by this and its id.
         memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.

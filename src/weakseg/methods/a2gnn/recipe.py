@@ -1,0 +1,78 @@
+"""Recipe of A2GNN: boxes, points, scribbles or tags, each image by its strongest label."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from weakseg.errors import ConfigError
+from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.ops.crf import PRESETS
+from weakseg.pipeline.recipe import Recipe
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.box_instances import Overlap
+from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.stages.classify import ClassifierConfig
+from weakseg.stages.decode import DecodeConfig
+from weakseg.stages.segment import PredictConfig, SegmentConfig
+from weakseg.stages.weak_seeds import WeakSeedConfig
+from weakseg.stages.window_affinity import WindowAffinityConfig
+
+GraphFrom = Literal["affinity", "free"]
+
+
+@dataclass(frozen=True)
+class A2gnnRecipe(Recipe):
+    """Labels of any kind to seeds, an affinity network, a graph network for each image, masks and a segmenter.
+
+    Attributes:
+        method: ``a2gnn``.
+        seed: Of everything random.
+        data: The data set.
+        with_activations: Whether a tag classifier's activations join in: tags and points need them, boxes are checked
+            against them, scribbles can do without.
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+        seeds: How each kind of label becomes seeds.
+        graph_from: Where the graph comes from: the trained ``affinity`` network, or ``free``: colours and ImageNet
+            features, with no training.
+        affinity: The window affinity network and its training.
+        graph: Features of the nodes of its graph.
+        free: The graph of ``free``.
+        completion: The network of an image; its defaults are those for boxes, its seed is the recipe's.
+        walk_weight: Weight of a random walk of the activations on the same graph, fused with the network's
+            probabilities; the paper takes 3 for tags, and 0 otherwise.
+        masks: How masks are made of scores.
+        within_boxes: Whether a class appears in its boxes alone, where boxes are drawn.
+        instances: Whether masks are split by boxes into objects.
+        overlap: Whose a pixel is that several boxes of its class hold.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = "a2gnn"
+    with_activations: bool = True
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    seeds: WeakSeedConfig = field(default_factory=WeakSeedConfig)
+    graph_from: GraphFrom = "affinity"
+    affinity: WindowAffinityConfig = field(default_factory=WindowAffinityConfig)
+    graph: WindowGraphConfig = field(default_factory=WindowGraphConfig)
+    free: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=8))
+    completion: A2gnnConfig = field(default_factory=A2gnnConfig)
+    walk_weight: float = 0.0
+    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["a2gnn"], enlarged="logits"))
+    within_boxes: bool = True
+    instances: bool = False
+    overlap: Overlap = "shared"
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.graph_from not in get_args(GraphFrom) or self.overlap not in get_args(Overlap):
+            raise ConfigError(f"a2gnn: graph_from of {get_args(GraphFrom)}, overlap of {get_args(Overlap)}")
+        if self.free.stride != 8:
+            raise ConfigError(f"free.stride: the nodes of A2GNN are cells of 8 pixels, got {self.free.stride}")
+        if self.walk_weight < 0 or (self.walk_weight and not self.with_activations):
+            raise ConfigError("walk_weight: must be at least 0, and the walk needs with_activations")
+        if self.affinity.start == "classifier" and not self.with_activations and self.graph_from == "affinity":
+            raise ConfigError("affinity.start: without a classifier (with_activations: false) only 'pretrained' works")

@@ -1,0 +1,108 @@
+"""From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.checks import check_same_size
+from weakseg.data.annotations import Drawn, Region
+from weakseg.errors import ConfigError, DataError
+from weakseg.ops.runs import decode_runs
+from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
+from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
+
+BoxUse = Literal["agreed", "fused", "segments", "grabcut", "filled"]
+
+
+@dataclass(frozen=True)
+class WeakSeedConfig:
+    """How each kind of label becomes seeds.
+
+    Attributes:
+        boxes: GrabCut.
+        strokes: Superpixels of points and scribbles.
+        tags: Trimap and confident part of activations.
+        boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
+            ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of ``grabcut``, or the
+            boxes ``filled``. Without activations the first two are ``segments``.
+        points_over_tags: Confident activations say what no point says, as points say nothing of the background.
+        scribbles_over_tags: The same for scribbles.
+    """
+
+    boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
+    strokes: StrokeSeedConfig = field(default_factory=StrokeSeedConfig)
+    tags: TagSeedConfig = field(default_factory=TagSeedConfig)
+    boxes_as: BoxUse = "agreed"
+    points_over_tags: bool = True
+    scribbles_over_tags: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.boxes_as not in get_args(BoxUse):
+            raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
+
+
+def weak_seeds(
+    drawn: Drawn,
+    image: NDArray[np.uint8],
+    activations: Activations | None,
+    config: WeakSeedConfig,
+    *,
+    device: str = "cpu",
+) -> LabelMap:
+    """Return seeds from the strongest kind of label that a photograph has.
+
+    Args:
+        drawn: What was drawn on it; regions win over boxes, these over scribbles, these over points.
+        image: ``(H, W, 3)`` uint8.
+        activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
+        config: How each kind is used.
+        device: Where the CRF of activations runs.
+
+    Raises:
+        DataError: If there is neither a drawn label nor activations.
+
+    Reference:
+        [zhang2021a2gnn], seeds of its four settings.
+    """
+    kind = drawn.strongest
+    if kind == "masks":
+        return paint_regions(drawn.regions, (image.shape[0], image.shape[1]))
+    if kind == "boxes":
+        return _from_boxes(drawn, image, activations, config, device)
+    if kind == "tags":
+        if activations is None:
+            raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
+        return tag_seeds(activations, image, config.tags, device=device).confident
+    seeds = stroke_seeds(drawn, image, config.strokes)
+    below = config.points_over_tags if kind == "points" else config.scribbles_over_tags
+    if not below or activations is None:
+        return seeds
+    return merge_over(seeds, tag_seeds(activations, image, config.tags, device=device).confident)
+
+
+def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMap:
+    """Return the mask that regions make, later ones on top; what none covers is background."""
+    labels = np.zeros(size, np.uint8)
+    for region in regions:
+        check_same_size("region", region.size, "image", size)
+        labels[decode_runs([region.runs], size)[0]] = region.class_id
+    return LabelMap(labels)
+
+
+def _from_boxes(
+    drawn: Drawn, image: NDArray[np.uint8], activations: Activations | None, config: WeakSeedConfig, device: str
+) -> LabelMap:
+    if config.boxes_as == "filled":
+        return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
+    seeds = box_seeds(drawn.boxes, image, config.boxes)
+    if config.boxes_as == "grabcut":
+        return seeds.complete()
+    if config.boxes_as == "segments" or activations is None:
+        return seeds.labels
+    said = tag_seeds(activations, image, config.tags, device=device)
+    return fuse_seeds(seeds, said.trimap, confident=said.confident if config.boxes_as == "agreed" else None)
