@@ -208,7 +208,7 @@ class TestWeakSample:
     def test_it_has_no_mask(self) -> None:
         assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags", "drawn"]
         public = {name for name in dir(WeakSample) if not name.startswith("_")}
-        assert public - {"id", "image_path", "tags"} == {"load_image"}
+        assert public - {"id", "image_path", "tags"} == {"load_image", "shows_nothing"}
         assert [field.name for field in dataclasses.fields(Tags)] == ["present", "unknown"]
 
     def test_nothing_that_it_holds_leads_to_truth(self) -> None:

@@ -58,6 +58,11 @@ class WeakSample:
         if not path.parts or path.is_absolute() or ".." in path.parts or not self.id.isprintable():
             raise DataError(f"image id {self.id!r}: must be a printable relative path without '..'; rename the image")
 
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether the photograph is known to show none of the classes, and nothing is drawn on it."""
+        return not (self.tags.present or self.tags.unknown) and self.drawn.strongest == "tags"
+
     def load_image(self) -> NDArray[np.uint8]:
         """Return the photograph as ``(H, W, 3)`` RGB uint8, upright."""
         return load_rgb(self.image_path)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from torch import nn
 
 from weakseg.artifacts import Activations, LabelMap, Scores
@@ -83,10 +84,13 @@ class WeakSeedJob:
 
     def run(self, sample: WeakSample) -> None:
         """Compute and save the seeds."""
-        source = self.activations
+        source, image = self.activations, sample.load_image()
         activations = Activations.load(source / f"{sample.id}.safetensors") if source else None
-        image = sample.load_image()
-        weak_seeds(sample.drawn, image, activations, self.config, device=self.device).save(self.output(sample.id))
+        if sample.shows_nothing:
+            seeds = LabelMap(np.zeros(image.shape[:2], np.uint8))
+        else:
+            seeds = weak_seeds(sample.drawn, image, activations, self.config, device=self.device)
+        seeds.save(self.output(sample.id))
 
 
 @dataclass(frozen=True)

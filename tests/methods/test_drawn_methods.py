@@ -1,0 +1,119 @@
+"""Whole runs from boxes, points, scribbles and tags on a tiny generated data set."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from generated import FAST, folder_arguments, write_folder
+from weakseg.artifacts import LabelMap, Scores
+from weakseg.cli.main import main
+from weakseg.files import read_json
+from weakseg.instances import Instances
+
+SEGMENTER = [word for word in FAST if word.startswith(("--segmenter", "--predictions"))]
+CLASSIFIER = [word for word in FAST if word.startswith(("--classifier", "--activations"))]
+AFFINITY = [f"--affinity.{word}" for word in ("fit.epochs=1", "fit.batch_size=4", "augment.crop=64")]
+COMPLETION = [
+    f"--completion.{word}" for word in ("first_steps=15", "second_steps=5", "network.hidden=16", "network.dropout=0")
+]
+KINDS = ("boxes", "points", "scribbles")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs with a file of each kind of label, and one in which every photograph has another kind."""
+    root = write_folder(tmp_path_factory.mktemp("drawn") / "data", 8)
+    files = {}
+    for kind in KINDS:
+        out = root / f"{kind}.json"
+        assert main(["data", "simulate", "--kind", kind, "--out", str(out), *folder_arguments(root)]) == 0
+        files[kind] = json.loads(out.read_text())
+    mixed = {**files["boxes"], "kind": "mixed"}
+    ids = list(mixed["images"])
+    mixed["images"] = {image_id: files[KINDS[n % 3]]["images"][image_id] for n, image_id in enumerate(ids[:-1])}
+    (root / "mixed.json").write_text(json.dumps(mixed))
+    return root
+
+
+def run(method: str, data: Path, out: Path, kind: str, *more: str) -> list[str]:
+    """Carry out a method, and return its words."""
+    words = ["run", method, "--out", str(out), "--workers", "1", *folder_arguments(data), f"--data.drawn={kind}.json"]
+    assert main([*words, *SEGMENTER, *more]) == 0
+    return [*words, *SEGMENTER, *more]
+
+
+def ious(out: Path) -> dict[str, float]:
+    return {s["name"]: s["mean_iou"] for s in read_json(out / "evaluation" / "results.json")["scores"]}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
+def test_a2gnn_from_every_kind_of_label(kind: str, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("a2gnn", data, out, kind, *CLASSIFIER, *AFFINITY, *COMPLETION)
+    names = {path.stem for path in (out / "masks").glob("*.png")}
+    assert names == {name[:-4] for name in json.loads((data / "tags.json").read_text())}
+    wider = {"affinity_seeds"} if kind in ("scribbles", "mixed") else set()
+    assert {"activations", "seeds", "labels", "masks", "predictions"} | wider == set(ious(out))
+    for name in names:
+        scores = Scores.load(out / "completed" / f"{name}.safetensors")
+        assert scores.stride == 8 and scores.values.shape[1:] == (6, 8)
+        assert LabelMap.load(out / "masks" / f"{name}.png").label_ids <= set(scores.label_ids)
+
+
+def test_boxes_without_any_training_give_the_shapes_and_their_objects(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = run(
+        "a2gnn",
+        data,
+        out,
+        "boxes",
+        "--with_activations=false",
+        "--graph_from=free",
+        "--instances=true",
+        "--completion.network.hidden=32",
+    )
+    assert not {"classifier", "activations", "affinity"} & {path.name for path in out.iterdir()}
+    assert ious(out)["masks"] > 90
+    objects = Instances.load(out / "instances" / "i03.instances.json")
+    assert sorted(objects.class_ids) == [1, 2]
+    truth = LabelMap.load(data / "masks" / "i03.png").labels
+    for mask, class_id in zip(objects.masks, objects.class_ids, strict=True):
+        assert (mask & (truth == class_id)).sum() > 0.8 * np.maximum(mask, truth == class_id).sum()
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "completed").iterdir()}
+    assert main(words) == 0
+    assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+
+
+@pytest.mark.parametrize(("kind", "least"), [("boxes", 90), ("scribbles", 60), ("points", 20)])
+def test_the_baseline_of_drawn_labels(kind: str, least: float, data: Path, tmp_path: Path) -> None:
+    run("drawn", data, tmp_path / "out", kind)
+    assert ious(tmp_path / "out")["masks"] > least
+
+
+def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "a2gnn", "--out", str(tmp_path), *folder_arguments(data), "--data.drawn=boxes.json"]
+    for more, message in {
+        ("--with_activations=false", "--walk_weight=3"): "needs with_activations",
+        ("--with_activations=false", "--affinity.start=classifier"): "only 'pretrained' works",
+        ("--graph_from=free", "--free.stride=4"): "cells of 8 pixels",
+        ("--graph_from=air",): "graph_from",
+    }.items():
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_tags_alone_with_the_walk(data: Path, tmp_path: Path) -> None:
+    words = [
+        "run",
+        "a2gnn",
+        "--out",
+        str(tmp_path / "out"),
+        "--workers",
+        "1",
+        *folder_arguments(data),
+        "--walk_weight=3",
+    ]
+    assert main([*words, *SEGMENTER, *CLASSIFIER, *AFFINITY, *COMPLETION]) == 0
+    assert "masks" in ious(tmp_path / "out")

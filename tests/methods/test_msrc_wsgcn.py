@@ -1,0 +1,94 @@
+"""Quality of the graph methods on real photographs: activations from ImageNet words, then all that WSGCN-I does."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.files import read_json
+from weakseg.methods.irnet.config import WalkConfig
+from weakseg.methods.irnet.method import walk_step
+from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.config import wsgcn_masks
+from weakseg.methods.wsgcn.gcn import GcnConfig
+from weakseg.methods.wsgcn.method import completed_step
+from weakseg.methods.wsgcn.propagation import PropagationConfig
+from weakseg.nn.vocabulary import build_word_classifier
+from weakseg.nn.weights import save_model
+from weakseg.pipeline.label_steps import boundary_step, decode_steps
+from weakseg.pipeline.plan import Kind, Step
+from weakseg.pipeline.runner import RunOptions, run_plan
+from weakseg.pipeline.steps import activations_step, evaluation_step, masks_step, seeds_step
+from weakseg.pipeline.store import Store
+from weakseg.stages.activate import ActivateConfig
+from weakseg.stages.boundary import BoundaryConfig
+from weakseg.stages.build_graph import GraphConfig
+from weakseg.stages.classify import MODEL_FILE, ClassifierConfig
+from weakseg.stages.refine import RefineConfig
+from weakseg.stages.seed import SeedConfig
+from weakseg.training.loop import FitConfig
+
+WORDS = {
+    "aeroplane": "airliner",
+    "bicycle": "mountain bike",
+    "car": "sports car",
+    "cat": "cat",
+    "cow": "ox",
+    "dog": "dog",
+    "sheep": "bighorn sheep",
+    "sign": "street sign",
+}
+
+
+@pytest.mark.slow
+def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
+    """Measured: X."""
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="masks")
+    dataset = chosen(open_dataset(config))
+    model = tmp_path / MODEL_FILE
+    names = dataset.classes.names
+    classifier = build_word_classifier([WORDS.get(name, "cat") for name in names])  # no image shows the others
+    header = {"kind": "classifier", "classes": names, "backbone": asdict(ClassifierConfig().backbone)}
+    save_model(model, classifier, header)
+    scores = {}
+    for name, steps in plans(dataset, model).items():
+        run_plan(
+            [*steps, evaluation_step(dataset, config, steps)], Store(tmp_path / name), name, RunOptions().resolve()
+        )
+        found = read_json(tmp_path / name / "evaluation" / "results.json")["scores"]
+        scores.update({f"{name} {score['name']}": round(score["mean_iou"], 1) for score in found})
+    print(scores)
+
+
+def chosen(dataset: Dataset) -> Dataset:
+    """Return every second image that shows nothing but classes with a word."""
+    known = {dataset.classes.id_of(name, "words") for name in WORDS}
+    samples = [s for s in dataset.splits["train"] if s.tags.present and s.tags.present <= known]
+    return Dataset(dataset.classes, {"train": tuple(samples[::2])})
+
+
+def plans(dataset: Dataset, model: Path) -> dict[str, list[Step]]:
+    """Return CAM with its CRF, and IRNet with WSGCN-I."""
+    seeds = SeedConfig(strict=0.3, lenient=0.05)
+    start = [activations_step(dataset, ActivateConfig(scales=(1.0, 1.5)), model=model), seeds_step(dataset, seeds)]
+    boundary = BoundaryConfig(
+        start="pretrained",
+        augment=replace(BoundaryConfig().augment, long_side=(224, 448), crop=256),
+        fit=FitConfig(epochs=3, batch_size=8, optimizer="adamw", lr=0.001),
+    )
+    completion = CompleteConfig(
+        gcn=GcnConfig(PropagationConfig("affinity")), smoothness=SmoothnessConfig(color_denominator=0.02)
+    )
+    inputs = ("seeds", Kind.BOUNDARY)
+    return {
+        "cam": [*start, masks_step(dataset, RefineConfig(), seeds)],
+        "graph": [
+            *start,
+            boundary_step(dataset, boundary, 0),
+            walk_step(dataset, WalkConfig()),
+            completed_step(dataset, GraphConfig(), completion, inputs=inputs, seed=0),
+            *decode_steps(dataset, wsgcn_masks(), "completed"),
+        ],
+    }

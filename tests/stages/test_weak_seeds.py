@@ -1,0 +1,106 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from weakseg.artifacts import UNDECIDED, Activations
+from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
+from weakseg.errors import ConfigError, DataError, ShapeError
+from weakseg.ops.runs import encode_masks
+from weakseg.stages.box_seeds import box_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
+from weakseg.stages.tag_seeds import tag_seeds
+from weakseg.stages.weak_seeds import WeakSeedConfig, paint_regions, weak_seeds
+
+SIZE = (40, 60)
+DEFAULT = WeakSeedConfig(strokes=StrokeSeedConfig(superpixels=4000))
+BOXES = Drawn(boxes=(Box(2, 8, 10, 32, 40),))
+SCRIBBLES = Drawn(scribbles=(Scribble(2, ((20.0, 15.0), (20.0, 35.0))), Scribble(0, ((2.0, 2.0), (2.0, 50.0)))))
+POINTS = Drawn(points=(Point(2, 20.5, 20.5),))
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    """A bright square on noise."""
+    pixels = np.random.default_rng(0).integers(0, 60, (*SIZE, 3)).astype(np.uint8)
+    pixels[10:30, 12:38] += 150
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def activations() -> Activations:
+    values = torch.zeros(1, 10, 15)
+    values[0, 3:7, 3:9] = 1
+    return Activations(values, (2,), SIZE)
+
+
+def region(class_id: int, rows: slice, columns: slice) -> Region:
+    mask = np.zeros((1, *SIZE), np.bool_)
+    mask[0, rows, columns] = True
+    return Region(class_id, SIZE, encode_masks(mask)[0])
+
+
+def test_regions_are_the_whole_mask_later_ones_on_top(image: np.ndarray) -> None:
+    regions = (region(1, slice(0, 20), slice(0, 20)), region(255, slice(10, 20), slice(10, 30)))
+    drawn = Drawn(boxes=BOXES.boxes, scribbles=SCRIBBLES.scribbles, regions=regions)
+    labels = weak_seeds(drawn, image, None, DEFAULT).labels
+    expected = np.zeros(SIZE, np.uint8)
+    expected[:20, :20], expected[10:20, 10:30] = 1, UNDECIDED
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_region_of_another_size_is_refused() -> None:
+    with pytest.raises(ShapeError, match="region"):
+        paint_regions((region(1, slice(0, 2), slice(0, 2)),), (40, 61))
+
+
+def test_boxes_win_over_strokes_and_are_used_as_asked(image: np.ndarray, activations: Activations) -> None:
+    drawn = Drawn(BOXES.boxes, POINTS.points, SCRIBBLES.scribbles)
+    seeds = box_seeds(BOXES.boxes, image, DEFAULT.boxes)
+    said = tag_seeds(activations, image, DEFAULT.tags)
+    expected = {
+        "agreed": fuse_seeds(seeds, said.trimap, confident=said.confident),
+        "fused": fuse_seeds(seeds, said.trimap),
+        "segments": seeds.labels,
+        "grabcut": seeds.complete(),
+        "filled": fill_boxes(BOXES.boxes, SIZE),
+    }
+    assert len({found.labels.tobytes() for found in expected.values()}) >= 3
+    for use, found in expected.items():
+        config = replace(DEFAULT, boxes_as=use)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(weak_seeds(drawn, image, activations, config).labels, found.labels)
+
+
+def test_without_activations_boxes_are_segments(image: np.ndarray) -> None:
+    found = weak_seeds(BOXES, image, None, DEFAULT)
+    np.testing.assert_array_equal(found.labels, box_seeds(BOXES.boxes, image, DEFAULT.boxes).labels.labels)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "setting"),
+    [(POINTS, "points_over_tags"), (SCRIBBLES, "scribbles_over_tags")],
+    ids=["points", "scribbles"],
+)
+def test_strokes_alone_or_over_activations(
+    drawn: Drawn, setting: str, image: np.ndarray, activations: Activations
+) -> None:
+    alone = stroke_seeds(drawn, image, DEFAULT.strokes)
+    over = merge_over(alone, tag_seeds(activations, image, DEFAULT.tags).confident)
+    assert over.coverage > alone.coverage > 0
+    for wanted, expected in ((False, alone), (True, over)):
+        config = replace(DEFAULT, **{setting: wanted})
+        np.testing.assert_array_equal(weak_seeds(drawn, image, activations, config).labels, expected.labels)
+        np.testing.assert_array_equal(weak_seeds(drawn, image, None, config).labels, alone.labels)
+
+
+def test_tags_are_confident_activations(image: np.ndarray, activations: Activations) -> None:
+    found = weak_seeds(Drawn(), image, activations, DEFAULT)
+    np.testing.assert_array_equal(found.labels, tag_seeds(activations, image, DEFAULT.tags).confident.labels)
+
+
+def test_nothing_at_all_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(DataError, match="nothing is drawn"):
+        weak_seeds(Drawn(), image, None, DEFAULT)
+    with pytest.raises(ConfigError, match="boxes_as"):
+        WeakSeedConfig(boxes_as="round")  # type: ignore[arg-type]
