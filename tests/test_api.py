@@ -54,7 +54,7 @@ def test_a_graph_network_finds_the_cat() -> None:
 
 
 def test_an_unknown_method() -> None:
-    with pytest.raises(ConfigError, match=r"method: one of \('cam', 'wsgcn'\), got 'crf'"):
+    with pytest.raises(ConfigError, match=r"method: one of \('auto', 'cam', 'wsgcn', 'a2gnn'\), got 'crf'"):
         weakseg.segment(np.zeros((8, 8, 3), np.uint8), [], method="crf")  # type: ignore[arg-type]
 
 

@@ -22,7 +22,7 @@ LEVELS = (
     {"stages", "training"},
     {"pipeline"},
     {"methods"},
-    {"cli", "report", "api", "__init__", "__main__"},
+    {"cli", "report", "api", "api_drawn", "__init__", "__main__"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 NEVER_EVALUATION = {"data", "nn", "graph", "stages", "training", "methods"}

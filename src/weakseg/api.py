@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from weakseg.api_drawn import DrawnOptions, read_marks, segment_drawn
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.image import as_rgb, load_rgb
 from weakseg.errors import ConfigError, DataError
@@ -25,7 +26,10 @@ from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, seed_image
 
-Method = Literal["cam", "wsgcn"]
+Method = Literal["auto", "cam", "wsgcn", "a2gnn"]
+Place = Sequence[float]
+Marks = Sequence[tuple[str, Place]]
+Lines = Sequence[tuple[str, Sequence[Place]]]
 
 
 def free_completion() -> CompleteConfig:
@@ -45,6 +49,7 @@ class SegmentOptions:
         graph: For ``wsgcn``: the pixel graph.
         completion: For ``wsgcn``: the network of the image; its ``partial`` is not used, the seeds are.
         decode: For ``wsgcn``: the CRF on the completed scores.
+        drawn: For boxes, points and scribbles: how they become seeds, and how these are completed.
     """
 
     activations: ActivateConfig = field(default_factory=ActivateConfig)
@@ -53,6 +58,7 @@ class SegmentOptions:
     graph: FreeGraphConfig = field(default_factory=FreeGraphConfig)
     completion: CompleteConfig = field(default_factory=free_completion)
     decode: DecodeConfig = field(default_factory=wsgcn_masks)
+    drawn: DrawnOptions = field(default_factory=DrawnOptions)
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ class Segmentation:
 
     Attributes:
         image: ``(H, W, 3)`` uint8, upright RGB.
-        tags: The tags; ``tags[i]`` is label ``i + 1`` of the mask.
-        activations: Class evidence.
+        tags: The tags, and names of what is drawn; ``tags[i]`` is label ``i + 1`` of the mask.
+        activations: Class evidence; of no class where all is drawn.
         seeds: Confident labels, 255 = undecided.
         labels: The mask.
     """
@@ -85,24 +91,35 @@ class Segmentation:
 
 def segment(
     image: str | Path | NDArray[np.generic],
-    tags: Sequence[str],
+    tags: Sequence[str] = (),
     *,
-    method: Method = "cam",
+    boxes: Marks = (),
+    points: Marks = (),
+    scribbles: Lines = (),
+    method: Method = "auto",
     options: SegmentOptions | None = None,
 ) -> Segmentation:
-    """Return the mask of one photograph from tags in the vocabulary of ImageNet, with no training of a classifier.
+    """Return the mask of one photograph from tags, boxes, points or scribbles, with no training of a classifier.
+
+    Where something is drawn, boxes decide, else scribbles, else points. Coordinates are pixels from the upper left
+    corner, x to the right and y down, as most tools write them.
 
     Args:
         image: A file, or an array ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` of uint8, uint16, bool or float in [0, 1].
-        tags: What the photograph shows, such as ``["tabby cat"]``; a general word such as ``"cat"`` works too. Without
-            any tag all is background.
+        tags: What the photograph shows, such as ``["tabby cat"]``, in the vocabulary of ImageNet; a general word such
+            as ``"cat"`` works too. Without any tag, and with nothing drawn, all is background.
+        boxes: ``(name, (left, top, right, bottom))`` of each object, tight; any names.
+        points: ``(name, (x, y))``, one on each object; ``"background"`` is a name. Without a point on the background
+            the names have to be words of ImageNet, whose activations tell it.
+        scribbles: ``(name, [(x, y), ...])``, lines on objects and on the ``"background"``.
         method: ``cam``: a dense CRF decides what the seeds leave open. ``wsgcn``: a small graph network, trained on the
-            seeds of this photograph alone, does, on a graph of colours and ImageNet features; a few seconds more.
+            seeds of this photograph alone, does, on a graph of colours and ImageNet features. ``a2gnn``: another, which
+            also knows that boxes are tight. ``auto``: ``a2gnn`` where something is drawn, else ``cam``.
         options: Settings of the stages.
 
     Raises:
         ConfigError: If the method does not exist.
-        DataError: If the image cannot be used, or a tag is repeated or no word of ImageNet.
+        DataError: If the image cannot be used, a tag is repeated or no word of ImageNet, or a drawn label is malformed.
     """
     options = options or SegmentOptions()
     if method not in get_args(Method):
@@ -110,11 +127,17 @@ def segment(
     pixels = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image)
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
+    names, drawn = read_marks(tags, boxes, points, scribbles)
+    if drawn.strongest != "tags":
+        activations, seeds, labels = segment_drawn(
+            pixels, names, drawn, options.drawn, graph=method in ("auto", "a2gnn")
+        )
+        return Segmentation(pixels, names, activations, seeds, labels)
     class_ids = tuple(range(1, len(tags) + 1))
     model = build_word_classifier(tags) if tags else None
     activations = activate_image(model, pixels, class_ids, options.activations)
     seeds = seed_image(activations, pixels, options.seeds)
-    if method == "wsgcn" and model is not None:
+    if method in ("wsgcn", "a2gnn") and model is not None:
         labels = _complete(model, pixels, seeds, class_ids, options)
     else:
         labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")

@@ -1,0 +1,164 @@
+"""Masks of one photograph from what is drawn on it: seeds, a graph of colours and ImageNet features, A2GNN."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.data.annotations import Box, Drawn, Point, Position, Scribble
+from weakseg.data.classes import BACKGROUND_NAMES
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import DataError
+from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
+from weakseg.methods.a2gnn.problem import build_problem
+from weakseg.methods.a2gnn.train import train_a2gnn
+from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.vocabulary import build_word_classifier
+from weakseg.ops.crf import PRESETS as CRF_PRESETS
+from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.stages.build_graph import FreeGraphConfig, free_graph
+from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores, keep_to_boxes
+from weakseg.stages.refine import RefineConfig, refine_image
+from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
+
+GRID_STRIDE = 8
+OF_BOX, OF_POINT = "(left, top, right, bottom)", "(x, y)"
+
+
+def quick(kind: str) -> A2gnnConfig:
+    """Return the training of a kind of label for one photograph while somebody waits: a small network, few steps."""
+    config = PRESETS[kind]
+    return replace(config, first_steps=30, second_steps=30, network=replace(config.network, hidden=32))
+
+
+@dataclass(frozen=True)
+class DrawnOptions:
+    """How drawn labels become a mask.
+
+    Attributes:
+        seeds: How each kind of label becomes seeds.
+        graph: The pixel graph; its stride is 8.
+        boxes: The photograph's network where boxes are drawn.
+        strokes: The same for scribbles and points.
+        decode: The CRF on the scores.
+        masks: The CRF on seeds, where no network is asked for.
+    """
+
+    seeds: WeakSeedConfig = field(default_factory=WeakSeedConfig)
+    graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE))
+    boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
+    strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
+    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
+    masks: RefineConfig = field(default_factory=RefineConfig)
+
+
+def read_marks(
+    tags: Sequence[str],
+    boxes: Sequence[tuple[str, Sequence[float]]],
+    points: Sequence[tuple[str, Sequence[float]]],
+    scribbles: Sequence[tuple[str, Sequence[Sequence[float]]]],
+) -> tuple[tuple[str, ...], Drawn]:
+    """Return the names of the labels, in the order of their first mention, and what is drawn, as (row, column).
+
+    Raises:
+        DataError: If a coordinate is missing or no finite number, or a box lies on the background or has no area.
+    """
+    given = [*tags, *(name for name, _ in (*boxes, *points, *scribbles))]
+    names = tuple(dict.fromkeys(name for name in given if name not in BACKGROUND_NAMES))
+    ids = {**dict.fromkeys(BACKGROUND_NAMES, 0), **{name: i for i, name in enumerate(names, start=1)}}
+    found = Drawn(
+        tuple(_box(name, ids[name], place) for name, place in boxes),
+        tuple(Point(ids[name], *_position(f"point on {name!r}", place)) for name, place in points),
+        tuple(
+            Scribble(ids[name], tuple(_position(f"scribble on {name!r}", place) for place in line))
+            for name, line in scribbles
+        ),
+    )
+    if any(not scribble.path for scribble in found.scribbles):
+        raise DataError("scribbles: one has no position; give at least one (x, y)")
+    return names, found
+
+
+def segment_drawn(
+    image: NDArray[np.uint8], names: tuple[str, ...], drawn: Drawn, options: DrawnOptions, *, graph: bool
+) -> tuple[Activations, LabelMap, LabelMap]:
+    """Return activations, seeds and mask of a photograph on which something is drawn; ``graph``: by A2GNN.
+
+    Raises:
+        DataError: If points say nothing of the background, and a name is no word of ImageNet.
+    """
+    size = (image.shape[0], image.shape[1])
+    kind = drawn.strongest
+    drawn = drawn.only(kind)
+    nothing = Activations(torch.zeros(0, 1, 1), (), size, max(size))
+    activations = _evidence(image, names) if kind == "points" and all(p.class_id for p in drawn.points) else None
+    seeds = weak_seeds(drawn, image, activations, options.seeds)
+    if graph:
+        config = options.boxes if kind == "boxes" else options.strokes
+        labels = decode_image(_completed(image, drawn, seeds, options.graph, config), image, options.decode)
+    else:
+        labels = refine_image(seeds, image, options.masks)
+    return activations or nothing, seeds, keep_to_boxes(labels, drawn.boxes) if drawn.boxes else labels
+
+
+def _completed(
+    image: NDArray[np.uint8], drawn: Drawn, seeds: LabelMap, graph: FreeGraphConfig, config: A2gnnConfig
+) -> Scores:
+    """Return what a network of the photograph makes of its seeds, at the size that the graph is made for."""
+    size = (image.shape[0], image.shape[1])
+    working = scaled_size(size, 1.0, max_side=graph.max_side)
+    down, right = working[0] / size[0], working[1] / size[1]
+    boxes = tuple(Box(b.class_id, b.top * down, b.left * right, b.bottom * down, b.right * right) for b in drawn.boxes)
+    reduced, labels = resize_image(image, working), LabelMap(resize_labels(seeds.labels, working))
+    sample = WeakSample("photograph", Path(), Tags(drawn.class_ids), Drawn(boxes))
+    nodes = free_graph(_backbone(), reduced, graph)
+    count = max(drawn.class_ids, default=1)
+    (solution,) = train_a2gnn([build_problem(sample, reduced, nodes, labels, config, num_classes=count)], config)
+    values = enlarge_scores(solution.scores.values, working, "logits", cells=(GRID_STRIDE, working))
+    return Scores(values.clamp(0, 1), solution.scores.label_ids, size)
+
+
+def _evidence(image: NDArray[np.uint8], names: tuple[str, ...]) -> Activations:
+    """Return activations of names that are words of ImageNet: what none of them claims is background."""
+    try:
+        model = build_word_classifier(names)
+    except DataError as error:
+        raise DataError(
+            f"points: none is on the background, and {error}; click on the background too, or take a word of ImageNet"
+        ) from error
+    return activate_image(model, image, tuple(range(1, len(names) + 1)), ActivateConfig())
+
+
+def _box(name: str, class_id: int, place: Sequence[float]) -> Box:
+    left, top, right, bottom = _numbers(f"box of {name!r}", place, OF_BOX)
+    if not class_id:
+        raise DataError("boxes: a box is drawn around an object; the background has none")
+    if not (left < right and top < bottom):
+        raise DataError(
+            f"box of {name!r}: {tuple(place)} has no area; give {OF_BOX} with left < right and top < bottom"
+        )
+    return Box(class_id, top, left, bottom, right)
+
+
+def _position(what: str, place: Sequence[float]) -> Position:
+    x, y = _numbers(what, place, OF_POINT)
+    return y, x
+
+
+def _numbers(what: str, place: Sequence[float], wanted: str) -> list[float]:
+    values = [float(value) for value in place]
+    if len(values) != wanted.count(",") + 1 or not all(map(math.isfinite, values)):
+        raise DataError(f"{what}: got {tuple(place)}; give {wanted} in pixels")
+    return values
+
+
+@lru_cache(maxsize=1)
+def _backbone() -> Backbone:
+    return build_backbone(BackboneConfig()).eval()

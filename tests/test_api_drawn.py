@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import weakseg
+from generated import draw
+from weakseg.api_drawn import read_marks
+from weakseg.artifacts import LabelMap
+from weakseg.cli.main import main
+from weakseg.data.annotations import Box, Drawn, Point, Scribble
+from weakseg.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def scene() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A photograph of a disc (1) and a square (2), large enough for cells of 8 pixels."""
+    image, mask = draw(3, (96, 128))
+    return image, mask
+
+
+def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    rows, columns = np.nonzero(mask)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def iou(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
+    return float((found & wanted).sum() / (found | wanted).sum())
+
+
+def test_marks_turn_x_and_y_into_rows_and_columns() -> None:
+    names, drawn = read_marks(
+        ["dog"], [("cat", (1, 2, 30, 40))], [("background", (5, 6))], [("dog", [(7, 8), (9, 10)])]
+    )
+    assert names == ("dog", "cat")
+    assert drawn == Drawn((Box(2, 2, 1, 40, 30),), (Point(0, 6, 5),), (Scribble(1, ((8, 7), (10, 9))),))
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ({"boxes": [("cat", (1, 2, 3))]}, r"box of 'cat': got \(1, 2, 3\); give \(left, top, right, bottom\)"),
+        ({"boxes": [("cat", (5, 2, 5, 9))]}, "no area"),
+        ({"boxes": [("background", (1, 2, 3, 4))]}, "the background has none"),
+        ({"points": [("cat", (1, float("nan")))]}, "point on 'cat'"),
+        ({"scribbles": [("cat", [(1, 2, 3)])]}, "scribble on 'cat'"),
+        ({"scribbles": [("cat", [])]}, "no position"),
+        ({"points": [("qwxz", (5, 5))]}, "none is on the background, and tag 'qwxz'"),
+    ],
+)
+def test_malformed_marks(marks: dict[str, list[tuple[str, object]]], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        weakseg.segment(np.zeros((32, 32, 3), np.uint8), **marks)  # type: ignore[arg-type]
+
+
+def test_boxes_find_the_shapes(scene: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    image, mask = scene
+    result = weakseg.segment(image, boxes=[("ball", box_of(mask == 1)), ("brick", box_of(mask == 2))])
+    assert result.tags == ("ball", "brick") and not result.activations.class_ids
+    assert iou(result.mask == 1, mask == 1) > 0.9 and iou(result.mask == 2, mask == 2) > 0.9
+    again = weakseg.segment(image, boxes=[("ball", box_of(mask == 1)), ("brick", box_of(mask == 2))])
+    np.testing.assert_array_equal(result.mask, again.mask)
+
+
+def test_scribbles_find_the_shapes(scene: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    image, mask = scene
+    left, top, right, bottom = box_of(mask == 2)
+    middle = (top + bottom) / 2
+    lines = [("brick", [(left + 3, middle), (right - 3, middle)]), ("background", [(2, 2), (2, 90), (120, 90)])]
+    result = weakseg.segment(image, scribbles=lines)
+    assert iou(result.mask == 1, mask == 2) > 0.6
+    assert result.seeds.labels[round(middle), left + 5] == 1 and result.seeds.labels[50, 2] == 0
+
+
+def test_points_with_one_on_the_background(scene: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    image, mask = scene
+    left, top, right, bottom = box_of(mask == 2)
+    inside, outside = ((left + right) / 2, (top + bottom) / 2), (4, 90)
+    for method in ("auto", "cam"):
+        result = weakseg.segment(image, points=[("brick", inside), ("background", outside)], method=method)
+        assert result.mask[round(inside[1]), round(inside[0])] == 1 and result.mask[90, 4] == 0
+
+
+def test_a_large_photograph_is_worked_on_reduced() -> None:
+    image, mask = draw(2, (700, 900))
+    result = weakseg.segment(image, boxes=[("brick", box_of(mask == 2))])
+    assert result.mask.shape == (700, 900) and not result.mask[mask != 2].mean() > 0.02
+
+
+def test_command(
+    scene: tuple[NDArray[np.uint8], NDArray[np.uint8]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, mask = scene
+    Image.fromarray(image).save(tmp_path / "i.png")
+    words = ["segment", str(tmp_path / "i.png"), "--out", str(tmp_path / "m.png")]
+    place = ",".join(map(str, box_of(mask == 2)))
+    assert main([*words, "--boxes", f"red brick {place}"]) == 0
+    assert "1 red brick:" in capsys.readouterr().out
+    assert iou(LabelMap.load(tmp_path / "m.png").labels == 1, mask == 2) > 0.9
+    for more, message in {
+        (): "say what the photograph shows",
+        ("--boxes", "cat"): "not a name and numbers",
+        ("--boxes", "1,2,3,4"): "not a name and numbers",
+        ("--points", "cat 1,2 3,4"): "2 places",
+        ("--points", "cat 1,x"): "not a name and numbers",
+    }.items():
+        assert main([*words, *more]) == 2
+        assert message in capsys.readouterr().err
