@@ -22,11 +22,15 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/ops.py
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/wsgcn.py
+	$(BIN)/python benchmarks/a2gnn.py
 
 results: $(STAMP)
 	$(BIN)/weakseg compare recipes/compare_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg compare recipes/ablation_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg run recipes/supervised_msrc.yaml --out runs/supervised_msrc --data.root $(MSRC)
+	mkdir -p runs/msrc && cp -r $(MSRC)/. runs/msrc
+	$(BIN)/weakseg data simulate --kind boxes --out runs/msrc/boxes.json --data.root runs/msrc --data.format voc --data.train train --data.tags masks
+	$(BIN)/weakseg compare recipes/boxes_msrc.yaml --out runs/boxes_msrc --data.root runs/msrc
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "weakseg needs Python 3.11 or newer; name one with make PYTHON=...")'
