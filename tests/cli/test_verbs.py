@@ -211,5 +211,8 @@ def test_demo_segments_photographs(tmp_path: Path, capsys: Capture) -> None:
     assert "report.html" in capsys.readouterr().out
     shares = {path.stem: float((LabelMap.load(path).labels == 1).mean()) for path in tmp_path.glob("cam/*.png")}
     assert set(shares) == {"cat", "coffee", "rocket", "motorcycle", "astronaut"}
-    assert {path.stem for path in tmp_path.glob("wsgcn/*.png")} == set(shares)
+    for kind in ("wsgcn", "boxes", "scribbles", "points"):
+        assert {path.stem for path in tmp_path.glob(f"{kind}/*.png")} == set(shares)
+    boxed = {path.stem: float((LabelMap.load(path).labels == 1).mean()) for path in tmp_path.glob("boxes/*.png")}
+    assert 0.005 < boxed["rocket"] < 0.05 and 0.1 < boxed["motorcycle"] < 0.5 and 0.05 < boxed["coffee"] < 0.3
     assert 0.3 < shares["cat"] < 0.95 and 0.005 < shares["rocket"] < 0.15 and 0.1 < shares["motorcycle"] < 0.6

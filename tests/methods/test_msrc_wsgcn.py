@@ -8,8 +8,6 @@ import pytest
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.files import read_json
-from weakseg.methods.irnet.config import WalkConfig
-from weakseg.methods.irnet.method import walk_step
 from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig
 from weakseg.methods.wsgcn.config import wsgcn_masks
 from weakseg.methods.wsgcn.gcn import GcnConfig
@@ -44,7 +42,7 @@ WORDS = {
 
 @pytest.mark.slow
 def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
-    """Measured: X."""
+    """Measured with seed 0: activations ACT, masks of cam CAM, of WSGCN-I LABELS and, with CRF, MASKS."""
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="masks")
     dataset = chosen(open_dataset(config))
     model = tmp_path / MODEL_FILE
@@ -60,17 +58,20 @@ def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
         found = read_json(tmp_path / name / "evaluation" / "results.json")["scores"]
         scores.update({f"{name} {score['name']}": round(score["mean_iou"], 1) for score in found})
     print(scores)
+    assert scores["graph masks"] > 55
+    assert scores["graph masks"] > scores["cam masks"] + 4
+    assert scores["graph labels"] > scores["cam masks"] + 4
 
 
 def chosen(dataset: Dataset) -> Dataset:
-    """Return every second image that shows nothing but classes with a word."""
+    """Return every fourth image that shows nothing but classes with a word."""
     known = {dataset.classes.id_of(name, "words") for name in WORDS}
     samples = [s for s in dataset.splits["train"] if s.tags.present and s.tags.present <= known]
-    return Dataset(dataset.classes, {"train": tuple(samples[::2])})
+    return Dataset(dataset.classes, {"train": tuple(samples[::4])})
 
 
 def plans(dataset: Dataset, model: Path) -> dict[str, list[Step]]:
-    """Return CAM with its CRF, and IRNet with WSGCN-I."""
+    """Return CAM with its CRF, and WSGCN-I."""
     seeds = SeedConfig(strict=0.3, lenient=0.05)
     start = [activations_step(dataset, ActivateConfig(scales=(1.0, 1.5)), model=model), seeds_step(dataset, seeds)]
     boundary = BoundaryConfig(
@@ -87,7 +88,6 @@ def plans(dataset: Dataset, model: Path) -> dict[str, list[Step]]:
         "graph": [
             *start,
             boundary_step(dataset, boundary, 0),
-            walk_step(dataset, WalkConfig()),
             completed_step(dataset, GraphConfig(), completion, inputs=inputs, seed=0),
             *decode_steps(dataset, wsgcn_masks(), "completed"),
         ],

@@ -26,13 +26,36 @@ TAGS = {
     "motorcycle": ("moped",),
     "astronaut": ("space shuttle",),
 }
+OBJECT, REST = "object", "background"
+BOXES = {  # left, top, right, bottom
+    "cat": (0, 0, 375, 300),
+    "coffee": (172, 18, 408, 310),
+    "rocket": (308, 127, 338, 408),
+    "motorcycle": (90, 100, 680, 455),
+    "astronaut": (350, 0, 475, 290),
+}
+POINTS = {  # x, y on the object and on the background
+    "cat": ((240, 120), (430, 150)),
+    "coffee": ((290, 130), (560, 350)),
+    "rocket": ((322, 250), (220, 100)),
+    "motorcycle": ((370, 320), (400, 470)),
+    "astronaut": ((405, 130), (330, 60)),
+}
+SCRIBBLES = {  # a line on the object, lines on the background
+    "cat": ([(60, 80), (200, 60), (250, 150), (260, 260)], [(410, 20), (430, 280)]),
+    "coffee": ([(190, 80), (290, 180), (220, 270)], [(30, 60), (60, 330), (400, 385), (560, 300)]),
+    "rocket": ([(322, 140), (322, 400)], [(250, 60), (400, 60), (400, 300)]),
+    "motorcycle": ([(140, 230), (330, 230), (450, 200), (620, 330)], [(60, 60), (50, 470), (600, 480)]),
+    "astronaut": ([(410, 20), (400, 150), (400, 240)], [(320, 30), (200, 150), (200, 400)]),
+}
 
 
 def main(words: Sequence[str]) -> int:
-    """Segment the photographs of scikit-image from tags, and write masks and a report."""
+    """Segment the photographs of scikit-image from each kind of label, and write masks and a report."""
     parser = build_parser(
         "demo",
-        "Segment real photographs from their tags, with no training and no download, and write a report.",
+        "Segment real photographs from tags, boxes, scribbles and points, with no training and no download, and "
+        "write a report.",
         "  weakseg demo\n  weakseg demo --out /tmp/demo",
     )
     parser.add_argument("--out", type=Path, default=Path("weakseg-demo"), help="folder of the masks and the report")
@@ -57,8 +80,15 @@ def photograph(name: str) -> NDArray[np.uint8]:
 
 
 def _segment(name: str) -> dict[str, Segmentation]:
-    """Return what both methods make of the same seeds."""
+    """Return what both methods make of the seeds of tags, and what drawn labels of each kind give."""
     one_thread()
-    completed = segment(photograph(name), TAGS[name], method="wsgcn")
+    image, (on, off), (line, beside) = photograph(name), POINTS[name], SCRIBBLES[name]
+    completed = segment(image, TAGS[name], method="wsgcn")
     refined = refine_image(completed.seeds, completed.image, SegmentOptions().masks)
-    return {"cam": replace(completed, labels=refined), "wsgcn": completed}
+    return {
+        "cam": replace(completed, labels=refined),
+        "wsgcn": completed,
+        "boxes": segment(image, boxes=[(OBJECT, BOXES[name])]),
+        "scribbles": segment(image, scribbles=[(OBJECT, line), (REST, beside)]),
+        "points": segment(image, points=[(OBJECT, on), (REST, off)]),
+    }

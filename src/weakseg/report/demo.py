@@ -8,22 +8,28 @@ from weakseg.report.overlay import draw_activation, draw_labels, shrink
 
 
 def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> Report:
-    """Return a report with one card a photograph: image, activation, seeds and the masks ``cam`` and ``wsgcn``."""
+    """Return a report with one card a photograph.
+
+    Args:
+        photographs: By name: the masks ``cam`` and ``wsgcn`` of tags, and by name of the kind those of drawn labels.
+    """
     tags = {name: masks["cam"].tags for name, masks in photographs.items()}
     return Report(
         title="weakseg demo",
-        subtitle="From image tags to masks, with an ImageNet classifier and nothing learned but the photograph itself",
+        subtitle="From cheap labels to masks, with ImageNet features and nothing learned but the photograph itself",
         notes=(
-            "Each photograph came with nothing but its tags. The classifier's evidence for a tag is the activation; "
-            "where it is high or low it gives seeds. What they leave open a dense CRF can decide, or WSGCN: a small "
-            "graph network that is trained on the seeds of this one photograph.",
+            "The classifier's evidence for a tag is the activation; where it is high or low it gives seeds. What they "
+            "leave open a dense CRF can decide, or WSGCN: a small graph network that is trained on the seeds of this "
+            "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, another "
+            "such network, completes them.",
         ),
-        cards=tuple(_card(name, masks["cam"], masks["wsgcn"]) for name, masks in photographs.items()),
+        cards=tuple(_card(name, masks) for name, masks in photographs.items()),
         settings={"tags": {name: ", ".join(words) for name, words in tags.items()}},
     )
 
 
-def _card(name: str, result: Segmentation, completed: Segmentation) -> Card:
+def _card(name: str, masks: Mapping[str, Segmentation]) -> Card:
+    result = masks["cam"]
     photo = shrink(result.image)
     heat = result.activations.values.amax(0).numpy()
     panels = (
@@ -31,6 +37,11 @@ def _card(name: str, result: Segmentation, completed: Segmentation) -> Card:
         Panel("activation", draw_activation(photo, heat), "activation"),
         Panel("seeds", draw_labels(photo, result.seeds.labels), "labels"),
         Panel("mask by CRF", draw_labels(photo, result.mask), "labels"),
-        Panel("mask by WSGCN", draw_labels(photo, completed.mask), "labels"),
+        Panel("mask by WSGCN", draw_labels(photo, masks["wsgcn"].mask), "labels"),
+        *(
+            Panel(f"from {kind}", draw_labels(photo, found.mask), "labels")
+            for kind, found in masks.items()
+            if kind not in ("cam", "wsgcn")
+        ),
     )
     return Card(name, result.tags, panels, confidence=result.seeds.coverage)
