@@ -20,8 +20,8 @@ def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> 
         notes=(
             "The classifier's evidence for a tag is the activation; where it is high or low it gives seeds. What they "
             "leave open a dense CRF can decide, or WSGCN: a small graph network that is trained on the seeds of this "
-            "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, another "
-            "such network, completes them.",
+            "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, "
+            "another such network, completes them.",
         ),
         cards=tuple(_card(name, masks) for name, masks in photographs.items()),
         settings={"tags": {name: ", ".join(words) for name, words in tags.items()}},
