@@ -19,6 +19,7 @@ COMPLETION = [
     f"--completion.{word}" for word in ("first_steps=15", "second_steps=5", "network.hidden=16", "network.dropout=0")
 ]
 KINDS = ("boxes", "points", "scribbles")
+TINY = [*SEGMENTER, *CLASSIFIER, *AFFINITY, *COMPLETION]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,25 @@ def test_the_baseline_of_drawn_labels(kind: str, least: float, data: Path, tmp_p
     assert ious(tmp_path / "out")["masks"] > least
 
 
+def test_kinds_of_labels_are_compared_on_the_same_photographs(data: Path, tmp_path: Path) -> None:
+    """Each kind gives the masks that it gives alone, from one classifier and its activations."""
+    words = ["data", "simulate", "--kind", "all", "--out", str(data / "all.json"), *folder_arguments(data)]
+    assert main(words) == 0
+    recipe = tmp_path / "kinds.yaml"
+    recipe.write_text(
+        "methods:\n" + "".join(f"  {kind}: {{method: a2gnn, seeds: {{use: {kind}}}}}\n" for kind in (*KINDS, "tags"))
+    )
+    words = [*folder_arguments(data), "--data.drawn=all.json", *TINY, "--workers", "1"]
+    assert main(["compare", str(recipe), "--out", str(tmp_path / "all"), *words]) == 0
+    found = {m["method"]: m for m in read_json(tmp_path / "all" / "results.json")["methods"]}
+    assert len({m["steps"]["activations"] for m in found.values()}) == 1
+    assert len({m["steps"]["seeds"] for m in found.values()}) == 4
+    run("a2gnn", data, tmp_path / "points", "points", *CLASSIFIER, *AFFINITY, *COMPLETION)
+    masks = tmp_path / "all" / found["points"]["steps"]["masks"]
+    for path in (tmp_path / "points" / "masks").glob("*.png"):
+        assert path.read_bytes() == (masks / path.name).read_bytes()
+
+
 def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "a2gnn", "--out", str(tmp_path), *folder_arguments(data), "--data.drawn=boxes.json"]
     for more, message in {
@@ -99,6 +119,7 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         ("--with_activations=false", "--affinity.start=classifier"): "only 'pretrained' works",
         ("--graph_from=free", "--free.stride=4"): "cells of 8 pixels",
         ("--graph_from=air",): "graph_from",
+        ("--seeds.use=all",): "seeds.use",
     }.items():
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 
-WeakKind = Literal["tags", "boxes", "points", "scribbles"]
+WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]
 WEAK_KINDS: tuple[WeakKind, ...] = get_args(WeakKind)
 CLICKS = {"tag": 1, "box": 4, "point": 1, "scribble": 1}
 

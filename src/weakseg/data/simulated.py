@@ -5,7 +5,7 @@ boxes, points and scribbles, never a mask.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weakseg.data.annotations import Drawn
@@ -28,7 +28,8 @@ class SimulationConfig:
 
     Attributes:
         kind: ``tags``; ``boxes``, tight around each object; ``points``, one inside each object and none on the
-            background; or ``scribbles``, one along each object and each large part of the background.
+            background; ``scribbles``, one along each object and each large part of the background; or ``all`` of these,
+            the same as alone, to compare them.
         seed: Of where points lie, and which part of the way is drawn; with the image id it decides them.
         coverage: scribbles: length of a stroke as a fraction in (0, 1] of the way through its object.
         split: ``train`` or ``val``.
@@ -121,15 +122,17 @@ def simulate_image(sample: EvalSample, config: SimulationConfig, *, min_pixels: 
     """
     truth = sample.load_truth()
     objects = true_objects(truth, sample.load_objects(), min_pixels=min_pixels)
-    generator = numpy_generator_for(config.seed, sample.id, f"simulated {config.kind}")
     drawn = Drawn()
-    if config.kind == "boxes":
-        drawn = Drawn(boxes=tuple(tight_box(item) for item in objects))
-    elif config.kind == "points":
-        drawn = Drawn(points=tuple(inner_point(item, generator) for item in objects))
-    elif config.kind == "scribbles":
-        marked = (*objects, *background_parts(truth))
-        drawn = Drawn(scribbles=tuple(inner_stroke(item, generator, coverage=config.coverage) for item in marked))
+    for kind in ("boxes", "points", "scribbles") if config.kind == "all" else (config.kind,):
+        generator = numpy_generator_for(config.seed, sample.id, f"simulated {kind}")
+        if kind == "boxes":
+            drawn = replace(drawn, boxes=tuple(tight_box(item) for item in objects))
+        elif kind == "points":
+            drawn = replace(drawn, points=tuple(inner_point(item, generator) for item in objects))
+        elif kind == "scribbles":
+            marked = (*objects, *background_parts(truth))
+            strokes = tuple(inner_stroke(item, generator, coverage=config.coverage) for item in marked)
+            drawn = replace(drawn, scribbles=strokes)
     tags = frozenset(item.class_id for item in objects)
     return SimulatedImage(
         sample.id,

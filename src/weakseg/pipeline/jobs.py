@@ -84,7 +84,7 @@ class WeakSeedJob:
 
     def run(self, sample: WeakSample) -> None:
         """Compute and save the seeds."""
-        source, image = self.activations, sample.load_image()
+        source, image, sample = self.activations, sample.load_image(), self.config.of(sample)
         activations = Activations.load(source / f"{sample.id}.safetensors") if source else None
         if sample.shows_nothing:
             seeds = LabelMap(np.zeros(image.shape[:2], np.uint8))

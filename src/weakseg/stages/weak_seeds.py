@@ -1,6 +1,6 @@
 """From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
+from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.ops.runs import decode_runs
 from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, fill_boxes, fuse_seeds
@@ -16,6 +17,7 @@ from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_see
 from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
 
 BoxUse = Literal["agreed", "fused", "segments", "grabcut", "filled"]
+Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class WeakSeedConfig:
             boxes ``filled``. Without activations the first two are ``segments``.
         points_over_tags: Confident activations say what no point says, as points say nothing of the background.
         scribbles_over_tags: The same for scribbles.
+        use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
     """
 
     boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
@@ -39,11 +42,18 @@ class WeakSeedConfig:
     boxes_as: BoxUse = "agreed"
     points_over_tags: bool = True
     scribbles_over_tags: bool = False
+    use: Use = "strongest"
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
         if self.boxes_as not in get_args(BoxUse):
             raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
+        if self.use not in get_args(Use):
+            raise ConfigError(f"seeds.use: one of {get_args(Use)}, got {self.use!r}")
+
+    def of(self, sample: WeakSample) -> WeakSample:
+        """Return a sample with those of its labels that count."""
+        return sample if self.use == "strongest" else replace(sample, drawn=sample.drawn.only(self.use))
 
 
 def weak_seeds(

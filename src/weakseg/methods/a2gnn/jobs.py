@@ -21,6 +21,7 @@ from weakseg.pipeline.jobs import cached
 from weakseg.stages.box_instances import Overlap, instances_from_boxes
 from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig, free_graph, window_graph
 from weakseg.stages.walk import walk_on_graph
+from weakseg.stages.weak_seeds import WeakSeedConfig
 from weakseg.stages.window_affinity import load_window_affinity
 
 CHUNK = 64  # images whose problems are held at once on a GPU
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CompleteJob:
-    """Image, labels and seeds to scores; ``graph`` says whether ``model``, an affinity network, makes the graph.
+    """Image, labels and seeds to scores; ``graph`` says whether ``model``, an affinity network, makes it.
 
     With ``activations`` and ``walk_weight``, a walk of the activations on the same graph joins in.
     """
@@ -41,6 +42,7 @@ class CompleteJob:
     out: Path
     graph: WindowGraphConfig | FreeGraphConfig
     config: A2gnnConfig
+    labels: WeakSeedConfig
     num_classes: int
     walk_weight: float = 0.0
     device: str = "cpu"
@@ -61,7 +63,7 @@ class CompleteJob:
     def run_batch(self, samples: Sequence[WeakSample]) -> None:
         """Train the networks of several images, as many at once as memory allows, and save the scores."""
         graphs, problems = [], []
-        for sample in samples:
+        for sample in map(self.labels.of, samples):
             image = sample.load_image()
             graphs.append(self._graph(image))
             seeds = LabelMap.load(self.seeds / f"{sample.id}.png")

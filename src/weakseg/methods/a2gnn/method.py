@@ -24,13 +24,14 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
         classifier_step(dataset, recipe.classifier, recipe.seed),
         activations_step(dataset, recipe.activations),
     ]
+    boxed = recipe.seeds.use in ("strongest", "boxes")
     steps = [
         *(start if recipe.with_activations else []),
         weak_seeds_step(dataset, recipe.seeds, activations=recipe.with_activations),
         *(_affinity_steps(recipe, dataset) if recipe.graph_from == "affinity" else []),
         completed_step(recipe, dataset),
-        *decode_steps(dataset, recipe.masks, "completed", within_boxes=recipe.within_boxes),
-        *([instances_step(recipe, dataset)] if recipe.instances else []),
+        *decode_steps(dataset, recipe.masks, "completed", within_boxes=recipe.within_boxes and boxed),
+        *([instances_step(recipe, dataset)] if recipe.instances and boxed else []),
         segmenter_step(dataset, recipe.segmenter, recipe.seed),
         predictions_step(dataset, recipe.predictions),
     ]
@@ -47,12 +48,13 @@ def completed_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
         model = context.inputs["affinity"] / MODEL_FILE if learned else None
         seeds, activations = context.inputs["seeds"], context.inputs.get("activations")
         count, weight = len(dataset.classes), recipe.walk_weight
-        return CompleteJob(model, seeds, activations, context.folder, graph, config, count, weight, context.device)
+        place = context.folder
+        return CompleteJob(model, seeds, activations, place, graph, config, recipe.seeds, count, weight, context.device)
 
     needs = {"seeds": Kind.SEEDS}
     needs |= {"affinity": Kind.AFFINITY} if learned else {}
     needs |= {"activations": Kind.ACTIVATIONS} if recipe.walk_weight else {}
-    settings = {**asdict(config), "graph": asdict(graph), "walk_weight": recipe.walk_weight}
+    settings = {**asdict(config), "graph": asdict(graph), "walk_weight": recipe.walk_weight, "use": recipe.seeds.use}
     settings.pop("memory_mb")  # it changes no result
     return image_step("completed", Kind.SCORES, needs, settings, dataset.splits["train"], job)
 
@@ -70,7 +72,8 @@ def instances_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
 
 def _affinity_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     """Train on the seeds, those of scribbles with what confident activations say elsewhere."""
-    scribbled = any(sample.drawn.strongest == "scribbles" for sample in dataset.splits["train"])
+    kinds = (recipe.seeds.of(sample).drawn.strongest for sample in dataset.splits["train"])
+    scribbled = "scribbles" in kinds
     if not scribbled or not recipe.with_activations or recipe.seeds.scribbles_over_tags:
         return [window_affinity_step(dataset, recipe.affinity, "seeds", recipe.seed)]
     wider = replace(recipe.seeds, scribbles_over_tags=True)
