@@ -49,7 +49,7 @@ def runs_of_polygons(rings: Sequence[Sequence[Position]], size: Size, where: str
 
 def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:
     """Return the runs of an ``(H, W)`` mask; holes and separate parts are kept."""
-    return encode_masks(mask[None])[0]
+    return encode_masks(np.asarray(mask, np.bool_)[None])[0]
 
 
 def mask_of_runs(runs: bytes, size: Size) -> NDArray[np.bool_]:
