@@ -51,7 +51,7 @@ class DrawnOptions:
         masks: The CRF on seeds, where no network is asked for.
     """
 
-    seeds: WeakSeedConfig = field(default_factory=WeakSeedConfig)
+    seeds: WeakSeedConfig = field(default_factory=lambda: WeakSeedConfig(boxes_as="grabcut"))
     graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE))
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
