@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -81,6 +82,15 @@ def test_points_with_one_on_the_background(scene: tuple[NDArray[np.uint8], NDArr
     for method in ("auto", "cam"):
         result = weakseg.segment(image, points=[("brick", inside), ("background", outside)], method=method)
         assert result.mask[round(inside[1]), round(inside[0])] == 1 and result.mask[90, 4] == 0
+
+
+def test_every_method_takes_boxes_and_tags_and_gives_a_mask_of_its_own() -> None:
+    image = np.ascontiguousarray(skimage.data.coffee()[::3, ::3])
+    for labels in ({"boxes": [("cup", (57, 6, 136, 103))]}, {"tags": ["cup"]}):
+        found = {method: weakseg.segment(image, method=method, **labels).mask for method in ("cam", "wsgcn", "a2gnn")}
+        assert len({mask.tobytes() for mask in found.values()}) == 3
+        auto = weakseg.segment(image, **labels).mask
+        np.testing.assert_array_equal(auto, found["a2gnn" if "boxes" in labels else "cam"])
 
 
 def test_a_large_photograph_is_worked_on_reduced() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.api_drawn import DrawnOptions, read_marks, segment_drawn
+from weakseg.api_drawn import DrawnOptions, complete_by_a2gnn, drawn_seeds, read_marks
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.image import as_rgb, load_rgb
 from weakseg.errors import ConfigError, DataError
@@ -17,12 +17,12 @@ from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig, bui
 from weakseg.methods.wsgcn.config import wsgcn_masks
 from weakseg.methods.wsgcn.gcn import GcnConfig, train_gcn
 from weakseg.methods.wsgcn.propagation import PropagationConfig
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.build_graph import FreeGraphConfig, free_graph
-from weakseg.stages.decode import DecodeConfig, decode_image
+from weakseg.stages.decode import DecodeConfig, decode_image, keep_to_boxes
 from weakseg.stages.refine import RefineConfig, refine_image
 from weakseg.stages.seed import SeedConfig, seed_image
 
@@ -128,34 +128,34 @@ def segment(
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
     names, drawn = read_marks(tags, boxes, points, scribbles)
-    if drawn.strongest != "tags":
-        activations, seeds, labels = segment_drawn(
-            pixels, names, drawn, options.drawn, graph=method in ("auto", "a2gnn")
-        )
-        return Segmentation(pixels, names, activations, seeds, labels)
-    class_ids = tuple(range(1, len(tags) + 1))
-    model = build_word_classifier(tags) if tags else None
-    activations = activate_image(model, pixels, class_ids, options.activations)
-    seeds = seed_image(activations, pixels, options.seeds)
-    if method in ("wsgcn", "a2gnn") and model is not None:
-        labels = _complete(model, pixels, seeds, class_ids, options)
+    drawn, class_ids = drawn.only(drawn.strongest), tuple(range(1, len(names) + 1))
+    if drawn.strongest == "tags":
+        model = build_word_classifier(names) if names else None
+        activations = activate_image(model, pixels, class_ids, options.activations)
+        seeds = seed_image(activations, pixels, options.seeds)
     else:
+        activations, seeds = drawn_seeds(pixels, names, drawn, options.drawn.seeds)
+    if method == "auto":
+        method = "cam" if drawn.strongest == "tags" else "a2gnn"
+    if method == "cam" or not names:
         labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
-    return Segmentation(pixels, tuple(tags), activations, seeds, labels)
+    elif method == "wsgcn":
+        labels = _complete_by_wsgcn(pixels, seeds, class_ids, options)
+    else:
+        labels = complete_by_a2gnn(pixels, class_ids, drawn.boxes, seeds, options.drawn)
+    if drawn.boxes:
+        labels = keep_to_boxes(labels, drawn.boxes)
+    return Segmentation(pixels, names, activations, seeds, labels)
 
 
-def _complete(
-    model: TagClassifier,
-    image: NDArray[np.uint8],
-    seeds: LabelMap,
-    class_ids: tuple[int, ...],
-    options: SegmentOptions,
+def _complete_by_wsgcn(
+    image: NDArray[np.uint8], seeds: LabelMap, class_ids: tuple[int, ...], options: SegmentOptions
 ) -> LabelMap:
-    """Return the mask that a network of the image makes of its seeds."""
+    """Return the mask that WSGCN's network of the image makes of its seeds."""
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=options.graph.max_side)
     reduced, labels = resize_image(image, working), resize_labels(seeds.labels, working)
-    graph = free_graph(model.backbone, reduced, options.graph)
+    graph = free_graph(embedded_backbone(), reduced, options.graph)
     partial = torch.from_numpy(grid_labels(labels, graph.size, options.graph.stride))
     problem = build_problem(partial, reduced, graph, (0, *class_ids), options.completion.smoothness)
     (solution,) = train_gcn([problem], options.completion.gcn)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,13 @@ from weakseg.errors import DataError
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
 from weakseg.methods.a2gnn.problem import build_problem
 from weakseg.methods.a2gnn.train import train_a2gnn
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import PRESETS as CRF_PRESETS
 from weakseg.ops.resample import resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.build_graph import FreeGraphConfig, free_graph
-from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores, keep_to_boxes
-from weakseg.stages.refine import RefineConfig, refine_image
+from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
 from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 
 GRID_STRIDE = 8
@@ -46,9 +44,8 @@ class DrawnOptions:
         seeds: How each kind of label becomes seeds.
         graph: The pixel graph; its stride is 8.
         boxes: The photograph's network where boxes are drawn.
-        strokes: The same for scribbles and points.
+        strokes: The same for scribbles, points and tags.
         decode: The CRF on the scores.
-        masks: The CRF on seeds, where no network is asked for.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: WeakSeedConfig(boxes_as="grabcut"))
@@ -56,7 +53,6 @@ class DrawnOptions:
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
-    masks: RefineConfig = field(default_factory=RefineConfig)
 
 
 def read_marks(
@@ -86,43 +82,37 @@ def read_marks(
     return names, found
 
 
-def segment_drawn(
-    image: NDArray[np.uint8], names: tuple[str, ...], drawn: Drawn, options: DrawnOptions, *, graph: bool
-) -> tuple[Activations, LabelMap, LabelMap]:
-    """Return activations, seeds and mask of a photograph on which something is drawn; ``graph``: by A2GNN.
+def drawn_seeds(
+    image: NDArray[np.uint8], names: tuple[str, ...], drawn: Drawn, config: WeakSeedConfig
+) -> tuple[Activations, LabelMap]:
+    """Return activations and seeds of a photograph on which something is drawn; activations where points need them.
 
     Raises:
         DataError: If points say nothing of the background, and a name is no word of ImageNet.
     """
+    clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
+    activations = _evidence(image, names) if clicked else None
     size = (image.shape[0], image.shape[1])
-    kind = drawn.strongest
-    drawn = drawn.only(kind)
     nothing = Activations(torch.zeros(0, 1, 1), (), size, max(size))
-    activations = _evidence(image, names) if kind == "points" and all(p.class_id for p in drawn.points) else None
-    seeds = weak_seeds(drawn, image, activations, options.seeds)
-    if graph:
-        config = options.boxes if kind == "boxes" else options.strokes
-        labels = decode_image(_completed(image, drawn, seeds, options.graph, config), image, options.decode)
-    else:
-        labels = refine_image(seeds, image, options.masks)
-    return activations or nothing, seeds, keep_to_boxes(labels, drawn.boxes) if drawn.boxes else labels
+    return activations or nothing, weak_seeds(drawn, image, activations, config)
 
 
-def _completed(
-    image: NDArray[np.uint8], drawn: Drawn, seeds: LabelMap, graph: FreeGraphConfig, config: A2gnnConfig
-) -> Scores:
-    """Return what a network of the photograph makes of its seeds, at the size that the graph is made for."""
+def complete_by_a2gnn(
+    image: NDArray[np.uint8], class_ids: tuple[int, ...], boxes: Sequence[Box], seeds: LabelMap, options: DrawnOptions
+) -> LabelMap:
+    """Return the mask that A2GNN makes of a photograph's seeds, worked on at the size that the graph is made for."""
+    config, graph = options.boxes if boxes else options.strokes, options.graph
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=graph.max_side)
     down, right = working[0] / size[0], working[1] / size[1]
-    boxes = tuple(Box(b.class_id, b.top * down, b.left * right, b.bottom * down, b.right * right) for b in drawn.boxes)
+    small = tuple(Box(b.class_id, b.top * down, b.left * right, b.bottom * down, b.right * right) for b in boxes)
     reduced, labels = resize_image(image, working), LabelMap(resize_labels(seeds.labels, working))
-    sample = WeakSample("photograph", Path(), Tags(drawn.class_ids), Drawn(boxes))
-    nodes = free_graph(_backbone(), reduced, graph)
-    count = max(drawn.class_ids, default=1)
-    (solution,) = train_a2gnn([build_problem(sample, reduced, nodes, labels, config, num_classes=count)], config)
+    sample = WeakSample("photograph", Path(), Tags(frozenset(class_ids)), Drawn(small))
+    nodes = free_graph(embedded_backbone(), reduced, graph)
+    problem = build_problem(sample, reduced, nodes, labels, config, num_classes=len(class_ids))
+    (solution,) = train_a2gnn([problem], config)
     values = enlarge_scores(solution.scores.values, working, "logits", cells=(GRID_STRIDE, working))
-    return Scores(values.clamp(0, 1), solution.scores.label_ids, size)
+    return decode_image(Scores(values.clamp(0, 1), solution.scores.label_ids, size), image, options.decode)
 
 
 def _evidence(image: NDArray[np.uint8], names: tuple[str, ...]) -> Activations:
@@ -157,8 +147,3 @@ def _numbers(what: str, place: Sequence[float], wanted: str) -> list[float]:
     if len(values) != wanted.count(",") + 1 or not all(map(math.isfinite, values)):
         raise DataError(f"{what}: got {tuple(place)}; give {wanted} in pixels")
     return values
-
-
-@lru_cache(maxsize=1)
-def _backbone() -> Backbone:
-    return build_backbone(BackboneConfig()).eval()

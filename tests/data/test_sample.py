@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from weakseg.data.annotations import Drawn, Point, Region, Scribble
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
@@ -31,3 +32,18 @@ def test_id_that_is_no_path_below_a_folder(image_id: str) -> None:
 def test_load_image(tmp_path: Path, write_image) -> None:
     pixels = write_image(tmp_path / "a.png")
     np.testing.assert_array_equal(WeakSample("a", tmp_path / "a.png", Tags(frozenset())).load_image(), pixels)
+
+
+@pytest.mark.parametrize(
+    ("tags", "drawn", "nothing"),
+    [
+        (Tags(frozenset()), Drawn(), True),
+        (Tags(frozenset()), Drawn(scribbles=(Scribble(0, ((1.0, 1.0),)),)), True),
+        (Tags(frozenset()), Drawn(points=(Point(1, 1.0, 1.0),)), False),
+        (Tags(frozenset()), Drawn(regions=(Region(255, (1, 1), b"01"),)), False),
+        (Tags(frozenset({1})), Drawn(), False),
+        (Tags(frozenset(), frozenset({2})), Drawn(), False),
+    ],
+)
+def test_what_shows_nothing(tags: Tags, drawn: Drawn, nothing: bool) -> None:
+    assert WeakSample("a", Path("a.jpg"), tags, drawn).shows_nothing is nothing

@@ -60,8 +60,8 @@ class WeakSample:
 
     @property
     def shows_nothing(self) -> bool:
-        """Whether the photograph is known to show none of the classes, and nothing is drawn on it."""
-        return not (self.tags.present or self.tags.unknown) and self.drawn.strongest == "tags"
+        """Whether the photograph is known to show none of the classes, and nothing but background is drawn on it."""
+        return not (self.tags.present or self.tags.unknown or self.drawn.class_ids or self.drawn.regions)
 
     def load_image(self) -> NDArray[np.uint8]:
         """Return the photograph as ``(H, W, 3)`` RGB uint8, upright."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,9 @@ def _probe(model: nn.Module, config: BackboneConfig) -> tuple[int, bool]:
 
 def _per_channel(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).reshape(1, 3, 1, 1)
+
+
+@lru_cache(maxsize=1)
+def embedded_backbone() -> Backbone:
+    """Return the default backbone with its ImageNet weights, in evaluation mode on the CPU; the same in every call."""
+    return build_backbone(BackboneConfig()).eval()

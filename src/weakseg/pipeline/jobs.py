@@ -1,12 +1,13 @@
 """What is done to one image in each step: load, call the stage, save. Picklable, so that processes can share them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from weakseg.artifacts import Activations, LabelMap, Scores
@@ -25,6 +26,8 @@ from weakseg.stages.walk import WalkConfig, walk_activations
 from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 
 Loaded = TypeVar("Loaded")
+
+CHUNK = 64  # images whose problems are held at once on a GPU
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,44 @@ class InstancePredictJob:
         """Find and save the objects."""
         model, _ = cached(load_instance_segmenter, self.model, self.device)
         predict_instances(model, sample.load_image(), self.config).save(self.output(sample.id))
+
+
+class PerImageTraining:
+    """What jobs share that train a network for each image and save scores; they say how in ``train_batch``."""
+
+    out: Path
+    device: str
+
+    @property
+    def batch_size(self) -> int:
+        """Images that ``run_batch`` takes: on a CPU one, so that a result depends on no other image's company."""
+        return CHUNK if self.device != "cpu" else 1
+
+    def output(self, image_id: str) -> Path:
+        """Return the scores file."""
+        return self.out / f"{image_id}.safetensors"
+
+    def run(self, sample: WeakSample) -> None:
+        """Train the image's network and save the scores."""
+        self.run_batch([sample])
+
+    def run_batch(self, samples: Sequence[WeakSample]) -> None:
+        """Save the scores of several images; one that is all background needs no training."""
+        shown = [sample for sample in samples if not self.is_background(sample)]
+        for sample in samples:
+            if self.is_background(sample):
+                height, width = sample.load_image().shape[:2]
+                Scores(torch.ones(1, 1, 1), (0,), (height, width)).save(self.output(sample.id))
+        for sample, scores in zip(shown, self.train_batch(shown) if shown else (), strict=True):
+            scores.save(self.output(sample.id))
+
+    def is_background(self, sample: WeakSample) -> bool:
+        """Return whether a photograph is background by its labels alone."""
+        return sample.shows_nothing
+
+    def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
+        """Train the networks of some images, as many at once as memory allows."""
+        raise NotImplementedError
 
 
 def release_models() -> None:

@@ -74,16 +74,14 @@ def walk_step(dataset: Dataset, config: WalkConfig) -> Step:
     return image_step("walk", Kind.SCORES, needs, asdict(config), dataset.splits["train"], job)
 
 
-def weak_seeds_step(
-    dataset: Dataset, config: WeakSeedConfig, *, activations: bool, name: str = "seeds", split: str = "train"
-) -> Step:
+def weak_seeds_step(dataset: Dataset, config: WeakSeedConfig, *, activations: bool, name: str = "seeds") -> Step:
     """Make seeds of what is drawn on each image, and of its activations where the plan has them."""
 
     def job(context: StepContext) -> WeakSeedJob:
         return WeakSeedJob(context.inputs.get("activations"), context.folder, config, context.device)
 
     needs = {"activations": Kind.ACTIVATIONS} if activations else {}
-    return image_step(name, Kind.SEEDS, needs, asdict(config), dataset.splits[split], job)
+    return image_step(name, Kind.SEEDS, needs, asdict(config), dataset.splits["train"], job)
 
 
 def window_affinity_step(dataset: Dataset, config: WindowAffinityConfig, seeds: str, seed: int) -> Step:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
+from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
-from weakseg.ops.runs import decode_runs
 from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
@@ -100,7 +100,7 @@ def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMa
     labels = np.zeros(size, np.uint8)
     for region in regions:
         check_same_size("region", region.size, "image", size)
-        labels[decode_runs([region.runs], size)[0]] = region.class_id
+        labels[mask_of_runs(region.runs, size)] = region.class_id
     return LabelMap(labels)
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +14,20 @@ from weakseg.instances import SUFFIX
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.problem import build_problem
 from weakseg.methods.a2gnn.train import train_a2gnn
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.fuse import fuse_scores
-from weakseg.pipeline.jobs import cached
+from weakseg.pipeline.jobs import PerImageTraining, cached
 from weakseg.stages.box_instances import Overlap, instances_from_boxes
 from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig, free_graph, window_graph
 from weakseg.stages.walk import walk_on_graph
 from weakseg.stages.weak_seeds import WeakSeedConfig
 from weakseg.stages.window_affinity import load_window_affinity
 
-CHUNK = 64  # images whose problems are held at once on a GPU
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class CompleteJob:
+class CompleteJob(PerImageTraining):
     """Image, labels and seeds to scores; ``graph`` says whether ``model``, an affinity network, makes it.
 
     With ``activations`` and ``walk_weight``, a walk of the activations on the same graph joins in.
@@ -47,21 +44,8 @@ class CompleteJob:
     walk_weight: float = 0.0
     device: str = "cpu"
 
-    @property
-    def batch_size(self) -> int:
-        """Images that ``run_batch`` takes: on a CPU one, so that a result depends on no other image's company."""
-        return CHUNK if self.device != "cpu" else 1
-
-    def output(self, image_id: str) -> Path:
-        """Return the scores file."""
-        return self.out / f"{image_id}.safetensors"
-
-    def run(self, sample: WeakSample) -> None:
-        """Train the image's network and save the scores."""
-        self.run_batch([sample])
-
-    def run_batch(self, samples: Sequence[WeakSample]) -> None:
-        """Train the networks of several images, as many at once as memory allows, and save the scores."""
+    def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
+        """Train the networks of some images, as many at once as memory allows."""
         graphs, problems = [], []
         for sample in map(self.labels.of, samples):
             image = sample.load_image()
@@ -69,14 +53,14 @@ class CompleteJob:
             seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
             problems.append(build_problem(sample, image, graphs[-1], seeds, self.config, num_classes=self.num_classes))
         solutions = train_a2gnn(problems, self.config, device=self.device)
-        for sample, graph, solution in zip(samples, graphs, solutions, strict=True):
-            for warning in solution.warnings:
-                logger.info("%s", warning)
-            self._fused(sample, graph, solution.scores).save(self.output(sample.id))
+        for warning in (text for solution in solutions for text in solution.warnings):
+            logger.info("%s", warning)
+        found = zip(samples, graphs, solutions, strict=True)
+        return [self._fused(sample, graph, solution.scores) for sample, graph, solution in found]
 
     def _graph(self, image: NDArray[np.uint8]) -> PixelGraph:
         if isinstance(self.graph, FreeGraphConfig):
-            return free_graph(_free_backbone(), image, self.graph)
+            return free_graph(embedded_backbone(), image, self.graph)
         assert self.model is not None
         return window_graph(cached(load_window_affinity, self.model, self.device), image, self.graph)
 
@@ -109,8 +93,3 @@ class BoxInstanceJob:
         """Cut the mask by the boxes and save the objects."""
         labels = LabelMap.load(self.masks / f"{sample.id}.png").labels
         instances_from_boxes(labels, sample.drawn.boxes, overlap=self.overlap).instances.save(self.output(sample.id))
-
-
-@lru_cache(maxsize=1)
-def _free_backbone() -> Backbone:
-    return build_backbone(BackboneConfig()).eval()

@@ -17,7 +17,7 @@ from weakseg.methods.wsgcn.partial import PartialConfig, partial_labels
 from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
 from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.ops.resample import grid_labels
-from weakseg.pipeline.jobs import cached
+from weakseg.pipeline.jobs import PerImageTraining, cached
 from weakseg.pipeline.plan import Kind
 from weakseg.rng import derive_seed
 from weakseg.stages.affinity import load_affinity
@@ -25,7 +25,6 @@ from weakseg.stages.boundary import load_boundary
 from weakseg.stages.build_graph import GraphConfig, activations_on, affinity_graph, boundary_graph
 
 STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
-CHUNK = 64  # images whose problems are held at once on a GPU
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class PartialJob:
 
 
 @dataclass(frozen=True)
-class CompleteJob:
+class CompleteJob(PerImageTraining):
     """Image and partial labels to scores; ``model`` is a network of the kind ``graph_of``."""
 
     model: Path
@@ -64,32 +63,21 @@ class CompleteJob:
     seed: int
     device: str = "cpu"
 
-    @property
-    def batch_size(self) -> int:
-        """Images that ``run_batch`` takes: on a CPU one, so that a result depends on no other image's company."""
-        return CHUNK if self.device != "cpu" else 1
+    def is_background(self, sample: WeakSample) -> bool:
+        """Return whether no class is known to be there, so that there are no activations."""
+        return not sample.tags.present
 
-    def output(self, image_id: str) -> Path:
-        """Return the scores file."""
-        return self.out / f"{image_id}.safetensors"
-
-    def run(self, sample: WeakSample) -> None:
-        """Train the image's network and save the scores."""
-        self.run_batch([sample])
-
-    def run_batch(self, samples: Sequence[WeakSample]) -> None:
-        """Train the networks of several images, as many at once as memory allows, and save the scores."""
-        problems = {sample.id: self._problem(sample) for sample in samples if sample.tags.present}
-        for sample in samples:
-            if sample.id not in problems:
-                self._save_background(sample)
-        ids = list(problems)
-        for members in choose_batches([problems[i][0] for i in ids], self.config.gcn, self.config.memory_mb):
-            solutions = train_gcn([problems[ids[m]][0] for m in members], self.config.gcn, device=self.device)
+    def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
+        """Train the networks of some images, as many at once as memory allows."""
+        found = [self._problem(sample) for sample in samples]
+        scores: dict[int, Scores] = {}
+        for members in choose_batches([problem for problem, _, _ in found], self.config.gcn, self.config.memory_mb):
+            solutions = train_gcn([found[member][0] for member in members], self.config.gcn, device=self.device)
             for member, solution in zip(members, solutions, strict=True):
-                problem, label_ids, image_size = problems[ids[member]]
+                problem, label_ids, image_size = found[member]
                 values = solution.probs.T.reshape(-1, *problem.graph.size).clamp(0, 1)
-                Scores(values, label_ids, image_size).save(self.output(ids[member]))
+                scores[member] = Scores(values, label_ids, image_size)
+        return [scores[member] for member in range(len(found))]
 
     def _problem(self, sample: WeakSample) -> tuple[Problem, tuple[int, ...], tuple[int, int]]:
         image = sample.load_image()
@@ -108,8 +96,3 @@ class CompleteJob:
             return boundary_graph(boundary, side, image, self.graph)
         affinity = cached(load_affinity, self.model, self.device)
         return affinity_graph(affinity, image, self.graph)
-
-    def _save_background(self, sample: WeakSample) -> None:
-        """An image without a class is background, and needs no training."""
-        height, width = sample.load_image().shape[:2]
-        Scores(torch.ones(1, 1, 1), (0,), (height, width)).save(self.output(sample.id))
