@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,31 @@ def test_coco(coco_root: Path) -> None:
 def test_coco_with_chosen_classes(coco_root: Path) -> None:
     a, b = open_both(DataConfig(root=str(coco_root), format="coco", train="train.json", classes=("cat",)))
     assert a.load_truth().objects.class_ids == (1,) and len(b.load_truth().objects) == 0
+
+
+def test_coco_with_a_class_map(coco_root: Path) -> None:
+    (coco_root / "map.yaml").write_text("merge: {animal: [cat, dog]}")
+    config = DataConfig(root=str(coco_root), format="coco", train="train.json", class_map="map.yaml")
+    a, b = open_both(config)
+    assert a.load_truth().objects.class_ids == (1, 1) and b.load_truth().objects.class_ids == (1,)
+    (coco_root / "map.yaml").write_text("rename: {cat: kitten}\nignore: [dog]")
+    a, b = open_both(config)
+    assert a.load_truth().objects.class_ids == (1,) and len(b.load_truth().objects) == 0
+
+
+def test_objects_of_another_size_than_the_photograph_are_refused(voc_root: Path) -> None:
+    for folder in ("SegmentationObject", "SegmentationClass"):
+        save_mask(voc_root / folder / "a.png", [[1, 1]])
+    (sample,) = open_both(DataConfig(root=str(voc_root), format="voc", train="train"))
+    with pytest.raises(DataError, match=r"truth of image 'a' is 1 x 2, but the photograph .*a\.jpg is 4 x 6"):
+        sample.load_truth()
+
+
+def test_images_that_a_data_set_no_longer_has_are_left_out(coco_root: Path) -> None:
+    config = DataConfig(root=str(coco_root), format="coco", train="train.json")
+    dataset = open_dataset(config)
+    fewer = replace(dataset, splits={"train": dataset.splits["train"][1:]})
+    assert [sample.id for sample in open_instance_truth(config, fewer, "train")] == ["b"]
 
 
 def test_coco_objects_without_pixels_are_left_out(

@@ -1,7 +1,7 @@
 """Ground truth, kept apart: only ``evaluation`` and the simulation of weak labels may import this module."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap
-from weakseg.data.class_map import open_class_map
+from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
@@ -57,7 +57,7 @@ class EvalSample:
             DataError: If its size is not that of the photograph, or a value is neither at most K nor 255.
         """
         truth = self.load()
-        self._check_size("truth", truth.shape)
+        _check_photograph(self.sample.image_path, truth.shape, f"{self.source}: truth of image {self.id!r}")
         wrong = np.unique(truth[(truth > self.num_classes) & (truth != UNDECIDED)])
         if wrong.size:
             raise DataError(
@@ -75,16 +75,9 @@ class EvalSample:
         if self.objects is None:
             return None
         numbers = self.objects()
-        self._check_size("the map of objects", numbers.shape)
+        what = f"{self.source}: the map of objects of image {self.id!r}"
+        _check_photograph(self.sample.image_path, numbers.shape, what)
         return numbers
-
-    def _check_size(self, what: str, found: tuple[int, ...]) -> None:
-        size = image_size(self.sample.image_path)
-        if found != size:
-            raise DataError(
-                f"{self.source}: {what} of image {self.id!r} is {_rows_by_columns(found)}, but the photograph "
-                f"{self.sample.image_path} is {_rows_by_columns(size)} (rows x columns, upright); give them one size"
-            )
 
 
 @dataclass(frozen=True)
@@ -114,20 +107,24 @@ class InstanceSample:
         load: Returns the objects.
         num_classes: K, to check their classes against.
         source: File that the truth comes from, for errors.
+        photograph: Its file, to check the size against; ``None``: nothing to check.
     """
 
     id: str
     load: Callable[[], TrueInstances]
     num_classes: int
     source: str = "truth"
+    photograph: Path | None = None
 
     def load_truth(self) -> TrueInstances:
         """Return the true objects.
 
         Raises:
-            DataError: If they cannot be read, or one is of a class above K.
+            DataError: If they cannot be read, are of another size than the photograph, or one is of a class above K.
         """
         truth = self.load()
+        if self.photograph is not None:
+            _check_photograph(self.photograph, truth.objects.image_size, f"{self.source}: truth of image {self.id!r}")
         if (top := max(truth.objects.class_ids, default=0)) > self.num_classes:
             raise DataError(
                 f"{self.source}: object of class {top} in image {self.id!r}, but there are {self.num_classes} classes; "
@@ -167,14 +164,16 @@ def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tup
     Truth is ``SegmentationObject`` with the class masks of voc, the segmentations of coco, nothing for ``folder``.
     """
     root = Path(config.root).expanduser().resolve()
-    ids, count = [sample.id for sample in dataset.splits.get(split, ())], len(dataset.classes)
+    photographs = {sample.id: sample.image_path for sample in dataset.splits.get(split, ())}
+    truth: tuple[InstanceSample, ...] = ()
     if config.format == "voc":
-        paths = {i: (voc.object_path(root, i), voc.mask_path(config, root, i)) for i in ids}
-        return instance_truth_from_masks({i: p for i, p in paths.items() if all(q.is_file() for q in p)}, count)
-    if config.format == "coco" and ids:
+        paths = {i: (voc.object_path(root, i), voc.mask_path(config, root, i)) for i in photographs}
+        there = {i: pair for i, pair in paths.items() if all(path.is_file() for path in pair)}
+        truth = instance_truth_from_masks(there, len(dataset.classes))
+    if config.format == "coco" and photographs:
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
-        return instance_truth_from_coco(path, dataset.classes)
-    return ()
+        truth = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map))
+    return tuple(replace(one, photograph=photographs[one.id]) for one in truth if one.id in photographs)
 
 
 def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], num_classes: int) -> tuple[InstanceSample, ...]:
@@ -188,9 +187,14 @@ def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], num_classe
     )
 
 
-def instance_truth_from_coco(path: Path, classes: Classes) -> tuple[InstanceSample, ...]:
-    """Return images with objects from a COCO file; images with an object that has no segmentation are left out."""
-    file = coco.read_instances(path)
+def instance_truth_from_coco(
+    path: Path, classes: Classes, class_map: ClassMap | None = None
+) -> tuple[InstanceSample, ...]:
+    """Return images with objects from a COCO file; images with an object that has no segmentation are left out.
+
+    Objects of categories that the class map ignores, or that are none of ``classes``, are no true objects.
+    """
+    file = coco.read_instances(path, class_map)
     class_ids = file.class_ids(classes)
     return tuple(
         InstanceSample(image_id, partial(_objects_of_coco, image, class_ids), len(classes), str(path))
@@ -280,6 +284,15 @@ def _stated_size(image: CocoImage) -> tuple[int, int]:
         raise DataError(f"{image.where}: 'height' and 'width' are missing; add them, masks cannot be drawn without")
     check_pixels(image.size)
     return image.size
+
+
+def _check_photograph(photograph: Path, found: tuple[int, ...], what: str) -> None:
+    """Raise ``DataError`` if a truth is of another size than its photograph."""
+    if (size := image_size(photograph)) != found:
+        raise DataError(
+            f"{what} is {_rows_by_columns(found)}, but the photograph {photograph} is {_rows_by_columns(size)} (rows x "
+            "columns, upright); give them one size"
+        )
 
 
 def _rows_by_columns(size: tuple[int, ...]) -> str:
