@@ -25,6 +25,7 @@ VERBS = {
     "predict": "masks of images with a trained segmenter",
     "train-instances": "train Mask R-CNN on instance masks",
     "predict-instances": "objects of images with a trained instance segmenter",
+    "export": "objects or masks as COCO or VOC files",
     "evaluate": "compare masks or instances with ground truth",
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",

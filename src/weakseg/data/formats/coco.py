@@ -100,7 +100,8 @@ def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:
             raise DataError(
                 f"{where}: {name!r} and {other.file_name!r} have one image id; rename one, or keep one entry"
             )
-        images[image_id_of(name)] = CocoImage(name, _size(record, where), tuple(objects.get(number, ())), where)
+        there = tuple(objects.get(number, ()))
+        images[image_id_of(name)] = CocoImage(name, _size(record, where), there, where, number)
     targets = {i: (class_map or ClassMap()).target(name) for i, name in sorted(categories.items())}
     named = {i: name for i, name in targets.items() if name is not None}
     return CocoFile(path, named, images, frozenset(targets) - frozenset(named))

@@ -33,9 +33,11 @@ class CocoImage:
         size: (rows, columns) that the file states; ``None`` where it states none.
         objects: Its annotations in the order of the file.
         where: File and entry, for errors.
+        number: Its ``id`` in the file.
     """
 
     file_name: str
     size: tuple[int, int] | None
     objects: tuple[CocoObject, ...]
     where: str
+    number: int = 0

@@ -1,23 +1,36 @@
 """Instances as other programs read them: COCO annotations and results, and VOC's pairs of masks."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.artifacts import UNDECIDED, LabelMap, voc_palette
 from weakseg.data.classes import Classes
+from weakseg.data.formats.coco_polygons import polygons_of
 from weakseg.errors import DataError
 from weakseg.files import write_bytes
 from weakseg.instances import Instances
+from weakseg.ops.runs import decode_runs
 
 Record = dict[str, Any]
 
 
+def regions_of(labels: LabelMap) -> Instances:
+    """Return all pixels of each class of a mask as one object; background and undecided pixels are in none."""
+    ids = sorted(labels.label_ids - {0, UNDECIDED})
+    return Instances.of(labels.labels == np.reshape(ids, (-1, 1, 1)), ids)
+
+
 def write_coco_annotations(
-    path: Path, instances: Mapping[str, Instances], file_names: Mapping[str, str], classes: Classes
+    path: Path,
+    instances: Mapping[str, Instances],
+    file_names: Mapping[str, str],
+    classes: Classes,
+    *,
+    polygons: bool = False,
 ) -> None:
     """Write instances as a COCO data set, which annotation tools and trainers read.
 
@@ -28,6 +41,7 @@ def write_coco_annotations(
         instances: Objects by image id.
         file_names: Name of each image file, by image id.
         classes: Names of the classes.
+        polygons: Whether pixels are written as polygons, not as runs; both mean the same pixels.
 
     Raises:
         DataError: If an image has no file name, or an object is of a class without name.
@@ -38,7 +52,9 @@ def write_coco_annotations(
             raise DataError(f"image {image_id!r}: has instances but no file name; give one")
         rows, columns = found.image_size
         images.append({"id": number, "file_name": file_names[image_id], "height": rows, "width": columns})
-        annotations += [{**record, "iscrowd": 0} for record in _records(found, number, _same(classes), image_id)]
+        records = _records(found, number, _same(classes), image_id)
+        outlines = _outlines(found) if polygons else [{}] * len(records)
+        annotations += [{**r, **outline, "iscrowd": 0} for r, outline in zip(records, outlines, strict=True)]
     numbered = [{"id": number, **record} for number, record in enumerate(annotations, start=1)]
     categories = [{"id": class_id, "name": name} for class_id, name in enumerate(classes.names, start=1)]
     _write(path, {"images": images, "annotations": numbered, "categories": categories})
@@ -87,6 +103,33 @@ def write_voc(root: Path, image_id: str, instances: Instances) -> None:
         labels[masks[number]] = instances.class_ids[number]
     LabelMap(objects).save(root / "SegmentationObject" / f"{image_id}.png")
     LabelMap(labels).save(root / "SegmentationClass" / f"{image_id}.png")
+
+
+def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes) -> None:
+    """Write ``ImageSets/Segmentation/default.txt`` and ``labelmap.txt``, which CVAT reads beside folders of masks.
+
+    A line of the label map is name, colour, parts and actions; a colon in a name would end it.
+
+    Raises:
+        DataError: If a name has a colon.
+    """
+    if wrong := [name for name in classes.names if ":" in name]:
+        raise DataError(
+            f"{root / 'labelmap.txt'}: class {wrong[0]!r} has a colon, which the file cannot hold; rename it"
+        )
+    rows = zip(("background", *classes.names), voc_palette().tolist(), strict=False)
+    lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in rows]
+    write_bytes(root / "labelmap.txt", _text(["# label:color_rgb:parts:actions", *lines]))
+    write_bytes(root / "ImageSets" / "Segmentation" / "default.txt", _text(image_ids))
+
+
+def _text(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _outlines(found: Instances) -> list[Record]:
+    """Return the polygons of each object; one mask is opened at a time."""
+    return [{"segmentation": polygons_of(decode_runs([runs], found.image_size)[0])} for runs in found.runs]
 
 
 def _records(found: Instances, image: int, category_ids: Mapping[int, int], image_id: str) -> list[Record]:
