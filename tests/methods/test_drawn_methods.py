@@ -91,6 +91,33 @@ def test_boxes_without_any_training_give_the_shapes_and_their_objects(data: Path
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
 
 
+def test_objects_are_scored_where_the_data_set_has_them(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--images", str(data / "images"), "--classes", str(data / "classes.txt"), "--format", "coco"]
+    assert main(["export", str(data / "masks"), *words, "--out", str(data / "objects.json")]) == 0
+    coco = [f"--data.root={data}", "--data.format=coco", "--data.train=objects.json", "--data.images=images"]
+    free = ["--with_activations=false", "--graph_from=free", *COMPLETION, *SEGMENTER, "--workers=1"]
+    assert main(["run", "a2gnn", "--out", str(tmp_path / "run"), *coco, *free, "--instances=true"]) == 0
+    printed = capsys.readouterr().out
+    (score,) = read_json(tmp_path / "run/evaluation/results.json")["objects"]
+    assert (score["name"], score["images"], score["missing"], score["objects"]) == ("instances", 8, 2, 8)
+    assert score["mean_ap_region"]["0.5"] > 80 and score["coco"]["ap50"] > 80
+    assert (
+        "instances (train): mAP^r at IoU 0.25" in printed and "(8 images, 2 without prediction, 8 objects)" in printed
+    )
+    page = (tmp_path / "run/report.html").read_text()
+    assert "Agreement with the true objects" in page and "match: the true object of the highest IoU" in page
+    recipe = tmp_path / "both.yaml"
+    recipe.write_text("methods:\n  whole: {method: a2gnn, instances: true}\n  masks: {method: a2gnn}\n")
+    assert main(["compare", str(recipe), "--out", str(tmp_path / "both"), *coco, *free]) == 0
+    assert "objects, mAP^r 0.5 %" in capsys.readouterr().out
+    whole, masks = read_json(tmp_path / "both/results.json")["methods"]
+    assert whole["objects"][0]["ap_region"] == score["ap_region"] and masks["objects"] == []
+    assert whole["figures"]["objects"] == score["mean_ap_region"]["0.5"] and masks["figures"]["objects"] is None
+    assert "whole: instances" in (tmp_path / "both/report.html").read_text()
+
+
 @pytest.mark.parametrize(("kind", "least"), [("boxes", 90), ("scribbles", 60), ("points", 20)])
 def test_the_baseline_of_drawn_labels(kind: str, least: float, data: Path, tmp_path: Path) -> None:
     run("drawn", data, tmp_path / "out", kind)

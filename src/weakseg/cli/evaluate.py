@@ -16,7 +16,7 @@ from weakseg.data.paths import read_lines
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
 from weakseg.errors import DataError
-from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
+from weakseg.evaluation.instance_protocol import InstanceScore, describe_objects, score_instances
 from weakseg.evaluation.instances import Match
 from weakseg.evaluation.protocol import Score, describe_protocol, score_maps
 from weakseg.files import write_json
@@ -78,10 +78,7 @@ def describe_instances(score: InstanceScore, classes: Classes) -> str:
     lines = [f"{'':<{width}} " + " ".join(f"{head:>8}" for head in heads)]
     lines += [f"{name:<{width}} " + " ".join(f"{_cell(v):>8}" for v in row.values()) for name, row in rows.items()]
     lines.append("COCO " + ", ".join(f"{name} {_cell(value)}" for name, value in values["coco"].items()))
-    lines.append(
-        f"list {values['protocol']['list']} ({score.images} images, {score.missing} without prediction, "
-        f"{score.objects} objects); match: {values['protocol']['match']}"
-    )
+    lines.append(describe_objects(values))
     return "\n".join(lines)
 
 

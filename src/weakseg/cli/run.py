@@ -1,10 +1,12 @@
 """``weakseg run``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from weakseg.cli.common import HELP_FLAGS, add_run_options, build_parser, conclude, parse, run_options, split_words
 from weakseg.cli.report import write_report
+from weakseg.evaluation.instance_protocol import describe_objects
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
@@ -41,9 +43,17 @@ def main(words: Sequence[str]) -> int:
 
 def _scores(out: Path) -> str:
     """Return two lines for each scored product: figures and protocol."""
-    scores = read_json(out / "evaluation" / RESULTS_FILE)["scores"]
-    return "".join(
+    results = read_json(out / "evaluation" / RESULTS_FILE)
+    maps = [
         f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %\n"
         f"  {describe_protocol(s)}\n"
-        for s in scores
-    )
+        for s in results["scores"]
+    ]
+    return "".join([*maps, *map(_objects, results["objects"])])
+
+
+def _objects(score: Mapping[str, Any]) -> str:
+    shown = {f"at IoU {name}": value for name, value in score["mean_ap_region"].items()}
+    shown |= {"COCO AP": score["coco"]["ap"]}
+    figures = ", ".join(f"{name} {'absent' if value is None else f'{value:.1f}'}" for name, value in shown.items())
+    return f"{score['name']} ({score['protocol']['split']}): mAP^r {figures}\n  {describe_objects(score)}\n"

@@ -1,6 +1,6 @@
 """Scores of instances against true objects, with the protocol that they were made under."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,13 @@ class InstanceScore:
             "objects": self.objects,
             "protocol": {"match": RULES[self.match], "void": "part of no object", **self.protocol},
         }
+
+
+def describe_objects(values: Mapping[str, Any]) -> str:
+    """Return in one line what an instance score (``InstanceScore.as_json``) was made under."""
+    protocol = values["protocol"]
+    counts = f"{values['images']} images, {values['missing']} without prediction, {values['objects']} objects"
+    return f"list {protocol['list']} ({counts}); match: {protocol['match']}; void: {protocol['void']}"
 
 
 def score_instances(

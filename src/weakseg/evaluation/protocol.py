@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,14 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
-from weakseg.data.truth import EvalSample
+from weakseg.data.truth import EvalSample, InstanceSample
 from weakseg.errors import DataError, EvaluationError
 from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
 from weakseg.evaluation.sweep import ThresholdSweep
 from weakseg.ops.resample import resize_maps
 from weakseg.progress import track
 
+_Sample = TypeVar("_Sample", EvalSample, InstanceSample)
 VOID_RULE = "pixels whose truth is 255 are left out"
 
 
@@ -190,7 +191,7 @@ def _refuse_nothing(name: str, missing: int, images: int) -> None:
         )
 
 
-def usable_truth(truth: Sequence[EvalSample]) -> tuple[list[EvalSample], dict[str, str]]:
+def usable_truth(truth: Sequence[_Sample]) -> tuple[list[_Sample], dict[str, str]]:
     """Return the samples whose truth can be read, and the reason for each of the others, by image id."""
     usable, reasons = [], {}
     for sample in truth:

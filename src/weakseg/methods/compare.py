@@ -36,6 +36,7 @@ class ComparedMethod:
         folders: Where the products of each of its steps are.
         masks: Name of the step that made its masks; empty where none did.
         scores: ``Score.as_json`` of each product that was scored, by the name of its step.
+        objects: ``InstanceScore.as_json`` likewise.
         figures: What methods are compared by.
         failures: Images that some step of it could not do.
     """
@@ -45,6 +46,7 @@ class ComparedMethod:
     folders: Mapping[str, Path]
     masks: str
     scores: Mapping[str, Mapping[str, Any]]
+    objects: Mapping[str, Mapping[str, Any]]
     figures: MethodFigures
     failures: Sequence[Failure]
 
@@ -138,11 +140,14 @@ class _Work:
         plan = [*steps, evaluation_step(dataset, recipe.data, self._unscored(steps, scored, keys))]
         failures = run_plan(plan, self.store, self.content_key, self.options, failures=self.intake.failures)
         folders = step_folders(plan, self.store, self.content_key)
-        found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)["scores"]
-        self.scores.update({keys[score["name"]]: score for score in found})
-        scores = {step.name: self.scores[keys[step.name]] for step in steps if keys[step.name] in self.scores}
-        figures = measure(steps, folders, scores)
-        return ComparedMethod(name, recipe, folders, final_product(steps), scores, figures, failures)
+        found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)
+        self.scores.update({keys[score["name"]]: score for score in (*found["scores"], *found["objects"])})
+        known = {step.name: self.scores[keys[step.name]] for step in steps if keys[step.name] in self.scores}
+        figures = measure(steps, folders, known)
+        instances = {step.name for step in steps if step.produces == Kind.INSTANCES}
+        scores = {name: score for name, score in known.items() if name not in instances}
+        objects = {name: score for name, score in known.items() if name in instances}
+        return ComparedMethod(name, recipe, folders, final_product(steps), scores, objects, figures, failures)
 
     def _unscored(self, steps: Sequence[Step], scored: set[str], keys: Mapping[str, str]) -> list[Step]:
         return [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
@@ -178,6 +183,7 @@ def _as_json(method: ComparedMethod, out: Path) -> dict[str, Any]:
         "masks": method.masks,
         "steps": {name: str(folder.relative_to(out)) for name, folder in method.folders.items()},
         "scores": list(method.scores.values()),
+        "objects": list(method.objects.values()),
         "failures": [asdict(failure) for failure in method.failures],
         "settings": recipe_as_json(method.recipe),
     }

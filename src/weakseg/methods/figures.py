@@ -28,6 +28,7 @@ class MethodFigures:
         seconds_an_image: Wall time of the work on single images between activations and masks, by image. ``None``
             where a step was interrupted: its first part was not timed.
         peak_mb: Largest memory of the process tree in these steps, in MiB.
+        objects: Mean average precision of objects at mask IoU 0.5.
         segmenter: Mean IoU of the segmenter's predictions.
     """
 
@@ -37,6 +38,7 @@ class MethodFigures:
     train_seconds: float | None = None
     seconds_an_image: float | None = None
     peak_mb: float | None = None
+    objects: float | None = None
     segmenter: float | None = None
 
 
@@ -48,7 +50,7 @@ def measure(
     Args:
         steps: The plan, without evaluation.
         folders: Of each step, with its manifest.
-        scores: ``Score.as_json`` of the scored steps, by name.
+        scores: ``Score.as_json`` and ``InstanceScore.as_json`` of the scored steps, by name.
     """
     final = final_product(steps)
     if not final:
@@ -65,6 +67,7 @@ def measure(
         train_seconds=_sum(map(_seconds, trained)),
         seconds_an_image=_sum(map(_seconds_an_image, mapped)),
         peak_mb=max((summary["peak_mb"] for summary in (*trained, *mapped)), default=None),
+        objects=next((_precision(scores, s.name) for s in steps if s.produces == Kind.INSTANCES), None),
         segmenter=next((_mean_iou(scores, s.name) for s in steps if s.produces == Kind.PREDICTIONS), None),
     )
 
@@ -114,6 +117,11 @@ def _coverage(
 
 def _mean_iou(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
     return float(scores[name]["mean_iou"]) if name in scores else None
+
+
+def _precision(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+    value: float | None = scores[name]["mean_ap_region"]["0.5"] if name in scores else None
+    return value
 
 
 def _seconds(summary: Mapping[str, Any]) -> float | None:

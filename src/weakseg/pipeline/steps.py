@@ -10,10 +10,12 @@ from typing import Any
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
-from weakseg.data.truth import open_truth
+from weakseg.data.truth import InstanceSample, open_instance_truth, open_truth
 from weakseg.errors import DataError
+from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
 from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
 from weakseg.files import write_json
+from weakseg.instances import SUFFIX
 from weakseg.pipeline.engine import ImageJob, map_images
 from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob, release_models
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
@@ -124,8 +126,12 @@ def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
 
 
 def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
-    """Score the products of earlier steps wherever there is truth; without truth the result is an empty list."""
+    """Score the products of earlier steps wherever there is truth; without truth the result is an empty list.
+
+    Label maps and activations are compared with true masks (``scores``), instances with true objects (``objects``).
+    """
     scored = {step.name: step for step in steps if step.produces in _SCORED}
+    instances = [step for step in steps if step.produces == Kind.INSTANCES]
 
     def work(context: StepContext) -> StepResult:
         splits = {
@@ -137,11 +143,16 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
             protocol = {**_protocol(data, splits[name]), "settings": step.settings}
             if truth := opened[splits[name]][0]:
                 scores.append(_score(step, truth, context.inputs[name], protocol).as_json(dataset.classes))
-        write_json(context.folder / RESULTS_FILE, {"scores": scores})
-        bad = [Failure(i, "evaluation", reason) for _, reasons in opened.values() for i, reason in reasons.items()]
-        return StepResult({score["name"]: score["mean_iou"] for score in scores}, bad)
+        true_objects, wrong = usable_truth(open_instance_truth(data, dataset, "train") if instances else ())
+        found = [_score_objects(step, true_objects, context, data) for step in instances]
+        objects = [score.as_json(dataset.classes) for score in found if score]
+        write_json(context.folder / RESULTS_FILE, {"scores": scores, "objects": objects})
+        reasons = {i: reason for _, each in opened.values() for i, reason in each.items()} | wrong
+        figures = {score["name"]: score["mean_iou"] for score in scores}
+        figures |= {score["name"]: score["mean_ap_region"]["0.5"] for score in objects}
+        return StepResult(figures, [Failure(i, "evaluation", reason) for i, reason in reasons.items()])
 
-    needs = {name: step.produces for name, step in scored.items()}
+    needs = {step.name: step.produces for step in (*scored.values(), *instances)}
     return Step("evaluation", Kind.EVALUATION, needs, {"undecided": "error"}, work, repeat=True)
 
 
@@ -241,3 +252,13 @@ def _score(step: Step, truth: Sequence[Any], folder: Path, protocol: dict[str, A
     if step.produces == Kind.ACTIVATIONS:
         return score_activations(step.name, truth, folder, protocol=protocol)[0]
     return score_maps(step.name, truth, folder, protocol=protocol)
+
+
+def _score_objects(
+    step: Step, truth: Sequence[InstanceSample], context: StepContext, data: DataConfig
+) -> InstanceScore | None:
+    """Return how well instances agree with the true objects; ``None`` where no image has both."""
+    folder, protocol = context.inputs[step.name], {**_protocol(data, "train"), "settings": step.settings}
+    if not any((folder / f"{sample.id}{SUFFIX}").exists() for sample in truth):
+        return None
+    return score_instances(step.name, truth, folder, protocol=protocol)

@@ -18,6 +18,7 @@ from weakseg.report.gallery import (
     labels_of,
     labels_panel,
     legend_of,
+    objects_table,
     summary_of,
     tag_names,
 )
@@ -33,6 +34,7 @@ COLUMNS = {
     "train s": "train_seconds",
     "s an image": "seconds_an_image",
     "peak MB": "peak_mb",
+    "objects, mAP^r 0.5 %": "objects",
     "segmenter, mIoU %": "segmenter",
 }
 EXPLAINED = (
@@ -76,7 +78,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
         ),
         warnings=tuple(dict.fromkeys(_warnings(methods))),
         notes=tuple(f"{m.name}: {describe_protocol(m.scores[m.masks])}." for m in methods if m.masks in m.scores),
-        tables=(figures_table(comparison), _agreement(methods), _steps(methods)),
+        tables=(figures_table(comparison), _agreement(methods), *_of_objects(methods), _steps(methods)),
         charts=_charts(methods),
         cards=cards,
         cards_note=note,
@@ -147,6 +149,11 @@ def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
         for n, s in m.scores.items()
     )
     return Table("Agreement with the truth", columns, rows, ONE_MATRIX)
+
+
+def _of_objects(methods: tuple[ComparedMethod, ...]) -> tuple[Table, ...]:
+    found = {f"{m.name}: {name}": score for m in methods for name, score in m.objects.items()}
+    return (objects_table(found),) if found else ()
 
 
 def _steps(methods: tuple[ComparedMethod, ...]) -> Table:

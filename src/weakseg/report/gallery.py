@@ -1,5 +1,6 @@
 """What pages about runs share: panels of an image's artefacts, and what the manifests of steps say."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,36 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.files import read_json
 from weakseg.pipeline.store import MANIFEST
-from weakseg.report.model import Panel
+from weakseg.report.model import Panel, Table
 from weakseg.report.overlay import draw_activation, draw_labels, shrink
 
 MAX_CARDS = 300
 ONE_MATRIX = "One confusion matrix over all images; classes that the truth does not show are left out of the mean."
 
+OF_OBJECTS = "Mean average precision by mask IoU over the classes that have true objects; what is missing is not found."
+
 Labels = NDArray[np.uint8]
+
+
+def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return one row of average precisions for each product of objects, by its title (``InstanceScore.as_json``)."""
+    thresholds = next(iter(scores.values()))["mean_ap_region"]
+    figures = (*(f"mAP^r {threshold} %" for threshold in thresholds), "COCO AP %", "COCO AP50 %")
+    rows = tuple(
+        (
+            name,
+            s["protocol"]["split"],
+            *s["mean_ap_region"].values(),
+            s["coco"]["ap"],
+            s["coco"]["ap50"],
+            s["images"],
+            s["missing"],
+            s["objects"],
+        )
+        for name, s in scores.items()
+    )
+    columns = ("product", "split", *figures, "images", "missing", "objects")
+    return Table("Agreement with the true objects", columns, rows, OF_OBJECTS)
 
 
 def first_panels(sample: WeakSample, activations: Path | None) -> list[Panel]:

@@ -10,6 +10,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
+from weakseg.evaluation.instance_protocol import describe_objects
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
@@ -27,6 +28,7 @@ from weakseg.report.gallery import (
     labels_of,
     labels_panel,
     legend_of,
+    objects_table,
     summary_of,
     tag_names,
 )
@@ -48,15 +50,15 @@ def build_run_report(folder: Path) -> Report:
     dataset = open_dataset(recipe.data)
     steps = {step.name: step.produces for step in METHODS[recipe.method].build(recipe, dataset)}
     gallery = _Gallery(folder, recipe, dataset, [name for name, kind in steps.items() if kind in SHOWN])
-    results = _results(folder)
+    results, objects = _results(folder, "scores"), _results(folder, "objects")
     cards, note = gallery.cards(results)
     return Report(
         title=f"{recipe.method}: {folder.name}",
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
-        key_figures=_key_figures(folder, results),
+        key_figures=_key_figures(folder, results, objects),
         warnings=tuple(text for step in steps for text in summary_of(folder / step).get("warnings", ())),
-        notes=_notes(results, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
-        tables=_tables(folder, steps, results),
+        notes=_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
+        tables=_tables(folder, steps, results, objects),
         charts=_charts(results),
         cards=cards,
         cards_note=note,
@@ -120,41 +122,49 @@ class _Gallery:
         return LabelMap.load(path).coverage if path.exists() else None
 
 
-def _results(folder: Path) -> dict[str, Any]:
+def _results(folder: Path, part: str) -> dict[str, Any]:
     path = folder / "evaluation" / RESULTS_FILE
-    return {score["name"]: score for score in read_json(path)["scores"]} if path.exists() else {}
+    return {score["name"]: score for score in read_json(path).get(part, ())} if path.exists() else {}
 
 
-def _key_figures(folder: Path, results: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
+def _key_figures(folder: Path, results: Mapping[str, Any], objects: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
     figures = [
         KeyFigure(name, score["mean_iou"], f"mIoU %, {score['images']} images") for name, score in results.items()
+    ]
+    figures += [
+        KeyFigure(name, score["mean_ap_region"]["0.5"], f"mAP^r % at IoU 0.5, {score['objects']} objects")
+        for name, score in objects.items()
     ]
     if "mAP" in (summary := summary_of(folder / "classifier")):
         figures.insert(0, KeyFigure("classifier", summary["mAP"], "mAP %"))
     return tuple(figures)
 
 
-def _tables(folder: Path, names: Iterable[str], results: Mapping[str, Any]) -> tuple[Table, ...]:
+def _tables(
+    folder: Path, names: Iterable[str], results: Mapping[str, Any], objects: Mapping[str, Any]
+) -> tuple[Table, ...]:
     steps = [(name, summary_of(folder / name)) for name in names]
     times = Table(
         "Steps",
         ("step", "seconds", "images", "failed"),
         tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in steps if s),
     )
+    of_objects = (objects_table(objects),) if objects else ()
     if not results:
-        return (times,)
+        return (*of_objects, times)
     columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
     rows = tuple(
         (n, s["protocol"]["split"], s["mean_iou"], s["pixel_accuracy"], s["coverage"], s["images"], s["missing"])
         for n, s in results.items()
     )
-    return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), times)
+    return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), *of_objects, times)
 
 
-def _notes(results: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:
-    if not results and scored:
+def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:
+    if not results and not objects and scored:
         return ("There is no ground truth: the gallery is ordered by how much of an image the seeds decide.",)
-    return tuple(f"{name}: {describe_protocol(score)}." for name, score in results.items())
+    maps = (f"{name}: {describe_protocol(score)}." for name, score in results.items())
+    return (*maps, *(f"{name}: {describe_objects(score)}." for name, score in objects.items()))
 
 
 def _charts(results: Mapping[str, Any]) -> tuple[Chart, ...]:
