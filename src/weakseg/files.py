@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from weakseg.errors import OutputError, StoreError
 
 TEMPORARY_PREFIX = ".part-"
+COMPACT_WIDTH = 120
 
 
 @contextmanager
@@ -49,6 +50,28 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented UTF-8 JSON to ``path`` atomically."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_compact_json(path: Path, value: Any) -> None:
+    """Write ``value`` as UTF-8 JSON to ``path`` atomically; numbers, and records of them, take one line each."""
+    write_bytes(path, (_compact(value, "\n") + "\n").encode())
+
+
+def _compact(value: Any, line_break: str) -> str:
+    """Return JSON on one line where that is short, or holds no record; ``line_break`` is followed by the indent."""
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line_break) + len(line) <= COMPACT_WIDTH or not _holds_records(value):
+        return line
+    inner = line_break + " "
+    if isinstance(value, Mapping):
+        parts = [f"{json.dumps(key, ensure_ascii=False)}: {_compact(part, inner)}" for key, part in value.items()]
+        return f"{{{inner}{f',{inner}'.join(parts)}{line_break}}}"
+    return f"[{inner}{f',{inner}'.join(_compact(part, inner) for part in value)}{line_break}]"
+
+
+def _holds_records(value: Any) -> bool:
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return any(isinstance(part, Mapping) or _holds_records(part) for part in parts)
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import TEMPORARY_PREFIX, atomic_path, read_json, write_bytes, write_json
+from weakseg.files import TEMPORARY_PREFIX, atomic_path, read_json, write_bytes, write_compact_json, write_json
 
 PROBLEMS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
 
@@ -157,3 +157,14 @@ class TestJson:
     def test_missing_files_are_named(self, tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=r"none\.json: cannot be read as JSON"):
             read_json(tmp_path / "none.json")
+
+
+def test_compact_json_is_the_same_value_on_fewer_lines(tmp_path: Path) -> None:
+    numbers = [[float(n), n + 0.5] for n in range(60)]
+    value = {"a": {"x": numbers, "y": [{"name": "ü" * 100, "n": 1}, {"n": [1, 2]}]}, "b": list(range(200)), "c": {}}
+    write_compact_json(tmp_path / "v.json", value)
+    assert read_json(tmp_path / "v.json") == value
+    lines = (tmp_path / "v.json").read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["{", ' "a": {'] and lines[2].startswith('  "x": [[0.0, 0.5], [1.0, 1.5]')
+    assert lines[3:7] == ['  "y": [', f'   {{"name": "{"ü" * 100}", "n": 1}},', '   {"n": [1, 2]}', "  ]"]
+    assert lines[7] == " }," and lines[9:] == [' "c": {}', "}"]

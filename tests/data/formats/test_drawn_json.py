@@ -1,6 +1,7 @@
 """weakseg's own file of drawn labels."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,42 @@ def test_round_trip(tmp_path_factory, images: dict[str, DrawnImage]) -> None:
     path = tmp_path_factory.getbasetemp() / "drawn.json"
     file = DrawnFile("boxes", CLASSES, images)
     write_drawn(path, file)
-    assert read_drawn(path) == file
+    found = read_drawn(path)
+    assert (found.kind, found.classes, list(found.images)) == (file.kind, file.classes, list(file.images))
+    for image_id, image in images.items():
+        there = found.images[image_id]
+        assert (there.size, there.tags) == (image.size, image.tags)
+        assert there.effort == pytest.approx(image.effort, abs=0.005)
+        for one, other in zip(numbers_of(there.drawn), numbers_of(image.drawn), strict=True):
+            assert one == pytest.approx(other, abs=0.005001)
+    again = path.with_name("again.json")
+    write_drawn(again, found)
+    assert read_drawn(again) == found and again.read_bytes() == path.read_bytes()
+
+
+def numbers_of(drawn: Drawn) -> list[tuple[float, ...]]:
+    """Return class and coordinates of all that is drawn, of points and scribbles with those of their pixels."""
+    boxes = [(b.class_id, b.top, b.left, b.bottom, b.right) for b in drawn.boxes]
+    lines = [(p.class_id, [(p.row, p.column)]) for p in drawn.points] + [(s.class_id, s.path) for s in drawn.scribbles]
+    return boxes + [
+        (class_id, *(number for place in line for value in place for number in (value, math.floor(value))))
+        for class_id, line in lines
+    ]
+
+
+def test_coordinates_take_one_line_and_two_decimals(tmp_path: Path) -> None:
+    path = tuple((1 / 3 + step, 2 * step) for step in range(40))
+    drawn = Drawn(
+        (Box(1, 1.5, 2, 3.999, 10 / 3), Box(2, 1, 1, 1.001, 2)), scribbles=(Scribble(1, path), Scribble(0, path))
+    )
+    write_drawn(tmp_path / "d.json", DrawnFile("x", CLASSES, {"a": DrawnImage((50, 90), drawn)}))
+    text = (tmp_path / "d.json").read_text()
+    assert '{"class": "cat", "rectangle": [1.5, 2, 4, 3.33]}' in text and "[1, 1, 1.001, 2]" in text
+    assert '"path": [[0.33, 0], [1.33, 2], [2.33, 4]' in text
+    assert [line.strip()[:22] for line in text.splitlines() if '"path"' in line] == [
+        '{"class": "cat", "path',
+        '{"class": "background"',
+    ]
 
 
 def document(**image: Any) -> dict[str, Any]:

@@ -1,18 +1,20 @@
 """weakseg's own file of drawn labels (JSON), as simulation writes it: by image id, with the effort that they took."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Drawn, Kind, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Kind, Position, Shape
 from weakseg.data.binding import bind
 from weakseg.data.classes import Classes
 from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
 from weakseg.errors import DataError
-from weakseg.files import write_json
+from weakseg.files import write_compact_json
 
 VERSION = 1
+DECIMALS = 2
 _LISTS: dict[str, Kind] = {"boxes": "box", "points": "point", "scribbles": "scribble"}
 _KEYS: dict[Kind, str] = {"box": "rectangle", "point": "position", "scribble": "path"}
 
@@ -54,7 +56,7 @@ class DrawnFile:
 
 
 def write_drawn(path: Path, file: DrawnFile) -> None:
-    """Write drawn labels.
+    """Write drawn labels, coordinates to a hundredth of a pixel.
 
     Raises:
         DataError: If there are regions or strokes, which the file has no place for; save those as label maps.
@@ -62,7 +64,9 @@ def write_drawn(path: Path, file: DrawnFile) -> None:
     if wrong := [i for i, image in file.images.items() if image.drawn.regions or image.drawn.strokes]:
         raise DataError(f"{path}: image {wrong[0]!r} has painted pixels; save them as an indexed PNG instead")
     images = {image_id: _image_record(image, file.classes) for image_id, image in file.images.items()}
-    write_json(path, {"weakseg": VERSION, "kind": file.kind, "classes": list(file.classes.names), "images": images})
+    write_compact_json(
+        path, {"weakseg": VERSION, "kind": file.kind, "classes": list(file.classes.names), "images": images}
+    )
 
 
 def read_drawn(path: Path) -> DrawnFile:
@@ -103,16 +107,37 @@ def _image_record(image: DrawnImage, classes: Classes) -> dict[str, object]:
     return {
         "size": list(image.size),
         "tags": [classes.name_of(class_id) for class_id in sorted(image.tags)],
-        "boxes": [
-            {"class": classes.name_of(b.class_id), "rectangle": [b.top, b.left, b.bottom, b.right]} for b in drawn.boxes
+        "boxes": [{"class": classes.name_of(b.class_id), "rectangle": _rounded_box(b)} for b in drawn.boxes],
+        "points": [
+            {"class": classes.name_of(p.class_id), "position": _rounded((p.row, p.column))} for p in drawn.points
         ],
-        "points": [{"class": classes.name_of(p.class_id), "position": [p.row, p.column]} for p in drawn.points],
         "scribbles": [
-            {"class": classes.name_of(s.class_id), "path": [list(position) for position in s.path]}
+            {"class": classes.name_of(s.class_id), "path": [_rounded(position) for position in s.path]}
             for s in drawn.scribbles
         ],
-        "effort": dict(image.effort),
+        "effort": {name: _short(round(value, DECIMALS)) for name, value in image.effort.items()},
     }
+
+
+def _rounded_box(box: Box) -> list[float]:
+    """Return the rounded edges of a box, or the exact ones where it would lose its area."""
+    exact = [box.top, box.left, box.bottom, box.right]
+    top, left, bottom, right = (round(edge, DECIMALS) for edge in exact)
+    return [_short(edge) for edge in ([top, left, bottom, right] if top < bottom and left < right else exact)]
+
+
+def _rounded(position: Position) -> list[float]:
+    """Return a rounded position that is still in its pixel."""
+    rounded = (round(value, DECIMALS) for value in position)
+    return [
+        _short(near if math.floor(near) == math.floor(value) else value)
+        for near, value in zip(rounded, position, strict=True)
+    ]
+
+
+def _short(value: float) -> float:
+    """Return whole numbers as integers, which take less space."""
+    return int(value) if float(value).is_integer() else value
 
 
 def _document(path: Path) -> dict[str, object]:
