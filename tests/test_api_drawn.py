@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,11 @@ from PIL import Image
 
 import weakseg
 from generated import draw
-from weakseg.api_drawn import read_marks
+from weakseg.api_drawn import marks_of_file, read_marks
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
-from weakseg.errors import DataError
+from weakseg.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,72 @@ def test_a_large_photograph_is_worked_on_reduced() -> None:
     image, mask = draw(2, (700, 900))
     result = weakseg.segment(image, boxes=[("brick", box_of(mask == 2))])
     assert result.mask.shape == (700, 900) and not result.mask[mask != 2].mean() > 0.02
+
+
+class TestLabelFiles:
+    @staticmethod
+    def labelme(folder: Path, *shapes: tuple[str, str, list[tuple[float, float]]], size: tuple[int, int]) -> Path:
+        records = [{"shape_type": kind, "label": label, "points": points} for kind, label, points in shapes]
+        document = {"imagePath": "i.png", "imageHeight": size[0], "imageWidth": size[1], "shapes": records}
+        (folder / "i.json").write_text(json.dumps(document))
+        return folder / "i.json"
+
+    def test_it_gives_the_mask_of_what_it_holds(
+        self, scene: tuple[NDArray[np.uint8], NDArray[np.uint8]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        image, mask = scene
+        Image.fromarray(image).save(tmp_path / "i.png")
+        left, top, right, bottom = box_of(mask == 2)
+        path = self.labelme(tmp_path, ("rectangle", "brick", [(right, top), (left, bottom)]), size=(96, 128))
+        found = weakseg.segment(tmp_path / "i.png", labels=path)
+        typed = weakseg.segment(image, boxes=[("brick", (left, top, right, bottom))])
+        assert found.tags == ("brick",)
+        np.testing.assert_array_equal(found.mask, typed.mask)
+        words = ["segment", str(tmp_path / "i.png"), "--labels", str(tmp_path), "--out", str(tmp_path / "m.png")]
+        assert main(words) == 0
+        assert "1 brick:" in capsys.readouterr().out
+        np.testing.assert_array_equal(LabelMap.load(tmp_path / "m.png").labels, typed.mask)
+        assert main([*words, "--boxes", "brick 1,2,3,4"]) == 2
+        assert "give that, and no tags, boxes, points or scribbles" in capsys.readouterr().err
+        with pytest.raises(ConfigError, match="the file of a photograph"):
+            weakseg.segment(image, labels=path)
+
+    def test_x_and_y_of_every_kind(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
+        shapes = [
+            ("rectangle", "cat", [(1, 2), (50, 9)]),
+            ("point", "background", [(5, 6)]),
+            ("line", "dog", [(7, 8), (9, 10)]),
+            ("polygon", "cow", [(1, 1), (9, 1), (9, 9)]),
+        ]
+        marked = marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=(30, 40)))
+        assert marked.boxes == (("cat", (1, 2, 40, 9)),) and marked.points == (("background", (5, 6)),)
+        assert marked.scribbles == (("dog", ((7, 8), (9, 10))),) and marked.tags == ()
+        assert "1 outlined or painted regions, which are masks already" in caplog.text
+
+    def test_tags_where_nothing_is_drawn(self, tmp_path: Path) -> None:
+        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
+        (tmp_path / "t.csv").write_text("image,labels\ni.png,dog;cat\nj.png,cow")
+        assert marks_of_file(tmp_path / "i.png", tmp_path / "t.csv").tags == ("cat", "dog")
+
+    @pytest.mark.parametrize(
+        ("shapes", "size", "message"),
+        [
+            ([], (30, 40), "no box, point, scribble or tag of 'i.png'"),
+            ([("polygon", "cow", [(1, 1), (9, 1), (9, 9)])], (30, 40), "no box, point, scribble or tag"),
+            ([("point", "cat", [(5, 6)])], (40, 30), "drawn without its EXIF orientation"),
+        ],
+    )
+    def test_what_leaves_nothing_is_refused(
+        self,
+        shapes: list[tuple[str, str, list[tuple[float, float]]]],
+        size: tuple[int, int],
+        message: str,
+        tmp_path: Path,
+    ) -> None:
+        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
+        with pytest.raises(DataError, match=message):
+            marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=size))
 
 
 def test_command(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.api_drawn import DrawnOptions, complete_by_a2gnn, drawn_seeds, read_marks
+from weakseg.api_drawn import DrawnOptions, complete_by_a2gnn, drawn_seeds, marks_of_file, read_marks
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.image import as_rgb, load_rgb
 from weakseg.errors import ConfigError, DataError
@@ -96,6 +96,7 @@ def segment(
     boxes: Marks = (),
     points: Marks = (),
     scribbles: Lines = (),
+    labels: str | Path | None = None,
     method: Method = "auto",
     options: SegmentOptions | None = None,
 ) -> Segmentation:
@@ -112,18 +113,28 @@ def segment(
         points: ``(name, (x, y))``, one on each object; ``"background"`` is a name. Without a point on the background
             the names have to be words of ImageNet, whose activations tell it.
         scribbles: ``(name, [(x, y), ...])``, lines on objects and on the ``"background"``.
+        labels: A label file that says all that instead: of LabelMe, CVAT, Label Studio, COCO, VOC, YOLO, ScribbleSup,
+            weakseg, or CSV; ``image`` is a file then, which the label file calls by its name.
         method: ``cam``: a dense CRF decides what the seeds leave open. ``wsgcn``: a small graph network, trained on the
             seeds of this photograph alone, does, on a graph of colours and ImageNet features. ``a2gnn``: another, which
             also knows that boxes are tight. ``auto``: ``a2gnn`` where something is drawn, else ``cam``.
         options: Settings of the stages.
 
     Raises:
-        ConfigError: If the method does not exist.
+        ConfigError: If the method does not exist, or ``labels`` are not given alone and for a file.
         DataError: If the image cannot be used, a tag is repeated or no word of ImageNet, or a drawn label is malformed.
     """
     options = options or SegmentOptions()
     if method not in get_args(Method):
         raise ConfigError(f"method: one of {get_args(Method)}, got {method!r}")
+    if labels is not None:
+        if isinstance(image, np.ndarray) or any((tags, boxes, points, scribbles)):
+            raise ConfigError(
+                f"labels: {labels} says what the file of a photograph shows; give that, and no tags, boxes, points or "
+                "scribbles"
+            )
+        found = marks_of_file(Path(image), Path(labels))
+        tags, boxes, points, scribbles = found.tags, found.boxes, found.points, found.scribbles
     pixels = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image)
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
@@ -138,14 +149,14 @@ def segment(
     if method == "auto":
         method = "cam" if drawn.strongest == "tags" else "a2gnn"
     if method == "cam" or not names:
-        labels = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
+        mask = refine_image(seeds, pixels, options.masks, with_background=options.seeds.background != "none")
     elif method == "wsgcn":
-        labels = _complete_by_wsgcn(pixels, seeds, class_ids, options)
+        mask = _complete_by_wsgcn(pixels, seeds, class_ids, options)
     else:
-        labels = complete_by_a2gnn(pixels, class_ids, drawn.boxes, seeds, options.drawn)
+        mask = complete_by_a2gnn(pixels, class_ids, drawn.boxes, seeds, options.drawn)
     if drawn.boxes:
-        labels = keep_to_boxes(labels, drawn.boxes)
-    return Segmentation(pixels, names, activations, seeds, labels)
+        mask = keep_to_boxes(mask, drawn.boxes)
+    return Segmentation(pixels, names, activations, seeds, mask)
 
 
 def _complete_by_wsgcn(

@@ -1,5 +1,6 @@
 """Masks of one photograph from what is drawn on it: seeds, a graph of colours and ImageNet features, A2GNN."""
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.annotations import Box, Drawn, Point, Position, Scribble
-from weakseg.data.classes import BACKGROUND_NAMES
+from weakseg.data.binding import bind_image
+from weakseg.data.classes import BACKGROUND_NAMES, Classes
+from weakseg.data.image import check_frame, image_size
+from weakseg.data.label_file import labels_of
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
@@ -25,6 +29,8 @@ from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.build_graph import FreeGraphConfig, free_graph
 from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
 from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
+
+logger = logging.getLogger(__name__)
 
 GRID_STRIDE = 8
 OF_BOX, OF_POINT = "(left, top, right, bottom)", "(x, y)"
@@ -53,6 +59,61 @@ class DrawnOptions:
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What a label file says of a photograph, in the form of ``segment``: coordinates are (x, y).
+
+    Attributes:
+        tags: Names of what it shows, where nothing is drawn.
+        boxes: ``(name, (left, top, right, bottom))`` each.
+        points: ``(name, (x, y))`` each.
+        scribbles: ``(name, ((x, y), ...))`` each.
+    """
+
+    tags: tuple[str, ...]
+    boxes: tuple[tuple[str, tuple[float, ...]], ...]
+    points: tuple[tuple[str, tuple[float, ...]], ...]
+    scribbles: tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]
+
+
+def marks_of_file(photograph: Path, path: Path) -> Marked:
+    """Return what a label file of any format says of a photograph; what cannot be used is named in the log.
+
+    Raises:
+        DataError: If the file cannot be used, has no such photograph, was made for another size, or leaves nothing.
+    """
+    found = labels_of(photograph, path)
+    image, size = found.image, image_size(photograph)
+    if image.size is not None:
+        check_frame(image.size, size, image.where)
+    names = dict.fromkeys([*(shape.label for shape in image.shapes if not shape.ignored), *sorted(image.tags)])
+    classes = Classes(tuple(name for name in names if name not in BACKGROUND_NAMES) or ("none",))  # one at least
+    bound = bind_image(replace(image, size=size), classes)
+    dropped = {**found.dropped, **bound.dropped}
+    if bound.drawn.regions:
+        dropped[image.where] = f"{len(bound.drawn.regions)} outlined or painted regions, which are masks already"
+    for where, reason in dropped.items():
+        logger.warning("left out: %s: %s", where, reason)
+    marked = _marked(classes, bound.drawn, bound.tags)
+    if not (marked.tags or marked.boxes or marked.points or marked.scribbles):
+        raise DataError(
+            f"{image.where}: no box, point, scribble or tag of {photograph.name!r}; label it, or say by tags, boxes, "
+            "points or scribbles what it shows"
+        )
+    return marked
+
+
+def _marked(classes: Classes, drawn: Drawn, tags: Tags) -> Marked:
+    name = classes.name_of
+    shown = tuple(name(class_id) for class_id in sorted(tags.present))
+    return Marked(
+        () if drawn.strongest != "tags" else shown,
+        tuple((name(b.class_id), (b.left, b.top, b.right, b.bottom)) for b in drawn.boxes),
+        tuple((name(p.class_id), (p.column, p.row)) for p in drawn.points),
+        tuple((name(s.class_id), tuple((column, row) for row, column in s.path)) for s in drawn.scribbles),
+    )
 
 
 def read_marks(

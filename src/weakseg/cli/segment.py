@@ -21,14 +21,15 @@ def main(words: Sequence[str]) -> int:
         if path is not None and path.suffix.lower() not in allowed:
             raise ConfigError(f"{name}: {path} must end in {' or '.join(sorted(allowed))}")
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
-    if not (given.tags or any(marks)):
-        raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points or --scribbles")
+    if not (given.tags or any(marks) or given.labels):
+        raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points, --scribbles or --labels")
     result = segment(
         given.image,
         given.tags,
         boxes=[(name, places[0]) for name, places in _single("boxes", marks[0])],
         points=[(name, places[0]) for name, places in _single("points", marks[1])],
         scribbles=marks[2],
+        labels=given.labels,
         method=given.method,
         options=settings_of(given, SegmentOptions),
     )
@@ -51,6 +52,7 @@ def _parser() -> ArgumentParser:
         '  weakseg segment cat.jpg --boxes "cat 40,30,200,180"\n'
         '  weakseg segment cat.jpg --points "cat 120,90" --points "background 10,10"\n'
         '  weakseg segment cat.jpg --scribbles "cat 90,80 120,90 150,100" --scribbles "background 5,5 300,5"\n'
+        "  weakseg segment cat.jpg --labels cat.json\n"
         "  weakseg segment street.jpg --tags car --tags bicycle --out mask.png --overlay look.png\n"
         "  weakseg segment cat.jpg --tags cat --seeds.strict 0.4",
     )
@@ -59,6 +61,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--boxes", type=str, action="append", default=[], help='"NAME left,top,right,bottom"; repeat')
     parser.add_argument("--points", type=str, action="append", default=[], help='"NAME x,y"; repeat')
     parser.add_argument("--scribbles", type=str, action="append", default=[], help='"NAME x,y x,y ..."; repeat')
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        help="instead of all these: label file of LabelMe, CVAT, Label Studio, COCO, VOC, YOLO, ScribbleSup, weakseg, "
+        "or CSV, which calls the photograph by its file name; or folder of files with the photograph's name",
+    )
     parser.add_argument(
         "--method",
         type=str,

@@ -21,8 +21,8 @@ ALIASES = {
 _REMEDY = "repair it, or leave it out"
 
 
-def read_table(folder: Path) -> AnnotationTable:
-    """Return the scribbles of a folder of ``ID.xml``.
+def read_table(path: Path) -> AnnotationTable:
+    """Return the scribbles of a folder of ``ID.xml``, or of one such file.
 
     Each ``polygon`` is an open line on the class ``tag``, ``background`` included; the data set's own short names
     become those of VOC. ``X`` and ``Y`` count pixels from 0 and mean their centres.
@@ -30,11 +30,12 @@ def read_table(folder: Path) -> AnnotationTable:
     Raises:
         DataError: If there is no such folder or file, or a file is malformed.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of scribbles; give the folder of the XML files")
+    if not path.exists():
+        raise DataError(f"{path}: no such folder of scribbles; give the folder of the XML files")
+    files = files_inside(path, {".xml"}, "scribbles") if path.is_dir() else [path]
     dropped: dict[str, str] = {}
-    images = [_image(path, dropped) for path in files_inside(folder, {".xml"}, "scribbles")]
-    return AnnotationTable(folder, tuple(images), VOC_CLASSES, dropped)
+    images = [_image(file, dropped) for file in files]
+    return AnnotationTable(path, tuple(images), VOC_CLASSES, dropped)
 
 
 def _image(path: Path, dropped: dict[str, str]) -> AnnotatedImage:

@@ -69,14 +69,38 @@ def read_table(
     images = []
     for path in files_inside(folder, IMAGE_SUFFIXES, "photographs", deep=True):
         name = str(_label_path(path.relative_to(root)))
-        labels = inside(root, name, str(path))
-        lines = read_lines(labels, "label file") if labels.is_file() else []
-        parsed = [_parse(line, names, f"{labels}:{number}") for number, line in lines]
-        size = _size(path, str(labels), dropped) if parsed else None
-        shapes = [_shape(*one, size, quadrilaterals) for one in parsed] if size else []
-        tags = frozenset(label for label, _, _ in parsed)
-        images.append(AnnotatedImage(str(path.relative_to(start)), tuple(shapes), str(labels), tags, size))
+        labels, shown = inside(root, name, str(path)), str(path.relative_to(start))
+        images.append(read_image(path, labels, shown, names, dropped, quadrilaterals=quadrilaterals))
     return AnnotationTable(folder, tuple(images), tuple(names), dropped)
+
+
+def read_image(
+    photograph: Path,
+    labels: Path,
+    name: str,
+    names: Sequence[str],
+    dropped: dict[str, str],
+    *,
+    quadrilaterals: Quadrilaterals = "",
+) -> AnnotatedImage:
+    """Return the labels of one photograph; without a file nothing is on it.
+
+    Args:
+        photograph: Its file, for the size.
+        labels: Its label file.
+        name: What to call it.
+        names: Class names by number.
+        dropped: Receives the reason where the size cannot be read.
+        quadrilaterals: As in ``read_table``.
+
+    Raises:
+        DataError: If the label file is malformed.
+    """
+    lines = read_lines(labels, "label file") if labels.is_file() else []
+    parsed = [_parse(line, names, f"{labels}:{number}") for number, line in lines]
+    size = _size(photograph, str(labels), dropped) if parsed else None
+    shapes = [_shape(*one, size, quadrilaterals) for one in parsed] if size else []
+    return AnnotatedImage(name, tuple(shapes), str(labels), frozenset(label for label, _, _ in parsed), size)
 
 
 def _label_path(photograph: Path) -> Path:
