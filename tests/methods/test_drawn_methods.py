@@ -19,6 +19,13 @@ COMPLETION = [
     f"--completion.{word}" for word in ("first_steps=15", "second_steps=5", "network.hidden=16", "network.dropout=0")
 ]
 KINDS = ("boxes", "points", "scribbles")
+GRAPHNET = [
+    "--nodes=superpixels",
+    "--regions.num_regions=100",
+    "--completion.crf_weight=0",
+    "--completion.network.kind=gcn",
+    "--completion.network.adjacency=binary",
+]
 TINY = [*SEGMENTER, *CLASSIFIER, *AFFINITY, *COMPLETION]
 
 
@@ -118,6 +125,36 @@ def test_objects_are_scored_where_the_data_set_has_them(
     assert "whole: instances" in (tmp_path / "both/report.html").read_text()
 
 
+@pytest.mark.parametrize("kind", ["boxes", "scribbles"])
+def test_superpixels_take_the_place_of_cells(kind: str, data: Path, tmp_path: Path) -> None:
+    """GraphNet with no training but that of each image: all pixels of a superpixel have the same scores."""
+    out = tmp_path / "out"
+    words = ["--with_activations=false", "--graph_from=free", *COMPLETION, *GRAPHNET]
+    run("a2gnn", data, out, kind, *words)
+    assert ious(out)["labels"] > 50
+    scores = Scores.load(out / "completed" / "i03.safetensors")
+    assert scores.stride is None and scores.values.shape == (3, 48, 64)
+    assert len(np.unique(scores.values.reshape(3, -1).T, axis=0)) <= 100  # superpixels, not 48 x 64 pixels
+
+
+def test_layers_and_nodes_are_compared_from_the_same_affinity(data: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "layers.yaml"
+    graphnet = "nodes: superpixels, completion: {crf_weight: 0.0, network: {kind: gcn, adjacency: binary}}"
+    recipe.write_text(f"method: a2gnn\nmethods:\n  a2gnn: {{}}\n  graphnet: {{method: a2gnn, {graphnet}}}\n")
+    words = [*folder_arguments(data), "--data.drawn=boxes.json", *TINY, "--regions.num_regions=60", "--workers=1"]
+    assert main(["compare", str(recipe), "--out", str(tmp_path / "out"), *words]) == 0
+    found = {m["method"]: m for m in read_json(tmp_path / "out" / "results.json")["methods"]}
+    assert len({m["steps"]["affinity"] for m in found.values()}) == 1
+    assert len({m["steps"]["completed"] for m in found.values()}) == 2
+    assert all(m["figures"]["after_crf"] > 30 and not m["failures"] for m in found.values())
+
+
+def test_a_free_graph_of_a_reduced_photograph_is_refused(data: Path, tmp_path: Path) -> None:
+    words = ["run", "a2gnn", "--out", str(tmp_path), "--workers=1", *folder_arguments(data), "--data.drawn=boxes.json"]
+    assert main([*words, "--with_activations=false", "--graph_from=free", "--free.max_side=40", *SEGMENTER])
+    assert "set free.max_side to its long side" in (tmp_path / "failures.csv").read_text()
+
+
 @pytest.mark.parametrize(("kind", "least"), [("boxes", 90), ("scribbles", 60), ("points", 20)])
 def test_the_baseline_of_drawn_labels(kind: str, least: float, data: Path, tmp_path: Path) -> None:
     run("drawn", data, tmp_path / "out", kind)
@@ -150,6 +187,10 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         ("--with_activations=false", "--affinity.start=classifier"): "only 'pretrained' works",
         ("--graph_from=free", "--free.stride=4"): "cells of 8 pixels",
         ("--graph_from=air",): "graph_from",
+        ("--nodes=pixels",): "nodes",
+        ("--nodes=superpixels",): "need cells",
+        ("--nodes=superpixels", "--completion.crf_weight=0", "--walk_weight=3"): "need cells",
+        ("--nodes=superpixels", "--completion.crf_weight=0", "--completion.consistency=centred"): "need cells",
         ("--seeds.use=all",): "seeds.use",
     }.items():
         assert main([*words, *more]) == 2

@@ -12,14 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import dense_reference as dense
-from weakseg.artifacts import LabelMap
+from weakseg.artifacts import LabelMap, PixelGraph
 from weakseg.data.annotations import Box, Drawn
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
+from weakseg.graph.pixel_graph import Norm
 from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig
-from weakseg.methods.a2gnn.graphnet import RegionConfig, RegionSource, build_graphnet_problem, region_seeds
+from weakseg.methods.a2gnn.graphnet import (
+    RegionConfig,
+    RegionSource,
+    build_graphnet_problem,
+    region_seeds,
+    region_source,
+)
 from weakseg.methods.a2gnn.problem import Problem, Seeds
 from weakseg.methods.a2gnn.train import Solution, train_a2gnn
 from weakseg.nn.graph_layers import NetworkConfig, NetworkKind
@@ -172,14 +179,28 @@ class TestGraphNet:
             assert float(right.double().mean()) > 0.95
         assert any("classes [1]" in line for line in found.warnings)
 
-    def test_features_sum_to_one(self) -> None:
+    @pytest.mark.parametrize("norm", ["l1", "l2", None])
+    def test_features_are_divided_by_sum_or_length(self, norm: Norm | None) -> None:
         image, features, seeds = flat_image()
-        for normalized in (True, False):
-            one = build_graphnet_problem(
-                sample_of(), RegionSource(image, features, normalized), seeds, GRAPHNET, num_classes=3
-            )
-            sums = one.features.sum(1)
-            assert bool(torch.allclose(sums, torch.ones_like(sums))) == normalized
+        source = RegionSource(image, features, norm)
+        one = build_graphnet_problem(sample_of(), source, seeds, GRAPHNET, num_classes=3)
+        sizes = {"l1": one.features.sum(1), "l2": one.features.square().sum(1)}
+        ones = torch.ones(len(one.features), dtype=DOUBLE)
+        assert {name for name, size in sizes.items() if torch.allclose(size, ones)} == {norm} - {None}
+
+    @pytest.mark.parametrize("size", [(48, 64), (45, 61), (5, 3)])
+    def test_features_of_cells_stay_where_they_lie(self, size: tuple[int, int]) -> None:
+        # A cell's centre is pixel 8 i + 3.5: a ramp over cells is one over pixels up to the last centre in the image.
+        rows, columns = (-(-side // 8) for side in size)
+        ramp = 8 * torch.arange(columns, dtype=DOUBLE).repeat(rows, 1) + 3.5
+        nodes = torch.stack([ramp.flatten(), torch.ones(rows * columns, dtype=DOUBLE)], 1)
+        affinity = matrix_from_edges(torch.zeros(2, 0, dtype=torch.int64), nodes[:0, 0], (len(nodes),) * 2)
+        image = np.zeros((*size, 3), np.uint8)
+        source = region_source(image, PixelGraph(nodes, (rows, columns), affinity), None)
+        assert source.features.shape == (2, rows, columns) and source.image is image
+        centres = (torch.arange(columns, dtype=DOUBLE) + 0.5) * size[1] / columns - 0.5
+        assert torch.allclose(source.features[0, 0], centres.clamp(3.5, 8 * columns - 4.5))
+        assert source.features[1].eq(1).all()
 
     def test_boxes_pick_pixels_of_superpixels(self) -> None:
         # graph-baselines.md, section 4: rows and columns select pixels, hence superpixels, more than once.

@@ -91,6 +91,11 @@ class A2gnnConfig:
             if getattr(self, name) not in get_args(kinds):
                 raise ConfigError(f"a2gnn.{name}: one of {get_args(kinds)}, got {getattr(self, name)!r}")
 
+    @property
+    def needs_cells(self) -> bool:
+        """Whether a term counts that superpixels do not have: the CRF's neighbours, or seeds that are pixels."""
+        return bool(self.crf_weight) or self.consistency != "none"
+
 
 _SPARSE = A2gnnConfig(first_steps=50, second_steps=50, lr=0.03, crf_weight=0.3)
 PRESETS = {"boxes": A2gnnConfig(), "scribbles": _SPARSE, "points": _SPARSE, "tags": _SPARSE}  # [zhang2021a2gnn], code

@@ -8,16 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
+from weakseg.graph.pixel_graph import Norm, normalize_nodes
 from weakseg.graph.region_graph import EdgeRule, majority_labels, region_affinity, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling, slic_regions
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.problem import Problem, Seeds, foreign_labels, known_labels, label_indices
 from weakseg.ops.pattern import Pattern
-from weakseg.ops.readout import RegionReadout
+from weakseg.ops.readout import GridReadout, RegionReadout
+from weakseg.ops.resample import Cells, resample_cells
 from weakseg.ops.sparse import SparseMatrix
 
 
@@ -53,13 +55,23 @@ class RegionSource:
 
     Attributes:
         image: ``(H, W, 3)`` uint8.
-        features: ``(D, h, w)`` float on any grid that covers the image.
-        normalized: Whether the features of a superpixel are divided by the sum of their absolute values.
+        features: ``(D, h, w)`` float on any grid that covers the image exactly.
+        norm: What the mean features of a superpixel are divided by: their sum (``l1``, as published, for features that
+            are not negative) or length (``l2``); ``None``: nothing.
     """
 
     image: NDArray[np.uint8]
     features: Tensor
-    normalized: bool = True
+    norm: Norm | None = "l1"
+
+
+def region_source(image: NDArray[np.uint8], graph: PixelGraph, norm: Norm | None) -> RegionSource:
+    """Return the features of cells of 8 x 8 pixels, resampled to a grid that does not reach over the border."""
+    size = (image.shape[0], image.shape[1])
+    grid = GridReadout(size)
+    check_same_size("graph", graph.size, "image in cells", grid.size)
+    cells = Cells((grid.stride - 1) / 2, grid.stride)
+    return RegionSource(image, resample_cells(grid.maps(graph.features), grid.size, size, cells), norm)
 
 
 def build_graphnet_problem(
@@ -90,8 +102,8 @@ def build_graphnet_problem(
     dtype, grid = source.features.dtype, (source.features.shape[1], source.features.shape[2])
     areas = slic_regions(torch.from_numpy(np.array(source.image)), regions.num_regions, compactness=regions.compactness)
     features = region_pooling(areas, grid, dtype=dtype) @ source.features.flatten(1).T
-    if source.normalized:
-        features = features / features.abs().sum(1, keepdim=True).clamp(min=1e-12)
+    if source.norm:
+        features = normalize_nodes(features, source.norm)
     alike = region_affinity(features, region_adjacency(areas))
     label_ids = known_labels(sample, config, num_classes)
     return Problem(

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
 from weakseg.instances import SUFFIX
 from weakseg.methods.a2gnn.config import A2gnnConfig
-from weakseg.methods.a2gnn.problem import build_problem
+from weakseg.methods.a2gnn.graphnet import RegionConfig, build_graphnet_problem, region_source
+from weakseg.methods.a2gnn.problem import Problem, build_problem
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.fuse import fuse_scores
@@ -30,7 +32,8 @@ logger = logging.getLogger(__name__)
 class CompleteJob(PerImageTraining):
     """Image, labels and seeds to scores; ``graph`` says whether ``model``, an affinity network, makes it.
 
-    With ``activations`` and ``walk_weight``, a walk of the activations on the same graph joins in.
+    With ``activations`` and ``walk_weight``, a walk of the activations on the same graph joins in. With ``regions``,
+    superpixels take the place of the graph's nodes and edges, and its features become theirs.
     """
 
     model: Path | None
@@ -42,6 +45,7 @@ class CompleteJob(PerImageTraining):
     labels: WeakSeedConfig
     num_classes: int
     walk_weight: float = 0.0
+    regions: RegionConfig | None = None
     device: str = "cpu"
 
     def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
@@ -50,8 +54,7 @@ class CompleteJob(PerImageTraining):
         for sample in map(self.labels.of, samples):
             image = sample.load_image()
             graphs.append(self._graph(image))
-            seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
-            problems.append(build_problem(sample, image, graphs[-1], seeds, self.config, num_classes=self.num_classes))
+            problems.append(self._problem(sample, image, graphs[-1]))
         solutions = train_a2gnn(problems, self.config, device=self.device)
         for warning in (text for solution in solutions for text in solution.warnings):
             logger.info("%s", warning)
@@ -60,9 +63,21 @@ class CompleteJob(PerImageTraining):
 
     def _graph(self, image: NDArray[np.uint8]) -> PixelGraph:
         if isinstance(self.graph, FreeGraphConfig):
+            if self.graph.max_side < max(image.shape[:2]):
+                raise DataError(
+                    f"free.max_side: {self.graph.max_side}, but the photograph has {image.shape[:2]} pixels and its "
+                    "nodes are cells of it; set free.max_side to its long side, or reduce it"
+                )
             return free_graph(embedded_backbone(), image, self.graph)
         assert self.model is not None
         return window_graph(cached(load_window_affinity, self.model, self.device), image, self.graph)
+
+    def _problem(self, sample: WeakSample, image: NDArray[np.uint8], graph: PixelGraph) -> Problem:
+        seeds, count = LabelMap.load(self.seeds / f"{sample.id}.png"), self.num_classes
+        if self.regions is None:
+            return build_problem(sample, image, graph, seeds, self.config, num_classes=count)
+        source = region_source(image, graph, None if isinstance(self.graph, FreeGraphConfig) else self.graph.norm)
+        return build_graphnet_problem(sample, source, seeds, self.config, regions=self.regions, num_classes=count)
 
     def _fused(self, sample: WeakSample, graph: PixelGraph, scores: Scores) -> Scores:
         """Return the scores together with those of the walk, over the labels that both know."""

@@ -42,19 +42,23 @@ def completed_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
     """Train each image's network."""
     learned = recipe.graph_from == "affinity"
     graph = recipe.graph if learned else recipe.free
+    regions = recipe.regions if recipe.nodes == "superpixels" else None
     config = replace(recipe.completion, seed=recipe.seed)
 
     def job(context: StepContext) -> CompleteJob:
         model = context.inputs["affinity"] / MODEL_FILE if learned else None
         seeds, activations = context.inputs["seeds"], context.inputs.get("activations")
         count, weight = len(dataset.classes), recipe.walk_weight
-        place = context.folder
-        return CompleteJob(model, seeds, activations, place, graph, config, recipe.seeds, count, weight, context.device)
+        place, device = context.folder, context.device
+        return CompleteJob(
+            model, seeds, activations, place, graph, config, recipe.seeds, count, weight, regions, device
+        )
 
     needs = {"seeds": Kind.SEEDS}
     needs |= {"affinity": Kind.AFFINITY} if learned else {}
     needs |= {"activations": Kind.ACTIVATIONS} if recipe.walk_weight else {}
     settings = {**asdict(config), "graph": asdict(graph), "walk_weight": recipe.walk_weight, "use": recipe.seeds.use}
+    settings |= {"regions": asdict(regions)} if regions else {}
     settings.pop("memory_mb")  # it changes no result
     return image_step("completed", Kind.SCORES, needs, settings, dataset.splits["train"], job)
 

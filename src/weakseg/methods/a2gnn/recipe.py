@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.methods.a2gnn.graphnet import RegionConfig
 from weakseg.ops.crf import PRESETS
 from weakseg.pipeline.recipe import Recipe
 from weakseg.stages.activate import ActivateConfig
@@ -17,6 +18,7 @@ from weakseg.stages.weak_seeds import WeakSeedConfig
 from weakseg.stages.window_affinity import WindowAffinityConfig
 
 GraphFrom = Literal["affinity", "free"]
+Nodes = Literal["cells", "superpixels"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class A2gnnRecipe(Recipe):
         affinity: The window affinity network and its training.
         graph: Features of the nodes of its graph.
         free: The graph of ``free``.
+        nodes: What the network labels: ``cells`` of 8 pixels, or GraphNet's ``superpixels``, which have the mean
+            features of the same graph, and edges where they touch.
+        regions: The superpixels, their edges and seeds.
         completion: The network of an image; its defaults are those for boxes, its seed is the recipe's.
         walk_weight: Weight of a random walk of the activations on the same graph, fused with the network's
             probabilities; the paper takes 3 for tags, and 0 otherwise.
@@ -57,6 +62,8 @@ class A2gnnRecipe(Recipe):
     affinity: WindowAffinityConfig = field(default_factory=WindowAffinityConfig)
     graph: WindowGraphConfig = field(default_factory=WindowGraphConfig)
     free: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=8))
+    nodes: Nodes = "cells"
+    regions: RegionConfig = field(default_factory=RegionConfig)
     completion: A2gnnConfig = field(default_factory=A2gnnConfig)
     walk_weight: float = 0.0
     masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["a2gnn"], enlarged="logits"))
@@ -70,6 +77,13 @@ class A2gnnRecipe(Recipe):
         """Refuse what contradicts itself."""
         if self.graph_from not in get_args(GraphFrom) or self.overlap not in get_args(Overlap):
             raise ConfigError(f"a2gnn: graph_from of {get_args(GraphFrom)}, overlap of {get_args(Overlap)}")
+        if self.nodes not in get_args(Nodes):
+            raise ConfigError(f"nodes: one of {get_args(Nodes)}, got {self.nodes!r}")
+        if self.nodes == "superpixels" and (self.walk_weight or self.completion.needs_cells):
+            raise ConfigError(
+                "nodes: walk_weight, completion.crf_weight and completion.consistency need cells; set them to 0, 0 and "
+                "none for superpixels"
+            )
         if self.free.stride != 8:
             raise ConfigError(f"free.stride: the nodes of A2GNN are cells of 8 pixels, got {self.free.stride}")
         if self.walk_weight < 0 or (self.walk_weight and not self.with_activations):
