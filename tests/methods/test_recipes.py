@@ -59,6 +59,44 @@ def test_a_bad_recipe_names_file_and_fault(tmp_path: Path, text: str, message: s
     assert message in str(error.value)
 
 
+class TestBase:
+    """``base`` names a recipe that the file says the differences of."""
+
+    @staticmethod
+    def write(folder: Path, **files: str) -> str:
+        for name, text in files.items():
+            (folder / f"{name}.yaml").write_text(text)
+        return str(folder / "top.yaml")
+
+    def test_settings_win_one_by_one_over_several_files(self, tmp_path: Path) -> None:
+        top = self.write(
+            tmp_path,
+            low="method: cam\nseed: 3\nseeds: {strict: 0.6, lenient: 0.2}\ndata: {classes: [cat, dog]}\n",
+            middle="base: low.yaml\nseeds: {lenient: 0.1}\ndata: {classes: [cow]}\n",
+            top="base: middle.yaml\nsegmenter: {fit: {lr: 1e-3}}\nseed: 4\n",
+        )
+        recipe: Any = load_recipe(top)
+        assert (recipe.method, recipe.seed, recipe.seeds.strict, recipe.seeds.lenient) == ("cam", 4, 0.6, 0.1)
+        assert recipe.segmenter.fit.lr == 0.001 and recipe.data.classes == ("cow",)
+        assert "base" not in read_settings(Path(top))
+
+    def test_methods_are_the_files_own_where_it_has_any(self, tmp_path: Path) -> None:
+        low = "seed: 3\nmethods: {cam: {seeds: {strict: 0.6}}, supervised: {}}\n"
+        top = self.write(tmp_path, low=low, top="base: low.yaml\nmethods: {cam: {seeds: {lenient: 0.1}}}\n")
+        own: dict[str, Any] = load_recipes(top)
+        assert list(own) == ["cam"] and own["cam"].seeds.strict != 0.6 and own["cam"].seed == 3
+        self.write(tmp_path, top="base: low.yaml\nseed: 4\n")
+        assert {name: recipe.seed for name, recipe in load_recipes(top).items()} == {"cam": 4, "supervised": 4}
+
+    @pytest.mark.parametrize(
+        ("base", "message"),
+        [("top.yaml", "is based on itself"), ("low.yaml", "is based on itself"), ("gone.yaml", "gone.yaml: cannot be")],
+    )
+    def test_a_base_that_is_none_is_refused(self, tmp_path: Path, base: str, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            load_recipe(self.write(tmp_path, low="base: top.yaml\nmethod: cam\n", top=f"base: {base}\n"))
+
+
 def test_a_missing_recipe_names_the_methods() -> None:
     with pytest.raises(ConfigError, match=f"neither a recipe file nor a method; {KNOWN}"):
         load_recipe("nowhere.yaml")

@@ -1,6 +1,7 @@
 """Recipes from YAML files, run folders, method names and dotted overrides; unknown keys are errors."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from weakseg.methods import METHODS
 from weakseg.pipeline.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
+BASE_KEY, METHODS_KEY = "base", "methods"
 
 
 def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe in a YAML or JSON file, or a method's defaults, with overrides applied.
+    """Return the recipe in a YAML or JSON file and the files it is based on, or a method's defaults, with overrides.
 
     Args:
         source: Path of a recipe, or the name of a method.
@@ -34,7 +36,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         if not path.is_file():
             raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {known}")
         raise ConfigError(f"{source}: method {method!r} is unknown; methods: {known}")
-    return parse_recipe(method, ["--config", str(path), *overrides] if path.is_file() else overrides, source)
+    return parse_recipe(method, [*config_words(given), *overrides], source)
 
 
 def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
@@ -54,6 +56,11 @@ def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
     return METHODS[method].recipe(**values)
 
 
+def config_words(given: Mapping[str, Any]) -> list[str]:
+    """Return settings as words of a command line."""
+    return ["--config", json.dumps(given, default=str)]
+
+
 def recipe_parser(method: str) -> ArgumentParser:
     """Return the parser whose flags are the settings of a method's recipe dataclass."""
     parser = ArgumentParser(prog="weakseg run RECIPE", exit_on_error=False, add_help=False, default_env=False)
@@ -70,11 +77,35 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file.
+    """Return the mapping in a YAML or JSON file, over that of the file beside it that it names as its ``base``.
+
+    Sections are merged setting by setting. ``methods`` are not: they are the file's own where it has any.
 
     Raises:
-        ConfigError: If the file cannot be read, or holds no mapping.
+        ConfigError: If a file cannot be read, holds no mapping, or is its own base.
     """
+    given, files = _read_mapping(path), [path.resolve()]
+    while (base := given.pop(BASE_KEY, None)) is not None:
+        files.append((files[-1].parent / str(base)).resolve())
+        if files[-1] in files[:-1]:
+            raise ConfigError(f"{path}: base: {base} is based on itself")
+        below = _read_mapping(files[-1])
+        if METHODS_KEY in given:
+            below.pop(METHODS_KEY, None)
+        given = _merged(below, given)
+    return given
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both mappings as one; what is in both is that of ``above``, or merged where both are mappings."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merged(below[key], above[key])
+    return merged
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

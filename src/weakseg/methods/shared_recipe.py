@@ -1,7 +1,6 @@
 """One file for the recipes of several methods: common sections, settings of single methods, dotted overrides."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,10 +9,8 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
-from weakseg.methods.recipes import parse_recipe, read_settings, recipe_parser
+from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
 from weakseg.pipeline.recipe import Recipe
-
-METHODS_KEY = "methods"
 
 Names = tuple[str, ...]
 
@@ -184,8 +181,7 @@ def _recipe_of(source: str, schema: _Schema, settings: Sequence[_Setting], overr
         if ".".join(setting.path) not in schema.sections:
             section[setting.path[-1]] = setting.value
     words = [f"--{'.'.join(setting.path)}={setting.value}" for setting in _in_order(schema, overrides)]
-    text = json.dumps(config, default=str)
-    return parse_recipe(schema.method, ["--config", text, *words], f"{source}, method {schema.name}")
+    return parse_recipe(schema.method, [*config_words(config), *words], f"{source}, method {schema.name}")
 
 
 def _in_order(schema: _Schema, settings: Sequence[_Setting]) -> list[_Setting]:
