@@ -93,6 +93,14 @@ def test_data_check(data: Path, capsys: Capture) -> None:
     assert "8 images, 2 classes" in printed and "train: 6 images, 2 without a tag" in printed
 
 
+@pytest.mark.parametrize("text", ["method: cam\n", "methods: {cam: {}, supervised: {}}\n"])
+def test_data_check_of_a_recipe(text: str, data: Path, tmp_path: Path, capsys: Capture) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"data: {{train: tags.json}}\n{text}")
+    assert main(["data", "check", "--recipe", str(recipe), "--data.root", str(data), "--data.val", "val.json"]) == 0
+    assert "8 images, 2 classes" in capsys.readouterr().out
+
+
 def test_data_simulate(data: Path, tmp_path: Path, capsys: Capture) -> None:
     words = ["data", "simulate", "--data.root", str(data), "--data.train", "tags.json", "--data.masks", "masks"]
     out = tmp_path / "new" / "boxes.json"

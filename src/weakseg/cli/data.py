@@ -11,7 +11,8 @@ from weakseg.data.dataset import open_dataset
 from weakseg.data.effort import total_effort
 from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
 from weakseg.errors import ConfigError
-from weakseg.methods.recipes import load_recipe
+from weakseg.methods.recipes import METHODS_KEY, load_recipe, read_settings
+from weakseg.methods.shared_recipe import load_recipes
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,12 +37,19 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError(f"data {given.action}: no such action; there are 'check' and 'simulate'")
     if (given.action == "simulate") != bool(given.out):
         raise ConfigError("data: give --out FILE with 'simulate', and only then")
-    config = load_recipe(given.recipe, _overrides(words)).data if given.recipe else given.data
+    config = _data_of(given.recipe, _overrides(words)) if given.recipe else given.data
     if given.action == "simulate":
         return _simulate(config, settings_of(given, SimulationConfig), Path(given.out))
     report = check_dataset(open_dataset(config))
     print(describe(report))
     return 1 if report.failures else 0
+
+
+def _data_of(source: str, overrides: Sequence[str]) -> DataConfig:
+    """Return the data section of a recipe of one method or of several."""
+    if Path(source).is_file() and METHODS_KEY in read_settings(Path(source)):
+        return next(iter(load_recipes(source, overrides=overrides).values())).data
+    return load_recipe(source, overrides).data
 
 
 def _overrides(words: Sequence[str]) -> list[str]:
