@@ -1,4 +1,4 @@
-"""Every recipe in ``recipes/`` loads and plans; those for VOC 2012 on a made-up folder of its layout."""
+"""Every recipe in ``recipes/`` loads and plans, on made-up folders in the layout of VOC 2012 and of COCO."""
 
 import json
 from dataclasses import replace
@@ -10,24 +10,38 @@ import pytest
 from PIL import Image
 
 from weakseg.artifacts import LabelMap
-from weakseg.data.annotations import Box, Drawn
+from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.formats.voc import VOC_CLASSES
 from weakseg.methods import METHODS
-from weakseg.methods.a2gnn.config import PRESETS
+from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.plan import Kind, check_plan
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-SHARED = {"compare_msrc.yaml": 5, "ablation_msrc.yaml": 5, "boxes_msrc.yaml": 4}
+SHARED = {
+    "compare_msrc.yaml": 5,
+    "ablation_msrc.yaml": 5,
+    "boxes_msrc.yaml": 4,
+    "points_msrc.yaml": 3,
+    "scribbles_msrc.yaml": 3,
+    "tags_msrc.yaml": 3,
+    "layers_msrc.yaml": 11,
+    "boxes_coco88.yaml": 3,
+}
 SINGLE = sorted(path.name for path in RECIPES.glob("*.yaml") if path.name not in SHARED)
 ANNOTATION = (
     "<annotation><object><name>{}</name><difficult>{}</difficult><bndbox><xmin>5</xmin><ymin>4</ymin><xmax>20</xmax>"
     "<ymax>18</ymax></bndbox></object></annotation>"
 )
+DRAWN = {
+    "boxes": Drawn((Box(8, 2, 2, 9, 9),)),
+    "points": Drawn(points=(Point(8, 4.5, 4.5),)),
+    "scribbles": Drawn(scribbles=(Scribble(8, ((4.5, 4.5), (9.5, 9.5))),)),
+}
 SCRIBBLE = (
     "<annotation><size><width>32</width><height>24</height></size><polygon><tag>{}</tag><point><X>3</X><Y>4</Y></point>"
     "<point><X>20</X><Y>9</Y></point></polygon></annotation>"
@@ -53,15 +67,31 @@ def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "pascal_2012" / f"{name}.xml").write_text(SCRIBBLE.format(("cat", "dog")[index % 2]))
     clicks = {name: [{"x": 9, "y": 9, "cls": (8, 12)[index % 2], "rank": 1}] for index, name in enumerate(names)}
     (root / "whats_the_point.json").write_text(json.dumps(clicks))
-    write_drawn(
-        root / "boxes.json",
-        DrawnFile(
-            "boxes", Classes(VOC_CLASSES), {n: DrawnImage((24, 32), Drawn((Box(8, 2, 2, 9, 9),))) for n in names}
-        ),
-    )
+    for kind, drawn in DRAWN.items():
+        images = {name: DrawnImage((24, 32), drawn) for name in names}
+        write_drawn(root / f"{kind}.json", DrawnFile(kind, Classes(VOC_CLASSES), images))
     for name in ("train", "train_aug"):
         (root / "ImageSets/Segmentation" / f"{name}.txt").write_text("2007_000000\n2007_000001\n2007_000002\n")
     (root / "ImageSets/Segmentation/val.txt").write_text("2007_000003\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two images in the layout of COCO, with the files of instances that the recipes name."""
+    root = tmp_path_factory.mktemp("coco")
+    for folder in ("images", "annotations"):
+        (root / folder).mkdir()
+    images, objects = [], []
+    for index in (1, 2):
+        Image.fromarray(np.full((24, 32, 3), 40 * index, np.uint8)).save(root / "images" / f"{index}.jpg")
+        images.append({"id": index, "file_name": f"{index}.jpg", "height": 24, "width": 32})
+        corners = [4, 3, 20, 3, 20, 18, 4, 18]
+        shape = {"bbox": [4, 3, 16, 15], "segmentation": [corners], "area": 240, "iscrowd": 0}
+        objects.append({"id": index, "image_id": index, "category_id": 17, **shape})
+    document = {"images": images, "annotations": objects, "categories": [{"id": 17, "name": "cat"}]}
+    for name in ("instances.json", "annotations/instances_train2014.json", "annotations/instances_val2014.json"):
+        (root / name).write_text(json.dumps(document))
     return root
 
 
@@ -72,8 +102,8 @@ def plan_of(recipe: Any) -> dict[str, Kind]:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_a_recipe_loads_and_plans(name: str, voc: Path) -> None:
-    recipe = load_recipe(str(RECIPES / name), ["--data.root", str(voc)])
+def test_a_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> None:
+    recipe = load_recipe(str(RECIPES / name), ["--data.root", str(coco if "coco" in name else voc)])
     assert recipe.method == name.partition("_")[0]
     plan = plan_of(recipe)
     assert list(plan)[-3:] == ["segmenter", "predictions", "evaluation"]
@@ -81,8 +111,8 @@ def test_a_recipe_loads_and_plans(name: str, voc: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SHARED)
-def test_a_shared_recipe_loads_and_plans(name: str, voc: Path) -> None:
-    recipes = load_recipes(str(RECIPES / name), overrides=["--data.root", str(voc)])
+def test_a_shared_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> None:
+    recipes = load_recipes(str(RECIPES / name), overrides=["--data.root", str(coco if "coco" in name else voc)])
     assert len(recipes) == SHARED[name]
     assert all("masks" in plan_of(recipe) for recipe in recipes.values())
 
@@ -128,6 +158,47 @@ def test_the_settings_of_a2gnn(kind: str, steps: int, voc: Path) -> None:
     assert recipe.graph.norm == "l1" and recipe.walk_weight == (3 if kind == "tags" else 0)
     samples = open_dataset(recipe.data).splits["train"]
     assert {sample.drawn.strongest for sample in samples} == {kind}
+
+
+@pytest.mark.parametrize("data", ["voc12", "coco"])
+def test_instances_from_boxes_are_those_of_the_masks(data: str, voc: Path, coco: Path) -> None:
+    overrides = ["--data.root", str(coco if data == "coco" else voc)]
+    boxes, bsis = (load_recipe(str(RECIPES / f"a2gnn_{name}_{data}.yaml"), overrides) for name in ("boxes", "bsis"))
+    assert replace(boxes, instances=True) == bsis  # type: ignore[call-arg]
+    assert plan_of(bsis) == {**plan_of(boxes), "instances": Kind.INSTANCES}
+
+
+def test_coco_differs_from_voc_in_the_data_alone(coco: Path) -> None:
+    first, second = (load_recipe(str(RECIPES / f"a2gnn_boxes_{data}.yaml")) for data in ("voc12", "coco"))
+    assert replace(second, data=first.data) == first
+    splits = open_dataset(replace(second.data, root=str(coco))).splits
+    assert {sample.drawn.strongest for samples in splits.values() for sample in samples} == {"boxes"}
+
+
+def test_layers_and_losses_are_all_that_differs() -> None:
+    # a2gnn.md, section 5: Figure 7 and Table 4b
+    recipes: dict[str, Any] = load_recipes(str(RECIPES / "layers_msrc.yaml"))
+    ce, found = recipes["ce"], {}
+    for name, recipe in recipes.items():
+        trained = recipe.completion
+        losses = (trained.crf_weight > 0, trained.points_weight > 0, trained.consistency == "centred")
+        found[name] = (recipe.nodes, trained.network.kind, *losses)
+        assert replace(recipe, nodes=ce.nodes, completion=ce.completion) == ce
+    layers = {kind: ("cells", kind, False, False, False) for kind in ("agnn", "gat", "gcn", "mlp")}
+    terms = {"ce": "000", "reg": "100", "mp": "010", "mp-check": "011", "reg-mp": "110", "all": "111"}
+    losses = {name: ("cells", "a2gnn", *(digit == "1" for digit in digits)) for name, digits in terms.items()}
+    assert found == {**layers, **losses, "graphnet": ("superpixels", "gcn", False, False, False)}
+
+
+@pytest.mark.parametrize("kind", ["points", "scribbles", "tags"])
+def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
+    recipes: dict[str, Any] = load_recipes(str(RECIPES / f"{kind}_msrc.yaml"), overrides=["--data.root", str(voc)])
+    a2gnn = recipes["a2gnn"]
+    assert replace(a2gnn.completion, network=PRESETS[kind].network) == PRESETS[kind]
+    assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 3 * (kind == "tags")
+    assert replace(recipes["a2gnn-free"], graph_from="affinity") == a2gnn
+    assert a2gnn.with_activations == (kind != "scribbles")
+    assert {sample.drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]} == {kind}
 
 
 def test_the_single_recipes_are_those_of_the_comparison() -> None:
