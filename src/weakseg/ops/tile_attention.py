@@ -95,35 +95,39 @@ class _Mix(torch.autograd.Function):
 
 
 class _CosineAttention(torch.autograd.Function):
-    """Cosines, softmax and sum; back again, neighbours are gathered anew and mirrored maps replace scattering."""
+    """Cosines, softmax and sum; back again, neighbours are gathered anew and mirrored maps replace scattering.
+
+    With S the derivative by the scores and u the values divided by their norms, that by u is ``w (S + S^T) u``, and
+    that by w half the sum of ``u_i . ((S + S^T) u)_i``: cosines are not needed again.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, scale: Tensor, edges: Tensor, tiles: Tiles) -> Tensor:
         norms = torch.linalg.vector_norm(values, dim=1, keepdim=True)
-        unit = torch.where(norms > SMALLEST_NORM, values / norms.clamp(min=SMALLEST_NORM), 0)
+        inverse = torch.where(norms > SMALLEST_NORM, 1 / norms, 0)
+        unit = values * inverse
         near = tiles.at_columns(unit)  # (T, m, C)
         cosines = torch.bmm(tiles.at_rows(unit), near.mT)  # (T, ROWS, m)
-        scores = torch.where(cosines > 0, edges, 0).add_(cosines * _per_tile(scale, tiles))
-        probs = _softmax_inside(scores, tiles)
-        ctx.save_for_backward(norms, unit, scale, cosines, probs)
+        gates = torch.gt(cosines, 0, out=torch.empty_like(cosines))  # numbers: products are faster than choices
+        probs = _softmax_inside(gates.mul_(edges).addcmul_(cosines, _per_tile(scale, tiles)), tiles)
+        out = torch.bmm(probs * tiles.at_columns(norms).mT, near).flatten(0, 1)
+        ctx.save_for_backward(norms, inverse, unit, scale, probs, out)
         ctx.tiles = tiles
-        return torch.bmm(probs * tiles.at_columns(norms).mT, near).flatten(0, 1)
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        norms, unit, scale, cosines, probs = ctx.saved_tensors
+        norms, inverse, unit, scale, probs, out = ctx.saved_tensors
         tiles = ctx.tiles
         near = tiles.at_columns(unit)
         slopes = torch.bmm(tiles.at_rows(grad), near.mT).mul_(tiles.at_columns(norms).mT)
-        by_scores = _through_softmax(probs, slopes)
-        by_scale = (by_scores * cosines).reshape(len(scale), -1).sum(1)
-        by_cosines = by_scores.mul_(_per_tile(scale, tiles))
-        by_unit = torch.bmm(by_cosines + tiles.mirrored(by_cosines), near).flatten(0, 1)
+        by_scores = slopes.sub_(_through_mean(grad, out, tiles)).mul_(probs)
+        turned = torch.bmm(by_scores + tiles.mirrored(by_scores), near).flatten(0, 1)
+        along = (turned * unit).sum(1, keepdim=True)
         by_values = torch.bmm(tiles.mirrored(probs), tiles.at_columns(grad)).flatten(0, 1)
-        turning = by_unit - (by_unit * unit).sum(1, keepdim=True) * unit
-        by_values += torch.where(norms > SMALLEST_NORM, turning / norms.clamp(min=SMALLEST_NORM), 0)
-        return by_values, by_scale, None, None
+        by_values.addcmul_(turned.addcmul_(along, unit, value=-1), inverse * _per_place(scale, tiles))
+        return by_values, along.reshape(len(scale), -1).sum(1) / 2, None, None
 
 
 class _AdditiveAttention(torch.autograd.Function):
@@ -167,16 +171,27 @@ def _sums(by_row: Tensor, by_column: Tensor, tiles: Tiles) -> Tensor:
 
 def _softmax_inside(scores: Tensor, tiles: Tiles) -> Tensor:
     """Return the softmax over the edges of each place, 0 elsewhere; overwrites the scores."""
-    lowest = torch.finfo(scores.dtype).min
-    return torch.softmax(scores.masked_fill_(tiles.outside, lowest), -1).masked_fill_(tiles.outside, 0)
+    probs = torch.softmax(scores.add_(tiles.barrier), -1)
+    probs.flatten(0, 1).index_fill_(0, tiles.empty, 0)
+    return probs
+
+
+def _through_mean(grad: Tensor, out: Tensor, tiles: Tiles) -> Tensor:
+    """Return ``(T, ROWS, 1)``: the mean by the probabilities of the derivatives by them, given what they summed up."""
+    return tiles.at_rows((grad * out).sum(1, keepdim=True))
 
 
 def _through_softmax(probs: Tensor, slopes: Tensor) -> Tensor:
     """Return the derivative by the scores; overwrites the slopes by the probabilities."""
     weighted = slopes.mul_(probs)
-    return weighted.sub_(probs * weighted.sum(-1, keepdim=True))
+    return weighted.addcmul_(probs, weighted.sum(-1, keepdim=True), value=-1)
 
 
 def _per_tile(scale: Tensor, tiles: Tiles) -> Tensor:
     """Return ``(T, 1, 1)`` of one number an image."""
     return scale.repeat_interleave(len(tiles.columns) // len(scale))[:, None, None]
+
+
+def _per_place(scale: Tensor, tiles: Tiles) -> Tensor:
+    """Return ``(B n, 1)`` of one number an image."""
+    return scale.repeat_interleave(tiles.num_places)[:, None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -43,6 +44,17 @@ class Tiles:
     def num_places(self) -> int:
         """n: places of an image."""
         return len(self.columns) * ROWS // len(self.spans)
+
+    @cached_property
+    def barrier(self) -> Tensor:
+        """``(T, ROWS, m)`` float32: added to scores it leaves those of edges, and a softmax nothing elsewhere."""
+        return self.outside * (torch.finfo(torch.float32).min / 2)
+
+    @cached_property
+    def empty(self) -> Tensor:
+        """Places in [0, B n) without a node, int64."""
+        nodes = torch.zeros(self.outside.shape[:2].numel(), dtype=torch.bool, device=self.places.device)
+        return (~nodes.index_fill(0, self.places, True)).nonzero()[:, 0]
 
     def scatter(self, values: Tensor) -> Tensor:
         """Return ``(B, n, C)`` of ``(N, C)`` values of nodes, zero in empty places."""
