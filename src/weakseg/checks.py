@@ -25,7 +25,11 @@ def check_same_size(name: str, size: tuple[int, ...], other_name: str, other: tu
 
 def check_finite(name: str, array: Array) -> None:
     """Raise ``ShapeError`` if ``array`` holds NaN or infinity."""
-    finite = bool(torch.isfinite(array).all()) if isinstance(array, Tensor) else bool(np.isfinite(array).all())
+    if isinstance(array, Tensor):
+        extremes = torch.stack(torch.aminmax(array.detach())) if array.numel() else array  # NaN is both of them
+        finite = bool(torch.isfinite(extremes).all())
+    else:
+        finite = bool(np.isfinite(array).all())
     if not finite:
         raise ShapeError(f"{name}: holds NaN or infinite values; expected finite numbers")
 

@@ -98,7 +98,7 @@ class TestTiles:
         places = grid_places(size)
         assert len(places.unique()) == math.prod(size) == len(places)
         reach = build_tiles([stencil_pattern(size, half_square(4), "cpu")[0]], [places])
-        assert int(places.max()) < reach.num_places <= 64 * math.ceil(size[0] / 8) * math.ceil(size[1] / 8)
+        assert int(places.max()) < reach.num_places <= ROWS * math.ceil(size[0] / 4) * math.ceil(size[1] / 8)
         assert reach.columns.shape[1] <= max(256, 9 * 72)  # the window of a tile
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 4), (9, 17)])
@@ -123,7 +123,7 @@ class TestTiles:
         values = noise(12 + 81, 3)
         spread = tiles.scatter(values)
         assert spread.shape == (2, tiles.num_places, 3) and tiles.gather(spread).equal(values)
-        assert tiles.spans == (64, 192) and int((spread != 0).any(2).sum()) == 93
+        assert tiles.spans == (32, 192) and int((spread != 0).any(2).sum()) == 93
 
     def test_an_image_has_its_own_columns_first(self) -> None:
         small, large = window((3, 4)), window((9, 17), 4)

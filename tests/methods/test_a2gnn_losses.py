@@ -236,7 +236,7 @@ class TestSeeds:
         seeds = np.random.default_rng(0).choice(labels, (13, 18)).astype(np.uint8)
         one = problem(GridReadout((13, 18)), seeds, num_labels=3)
         logits = noise(6, 3).requires_grad_()
-        found = Batch([one]).seeds.loss(logits, 1)[0]
+        found = Batch([one]).seeds.loss(logits)[0]
         pixels = dense.pixel_matrix((2, 3), 8)[:13, :18]
         expected = dense.a2gnn_terms(logits, logits, pixels, seeds.astype(np.int64), [], torch.zeros(6, 6).double())[
             "seeds"
@@ -251,8 +251,8 @@ class TestSeeds:
         rng, readouts = np.random.default_rng(0), [GridReadout((9, 9)), GridReadout((8, 20))]
         problems = [problem(r, rng.choice([0, 1, 255], r.image_size)) for r in readouts]
         logits = noise(4 + 3, 2)
-        found = Batch(problems).seeds.loss(logits, 2)
-        alone = [Batch([p]).seeds.loss(part, 1)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
+        found = Batch(problems).seeds.loss(logits)
+        alone = [Batch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
         torch.testing.assert_close(found, torch.stack(alone))
 
     def test_weights_of_nodes(self) -> None:
@@ -265,7 +265,7 @@ class TestSeeds:
         )
         logits = noise(3, 2)
         each = row_cross_entropy(logits[[0, 2]], own.labels)
-        found = Batch([replace(one, seeds=own)]).seeds.loss(logits, 1)[0]
+        found = Batch([replace(one, seeds=own)]).seeds.loss(logits)[0]
         torch.testing.assert_close(found, 0.75 * each[0] + 0.25 * each[1])
 
 

@@ -54,7 +54,7 @@ class SparseMatrix:
     def transpose(self) -> "SparseMatrix":
         """Return the transposed matrix."""
         pattern, order = self.pattern.transposed
-        return SparseMatrix(pattern, self.values.index_select(0, order))
+        return SparseMatrix(pattern, self.values.index_select(0, order) if self.values.requires_grad else self._flipped)
 
     def take_rows(self, index: Tensor) -> "SparseMatrix":
         """Return the rows that ``(R,)`` int64 ``index`` names, in its order, any of them more than once."""

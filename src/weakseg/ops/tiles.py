@@ -10,8 +10,8 @@ from torch import Tensor
 from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern
 
-ROWS = 64  # nodes of a tile
-TILE_SHAPES = ((8, 8), (4, 16), (16, 4), (2, 32), (32, 2), (1, 64), (64, 1))
+ROWS = 32  # nodes of a tile: fewer cells without an edge than in 64, and products as fast
+TILE_SHAPES = ((4, 8), (8, 4), (2, 16), (16, 2), (1, 32), (32, 1))
 REACH = 4  # cells around a tile that a window typically sees
 
 

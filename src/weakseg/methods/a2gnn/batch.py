@@ -9,7 +9,7 @@ from torch import Tensor
 
 from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig
-from weakseg.methods.a2gnn.losses import gated_crf, mean_weights, pull, row_cross_entropy
+from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import Problem
 from weakseg.nn.graph_layers import Graphs, Network, Output
 from weakseg.nn.per_image import ImageDropout
@@ -84,6 +84,9 @@ class Batch:
             torch.cat([own.labels for own in seeds]).to(self.device),
             torch.cat([own.weights for own in seeds]).to(self.device),
             torch.arange(len(seeds)).repeat_interleave(counts).to(self.device),
+            self.image,
+            len(self.problems),
+            max(self.num_labels),
         )
 
     @cached_property
@@ -120,28 +123,58 @@ class BatchSeeds:
         labels: ``(P,)`` int64.
         weights: ``(P,)``.
         image: ``(P,)`` int64.
+        image_of_nodes: ``(N,)`` int64.
+        num_images: B.
+        num_labels: C.
     """
 
     rows: SparseMatrix
     labels: Tensor
     weights: Tensor
     image: Tensor
+    image_of_nodes: Tensor
+    num_images: int
+    num_labels: int
 
-    def loss(self, logits: Tensor, num_images: int, kept: Tensor | None = None) -> Tensor:
+    def loss(self, logits: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return ``(B,)``: mean cross-entropy of background seeds plus that of all others; 0 for a group without any.
+
+        With d the logits less that of label 0, a seed of label y loses ``log sum_c exp d_c - d_y``. The second part is
+        linear: all seeds together take a fixed share of each d of each node, the same in every step.
 
         Args:
             logits: ``(N, C)`` of nodes; they are interpolated, not the probabilities.
-            num_images: B.
             kept: ``(P,)`` bool: seeds that count.
 
         Reference:
             [zhang2021a2gnn], equation 21, as in its code: two means, at pixels.
         """
+        shares = self._all_shares if kept is None else self._shares(kept)
+        taken = self._all_taken if kept is None else self._taken(shares)
+        above = logits[:, 1:] - logits[:, :1]
+        partition = log_partition(self.rows @ above) * shares
+        own = (above * taken).sum(1)
+        return image_sums(partition, self.image, self.num_images) - image_sums(
+            own, self.image_of_nodes, self.num_images
+        )
+
+    def _shares(self, kept: Tensor | None = None) -> Tensor:
+        """Return ``(P,)``: what each seed counts in its mean."""
         counts = self.weights if kept is None else self.weights * kept
-        shares = mean_weights(counts, 2 * self.image + (self.labels > 0), 2 * num_images)
-        losses = row_cross_entropy(self.rows @ logits, self.labels) * shares
-        return losses.new_zeros(num_images).index_add(0, self.image, losses)
+        return mean_weights(counts, 2 * self.image + (self.labels > 0), 2 * self.num_images)
+
+    def _taken(self, shares: Tensor) -> Tensor:
+        """Return ``(N, C - 1)``: how much of each node's d the seeds of a label read, label 0 left out."""
+        labels = torch.arange(1, self.num_labels, device=shares.device)
+        return self.rows.transpose() @ ((self.labels[:, None] == labels) * shares[:, None])
+
+    @cached_property
+    def _all_shares(self) -> Tensor:
+        return self._shares()
+
+    @cached_property
+    def _all_taken(self) -> Tensor:
+        return self._taken(self._all_shares)
 
 
 def box_losses(batch: Batch, windows: Windows, points: Points, out: Output) -> tuple[Tensor, Tensor]:
@@ -151,19 +184,16 @@ def box_losses(batch: Batch, windows: Windows, points: Points, out: Output) -> t
         [zhang2021a2gnn], equations 24 to 26; sums over boxes before dividing, as in its code.
     """
     images, num_boxes = len(batch.problems), len(windows.windows)
-    image = windows.of_windows("image")
+    image, labels = windows.of_windows("image"), windows.of_windows("label")[points.window]
+    image_of_points = image[points.window]
     counts = torch.bincount(points.window, minlength=num_boxes).to(batch.dtype)
-    rows = windows.rows.take_rows(points.pixels)
-    labels = windows.of_windows("label")[points.window]
-    shares = mean_weights(torch.ones_like(labels, dtype=batch.dtype), image[points.window], images)
-    of_points = row_cross_entropy(rows @ out.logits, labels) * shares
-    apart = pull(rows @ out.hidden, points.window, num_boxes)
-    pairs = counts.new_zeros(images).index_add(0, image, counts.square())
-    zeros = counts.new_zeros(images)
-    return (
-        zeros.index_add(0, image[points.window], of_points),
-        zeros.index_add(0, image, apart) / pairs.clamp(min=1),
-    )
+    read = windows.rows.take_rows(points.pixels) @ torch.cat([out.hidden, out.logits], 1)
+    hidden, logits = torch.split(read, [out.hidden.shape[1], out.logits.shape[1]], 1)
+    shares = mean_weights(torch.ones_like(labels, dtype=batch.dtype), image_of_points, images)
+    of_points = row_cross_entropy(logits, labels) * shares
+    apart = pull(hidden, points.window, num_boxes)
+    pairs = image_sums(counts.square(), image, images)
+    return image_sums(of_points, image_of_points, images), image_sums(apart, image, images) / pairs.clamp(min=1)
 
 
 @torch.no_grad()

@@ -4,15 +4,32 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from weakseg.ops.neighborhood import SMALLEST_NORM
 from weakseg.ops.sparse import SparseMatrix
+
+SOFTPLUS_LINEAR = 40.0  # exp(-40) is below the rounding of any float that is used here
 
 
 def row_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Return ``(P,)``: ``log sum_c exp z_c - z_label`` of ``(P, C)`` logits; first derivatives."""
     losses: Tensor = _RowCrossEntropy.apply(logits, labels)
     return losses
+
+
+def log_partition(above: Tensor) -> Tensor:
+    """Return ``(P,)``: ``log(1 + sum_c exp d_c)`` of ``(P, C - 1)`` logits less that of label 0; first derivatives."""
+    single = above.shape[1] == 1
+    values: Tensor = F.softplus(above[:, 0], threshold=SOFTPLUS_LINEAR) if single else _LogPartition.apply(above)
+    return values
+
+
+def image_sums(values: Tensor, image: Tensor, num_images: int) -> Tensor:
+    """Return the ``(B,)`` sums of the ``(P,)`` values of each image; ``image`` says whose each is."""
+    if num_images == 1:
+        return values.sum()[None]
+    return values.new_zeros(num_images).index_add(0, image, values)
 
 
 def mean_weights(counts: Tensor, groups: Tensor, num_groups: int) -> Tensor:
@@ -82,6 +99,22 @@ class _RowCrossEntropy(torch.autograd.Function):
         log_probs, labels = ctx.saved_tensors
         slopes = log_probs.exp().mul_(grad)
         return slopes.scatter_add_(0, labels[None], -grad[None]).T, None
+
+
+class _LogPartition(torch.autograd.Function):
+    """Labels come first inside."""
+
+    @staticmethod
+    def forward(ctx: Any, above: Tensor) -> Tensor:
+        log_probs = torch.log_softmax(F.pad(above.T, (0, 0, 1, 0)), 0)
+        ctx.save_for_backward(log_probs)
+        return -log_probs[0]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (log_probs,) = ctx.saved_tensors
+        return log_probs[1:].exp().mul_(grad).T
 
 
 class _GatedCrf(torch.autograd.Function):

@@ -90,7 +90,7 @@ def compute_terms(batch: Batch, out: Output, config: A2gnnConfig, *, second_phas
         if second_phase and config.consistency != "none":
             kept = consistent_seeds(batch, windows, picked, out.hidden, config)
     crf = crf_loss(batch, out.logits) if second_phase and config.crf_weight else nothing
-    return Terms(batch.seeds.loss(out.logits, len(batch.problems), kept), points, apart, crf)
+    return Terms(batch.seeds.loss(out.logits, kept), points, apart, crf)
 
 
 def memory_of(problem: Problem, config: A2gnnConfig) -> float:
