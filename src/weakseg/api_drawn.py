@@ -54,7 +54,7 @@ class DrawnOptions:
         decode: The CRF on the scores.
     """
 
-    seeds: WeakSeedConfig = field(default_factory=lambda: WeakSeedConfig(boxes_as="grabcut"))
+    seeds: WeakSeedConfig = field(default_factory=lambda: WeakSeedConfig(boxes_as="checked"))
     graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE))
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))

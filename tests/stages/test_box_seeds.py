@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.stages import box_seeds as module
-from weakseg.stages.box_seeds import BoxSeedConfig, BoxSeeds, Failure, box_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeedConfig, BoxSeeds, Failure, box_seeds, check_seeds, fill_boxes, fuse_seeds
 
 SIZE = (12, 16)
 Labels = NDArray[np.uint8]
@@ -201,6 +202,30 @@ class TestOrder:
         assert seeds.labels.label_ids <= {0, *(box.class_id for box in boxes)}
         shuffle.shuffle(boxes)  # type: ignore[attr-defined]
         np.testing.assert_array_equal(box_seeds(boxes, image, config).labels.labels, seeds.labels.labels)
+
+
+class TestCheck:
+    """A box of class 3 on pixels 1 to 4, of which GrabCut takes 1 to 3, and one of class 2 on pixel 5."""
+
+    seeds = toy([0, 3, 3, 3, 255, 2], [Box(3, 0, 1, 1, 5), Box(2, 0, 5, 1, 6)], [[1, 2, 3], [5]])
+
+    def test_what_activations_contradict_is_undecided_in_boxes_alone(self) -> None:
+        trimap = label_map([3, 3, 0, 2, 3, 255])
+        assert check_seeds(self.seeds, trimap).labels[0].tolist() == [0, 3, 255, 255, 255, 2]
+
+    def test_nothing_contradicts_nothing(self) -> None:
+        for trimap in (None, label_map([255] * 6), self.seeds.complete()):
+            np.testing.assert_array_equal(check_seeds(self.seeds, trimap).labels, self.seeds.complete().labels)
+
+    def test_a_segment_that_is_no_evidence_is_undecided(self) -> None:
+        failed = replace(self.seeds, failures=("small", ""))
+        assert check_seeds(failed, None).labels[0].tolist() == [0, 255, 255, 255, 0, 2]
+        assert check_seeds(failed, label_map([0, 3, 3, 3, 3, 0])).labels[0].tolist() == [0, 255, 255, 255, 255, 255]
+        np.testing.assert_array_equal(self.seeds.complete().labels[0], [0, 3, 3, 3, 0, 2])  # nothing is written into
+
+    def test_other_sizes(self) -> None:
+        with pytest.raises(ShapeError, match="trimap"):
+            check_seeds(self.seeds, label_map([0]))
 
 
 class TestFusion:

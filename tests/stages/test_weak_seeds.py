@@ -8,7 +8,7 @@ from weakseg.artifacts import UNDECIDED, Activations
 from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.ops.runs import encode_masks
-from weakseg.stages.box_seeds import box_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
 from weakseg.stages.weak_seeds import WeakSeedConfig, paint_regions, weak_seeds
@@ -63,6 +63,7 @@ def test_boxes_win_over_strokes_and_are_used_as_asked(image: np.ndarray, activat
         "agreed": fuse_seeds(seeds, said.trimap, confident=said.confident),
         "fused": fuse_seeds(seeds, said.trimap),
         "segments": seeds.labels,
+        "checked": check_seeds(seeds, said.trimap),
         "grabcut": seeds.complete(),
         "filled": fill_boxes(BOXES.boxes, SIZE),
     }
@@ -74,7 +75,10 @@ def test_boxes_win_over_strokes_and_are_used_as_asked(image: np.ndarray, activat
 
 def test_without_activations_boxes_are_segments(image: np.ndarray) -> None:
     found = weak_seeds(BOXES, image, None, DEFAULT)
-    np.testing.assert_array_equal(found.labels, box_seeds(BOXES.boxes, image, DEFAULT.boxes).labels.labels)
+    seeds = box_seeds(BOXES.boxes, image, DEFAULT.boxes)
+    np.testing.assert_array_equal(found.labels, seeds.labels.labels)
+    checked = weak_seeds(BOXES, image, None, replace(DEFAULT, boxes_as="checked"))
+    np.testing.assert_array_equal(checked.labels, check_seeds(seeds, None).labels)
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,27 @@ def fuse_seeds(seeds: BoxSeeds, trimap: LabelMap, *, confident: LabelMap | None 
     return LabelMap(np.where(believed | (from_boxes == 0), from_boxes, UNDECIDED).astype(np.uint8))
 
 
+def check_seeds(seeds: BoxSeeds, trimap: LabelMap | None) -> LabelMap:
+    """Return GrabCut's whole mask less what is no evidence and what activations contradict.
+
+    Undecided become the pixels of segments where GrabCut failed, and in boxes those that the trimap decides otherwise:
+    where two kinds of evidence disagree, boxes' points and the graph decide. Not from a paper.
+
+    Args:
+        seeds: Of the boxes.
+        trimap: ``M_I``, labels in {0..K, 255}; ``None`` contradicts nothing.
+    """
+    labels = seeds.complete().labels.copy()
+    for segment, box, failed in zip(seeds.segments, seeds.boxes, seeds.failed, strict=True):
+        if failed:
+            labels[segment & (labels == box.class_id)] = UNDECIDED
+    if trimap is not None:
+        check_same_size("trimap", trimap.labels.shape, "seeds", labels.shape)
+        decided = (seeds.labels.labels != 0) & (trimap.labels != UNDECIDED)
+        labels[decided & (trimap.labels != labels)] = UNDECIDED
+    return LabelMap(labels)
+
+
 def _segment(
     box: Box, size: tuple[int, int], pixels: NDArray[np.uint8], config: BoxSeedConfig
 ) -> tuple[NDArray[np.bool_], Failure]:

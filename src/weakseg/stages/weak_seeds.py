@@ -12,11 +12,11 @@ from weakseg.data.annotations import Drawn, Region
 from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
-from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, check_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
 
-BoxUse = Literal["agreed", "fused", "segments", "grabcut", "filled"]
+BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
 Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
 
 
@@ -29,8 +29,9 @@ class WeakSeedConfig:
         strokes: Superpixels of points and scribbles.
         tags: Trimap and confident part of activations.
         boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
-            ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of ``grabcut``, or the
-            boxes ``filled``. Without activations the first two are ``segments``.
+            ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
+            against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
+            first two are ``segments``, and nothing contradicts what is ``checked``.
         points_over_tags: Confident activations say what no point says, as points say nothing of the background.
         scribbles_over_tags: The same for scribbles.
         use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
@@ -112,7 +113,9 @@ def _from_boxes(
     seeds = box_seeds(drawn.boxes, image, config.boxes)
     if config.boxes_as == "grabcut":
         return seeds.complete()
-    if config.boxes_as == "segments" or activations is None:
+    said = None if activations is None else tag_seeds(activations, image, config.tags, device=device)
+    if config.boxes_as == "checked":
+        return check_seeds(seeds, said and said.trimap)
+    if config.boxes_as == "segments" or said is None:
         return seeds.labels
-    said = tag_seeds(activations, image, config.tags, device=device)
     return fuse_seeds(seeds, said.trimap, confident=said.confident if config.boxes_as == "agreed" else None)
