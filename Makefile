@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
+COCO ?= ../shared/data/coco
 
 .PHONY: demo test lint bench results clean
 
@@ -29,8 +30,10 @@ results: $(STAMP)
 	$(BIN)/weakseg compare recipes/ablation_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg run recipes/supervised_msrc.yaml --out runs/supervised_msrc --data.root $(MSRC)
 	mkdir -p runs/msrc && cp -r $(MSRC)/. runs/msrc
-	$(BIN)/weakseg data simulate --kind boxes --out runs/msrc/boxes.json --data.root runs/msrc --data.format voc --data.train train --data.tags masks
-	$(BIN)/weakseg compare recipes/boxes_msrc.yaml --out runs/boxes_msrc --data.root runs/msrc
+	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --data.root runs/msrc --data.format voc --data.train train --data.tags masks
+	$(BIN)/weakseg compare recipes/labels_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
+	$(BIN)/weakseg compare recipes/layers_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
+	$(BIN)/weakseg compare recipes/boxes_coco88.yaml --out runs/boxes_coco88 --data.root $(COCO)
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "weakseg needs Python 3.11 or newer; name one with make PYTHON=...")'

@@ -16,7 +16,7 @@ from weakseg.data.dataset import open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.formats.voc import VOC_CLASSES
 from weakseg.methods import METHODS
-from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS
+from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.plan import Kind, check_plan
@@ -25,10 +25,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 SHARED = {
     "compare_msrc.yaml": 5,
     "ablation_msrc.yaml": 5,
-    "boxes_msrc.yaml": 4,
-    "points_msrc.yaml": 3,
-    "scribbles_msrc.yaml": 3,
-    "tags_msrc.yaml": 3,
+    "labels_msrc.yaml": 10,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
 }
@@ -42,6 +39,7 @@ DRAWN = {
     "points": Drawn(points=(Point(8, 4.5, 4.5),)),
     "scribbles": Drawn(scribbles=(Scribble(8, ((4.5, 4.5), (9.5, 9.5))),)),
 }
+DRAWN["all"] = Drawn(DRAWN["boxes"].boxes, DRAWN["points"].points, DRAWN["scribbles"].scribbles)
 SCRIBBLE = (
     "<annotation><size><width>32</width><height>24</height></size><polygon><tag>{}</tag><point><X>3</X><Y>4</Y></point>"
     "<point><X>20</X><Y>9</Y></point></polygon></annotation>"
@@ -190,15 +188,17 @@ def test_layers_and_losses_are_all_that_differs() -> None:
     assert found == {**layers, **losses, "graphnet": ("superpixels", "gcn", False, False, False)}
 
 
-@pytest.mark.parametrize("kind", ["points", "scribbles", "tags"])
+@pytest.mark.parametrize("kind", ["boxes", "points", "scribbles", "tags"])
 def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
-    recipes: dict[str, Any] = load_recipes(str(RECIPES / f"{kind}_msrc.yaml"), overrides=["--data.root", str(voc)])
-    a2gnn = recipes["a2gnn"]
-    assert replace(a2gnn.completion, network=PRESETS[kind].network) == PRESETS[kind]
+    recipes: dict[str, Any] = load_recipes(str(RECIPES / "labels_msrc.yaml"), overrides=["--data.root", str(voc)])
+    a2gnn = recipes[kind]
+    small = {"network": PRESETS[kind].network, "first_steps": 50, "second_steps": 50}
+    assert replace(a2gnn.completion, **small) == fast(PRESETS[kind]) and a2gnn.completion.first_steps == 50
     assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 3 * (kind == "tags")
-    assert replace(recipes["a2gnn-free"], graph_from="affinity") == a2gnn
-    assert a2gnn.with_activations == (kind != "scribbles")
-    assert {sample.drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]} == {kind}
+    counted = {a2gnn.seeds.of(sample).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
+    assert counted == {kind}
+    free = recipes["boxes-free"]
+    assert replace(free, graph_from="affinity", with_activations=True) == recipes["boxes"]
 
 
 def test_the_single_recipes_are_those_of_the_comparison() -> None:
