@@ -125,6 +125,16 @@ class TestTiles:
         assert spread.shape == (2, tiles.num_places, 3) and tiles.gather(spread).equal(values)
         assert tiles.spans == (32, 192) and int((spread != 0).any(2).sum()) == 93
 
+    def test_empty_places_stay_empty(self) -> None:
+        tiles = build_tiles([window((3, 4))[0], window((9, 9))[0]], [None, grid_places((9, 9))])
+        assert len(tiles.empty) == 2 * tiles.num_places - 93
+        assert not tiles.barrier[~tiles.outside].any() and float(tiles.barrier[tiles.outside].max()) < -1e37
+        values = tiles.scatter(uniform(93, 3)).flatten(0, 1).requires_grad_()
+        edges = tiles.spread(uniform(len(tiles.cells)))
+        out = cosine_attention(tiles, values, torch.ones(2, dtype=DOUBLE), edges)
+        (grad,) = torch.autograd.grad(out.sum(), values)
+        assert not out[tiles.empty].any() and not grad[tiles.empty].any()
+
     def test_an_image_has_its_own_columns_first(self) -> None:
         small, large = window((3, 4)), window((9, 17), 4)
         alone = build_tiles([small[0]], [small[1]])

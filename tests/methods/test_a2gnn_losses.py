@@ -16,7 +16,7 @@ from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.batch import Batch, box_losses
 from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
-from weakseg.methods.a2gnn.losses import gated_crf, mean_weights, pull, row_cross_entropy
+from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import Problem, Seeds, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.nn.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
@@ -225,6 +225,31 @@ class TestSeeds:
         slope = noise(6)
         one, other = (torch.autograd.grad((values * slope).sum(), logits)[0] for values in (found, expected))
         torch.testing.assert_close(one, other)
+
+    @pytest.mark.parametrize("others", [0, 1, 3])
+    def test_partition_is_that_of_logits_less_the_first(self, others: int) -> None:
+        above = 30 * noise(7, others)
+        above.requires_grad_()
+        found = log_partition(above)
+        expected = torch.logsumexp(torch.cat([above.new_zeros(7, 1), above], 1), 1)
+        torch.testing.assert_close(found, expected)
+        if others:
+            torch.testing.assert_close(*(torch.autograd.grad(v.sum(), above)[0] for v in (found, expected)))
+
+    def test_sums_of_images(self) -> None:
+        values = torch.tensor([1.0, 2, 4])
+        assert image_sums(values, torch.tensor([0, 0, 0]), 1).tolist() == [7]
+        assert image_sums(values, torch.tensor([2, 0, 2]), 3).tolist() == [2, 0, 5]
+
+    def test_seeds_that_do_not_count_are_as_if_they_were_not_there(self) -> None:
+        seeds = np.random.default_rng(0).choice((0, 1, 2, 255), (9, 12)).astype(np.uint8)
+        one, logits = problem(GridReadout((9, 12)), seeds, num_labels=3), noise(4, 3)
+        kept = torch.rand(len(one.seeds.labels), generator=torch.Generator().manual_seed(0)) < 0.5
+        row, column = one.seeds.pixels[~kept].T.numpy()
+        fewer = seeds.copy()
+        fewer[row, column] = 255
+        alone = Batch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
+        torch.testing.assert_close(Batch([one]).seeds.loss(logits, kept), alone)
 
     def test_weights_of_means(self) -> None:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import EMBEDDED, Backbone, BackboneConfig, build_backbone, embedded_state, load_embedded
+from weakseg.nn.backbones import (
+    EMBEDDED,
+    Backbone,
+    BackboneConfig,
+    build_backbone,
+    embedded_backbone,
+    embedded_state,
+    load_embedded,
+)
 from weakseg.ops.resample import Cells
 
 STRIDES = (8, 16, 32)
@@ -199,3 +207,14 @@ class TestRefusals:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         with pytest.raises(ConfigError, match=r"'resnet10t': timm cannot load its weights .* set backbone\.weights"):
             build_backbone(BackboneConfig("resnet10t", weights="timm"))
+
+
+class TestEmbedded:
+    @pytest.mark.parametrize("size", [(1, 1), (97, 130), (64, 33)])
+    def test_equals_timm_without_importing_it(self, size: tuple[int, int]) -> None:
+        ours, theirs = embedded_backbone(), build_backbone(BackboneConfig()).eval()
+        with torch.no_grad():
+            (found, levels), (expected, others) = (m.features_and_levels(batch(*size)) for m in (ours, theirs))
+        assert found.equal(expected) and all(a.equal(b) for a, b in zip(levels, others, strict=True))
+        assert ours.level_shapes() == theirs.level_shapes() and ours.cells() == theirs.cells()
+        assert (ours.channels, ours.stride, ours.pads) == (theirs.channels, theirs.stride, theirs.pads)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from weakseg.nn.per_image import ImageDropout, kept_units, plan_batches
+from weakseg.nn.per_image import Adam, ImageDropout, kept_units, plan_batches
 
 
 def drop(
@@ -67,3 +67,18 @@ class TestBatches:
         assert sorted(index for members in batches for index in members) == list(range(len(costs)))
         for members in batches:
             assert len(members) == 1 or len(members) * max(costs[index] for index in members) <= limit
+
+
+def test_adam_is_that_of_torch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.linspace(-1, 1, 5).requires_grad_(), torch.ones(2, 3).requires_grad_()] for _ in range(2))
+    own, other = Adam(ours, lr=0.03, weight_decay=5e-4), torch.optim.Adam(theirs, lr=0.03, weight_decay=5e-4)
+    for _ in range(20):
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape, generator=generator)
+            two.grad = one.grad.clone()
+        own.step()
+        other.step()
+    assert ours[0].grad is None
+    for one, two in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-7)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from skimage.segmentation import slic
 from torch import Tensor
 
 from weakseg.checks import check_rank, check_rgb_uint8
@@ -34,6 +33,8 @@ def slic_regions(image: Tensor, num_regions: int = 400, *, compactness: float = 
     if 0 in image.shape or num_regions < 1 or not compactness > 0:
         got = f"{tuple(image.shape)}, {num_regions}, {compactness}"
         raise ShapeError(f"image, num_regions, compactness: expected pixels, >= 1 and > 0, got {got}")
+    from skimage.segmentation import slic  # with scipy a second, which boxes can do without
+
     labels = slic(image.cpu().numpy(), n_segments=num_regions, compactness=compactness, start_label=0)
     _, regions = np.unique(labels, return_inverse=True)
     return torch.from_numpy(regions.reshape(labels.shape)).long().to(image.device)

@@ -6,19 +6,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn import resnet38
+from weakseg.nn.efficientnet_lite import HEAD, OUTPUT_STRIDE, EfficientNetLite0
 from weakseg.nn.weights import load_weights
 from weakseg.ops.resample import Cells
 
 EMBEDDED = "efficientnet_lite0"
 EMBEDDED_BN_EPS = 1e-3
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+EMBEDDED_RANGE = {"mean": (0.498,) * 3, "std": (0.502,) * 3}
 MEASURED_FROM = 8
 EMBEDDED_FIRST = -11.0  # pixel that the first cell looks at: there evidence of an image and its mirror agree best
 
@@ -55,7 +56,7 @@ class BackboneConfig:
             return
         if self.weights == "file":
             raise ConfigError(f"backbone.weights: 'file' exists for 'resnet38' alone, not for {self.name!r}")
-        if not timm.is_model(self.name):
+        if self.name != EMBEDDED and not _timm().is_model(self.name):
             raise ConfigError(f"backbone.name: timm has no model {self.name!r}; timm.list_models() names all")
         if self.weights == "embedded" and self.name != EMBEDDED:
             raise ConfigError(
@@ -178,7 +179,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
         return _build_resnet38(config, pretrained=pretrained)
     options: dict[str, Any] = {"pretrained": pretrained and config.weights == "timm", "num_classes": 0}
     try:
-        model = timm.create_model(config.name, output_stride=config.output_stride, **options)
+        model = _timm().create_model(config.name, output_stride=config.output_stride, **options)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"backbone {config.name!r} at stride {config.output_stride} cannot be built: "
@@ -230,7 +231,7 @@ def _match_embedded(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = EMBEDDED_BN_EPS
-    model.pretrained_cfg = {"mean": (0.498,) * 3, "std": (0.502,) * 3}  # type: ignore[assignment]
+    model.pretrained_cfg = EMBEDDED_RANGE  # type: ignore[assignment]
 
 
 def _probe(model: nn.Module, config: BackboneConfig) -> tuple[int, bool]:
@@ -251,7 +252,17 @@ def _per_channel(values: tuple[float, ...]) -> Tensor:
     return torch.tensor(values).reshape(1, 3, 1, 1)
 
 
+def _timm() -> Any:
+    """Import timm when it is needed: with torchvision, which it imports, it takes as long as all of torch."""
+    import timm
+
+    return timm
+
+
 @lru_cache(maxsize=1)
 def embedded_backbone() -> Backbone:
     """Return the default backbone with its ImageNet weights, in evaluation mode on the CPU; the same in every call."""
-    return build_backbone(BackboneConfig()).eval()
+    model = EfficientNetLite0(eps=EMBEDDED_BN_EPS)
+    load_embedded(model)
+    model.pretrained_cfg = EMBEDDED_RANGE  # type: ignore[assignment]
+    return Backbone(model, HEAD, OUTPUT_STRIDE, first=EMBEDDED_FIRST).eval()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import cache
 
 import torch
-from timm.data.imagenet_info import ImageNetInfo
 
 from weakseg.errors import DataError
 from weakseg.nn.classifier import TagClassifier, build_imagenet_classifier
@@ -18,6 +17,8 @@ def imagenet_words() -> dict[str, tuple[int, ...]]:
     A word is one of a class's names, such as ``"tabby cat"``, or the last word of the names of several, such as
     ``"cat"``, which then means all of these.
     """
+    from timm.data.imagenet_info import ImageNetInfo  # timm takes seconds, which drawn labels can do without
+
     info = ImageNetInfo("imagenet-1k")
     exact: dict[str, tuple[int, ...]] = {}
     general: dict[str, tuple[int, ...]] = {}

@@ -1,6 +1,7 @@
 """The run folder: one folder a step with a manifest; products appear whole, and are never mixed."""
 
 import hashlib
+import importlib.metadata
 import json
 import logging
 import platform
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 
 import weakseg
@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
         "weakseg": weakseg.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "timm": timm.__version__,
+        "timm": importlib.metadata.version("timm"),
         "numpy": np.__version__,
     }
 

@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,6 +20,9 @@ from weakseg.files import write_bytes
 from weakseg.nn.weights import load_into, load_state, save_state
 from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 Loss = Callable[[nn.Module, list[Tensor]], Tensor]
 Collate = Callable[[list[tuple[Tensor, ...]]], list[Tensor]]
@@ -142,7 +143,10 @@ class Fit:
         _return_memory()
         return records
 
-    def _accelerator(self) -> Accelerator:
+    def _accelerator(self) -> "Accelerator":
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+
         AcceleratorState._reset_state(reset_partial_state=True)  # an earlier fit's precision and device must not leak
         config = self.config
         if config.precision == "fp16" and self.place.device == "cpu":
@@ -155,7 +159,7 @@ class Fit:
 
     def _epoch(
         self,
-        accelerator: Accelerator,
+        accelerator: "Accelerator",
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         epoch: int,

@@ -114,7 +114,8 @@ class _LogPartition(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (log_probs,) = ctx.saved_tensors
-        return log_probs[1:].exp().mul_(grad).T
+        slopes: Tensor = log_probs[1:].exp().mul_(grad)
+        return slopes.T
 
 
 class _GatedCrf(torch.autograd.Function):

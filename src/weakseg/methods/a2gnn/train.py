@@ -13,7 +13,7 @@ from weakseg.methods.a2gnn.boxes import build_windows
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.problem import Problem
 from weakseg.nn.graph_layers import Output, build_network, initial_weights
-from weakseg.nn.per_image import ImageDropout, plan_batches
+from weakseg.nn.per_image import Adam, ImageDropout, plan_batches
 from weakseg.rng import derive_seed, generator_for
 
 LEAST_PROBABILITY = 2.0**-24  # the smallest that float16 holds, so that logarithms of stored scores are finite
@@ -116,11 +116,10 @@ def _train_batch(batch: Batch, config: A2gnnConfig) -> list[Solution]:
     weights = [w.to(batch.graphs.features).requires_grad_() for w in weights]
     generators = [torch.Generator(batch.device).manual_seed(derive_seed(config.seed, i, "a2gnn/dropout")) for i in ids]
     dropout = ImageDropout(generators, config.network.dropout, batch.graphs.tiles.spans)
-    optimizer = torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+    optimizer = Adam(weights, lr=config.lr, weight_decay=config.weight_decay)
     for step in range(config.first_steps + config.second_steps):
         out = batch.run(network, weights, dropout)
         terms = compute_terms(batch, out, config, second_phase=step >= config.first_steps)
-        optimizer.zero_grad()
         total(terms, config).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
