@@ -149,10 +149,18 @@ class DenseCrf:
     def _mean_field(self, energy: Tensor) -> Tensor:
         """Return ``(L, N)`` marginals; labels of infinite energy stay at zero."""
         probs = torch.softmax(-energy, dim=0)
-        for _ in range(self.iterations if len(energy) > 1 else 0):
-            received = sum((message.apply(probs) for message in self.messages), torch.zeros_like(energy))
+        if len(energy) < 2 or not self.iterations:
+            return probs
+        whole = self._received(torch.ones_like(energy[:1]))  # what all labels together receive: the last one's is left
+        for _ in range(self.iterations):
+            others = self._received(probs[:-1])
+            received = torch.cat([others, whole - others.sum(0, keepdim=True)])
             probs = torch.softmax(received - energy, dim=0)
         return probs
+
+    def _received(self, probs: Tensor) -> Tensor:
+        """Return the sum of all messages to each pixel."""
+        return sum((message.apply(probs) for message in self.messages), torch.zeros_like(probs))
 
 
 def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: torch.dtype = torch.float32) -> DenseCrf:
