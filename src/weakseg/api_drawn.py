@@ -26,6 +26,7 @@ from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import PRESETS as CRF_PRESETS
 from weakseg.ops.resample import resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.stages.box_seeds import BoxSeedConfig
 from weakseg.stages.build_graph import FreeGraphConfig, free_graph
 from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
 from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
@@ -33,13 +34,17 @@ from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 logger = logging.getLogger(__name__)
 
 GRID_STRIDE = 8
+QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3), boxes_as="checked")
 OF_BOX, OF_POINT = "(left, top, right, bottom)", "(x, y)"
 
 
 def quick(kind: str) -> A2gnnConfig:
-    """Return the training of a kind of label for one photograph while somebody waits: a small network, few steps."""
-    config = PRESETS[kind]
-    return replace(config, first_steps=30, second_steps=30, network=replace(config.network, hidden=32))
+    """Return the training of a kind of label for one photograph while somebody waits: a small network, few steps.
+
+    Seeds of boxes are whole regions, from which it learns in half the steps that strokes need.
+    """
+    config, steps = PRESETS[kind], 15 if kind == "boxes" else 30
+    return replace(config, first_steps=steps, second_steps=steps, network=replace(config.network, hidden=32))
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,15 @@ class DrawnOptions:
     Attributes:
         seeds: How each kind of label becomes seeds.
         graph: The pixel graph; its stride is 8.
+        boxes_max_side: Photographs with boxes are reduced to this long side for the graph; strokes would be lost.
         boxes: The photograph's network where boxes are drawn.
         strokes: The same for scribbles, points and tags.
         decode: The CRF on the scores.
     """
 
-    seeds: WeakSeedConfig = field(default_factory=lambda: WeakSeedConfig(boxes_as="checked"))
+    seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
     graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE))
+    boxes_max_side: int = 320
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
@@ -163,6 +170,8 @@ def complete_by_a2gnn(
 ) -> LabelMap:
     """Return the mask that A2GNN makes of a photograph's seeds, worked on at the size that the graph is made for."""
     config, graph = options.boxes if boxes else options.strokes, options.graph
+    if boxes:
+        graph = replace(graph, max_side=min(graph.max_side, options.boxes_max_side))
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=graph.max_side)
     down, right = working[0] / size[0], working[1] / size[1]
