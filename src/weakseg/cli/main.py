@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"weakseg {weakseg.__version__}")
         return EXIT_OK
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin lose to other programs; read by torch
     verb = words[0]
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)

@@ -115,7 +115,7 @@ def _from_boxes(
         return seeds.complete()
     said = None if activations is None else tag_seeds(activations, image, config.tags, device=device)
     if config.boxes_as == "checked":
-        return check_seeds(seeds, said and said.trimap)
+        return check_seeds(seeds, None if said is None else said.trimap)
     if config.boxes_as == "segments" or said is None:
         return seeds.labels
     return fuse_seeds(seeds, said.trimap, confident=said.confident if config.boxes_as == "agreed" else None)
