@@ -34,7 +34,7 @@ from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 logger = logging.getLogger(__name__)
 
 GRID_STRIDE = 8
-QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3), boxes_as="checked")
+QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3), boxes_as="grabcut")
 OF_BOX, OF_POINT = "(left, top, right, bottom)", "(x, y)"
 
 
@@ -53,16 +53,17 @@ class DrawnOptions:
 
     Attributes:
         seeds: How each kind of label becomes seeds.
-        graph: The pixel graph; its stride is 8.
-        boxes_max_side: Photographs with boxes are reduced to this long side for the graph; strokes would be lost.
+        boxes_graph: The pixel graph where boxes are drawn; its stride is 8.
+        strokes_graph: The same for scribbles, points and tags, of the finest level alone: over coarser ones labels run
+            across edges where no other stroke is near. A smaller ``max_side`` would lose strokes.
         boxes: The photograph's network where boxes are drawn.
         strokes: The same for scribbles, points and tags.
         decode: The CRF on the scores.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
-    graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE))
-    boxes_max_side: int = 320
+    boxes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, max_side=320))
+    strokes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, levels=1))
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
@@ -169,9 +170,9 @@ def complete_by_a2gnn(
     image: NDArray[np.uint8], class_ids: tuple[int, ...], boxes: Sequence[Box], seeds: LabelMap, options: DrawnOptions
 ) -> LabelMap:
     """Return the mask that A2GNN makes of a photograph's seeds, worked on at the size that the graph is made for."""
-    config, graph = options.boxes if boxes else options.strokes, options.graph
+    config, graph = options.strokes, options.strokes_graph
     if boxes:
-        graph = replace(graph, max_side=min(graph.max_side, options.boxes_max_side))
+        config, graph = options.boxes, options.boxes_graph
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=graph.max_side)
     down, right = working[0] / size[0], working[1] / size[1]

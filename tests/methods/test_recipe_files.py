@@ -25,7 +25,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 SHARED = {
     "compare_msrc.yaml": 5,
     "ablation_msrc.yaml": 5,
-    "labels_msrc.yaml": 10,
+    "labels_msrc.yaml": 11,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
 }
