@@ -221,6 +221,10 @@ def test_demo_segments_photographs(tmp_path: Path, capsys: Capture) -> None:
     assert set(shares) == {"cat", "coffee", "rocket", "motorcycle", "astronaut"}
     for kind in ("wsgcn", "boxes", "scribbles", "points"):
         assert {path.stem for path in tmp_path.glob(f"{kind}/*.png")} == set(shares)
-    boxed = {path.stem: float((LabelMap.load(path).labels == 1).mean()) for path in tmp_path.glob("boxes/*.png")}
+    stroked, boxed = (
+        {path.stem: float((LabelMap.load(path).labels == 1).mean()) for path in tmp_path.glob(f"{kind}/*.png")}
+        for kind in ("scribbles", "boxes")
+    )
+    assert 0.005 < stroked["rocket"] < 0.15  # over coarse features the label fills a third of the picture
     assert 0.005 < boxed["rocket"] < 0.05 and 0.1 < boxed["motorcycle"] < 0.5 and 0.05 < boxed["coffee"] < 0.3
     assert 0.3 < shares["cat"] < 0.95 and 0.005 < shares["rocket"] < 0.15 and 0.1 < shares["motorcycle"] < 0.6

@@ -436,16 +436,16 @@ class TestNetwork:
         config = GcnConfig(EXACT[kind], hidden=4, dropout=0, steps=1, laplacian=0.5, smoothed=smoothed)
         weights, seen = initial_weights([one], 3, 3, 4), []
 
-        class Spy(torch.optim.Adam):
-            def step(self, closure: Any = None) -> None:
-                seen.extend(p.grad.clone() for group in self.param_groups for p in group["params"])
+        class Spy(gcn.Adam):
+            def step(self) -> None:
+                seen.extend(weight.grad.clone() for weight in self.weights)
 
         def loss() -> float:
             return total(train_gcn([one], replace(config, steps=0))[0].losses, config)
 
         weights = [weight.double() for weight in weights]
         monkeypatch.setattr(gcn, "initial_weights", lambda *_: [weight.clone() for weight in weights])
-        monkeypatch.setattr(torch.optim, "Adam", Spy)
+        monkeypatch.setattr(gcn, "Adam", Spy)
         train_gcn([one], config)
         for weight, slope in zip(weights, seen, strict=True):
             for index in range(weight.numel()):

@@ -12,7 +12,7 @@ from weakseg.errors import ConfigError
 from weakseg.methods.wsgcn.batch import Batch, Problem
 from weakseg.methods.wsgcn.losses import build_objective, node_weights
 from weakseg.methods.wsgcn.propagation import Propagation, PropagationConfig, build_propagation
-from weakseg.nn.per_image import kept_units
+from weakseg.nn.per_image import Adam, kept_units
 from weakseg.ops.normalize import laplacian
 from weakseg.rng import derive_seed
 
@@ -114,11 +114,10 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
     weights = (config.entropy, config.laplacian)
     objective = build_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
     generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
-    optimizer = torch.optim.Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay, foreach=False)
+    optimizer = Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay)
     units = [(problem.num_nodes, config.hidden) for problem in problems]
     for _ in range(config.steps):
         kept = kept_units(generators, units, config.dropout, batch.features)
-        optimizer.zero_grad()
         objective.value(networks.logits(kept)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     with torch.no_grad():
