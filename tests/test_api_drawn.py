@@ -136,21 +136,22 @@ class TestLabelFiles:
             ("line", "dog", [(7, 8), (9, 10)]),
             ("polygon", "cow", [(1, 1), (9, 1), (9, 9)]),
         ]
-        marked = marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=(30, 40)))
-        assert marked.boxes == (("cat", (1, 2, 40, 9)),) and marked.points == (("background", (5, 6)),)
-        assert marked.scribbles == (("dog", ((7, 8), (9, 10))),) and marked.tags == ()
+        names, drawn = marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=(30, 40)))
+        assert names == ("cat", "dog")
+        assert drawn == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
         assert "1 outlined or painted regions, which are masks already" in caplog.text
 
     def test_tags_where_nothing_is_drawn(self, tmp_path: Path) -> None:
         Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
         (tmp_path / "t.csv").write_text("image,labels\ni.png,dog;cat\nj.png,cow")
-        assert marks_of_file(tmp_path / "i.png", tmp_path / "t.csv").tags == ("cat", "dog")
+        assert marks_of_file(tmp_path / "i.png", tmp_path / "t.csv") == (("cat", "dog"), Drawn())
 
     @pytest.mark.parametrize(
         ("shapes", "size", "message"),
         [
             ([], (30, 40), "no box, point, scribble or tag of 'i.png'"),
             ([("polygon", "cow", [(1, 1), (9, 1), (9, 9)])], (30, 40), "no box, point, scribble or tag"),
+            ([("rectangle", "cat", [(50, 2), (60, 9)])], (30, 40), "no box, point, scribble or tag"),
             ([("point", "cat", [(5, 6)])], (40, 30), "drawn without its EXIF orientation"),
         ],
     )

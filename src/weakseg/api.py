@@ -133,12 +133,12 @@ def segment(
                 f"labels: {labels} says what the file of a photograph shows; give that, and no tags, boxes, points or "
                 "scribbles"
             )
-        found = marks_of_file(Path(image), Path(labels))
-        tags, boxes, points, scribbles = found.tags, found.boxes, found.points, found.scribbles
+        names, drawn = marks_of_file(Path(image), Path(labels))
+    else:
+        names, drawn = read_marks(tags, boxes, points, scribbles)
     pixels = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image)
     if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
-    names, drawn = read_marks(tags, boxes, points, scribbles)
     drawn, class_ids = drawn.only(drawn.strongest), tuple(range(1, len(names) + 1))
     if drawn.strongest == "tags":
         model = build_word_classifier(names) if names else None

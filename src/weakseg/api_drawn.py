@@ -69,25 +69,8 @@ class DrawnOptions:
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
 
 
-@dataclass(frozen=True)
-class Marked:
-    """What a label file says of a photograph, in the form of ``segment``: coordinates are (x, y).
-
-    Attributes:
-        tags: Names of what it shows, where nothing is drawn.
-        boxes: ``(name, (left, top, right, bottom))`` each.
-        points: ``(name, (x, y))`` each.
-        scribbles: ``(name, ((x, y), ...))`` each.
-    """
-
-    tags: tuple[str, ...]
-    boxes: tuple[tuple[str, tuple[float, ...]], ...]
-    points: tuple[tuple[str, tuple[float, ...]], ...]
-    scribbles: tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]
-
-
-def marks_of_file(photograph: Path, path: Path) -> Marked:
-    """Return what a label file of any format says of a photograph; what cannot be used is named in the log.
+def marks_of_file(photograph: Path, path: Path) -> tuple[tuple[str, ...], Drawn]:
+    """Return what a label file of any format says of a photograph, as ``read_marks``; what is left out is in the log.
 
     Raises:
         DataError: If the file cannot be used, has no such photograph, was made for another size, or leaves nothing.
@@ -96,32 +79,22 @@ def marks_of_file(photograph: Path, path: Path) -> Marked:
     image, size = found.image, image_size(photograph)
     if image.size is not None:
         check_frame(image.size, size, image.where)
-    names = dict.fromkeys([*(shape.label for shape in image.shapes if not shape.ignored), *sorted(image.tags)])
-    classes = Classes(tuple(name for name in names if name not in BACKGROUND_NAMES) or ("none",))  # one at least
-    bound = bind_image(replace(image, size=size), classes)
+    marks = tuple(shape for shape in image.shapes if shape.kind != "region")
+    given = [mark.label for mark in marks] or sorted(image.tags)
+    names = tuple(dict.fromkeys(name for name in given if name not in BACKGROUND_NAMES))
+    marked = replace(image, shapes=marks, tags=frozenset(), size=size)
+    bound = bind_image(marked, Classes(names or ("none",)))  # one at least
     dropped = {**found.dropped, **bound.dropped}
-    if bound.drawn.regions:
-        dropped[image.where] = f"{len(bound.drawn.regions)} outlined or painted regions, which are masks already"
+    if regions := len(image.shapes) - len(marks):
+        dropped[image.where] = f"{regions} outlined or painted regions, which are masks already"
     for where, reason in dropped.items():
         logger.warning("left out: %s: %s", where, reason)
-    marked = _marked(classes, bound.drawn, bound.tags)
-    if not (marked.tags or marked.boxes or marked.points or marked.scribbles):
+    if bound.drawn == Drawn() if marks else not names:
         raise DataError(
             f"{image.where}: no box, point, scribble or tag of {photograph.name!r}; label it, or say by tags, boxes, "
             "points or scribbles what it shows"
         )
-    return marked
-
-
-def _marked(classes: Classes, drawn: Drawn, tags: Tags) -> Marked:
-    name = classes.name_of
-    shown = tuple(name(class_id) for class_id in sorted(tags.present))
-    return Marked(
-        () if drawn.strongest != "tags" else shown,
-        tuple((name(b.class_id), (b.left, b.top, b.right, b.bottom)) for b in drawn.boxes),
-        tuple((name(p.class_id), (p.column, p.row)) for p in drawn.points),
-        tuple((name(s.class_id), tuple((column, row) for row, column in s.path)) for s in drawn.scribbles),
-    )
+    return names, bound.drawn
 
 
 def read_marks(
