@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo
 
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
