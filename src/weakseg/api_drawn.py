@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Position, Scribble
 from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
@@ -19,16 +19,15 @@ from weakseg.data.label_file import labels_of
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
-from weakseg.methods.a2gnn.problem import build_problem
+from weakseg.methods.a2gnn.problem import build_problem, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import PRESETS as CRF_PRESETS
-from weakseg.ops.resample import resize_image, resize_labels, scaled_size
 from weakseg.stages.activate import ActivateConfig, activate_image
 from weakseg.stages.box_seeds import BoxSeedConfig
 from weakseg.stages.build_graph import FreeGraphConfig, free_graph
-from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
+from weakseg.stages.decode import DecodeConfig, decode_image
 from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ class DrawnOptions:
     strokes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, levels=1))
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
-    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"]))
+    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"], enlarged="logits"))
 
 
 def marks_of_file(photograph: Path, path: Path) -> tuple[tuple[str, ...], Drawn]:
@@ -146,17 +145,13 @@ def complete_by_a2gnn(
     config, graph = options.strokes, options.strokes_graph
     if boxes:
         config, graph = options.boxes, options.boxes_graph
-    size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=graph.max_side)
-    down, right = working[0] / size[0], working[1] / size[1]
-    small = tuple(Box(b.class_id, b.top * down, b.left * right, b.bottom * down, b.right * right) for b in boxes)
-    reduced, labels = resize_image(image, working), LabelMap(resize_labels(seeds.labels, working))
-    sample = WeakSample("photograph", Path(), Tags(frozenset(class_ids)), Drawn(small))
+    sample = WeakSample("photograph", Path(), Tags(frozenset(class_ids)), Drawn(tuple(boxes)))
+    sample, reduced, labels = reduce_labelled(sample, image, seeds, max_side=graph.max_side)
     nodes = free_graph(embedded_backbone(), reduced, graph)
     problem = build_problem(sample, reduced, nodes, labels, config, num_classes=len(class_ids))
     (solution,) = train_a2gnn([problem], config)
-    values = enlarge_scores(solution.scores.values, working, "logits", cells=(GRID_STRIDE, working))
-    return decode_image(Scores(values.clamp(0, 1), solution.scores.label_ids, size), image, options.decode)
+    size = (image.shape[0], image.shape[1])
+    return decode_image(solution.scores.of_photograph(size), image, options.decode)
 
 
 def _evidence(image: NDArray[np.uint8], names: tuple[str, ...]) -> Activations:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,12 +79,15 @@ class Scores:
         image_size: (rows, columns) of the photograph.
         stride: Pixels of a cell where the last ones reach over the border, as of a photograph that was padded at the
             right and at the bottom; ``None`` where the cells cover the photograph exactly.
+        reduced_size: (rows, columns) to which the photograph was reduced before cells of ``stride`` were laid on it;
+            ``None`` where it was not.
     """
 
     values: Tensor
     label_ids: tuple[int, ...]
     image_size: tuple[int, int]
     stride: int | None = None
+    reduced_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check shape, range and order."""
@@ -94,12 +97,21 @@ class Scores:
         if len(self.label_ids) != len(self.values) or not ordered:
             raise ShapeError(f"scores: {len(self.values)} maps with labels {self.label_ids}; want one each, sorted")
         if self.stride is not None:
-            wanted = tuple(-(-side // self.stride) for side in self.image_size)
+            wanted = tuple(-(-side // self.stride) for side in self.reduced_size or self.image_size)
             check_same_size("scores", tuple(self.values.shape[1:]), "image in cells", wanted)
+        elif self.reduced_size is not None:
+            raise ShapeError(f"scores: a reduced size of {self.reduced_size}, but no stride; give both or neither")
+
+    def of_photograph(self, size: tuple[int, int]) -> "Scores":
+        """Return the scores of a reduced photograph as those of the photograph of ``size`` that it was made from."""
+        if size == self.image_size:
+            return self
+        return replace(self, image_size=size, reduced_size=None if self.stride is None else self.image_size)
 
     def save(self, path: Path) -> None:
         """Write as float16 safetensors."""
         header = {"label_ids": self.label_ids, "image_size": self.image_size, "stride": self.stride}
+        header |= {"reduced_size": self.reduced_size} if self.reduced_size else {}
         tensors = {"values": self.values.to(torch.float16).contiguous()}
         write_bytes(path, save(tensors, {"weakseg": json.dumps(header)}))
 
@@ -113,7 +125,8 @@ class Scores:
         with _stored(path, "scores", "weakseg run") as (header, tensors):
             rows, columns = header["image_size"]
             values, stride = tensors["values"].float(), header.get("stride")  # absent from older files
-            return cls(values, tuple(header["label_ids"]), (rows, columns), stride)
+            reduced = tuple(header["reduced_size"]) if "reduced_size" in header else None
+            return cls(values, tuple(header["label_ids"]), (rows, columns), stride, reduced)
 
 
 @dataclass(frozen=True)

@@ -212,3 +212,20 @@ class TestScoresOnCells:
     def test_another_grid_is_refused(self) -> None:
         with pytest.raises(ShapeError, match=r"scores is \(2, 2\) but image in cells is \(2, 3\)"):
             Scores(torch.ones(1, 2, 2), (0,), (13, 18), 8)
+        with pytest.raises(ShapeError, match=r"scores is \(2, 3\) but image in cells is \(4, 5\)"):
+            Scores(torch.ones(1, 2, 3), (0,), (13, 18), 8, (26, 36))
+        with pytest.raises(ShapeError, match=r"a reduced size of \(13, 18\), but no stride"):
+            Scores(torch.ones(1, 2, 3), (0,), (26, 36), None, (13, 18))
+
+    @pytest.mark.parametrize(("stride", "kept"), [(8, (13, 18)), (None, None)])
+    def test_those_of_a_reduced_photograph(
+        self, stride: int | None, kept: tuple[int, int] | None, tmp_path: Path
+    ) -> None:
+        reduced = Scores(torch.full((1, 2, 3), 0.5), (0,), (13, 18), stride)
+        assert reduced.of_photograph((13, 18)) is reduced
+        whole = reduced.of_photograph((26, 37))
+        assert (whole.image_size, whole.stride, whole.reduced_size) == ((26, 37), stride, kept)
+        whole.save(tmp_path / "a.safetensors")
+        found = Scores.load(tmp_path / "a.safetensors")
+        assert (found.image_size, found.stride, found.reduced_size) == ((26, 37), stride, kept)
+        torch.testing.assert_close(found.values, reduced.values)

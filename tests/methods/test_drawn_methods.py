@@ -149,10 +149,13 @@ def test_layers_and_nodes_are_compared_from_the_same_affinity(data: Path, tmp_pa
     assert all(m["figures"]["after_crf"] > 30 and not m["failures"] for m in found.values())
 
 
-def test_a_free_graph_of_a_reduced_photograph_is_refused(data: Path, tmp_path: Path) -> None:
-    words = ["run", "a2gnn", "--out", str(tmp_path), "--workers=1", *folder_arguments(data), "--data.drawn=boxes.json"]
-    assert main([*words, "--with_activations=false", "--graph_from=free", "--free.max_side=40", *SEGMENTER])
-    assert "set free.max_side to its long side" in (tmp_path / "failures.csv").read_text()
+@pytest.mark.parametrize("nodes", [(), (*GRAPHNET,)])
+def test_a_free_graph_of_reduced_photographs(nodes: tuple[str, ...], data: Path, tmp_path: Path) -> None:
+    words = ["--with_activations=false", "--graph_from=free", "--free.max_side=40", *COMPLETION, *nodes]
+    run("a2gnn", data, tmp_path / "out", "boxes", *words)
+    scores = Scores.load(tmp_path / "out" / "completed" / "i03.safetensors")
+    assert scores.values.shape == ((3, 30, 40) if nodes else (3, 4, 5)) and scores.image_size == (48, 64)
+    assert ious(tmp_path / "out")["labels"] > 50
 
 
 @pytest.mark.parametrize(("kind", "least"), [("boxes", 90), ("scribbles", 60), ("points", 20)])

@@ -6,7 +6,7 @@ from torch import Tensor
 from weakseg.artifacts import Scores
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.ops.crf import PRESETS, CrfParams
-from weakseg.stages.decode import DecodeConfig, decode_image, enlarge_scores
+from weakseg.stages.decode import DecodeConfig, Enlarged, decode_image, enlarge_scores
 
 NO_CRF = CrfParams(iterations=0)
 UNARIES = ("scores", "softmax", "labels")
@@ -130,6 +130,15 @@ class TestDecodeImage:
         expected = enlarge_scores(values, (13, 18), "logits", cells=(8, (13, 18))).argmax(0)
         found = decode_image(scores, blank(13, 18), config).labels
         np.testing.assert_array_equal(found, np.array([0, 2, 3])[expected.numpy()])
+
+    @pytest.mark.parametrize("enlarged", ["scores", "logits"])
+    def test_a_reduced_photograph_has_the_mask_of_the_reduction(self, enlarged: Enlarged) -> None:
+        """Every pixel is the middle of 3 x 3 of the photograph, which see what it sees."""
+        scores, config = Scores(probabilities(3, 2, 3), (0, 2, 3), (13, 18), 8), DecodeConfig(NO_CRF, enlarged=enlarged)
+        found = decode_image(scores.of_photograph((39, 54)), blank(39, 54), config).labels
+        np.testing.assert_array_equal(found[1::3, 1::3], decode_image(scores, blank(13, 18), config).labels)
+        borders = np.mean(found != np.repeat(np.repeat(found[1::3, 1::3], 3, 0), 3, 1))
+        assert 0 < borders < 0.1
 
     def test_sizes_must_agree(self) -> None:
         scores = Scores(halves(), (0, 3), (32, 64))

@@ -40,6 +40,10 @@ class Box:
         bottom, right = min(math.ceil(self.bottom), size[0]), min(math.ceil(self.right), size[1])
         return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
 
+    def scaled(self, down: float, right: float) -> "Box":
+        """Return the box on a photograph whose rows and columns are as many times as long."""
+        return Box(self.class_id, self.top * down, self.left * right, self.bottom * down, self.right * right)
+
 
 @dataclass(frozen=True)
 class Point:

@@ -166,7 +166,7 @@ def _segment(
     if whole.all():
         return whole, "whole image"
     try:
-        cut = _grab_cut(_scaled(box, pixels.shape[0] / size[0], pixels.shape[1] / size[1]), pixels, config)
+        cut = _grab_cut(box.scaled(pixels.shape[0] / size[0], pixels.shape[1] / size[1]), pixels, config)
     except cv2.error:
         return whole, "error"
     segment = resize_labels(cut, size).astype(np.bool_) & whole
@@ -201,10 +201,6 @@ def _inside(box: Box, size: tuple[int, int]) -> NDArray[np.bool_]:
     if place is not None:
         inside[place] = True
     return inside
-
-
-def _scaled(box: Box, down: float, right: float) -> Box:
-    return Box(box.class_id, box.top * down, box.left * right, box.bottom * down, box.right * right)
 
 
 def _stacked(

@@ -70,7 +70,7 @@ def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig,
     size = (image.shape[0], image.shape[1])
     check_same_size("scores", scores.image_size, "image", size)
     working = scaled_size(size, 1.0, max_side=config.max_side)
-    cells = None if scores.stride is None else (scores.stride, size)
+    cells = None if scores.stride is None else (scores.stride, scores.reduced_size or size)
     values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=cells)
     if config.crf.iterations and len(values) > 1:
         pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
@@ -103,8 +103,8 @@ def enlarge_scores(
         values: Scores.
         size: (H, W).
         enlarged: What is interpolated, see ``DecodeConfig``; for ``logits`` the scores are a softmax of them.
-        cells: Stride in pixels and (rows, columns) of the photograph where the cells reach over its border: enlarged to
-            whole cells, then cropped. ``None`` where they cover it exactly.
+        cells: Stride in pixels and (rows, columns) of the photograph, or of what it was reduced to, where the cells
+            reach over its border: enlarged to whole cells, then cropped. ``None`` where they cover it exactly.
     """
     if enlarged == "scores":
         return _enlarged_maps(values, size, cells)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.data.sample import WeakSample
-from weakseg.errors import DataError
 from weakseg.instances import SUFFIX
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.graphnet import RegionConfig, build_graphnet_problem, region_source
-from weakseg.methods.a2gnn.problem import Problem, build_problem
+from weakseg.methods.a2gnn.problem import Problem, build_problem, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.fuse import fuse_scores
@@ -33,7 +32,8 @@ class CompleteJob(PerImageTraining):
     """Image, labels and seeds to scores; ``graph`` says whether ``model``, an affinity network, makes it.
 
     With ``activations`` and ``walk_weight``, a walk of the activations on the same graph joins in. With ``regions``,
-    superpixels take the place of the graph's nodes and edges, and its features become theirs.
+    superpixels take the place of the graph's nodes and edges, and its features become theirs. For a free graph large
+    photographs are reduced, and their labels with them.
     """
 
     model: Path | None
@@ -50,30 +50,34 @@ class CompleteJob(PerImageTraining):
 
     def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
         """Train the networks of some images, as many at once as memory allows."""
-        graphs, problems = [], []
-        for sample in map(self.labels.of, samples):
-            image = sample.load_image()
+        graphs, problems, sizes = [], [], []
+        for sample in samples:
+            photograph = sample.load_image()
+            labelled, image, seeds = self._labelled(sample, photograph)
             graphs.append(self._graph(image))
-            problems.append(self._problem(sample, image, graphs[-1]))
+            problems.append(self._problem(labelled, image, graphs[-1], seeds))
+            sizes.append((photograph.shape[0], photograph.shape[1]))
         solutions = train_a2gnn(problems, self.config, device=self.device)
         for warning in (text for solution in solutions for text in solution.warnings):
             logger.info("%s", warning)
-        found = zip(samples, graphs, solutions, strict=True)
-        return [self._fused(sample, graph, solution.scores) for sample, graph, solution in found]
+        found = zip(samples, graphs, solutions, sizes, strict=True)
+        return [self._fused(sample, graph, one.scores).of_photograph(size) for sample, graph, one, size in found]
+
+    def _labelled(self, sample: WeakSample, image: NDArray[np.uint8]) -> tuple[WeakSample, NDArray[np.uint8], LabelMap]:
+        """Return labels, pixels and seeds at the size that the graph is made for."""
+        labelled, seeds = self.labels.of(sample), LabelMap.load(self.seeds / f"{sample.id}.png")
+        if isinstance(self.graph, FreeGraphConfig):
+            return reduce_labelled(labelled, image, seeds, max_side=self.graph.max_side)
+        return labelled, image, seeds
 
     def _graph(self, image: NDArray[np.uint8]) -> PixelGraph:
         if isinstance(self.graph, FreeGraphConfig):
-            if self.graph.max_side < max(image.shape[:2]):
-                raise DataError(
-                    f"free.max_side: {self.graph.max_side}, but the photograph has {image.shape[:2]} pixels and its "
-                    "nodes are cells of it; set free.max_side to its long side, or reduce it"
-                )
             return free_graph(embedded_backbone(), image, self.graph)
         assert self.model is not None
         return window_graph(cached(load_window_affinity, self.model, self.device), image, self.graph)
 
-    def _problem(self, sample: WeakSample, image: NDArray[np.uint8], graph: PixelGraph) -> Problem:
-        seeds, count = LabelMap.load(self.seeds / f"{sample.id}.png"), self.num_classes
+    def _problem(self, sample: WeakSample, image: NDArray[np.uint8], graph: PixelGraph, seeds: LabelMap) -> Problem:
+        count = self.num_classes
         if self.regions is None:
             return build_problem(sample, image, graph, seeds, self.config, num_classes=count)
         source = region_source(image, graph, None if isinstance(self.graph, FreeGraphConfig) else self.graph.norm)
@@ -83,13 +87,14 @@ class CompleteJob(PerImageTraining):
         """Return the scores together with those of the walk, over the labels that both know."""
         if not self.walk_weight or self.activations is None:
             return scores
-        walked = walk_on_graph(Activations.load(self.activations / f"{sample.id}.safetensors"), graph)
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        walked = walk_on_graph(replace(activations, image_size=scores.image_size), graph)
         both = scores.values.new_zeros(scores.values.shape)
         for index, label in enumerate(scores.label_ids):
             if label in walked.label_ids:
                 both[index] = walked.values[walked.label_ids.index(label)]
         fused = fuse_scores(scores.values, both, weight=self.walk_weight).clamp(0, 1)
-        return Scores(fused, scores.label_ids, scores.image_size, scores.stride)
+        return replace(scores, values=fused)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What one image's network is trained on: nodes, edges, seeds, boxes, and which colours should share a label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +17,7 @@ from weakseg.errors import ShapeError
 from weakseg.graph.feature_affinity import color_position_weights
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.ops.readout import GridReadout, Readout
-from weakseg.ops.resample import image_tensor
+from weakseg.ops.resample import image_tensor, resize_image, resize_labels, scaled_size
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
 from weakseg.ops.tiles import grid_places
@@ -117,6 +117,32 @@ class Problem:
         if tiny := sum(side < stride for side in sides):
             lines.append(f"{tiny} boxes are narrower than a node ({stride} px): enlarge the image, or a crop of it")
         return tuple(f"{self.image_id}: {line}" for line in lines)
+
+
+def reduce_labelled(
+    sample: WeakSample, image: NDArray[np.uint8], seeds: LabelMap, *, max_side: int
+) -> tuple[WeakSample, NDArray[np.uint8], LabelMap]:
+    """Return a photograph, its boxes and its seeds at a long side of ``max_side``; as they are where it is no longer.
+
+    Nothing else that is drawn is scaled: it has become seeds.
+
+    Args:
+        sample: For its id and boxes.
+        image: ``(H, W, 3)`` uint8.
+        seeds: ``(H, W)`` partial labels.
+        max_side: In pixels.
+
+    Raises:
+        ShapeError: If seeds and image differ in size.
+    """
+    size = (image.shape[0], image.shape[1])
+    check_same_size(f"{sample.id}: seeds", seeds.labels.shape, "image", size)
+    working = scaled_size(size, 1.0, max_side=max_side)
+    if working == size:
+        return sample, image, seeds
+    boxes = tuple(box.scaled(working[0] / size[0], working[1] / size[1]) for box in sample.drawn.boxes)
+    sample = replace(sample, drawn=replace(sample.drawn, boxes=boxes))
+    return sample, resize_image(image, working), LabelMap(resize_labels(seeds.labels, working))
 
 
 def build_problem(
