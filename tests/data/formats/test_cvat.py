@@ -123,6 +123,41 @@ def test_rotated_box_becomes_the_upright_box_around_it(tmp_path: Path, degrees: 
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(degrees=st.floats(-720, 720, width=32))
+def test_the_upright_box_holds_the_rotated_one_and_touches_it(tmp_path: Path, degrees: float) -> None:
+    (found,) = shapes(tmp_path, box(10, 20, 70, 40, rotation=degrees))
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    half = (abs(30 * sine) + abs(10 * cosine), abs(30 * cosine) + abs(10 * sine))  # rows, columns
+    expected = ((30 - half[0], 40 - half[1]), (30 + half[0], 40 + half[1]))
+    np.testing.assert_allclose(found.positions, expected, atol=1e-9)
+
+
+def ellipse(folder: Path, rx: float, ry: float, **more: object) -> NDArray[np.bool_]:
+    drawn = element("ellipse", cx=80.3, cy=70.6, rx=rx, ry=ry, **more)
+    (found,) = read(folder, image(drawn, height=140, width=160)).images[0].shapes
+    return pixels(found)
+
+
+@pytest.mark.parametrize("degrees", [None, 0, 30, 90, -75, 540.5])
+def test_ellipses_become_regions(tmp_path: Path, degrees: float | None) -> None:
+    found = ellipse(tmp_path, 60, 25, rotation=degrees)
+    assert found.sum() == pytest.approx(np.pi * 60 * 25, rel=0.01)
+    down, right = (axis + 0.5 - middle for axis, middle in zip(np.mgrid[:140, :160], (70.6, 80.3), strict=True))
+    sine, cosine = np.sin(np.radians(degrees or 0)), np.cos(np.radians(degrees or 0))
+    level = np.hypot((right * cosine + down * sine) / 60, (down * cosine - right * sine) / 25)  # clockwise on a screen
+    assert found[level < 0.96].all() and not found[level > 1.04].any()
+
+
+def test_a_right_angle_swaps_the_radii_of_an_ellipse(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(ellipse(tmp_path, 60, 25, rotation=90), ellipse(tmp_path, 25, 60))
+
+
+def test_an_ellipse_is_cut_at_the_border(tmp_path: Path) -> None:
+    (found,) = shapes(tmp_path, element("ellipse", cx=0, cy=3, rx=5, ry=8))
+    assert pixels(found)[:, :4].all() and not pixels(found)[:, 6:].any()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(
     crop=arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=7)),
     top=st.integers(-3, 5),
@@ -154,7 +189,16 @@ def test_positions_survive_also_outside(tmp_path: Path, path: list[tuple[float, 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (element("ellipse", cx=1, cy=1, rx=2, ry=2), "shapes of type 'ellipse' are not known"),
+        (element("cuboid"), "shapes of type 'cuboid' are not known"),
+        (element("ellipse", cx=1, cy=1, rx=0, ry=2), "radii of 0 x 2 pixels make no ellipse: both must be above 0"),
+        (element("ellipse", cx=1, cy=1, rx=2, ry=-3), "radii of 2 x -3 pixels make no ellipse"),
+        (element("ellipse", cx="nan", cy=1, rx=2, ry=2), "x nan, y 1.0 is not finite"),
+        (element("ellipse", cx=1, cy=1, rx="nan", ry=2), "x nan, y 2.0 is not finite"),
+        (element("ellipse", cx=1, cy=1, rx=2, ry="inf"), "x 2.0, y inf is not finite"),
+        (element("ellipse", cx="1e308", cy=1, rx="1e308", ry=2), "is not finite"),
+        (element("ellipse", cx=1, cy=1, rx=2, ry=2, rotation="nan"), "its rotation is nan"),
+        (element("ellipse", cx=1, cy=1, rx=1e6, ry=2), "reaches farther outside"),
+        (element("ellipse", cx=-6, cy=1, rx=2, ry=2), "covers no pixel"),
         (element("skeleton"), "shapes of type 'skeleton' are not known"),
         (box(1, 1, 1, 4), "a box of 3 x 0 pixels has no area"),
         (box(1, 1, "nan", 4), "is not finite"),
@@ -194,6 +238,8 @@ def test_unusable_shapes_are_left_out(tmp_path: Path, wrong: str, message: str) 
         (element("polygon", points="1,1,1"), r"'points' must be x,y"),
         (element("polygon", points="1,1;;2,2"), r"'points' must be x,y;x,y;..., got ''"),
         (element("points", points="a,b"), r"'points' must be x,y;x,y;..., got 'a,b'"),
+        (element("ellipse", cx=1, cy=1, rx=2), r"ellipse\[0\]: attribute 'ry' is missing"),
+        (element("ellipse", cx=1, cy="low", rx=2, ry=2), r"attribute 'cy' must be a number, got 'low'"),
         (mask(np.ones((2, 2), bool), 0, 0, rle="0, 5"), r"'rle' covers 5 pixels, but its rectangle has 2 x 2"),
         (mask(np.ones((2, 2), bool), 0, 0, rle="-1, 5"), r"'rle' covers 4 pixels"),
         (mask(np.ones((2, 2), bool), 0, 0, rle="0 4"), r"'rle' must be run lengths with commas"),

@@ -67,6 +67,11 @@ def polygon(points: object) -> Document:
     return item("polygonlabels", {"points": points, "closed": True, "polygonlabels": ["cat"]})
 
 
+def ellipse(**more: object) -> Document:
+    value = {"x": 50, "y": 50, "radiusX": 50, "radiusY": 50, "rotation": 0, "ellipselabels": ["cat"], **more}
+    return item("ellipselabels", value)
+
+
 def brush(stream: object, **more: object) -> Document:
     rle = list(stream) if isinstance(stream, bytes) else stream
     return item("brushlabels", {"format": "rle", "rle": rle, "brushlabels": ["cat"], **more})
@@ -156,6 +161,37 @@ def test_rectangles_turn_clockwise_about_their_top_left_corner(
     np.testing.assert_allclose(found.positions, corners, atol=1e-12)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(degrees=st.floats(-720, 720, width=32))
+def test_the_upright_box_holds_the_turned_rectangle_and_touches_it(tmp_path: Path, degrees: float) -> None:
+    (found,) = shapes(tmp_path, {**rectangle(10, 20, 15, 40, rotation=degrees), "original_width": 200})  # 5 rows
+    corners = (20 + 1j) + np.array([0, 30, 2j, 30 + 2j]) * np.exp(1j * np.radians(degrees))  # x + yi
+    expected = (corners.imag.min(), corners.real.min()), (corners.imag.max(), corners.real.max())
+    np.testing.assert_allclose(found.positions, expected, atol=1e-9)
+
+
+def drawn_ellipse(folder: Path, **value: object) -> NDArray[np.bool_]:
+    """Return an ellipse on 140 rows of 160 pixels."""
+    (found,) = shapes(folder, {**ellipse(x=50, y=52, **value), "original_width": 160, "original_height": 140})
+    return pixels(found)
+
+
+@pytest.mark.parametrize("degrees", [None, 0, 30, 90, 285.5])
+def test_ellipses_turn_clockwise_about_their_centre(tmp_path: Path, degrees: float | None) -> None:
+    """The radii are shares of the width and of the height: 60 and 25 pixels."""
+    found = drawn_ellipse(tmp_path, radiusX=60 / 1.6, radiusY=25 / 1.4, rotation=degrees)
+    assert found.sum() == pytest.approx(np.pi * 60 * 25, rel=0.01)
+    down, right = (axis + 0.5 - middle for axis, middle in zip(np.mgrid[:140, :160], (72.8, 80), strict=True))
+    sine, cosine = np.sin(np.radians(degrees or 0)), np.cos(np.radians(degrees or 0))
+    level = np.hypot((right * cosine + down * sine) / 60, (down * cosine - right * sine) / 25)
+    assert found[level < 0.96].all() and not found[level > 1.04].any()
+
+
+def test_a_right_angle_swaps_the_radii_of_an_ellipse(tmp_path: Path) -> None:
+    turned = drawn_ellipse(tmp_path, radiusX=60 / 1.6, radiusY=25 / 1.4, rotation=90)
+    np.testing.assert_array_equal(turned, drawn_ellipse(tmp_path, radiusX=25 / 1.6, radiusY=60 / 1.4))
+
+
 def test_only_the_first_completed_annotation_counts(tmp_path: Path) -> None:
     def annotation(label: str, **more: object) -> Document:
         return {"result": [rectangle(0, 0, 50, 50, label)], **more}
@@ -190,7 +226,14 @@ def test_tasks_that_are_left_out(tmp_path: Path, left_out: Document, reason: str
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (item("ellipselabels", {}), "results of type 'ellipselabels' are not known"),
+        (item("ellipse", {}), "results of type 'ellipse' are not known"),
+        (ellipse(radiusX=0), "radii of 0 x 2.5 pixels make no ellipse: both must be above 0"),
+        (ellipse(radiusY=-20), "radii of 4 x -1 pixels make no ellipse"),
+        (ellipse(y=float("nan")), "x 4.0, y nan is not finite"),
+        (ellipse(radiusX=10**400), "is not finite"),
+        (ellipse(rotation=float("nan")), "its rotation is nan"),
+        (ellipse(radiusX=1e6), "reaches farther outside the image of 5 x 8 pixels"),
+        (ellipse(x=-60, radiusX=20), "covers no pixel"),
         ({"type": "relation", "from_id": "a", "to_id": "b"}, "results of type 'relation' are not known"),
         ({"type": "keypointlabels", "value": keypoint()["value"]}, "has no original_width and original_height"),
         (choices("big", x=1, y=2, width=3, height=4), "a choice for one shape"),
@@ -233,6 +276,9 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
         (keypoint(None), r"'x' must be a number, got None"),
         (rectangle(0, 0, 5, None), r"'height' must be a number, got None"),
         (rectangle(0, 0, 5, 5, rotation="up"), r"'rotation' must be a number, got 'up'"),
+        (ellipse(radiusY=None), r"'radiusY' must be a number, got None"),
+        (ellipse(x="left"), r"'x' must be a number, got 'left'"),
+        (ellipse(rotation="up"), r"'rotation' must be a number, got 'up'"),
         (polygon(None), r"'points' must be a list, got None"),
         (polygon([[1]]), r"points\[0\] must be x and y, got a list of 1"),
         (brush(None), r"'rle' must be a list, got None"),

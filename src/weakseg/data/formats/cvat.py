@@ -1,4 +1,4 @@
-"""CVAT: one XML file "for images 1.1" with boxes, polygons, polylines, points, masks and tags of every photograph."""
+"""CVAT: one XML file "for images 1.1" with boxes, polygons, ellipses, polylines, points, masks and tags."""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from weakseg.data.formats.regions import check_size, place_crop
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
+    ellipse_outline,
     points_at,
     region_inside,
     region_of,
@@ -28,9 +29,9 @@ from weakseg.ops.runs import Size
 def read_table(path: Path) -> AnnotationTable:
     """Return what a CVAT file says; photographs are not opened.
 
-    Polygons and masks become regions, polylines scribbles, each of several points a point of its own, tags tags. A
-    box that is rotated about its centre becomes the upright box around it. Shapes stand in the order of ``z_order``,
-    those above later, and in the order of the file where it is equal.
+    Polygons, ellipses and masks become regions, polylines scribbles, each of several points a point of its own, tags
+    tags. A box that is rotated about its centre becomes the upright box around it. Shapes stand in the order of
+    ``z_order``, those above later, and in the order of the file where it is equal.
 
     Args:
         path: The ``annotations.xml`` of an export "CVAT for images 1.1".
@@ -70,13 +71,15 @@ def _image(node: Element, where: str, dropped: dict[str, str]) -> AnnotatedImage
 
 
 def _shapes(node: Element, size: Size, where: str) -> Sequence[Shape]:
-    if node.tag not in ("box", "polygon", "polyline", "points", "mask"):
+    if node.tag not in ("box", "polygon", "ellipse", "polyline", "points", "mask"):
         raise Unusable(f"shapes of type {node.tag!r} are not known")
     label = _attribute(node, "label", where)
     if node.tag == "box":
         return [box_around(label, _corners(node, where), where)]
     if node.tag == "mask":
         return [region_of(label, _mask(node, size, where), where)]
+    if node.tag == "ellipse":
+        return [region_inside(label, _ellipse(node, where), size, where)]
     positions = _positions(node, where)
     if node.tag == "polygon":
         return [region_inside(label, positions, size, where)]
@@ -88,6 +91,12 @@ def _corners(node: Element, where: str) -> list[Position]:
     left, top, right, bottom = (_number(node, name, where) for name in ("xtl", "ytl", "xbr", "ybr"))
     corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
     return turned(corners, ((top + bottom) / 2, (left + right) / 2), _number(node, "rotation", where, default="0"))
+
+
+def _ellipse(node: Element, where: str) -> list[Position]:
+    """Return the outline of an ellipse, turned about its centre."""
+    column, row, across, down = (_number(node, name, where) for name in ("cx", "cy", "rx", "ry"))
+    return ellipse_outline((row, column), (down, across), _number(node, "rotation", where, default="0"))
 
 
 def _mask(node: Element, size: Size, where: str) -> NDArray[np.bool_]:

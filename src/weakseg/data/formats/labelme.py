@@ -20,6 +20,7 @@ from weakseg.data.formats.regions import place_crop, unite_runs
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
+    ellipse_outline,
     points_at,
     region_inside,
     region_of,
@@ -33,7 +34,6 @@ from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
 IGNORED_LABEL = "__ignore__"
-_CIRCLE_CORNERS = 360  # the polygon stays within 4e-5 of the radius
 
 
 def read_table(path: Path) -> AnnotationTable:
@@ -129,10 +129,9 @@ def _outline(kind: str, positions: list[Position]) -> list[Position]:
         (top, left), (bottom, right) = _exactly(positions, 2, kind)
         return [(top, left), (top, right), (bottom, right), (bottom, left)]
     if kind == "circle":
-        (row, column), rim = _exactly(positions, 2, kind)
-        radius = math.hypot(rim[0] - row, rim[1] - column)
-        angles = [2 * math.pi * step / _CIRCLE_CORNERS for step in range(_CIRCLE_CORNERS)]
-        return [(row + radius * math.sin(angle), column + radius * math.cos(angle)) for angle in angles]
+        centre, rim = _exactly(positions, 2, kind)
+        radius = math.hypot(rim[0] - centre[0], rim[1] - centre[1])
+        return ellipse_outline(centre, (radius, radius))
     return _exactly(positions, 4, kind) if kind == "oriented_rectangle" else positions
 
 

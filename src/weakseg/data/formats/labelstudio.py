@@ -1,4 +1,4 @@
-"""Label Studio: one JSON file of tasks with rectangles, key points, polygons, brush strokes and choices."""
+"""Label Studio: one JSON file of tasks with rectangles, key points, polygons, ellipses, brush strokes and choices."""
 
 import re
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from weakseg.data.formats.records import (
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
+    ellipse_outline,
     points_at,
     region_inside,
     region_of,
@@ -30,7 +31,7 @@ from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
 Record = dict[str, object]
-_KINDS = ("rectanglelabels", "keypointlabels", "polygonlabels", "brushlabels")
+_KINDS = ("rectanglelabels", "keypointlabels", "polygonlabels", "ellipselabels", "brushlabels")
 _GEOMETRY = frozenset({"x", "points", "rle"})
 _SIZE_KEYS = ("original_height", "original_width")
 
@@ -38,9 +39,9 @@ _SIZE_KEYS = ("original_height", "original_width")
 def read_table(path: Path) -> AnnotationTable:
     """Return what an export says; photographs are not opened.
 
-    Rectangles become boxes (rotated ones the upright box around them), key points points, polygons and brush strokes
-    regions, choices for the whole photograph tags. Of several annotations of a task the first that was not cancelled
-    counts. Tasks without one, and those of photographs that were rotated for labelling, are left out.
+    Rectangles become boxes (rotated ones the upright box around them), key points points, polygons, ellipses and brush
+    strokes regions, choices for the whole photograph tags. Of several annotations of a task the first that was not
+    cancelled counts. Tasks without one, and those of photographs that were rotated for labelling, are left out.
 
     Args:
         path: An export as "JSON", a list of tasks.
@@ -160,6 +161,8 @@ def _shapes(item: Record, size: Size | None, where: str) -> Sequence[Shape]:
     if kind == "polygonlabels":
         outline = [_pixels(row, column, size) for row, column in positions_in(value, "points", where)]
         return [region_inside(label, outline, size, where)]
+    if kind == "ellipselabels":
+        return [region_inside(label, _ellipse(value, size, where), size, where)]
     if value.get("format") != "rle":
         raise Unusable(f"brush strokes in the format {shown(value.get('format'))} are not known")
     return [region_of(label, mask_of_brush(_stream(value, where), size, where), where)]
@@ -177,9 +180,18 @@ def _corners(value: Record, size: Size, where: str) -> list[Position]:
     """Return the corners of a rectangle, turned about the top left one; in pixels, where angles are angles."""
     left, top, width, height = (number_in(value, key, where) for key in ("x", "y", "width", "height"))
     corners = [(top, left), (top, left + width), (top + height, left + width), (top + height, left)]
-    angle = any_number(value.get("rotation") or 0, "'rotation'", where)
     pixels = [_pixels(row, column, size) for row, column in corners]
-    return turned(pixels, pixels[0], angle)
+    return turned(pixels, pixels[0], _angle(value, where))
+
+
+def _ellipse(value: Record, size: Size, where: str) -> list[Position]:
+    """Return the outline of an ellipse; x and y are its centre, of which Label Studio's documentation says corner."""
+    column, row, across, down = (number_in(value, key, where) for key in ("x", "y", "radiusX", "radiusY"))
+    return ellipse_outline(_pixels(row, column, size), _pixels(down, across, size), _angle(value, where))
+
+
+def _angle(value: Record, where: str) -> float:
+    return any_number(value.get("rotation") or 0, "'rotation'", where)
 
 
 def _pixels(row: float, column: float, size: Size) -> Position:

@@ -13,6 +13,7 @@ from weakseg.errors import WeaksegError
 from weakseg.ops.runs import Size
 
 _Entry = TypeVar("_Entry")
+_ELLIPSE_CORNERS = 360  # the polygon stays within 4e-5 of the radius
 
 
 class Unusable(WeaksegError):
@@ -96,6 +97,25 @@ def region_of(label: str, mask: NDArray[np.bool_], where: str, *, ignored: bool 
     """
     rows, columns = mask.shape
     return _region(label, runs_of_mask(mask), (rows, columns), where, ignored)
+
+
+def ellipse_outline(centre: Position, radii: Position, degrees: float = 0.0) -> list[Position]:
+    """Return the closed outline of an ellipse.
+
+    Args:
+        centre: (row, column).
+        radii: Along the rows, that is up and down, and along the columns, before it is turned.
+        degrees: By which it is turned about its centre, clockwise as seen on the screen.
+
+    Raises:
+        Unusable: If a number is not finite, or a radius not above 0.
+    """
+    _check_positions((centre, radii), 2, "ellipse")
+    if min(radii) <= 0:
+        raise Unusable(f"radii of {radii[1]:g} x {radii[0]:g} pixels make no ellipse: both must be above 0")
+    angles = (2 * math.pi * step / _ELLIPSE_CORNERS for step in range(_ELLIPSE_CORNERS))
+    corners = [(centre[0] + radii[0] * math.sin(a), centre[1] + radii[1] * math.cos(a)) for a in angles]
+    return turned(corners, centre, degrees)
 
 
 def turned(positions: Sequence[Position], about: Position, degrees: float) -> list[Position]:
