@@ -160,6 +160,10 @@ def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> Non
             ["predict", "--model", "no.safetensors", "--images", ".", "--out", "o"],
             "no.safetensors: not a weakseg model",
         ),
+        (
+            ["predict", "--model", ".", "--images", ".", "--out", "o"],
+            ".: is a folder; give a file: the model.safetensors",
+        ),
         (["seed", "--activations", "a", "--images", "nowhere", "--out", "o"], "no such folder of images"),
         (["segmnt"], "did you mean 'segment'?"),
         (["segment", "x.png", "--tags", "cat", "--overlay", "look"], "--overlay: look must end in"),

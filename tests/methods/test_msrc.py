@@ -8,10 +8,11 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.truth import open_truth
 from weakseg.evaluation.protocol import score_activations, score_maps
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engine import default_workers, map_images
 from weakseg.pipeline.jobs import ActivateJob, RefineJob, SeedJob
 from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.classify import MODEL_FILE, ClassifierConfig, train_classifier
+from weakseg.stages.classify import ClassifierConfig, train_classifier
 from weakseg.stages.refine import RefineConfig
 from weakseg.stages.seed import SeedConfig
 from weakseg.training.loop import FitConfig, FitPlace

@@ -14,7 +14,7 @@ from weakseg.methods.wsgcn.gcn import GcnConfig
 from weakseg.methods.wsgcn.method import completed_step
 from weakseg.methods.wsgcn.propagation import PropagationConfig
 from weakseg.nn.vocabulary import build_word_classifier
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.pipeline.label_steps import boundary_step, decode_steps
 from weakseg.pipeline.plan import Kind, Step
 from weakseg.pipeline.runner import RunOptions, run_plan
@@ -23,7 +23,7 @@ from weakseg.pipeline.store import Store
 from weakseg.stages.activate import ActivateConfig
 from weakseg.stages.boundary import BoundaryConfig
 from weakseg.stages.build_graph import GraphConfig
-from weakseg.stages.classify import MODEL_FILE, ClassifierConfig
+from weakseg.stages.classify import ClassifierConfig
 from weakseg.stages.refine import RefineConfig
 from weakseg.stages.seed import SeedConfig
 from weakseg.training.loop import FitConfig

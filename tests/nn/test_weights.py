@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from weakseg.errors import CheckpointError, OutputError
-from weakseg.nn.weights import load_into, load_state, load_weights, read_header, save_model, save_state
+from weakseg.nn.weights import MODEL_FILE, load_into, load_state, load_weights, read_header, save_model, save_state
 
 HEADER = {"kind": "classifier", "classes": ["Katze", "犬"], "backbone": {"name": "resnet10t"}}
 FORMATS = ("safetensors", "pt", "legacy.pth")
@@ -110,10 +110,28 @@ class TestDamagedFiles:
                 load(path)
 
     @pytest.mark.parametrize("load", [load_weights, load_state, read_header])
-    @pytest.mark.parametrize("name", ["none.pt", "none.safetensors", "."])
-    def test_missing_files_and_folders(self, tmp_path: Path, load: Callable[[Path], Any], name: str) -> None:
+    @pytest.mark.parametrize("name", ["none.pt", "none.safetensors"])
+    def test_missing_files(self, tmp_path: Path, load: Callable[[Path], Any], name: str) -> None:
         with pytest.raises(CheckpointError):
             load(tmp_path / name)
+
+    @pytest.mark.parametrize("load", [load_weights, load_state, read_header])
+    @pytest.mark.parametrize("name", ["out", "out.safetensors"])
+    def test_a_folder_for_a_file(self, tmp_path: Path, load: Callable[[Path], Any], name: str) -> None:
+        def refusal() -> str:
+            with pytest.raises(CheckpointError) as caught:
+                load(run)
+            return str(caught.value)
+
+        run = tmp_path / name
+        (run / "masks" / MODEL_FILE).mkdir(parents=True)
+        (run / "masks" / "a.safetensors").touch()
+        assert refusal() == f"{run}: is a folder; give a file: the model.safetensors of a training"
+        for step in ("segmenter", "classifier"):
+            (run / step).mkdir()
+            save_model(run / step / MODEL_FILE, small_model(), HEADER)
+        found = f"{run / 'classifier' / MODEL_FILE} or {run / 'segmenter' / MODEL_FILE}"
+        assert refusal() == f"{run}: is a folder; give a file: {found}"
 
 
 class TestHostileFiles:

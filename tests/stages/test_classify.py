@@ -13,8 +13,8 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.nn.classifier import TagClassifier
-from weakseg.nn.weights import load_weights, save_model
-from weakseg.stages.classify import MODEL_FILE, ClassifierConfig, load_classifier, start_backbone, train_classifier
+from weakseg.nn.weights import MODEL_FILE, load_weights, save_model
+from weakseg.stages.classify import ClassifierConfig, load_classifier, start_backbone, train_classifier
 from weakseg.training.augment import AugmentConfig
 from weakseg.training.loop import FitConfig, FitPlace
 

@@ -14,11 +14,10 @@ from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
 from weakseg.nn.instance import Detected, InstanceModelConfig, InstanceSegmenter
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.crf import CrfParams, build_crf
 from weakseg.stages.instance_segment import (
     KIND,
-    MODEL_FILE,
     InstanceData,
     InstancePredictConfig,
     InstanceSegmentConfig,

@@ -14,10 +14,10 @@ from weakseg.errors import CheckpointError
 from weakseg.nn.backbones import BackboneConfig, build_backbone
 from weakseg.nn.seam import SeamClassifier
 from weakseg.nn.seam_losses import SeamLossConfig
-from weakseg.nn.weights import load_weights, read_header, save_model
+from weakseg.nn.weights import MODEL_FILE, load_weights, read_header, save_model
 from weakseg.ops.cam import normalize_evidence
 from weakseg.stages.activate import ActivateConfig, activate_image
-from weakseg.stages.classify import MODEL_FILE, load_classifier, start_backbone
+from weakseg.stages.classify import load_classifier, start_backbone
 from weakseg.stages.seam import SeamConfig, train_seam
 from weakseg.training.augment import AugmentConfig
 from weakseg.training.loop import FitConfig, FitPlace

@@ -18,7 +18,8 @@ from weakseg.cli.common import (
 from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import DataError
 from weakseg.instances import SUFFIX
-from weakseg.stages.instance_segment import MODEL_FILE, InstanceSegmentConfig, train_instance_segmenter
+from weakseg.nn.weights import MODEL_FILE
+from weakseg.stages.instance_segment import InstanceSegmentConfig, train_instance_segmenter
 from weakseg.training.loop import FitPlace
 
 

@@ -13,12 +13,11 @@ from weakseg.methods import METHODS
 from weakseg.methods.figures import TRAININGS, final_product, way_to
 from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.methods.run import CONTENT_FILE, RunResult, load_run
-from weakseg.nn.weights import read_header
+from weakseg.nn.weights import MODEL_FILE, read_header
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.plan import Step, StepContext, StepResult
 from weakseg.pipeline.runner import RunOptions, run_plan
 from weakseg.pipeline.store import Store, hash_of
-from weakseg.stages.classify import MODEL_FILE
 
 
 def label_images(run: Path, images: Path, labels: Path, out: Path, options: RunOptions | None = None) -> RunResult:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from weakseg.errors import CheckpointError
 from weakseg.files import write_bytes
 
+MODEL_FILE = "model.safetensors"  # what every training writes in its folder
 HEADER_KEY = "weakseg"
 
 
@@ -30,8 +31,9 @@ def read_header(path: Path, *, kind: str = "") -> dict[str, Any]:
         kind: What the header must say that it is; empty: anything.
 
     Raises:
-        CheckpointError: If the file is missing, truncated, was not written by weakseg, or is of another kind.
+        CheckpointError: If the file is missing, a folder, truncated, was not written by weakseg, or is of another kind.
     """
+    _check_no_folder(path)
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})[HEADER_KEY])
@@ -48,8 +50,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.safetensors`` file or of a PyTorch checkpoint that holds tensors alone.
 
     Raises:
-        CheckpointError: If the file is missing, truncated, or would run code when loaded.
+        CheckpointError: If the file is missing, a folder, truncated, or would run code when loaded.
     """
+    _check_no_folder(path)
     if path.suffix == ".safetensors":
         try:
             with safe_open(path, "pt") as file:
@@ -91,12 +94,21 @@ def load_state(path: Path) -> dict[str, Any]:
     """Read what ``save_state`` wrote.
 
     Raises:
-        CheckpointError: If the file is truncated or holds anything but tensors and plain values.
+        CheckpointError: If the file is a folder, truncated, or holds anything but tensors and plain values.
     """
+    _check_no_folder(path)
     state = _load_plain(path)
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: expected a dictionary, got {type(state).__name__}")
     return state
+
+
+def _check_no_folder(path: Path) -> None:
+    """Refuse a folder, and name the models in it, or in the folders of a run's steps."""
+    if path.is_dir():
+        found = [file for pattern in (MODEL_FILE, f"*/{MODEL_FILE}") for file in sorted(path.glob(pattern))]
+        files = " or ".join(str(file) for file in found if file.is_file())
+        raise CheckpointError(f"{path}: is a folder; give a file: {files or 'the ' + MODEL_FILE + ' of a training'}")
 
 
 def _load_plain(path: Path) -> Any:

@@ -7,12 +7,12 @@ from typing import Literal
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.jobs import DecodeJob, ReadingJob, WalkJob, WeakSeedJob, release_models
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
 from weakseg.pipeline.steps import having, image_step
 from weakseg.stages.affinity import AffinityConfig, train_affinity
 from weakseg.stages.boundary import BoundaryConfig, train_boundary
-from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.decode import DecodeConfig
 from weakseg.stages.seed import SeedConfig
 from weakseg.stages.walk import WalkConfig

@@ -16,12 +16,13 @@ from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
 from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
 from weakseg.files import write_json
 from weakseg.instances import SUFFIX
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engine import ImageJob, map_images
 from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob, release_models
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
 from weakseg.rng import derive_seed
 from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.classify import MODEL_FILE, ClassifierConfig, train_classifier
+from weakseg.stages.classify import ClassifierConfig, train_classifier
 from weakseg.stages.refine import RefineConfig
 from weakseg.stages.seed import SeedConfig
 from weakseg.stages.segment import PredictConfig, SegmentConfig, train_segmenter

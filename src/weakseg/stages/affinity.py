@@ -19,11 +19,10 @@ from weakseg.nn.affinity import GRID_STRIDE, AffinityNet
 from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.resample import block_means, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network
 from weakseg.training.augment import AugmentConfig, draw_view
 from weakseg.training.loop import FitConfig, FitPlace

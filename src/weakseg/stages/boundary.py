@@ -16,13 +16,12 @@ from weakseg.graph.boundary import boundary_affinity
 from weakseg.nn.backbones import Backbone, BackboneConfig
 from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.cam import grid_size
 from weakseg.ops.resample import grid_labels, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
 from weakseg.training.augment import AugmentConfig, augment
 from weakseg.training.loop import FitConfig, FitPlace

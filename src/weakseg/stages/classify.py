@@ -16,14 +16,12 @@ from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.losses import tag_loss
 from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
 from weakseg.ops.ranking import mean_average_precision
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.rng import numpy_generator_for
 from weakseg.training.augment import AugmentConfig, augment
 from weakseg.training.loop import Fit, FitConfig, FitPlace, Loss
-
-MODEL_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.instances import SUFFIX, Extent, Instances
 from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.instance import Detected, InstanceModelConfig, InstanceSegmenter, Targets
-from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
 from weakseg.ops.crf import CrfParams, DenseCrf, build_crf
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.ops.runs import encode_masks
@@ -25,7 +25,6 @@ from weakseg.rng import numpy_generator_for
 from weakseg.training.augment import AugmentConfig, draw_view
 from weakseg.training.loop import Fit, FitConfig, FitPlace
 
-MODEL_FILE = "model.safetensors"
 KIND = "instance segmenter"
 CERTAIN = 1e-5  # probabilities are kept this far from 0 and 1 before the CRF
 

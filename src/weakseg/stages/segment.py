@@ -19,14 +19,12 @@ from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.losses import segmentation_loss
 from weakseg.nn.segmenter import Segmenter, SegmenterConfig
-from weakseg.nn.weights import load_into, load_weights, read_header, save_model
+from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
 from weakseg.ops.crf import CrfParams, dense_crf, unary_from_scores
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.rng import numpy_generator_for
 from weakseg.training.augment import AugmentConfig, augment
 from weakseg.training.loop import Fit, FitConfig, FitPlace
-
-MODEL_FILE = "model.safetensors"
 
 
 @dataclass(frozen=True)

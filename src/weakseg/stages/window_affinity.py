@@ -18,12 +18,11 @@ from weakseg.nn.affinity import GRID_STRIDE
 from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.nn.window_affinity import Align, Colors, WindowAffinityNet, WindowConfig, WindowMaps, node_colors
 from weakseg.ops.resample import image_tensor
 from weakseg.ops.stencil import Offset
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
 from weakseg.training.augment import AugmentConfig, draw_view
 from weakseg.training.loop import FitConfig, FitPlace

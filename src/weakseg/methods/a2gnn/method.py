@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from weakseg.data.dataset import Dataset
 from weakseg.methods.a2gnn.jobs import BoxInstanceJob, CompleteJob
 from weakseg.methods.a2gnn.recipe import A2gnnRecipe
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.label_steps import decode_steps, weak_seeds_step, window_affinity_step
 from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
@@ -15,7 +16,6 @@ from weakseg.pipeline.steps import (
     predictions_step,
     segmenter_step,
 )
-from weakseg.stages.classify import MODEL_FILE
 
 
 def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:

@@ -6,6 +6,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.methods.irnet.config import IrnetRecipe, WalkConfig
 from weakseg.methods.irnet.instances import InstanceJob
 from weakseg.methods.irnet.walk import WalkJob
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.label_steps import boundary_step, decode_steps
 from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
@@ -17,7 +18,6 @@ from weakseg.pipeline.steps import (
     seeds_step,
     segmenter_step,
 )
-from weakseg.stages.classify import MODEL_FILE
 from weakseg.stages.instances import InstanceConfig
 
 

@@ -7,6 +7,7 @@ from weakseg.methods.wsgcn.complete import CompleteConfig
 from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
 from weakseg.methods.wsgcn.jobs import STRIDES, CompleteJob, PartialJob
 from weakseg.methods.wsgcn.partial import PartialConfig
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.label_steps import affinity_step, boundary_step, decode_steps, reading_steps
 from weakseg.pipeline.plan import Kind, Step, StepContext
 from weakseg.pipeline.steps import (
@@ -19,7 +20,6 @@ from weakseg.pipeline.steps import (
     segmenter_step,
 )
 from weakseg.stages.build_graph import GraphConfig
-from weakseg.stages.classify import MODEL_FILE
 
 
 def build_plan_i(recipe: WsgcnIRecipe, dataset: Dataset) -> list[Step]:
