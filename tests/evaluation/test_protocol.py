@@ -220,6 +220,13 @@ class TestExportTruth:
         for image_id, rows in TRUTHS.items():
             np.testing.assert_array_equal(read_png(tmp_path / f"out/{image_id}.png"), array(rows))
 
+    def test_void_can_become_background(self, make_truth: MakeTruth, tmp_path: Path) -> None:
+        export_truth(make_truth(), tmp_path / "out", void=0)
+        assert any(255 in array(rows) for rows in TRUTHS.values())
+        for image_id, rows in TRUTHS.items():
+            expected = np.where(array(rows) == 255, 0, array(rows))
+            np.testing.assert_array_equal(read_png(tmp_path / f"out/{image_id}.png"), expected)
+
     def test_truth_against_itself_is_perfect(self, make_truth: MakeTruth, tmp_path: Path) -> None:
         export_truth(make_truth(), tmp_path / "out")
         assert score_maps("masks", make_truth(), tmp_path / "out").confusion.mean_iou() == 1

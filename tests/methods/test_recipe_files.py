@@ -25,7 +25,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 SHARED = {
     "compare_msrc.yaml": 5,
     "ablation_msrc.yaml": 5,
-    "labels_msrc.yaml": 11,
+    "labels_msrc.yaml": 15,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
 }
@@ -194,11 +194,14 @@ def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
     a2gnn = recipes[kind]
     small = {"network": PRESETS[kind].network, "first_steps": 50, "second_steps": 50}
     assert replace(a2gnn.completion, **small) == fast(PRESETS[kind]) and a2gnn.completion.first_steps == 50
-    assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 3 * (kind == "tags")
+    assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 0
     counted = {a2gnn.seeds.of(sample).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
     assert counted == {kind}
     free = recipes["boxes-free"]
     assert replace(free, graph_from="affinity", with_activations=True) == recipes["boxes"]
+    published = recipes["tags-published"]
+    assert published.walk_weight == 3 and published.seeds.tags_as == "confident" != recipes["tags"].seeds.tags_as
+    assert replace(recipes["reference-complete"], void_is_background=False) == recipes["reference"]
 
 
 def test_the_single_recipes_are_those_of_the_comparison() -> None:

@@ -9,6 +9,7 @@ from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.ops.runs import encode_masks
 from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.seed import SeedConfig, seed_image
 from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
 from weakseg.stages.weak_seeds import WeakSeedConfig, paint_regions, weak_seeds
@@ -103,8 +104,27 @@ def test_tags_are_confident_activations(image: np.ndarray, activations: Activati
     np.testing.assert_array_equal(found.labels, tag_seeds(activations, image, DEFAULT.tags).confident.labels)
 
 
+@pytest.mark.parametrize("drawn", [Drawn(), POINTS], ids=["tags", "points"])
+def test_activations_read_by_thresholds_decide_more(drawn: Drawn, image: np.ndarray, activations: Activations) -> None:
+    thresholds = SeedConfig(strict=0.3, lenient=0.05)
+    config = replace(DEFAULT, tags_as="thresholds", thresholds=thresholds)
+    expected = seed_image(activations, image, thresholds)
+    if drawn.points:
+        expected = merge_over(stroke_seeds(drawn, image, DEFAULT.strokes), expected)
+    found = weak_seeds(drawn, image, activations, config)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert found.coverage > weak_seeds(drawn, image, activations, DEFAULT).coverage
+
+
+def test_a_background_class_is_no_way_to_read_activations_here() -> None:
+    with pytest.raises(ConfigError, match="a background of their own"):
+        WeakSeedConfig(thresholds=SeedConfig(background="class", background_class="grass"))
+
+
 def test_nothing_at_all_is_refused(image: np.ndarray) -> None:
     with pytest.raises(DataError, match="nothing is drawn"):
         weak_seeds(Drawn(), image, None, DEFAULT)
     with pytest.raises(ConfigError, match="boxes_as"):
         WeakSeedConfig(boxes_as="round")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="tags_as"):
+        WeakSeedConfig(tags_as="all")  # type: ignore[arg-type]

@@ -48,12 +48,15 @@ class TestWindowGraph:
         torch.testing.assert_close(graph.features, nodes / nodes.sum(1, keepdim=True))
 
     @pytest.mark.parametrize(
-        ("features", "norm", "order"), [("taps", "l1", 1), ("taps", "l2", 2), ("affinity", "l2", 2)]
+        ("features", "norm", "order"), [("taps", "l1", 1), ("taps", "l2", 2), ("affinity", "l2", 2), ("both", "l2", 2)]
     )
     def test_nodes_are_normalised(self, net: WindowAffinityNet, features: Any, norm: Any, order: int) -> None:
         graph = window_graph(net, noise(24, 32), WindowGraphConfig(features, norm))
         torch.testing.assert_close(graph.features.norm(order, 1), torch.ones(12))
-        assert graph.features.shape[1] == (24 if features == "affinity" else 128 + 256 + 512)
+        widths = {"affinity": 24, "taps": 128 + 256 + 512, "both": 128 + 256 + 512 + 24}
+        assert graph.features.shape[1] == widths[features]
+        if features == "both":  # each kind of feature has an equal say in the distance of nodes
+            torch.testing.assert_close(graph.features[:, -24:].norm(2, 1), torch.full((12,), 0.5**0.5))
 
     def test_signed_taps_have_no_sum(self) -> None:
         # EfficientNet's levels are not activated.

@@ -204,11 +204,12 @@ def usable_truth(truth: Sequence[_Sample]) -> tuple[list[_Sample], dict[str, str
     return usable, reasons
 
 
-def export_truth(truth: Sequence[EvalSample], folder: Path) -> None:
-    """Write true masks as label maps, for the supervised reference alone."""
+def export_truth(truth: Sequence[EvalSample], folder: Path, *, void: int = UNDECIDED) -> None:
+    """Write true masks as label maps, for the supervised reference alone; void pixels get the label ``void``."""
     with track("true masks", len(truth)) as advance:
         for sample in truth:
             path = folder / f"{sample.id}.png"
             if not path.exists():
-                LabelMap(sample.load_truth()).save(path)
+                labels = sample.load_truth()
+                LabelMap(np.where(labels == UNDECIDED, np.uint8(void), labels)).save(path)
             advance(1)

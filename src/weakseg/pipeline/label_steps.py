@@ -81,7 +81,10 @@ def weak_seeds_step(dataset: Dataset, config: WeakSeedConfig, *, activations: bo
         return WeakSeedJob(context.inputs.get("activations"), context.folder, config, context.device)
 
     needs = {"activations": Kind.ACTIVATIONS} if activations else {}
-    return image_step(name, Kind.SEEDS, needs, asdict(config), dataset.splits["train"], job)
+    settings = asdict(config)
+    if config.tags_as == "confident":  # finished steps stay valid where the thresholds change no result
+        del settings["tags_as"], settings["thresholds"]
+    return image_step(name, Kind.SEEDS, needs, settings, dataset.splits["train"], job)
 
 
 def window_affinity_step(dataset: Dataset, config: WindowAffinityConfig, seeds: str, seed: int) -> Step:

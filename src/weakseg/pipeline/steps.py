@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from weakseg.artifacts import UNDECIDED
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
@@ -88,18 +89,18 @@ def masks_step(dataset: Dataset, config: RefineConfig, seeds: SeedConfig) -> Ste
     return image_step("masks", Kind.MASKS, {"seeds": Kind.SEEDS}, asdict(config), dataset.splits["train"], job)
 
 
-def true_masks_step(dataset: Dataset, data: DataConfig) -> Step:
+def true_masks_step(dataset: Dataset, data: DataConfig, *, void_is_background: bool) -> Step:
     """Take the true masks as training masks: the supervised reference that weak labels are measured against."""
 
     def work(context: StepContext) -> StepResult:
         truth, bad = usable_truth(open_truth(data, dataset, "train"))
         if not truth:
             raise DataError("data: no training image has a usable true mask; the supervised reference needs data.masks")
-        export_truth(truth, context.folder)
+        export_truth(truth, context.folder, void=0 if void_is_background else UNDECIDED)
         failures = [Failure(image_id, "masks", reason) for image_id, reason in bad.items()]
         return StepResult({"images": len(truth)}, failures)
 
-    return Step("masks", Kind.MASKS, {}, {"from": "truth"}, work)
+    return Step("masks", Kind.MASKS, {}, {"from": "truth", "void_is_background": void_is_background}, work)
 
 
 def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:

@@ -28,6 +28,9 @@ from weakseg.stages.window_affinity import find_window_maps
 FAR = 1e12  # a position denominator at which distance does not count
 
 
+NodeFeatures = Literal["taps", "affinity", "both"]
+
+
 @dataclass(frozen=True)
 class GraphConfig:
     """How a pixel graph is built.
@@ -83,18 +86,19 @@ class WindowGraphConfig:
     """How a pixel graph is built of a window affinity network; its window is that of the network.
 
     Attributes:
-        features: Node features: the ``taps`` of the backbone, as published, or the ``affinity`` features.
+        features: Node features: the ``taps`` of the backbone, as published, the ``affinity`` features, which learned
+            what labels have in common, or ``both``, each normalised for itself.
         norm: ``l1``, as published, for taps that are not negative (ResNet); ``l2`` for all.
     """
 
-    features: Literal["taps", "affinity"] = "taps"
+    features: NodeFeatures = "taps"
     norm: Norm = "l2"
 
     def __post_init__(self) -> None:
         """Refuse what does not exist, and sums of signed features."""
-        if self.features not in ("taps", "affinity") or self.norm not in get_args(Norm):
-            raise ConfigError(f"graph: features of ('taps', 'affinity'), norm of {get_args(Norm)}; got {self}")
-        if self.features == "affinity" and self.norm == "l1":
+        if self.features not in get_args(NodeFeatures) or self.norm not in get_args(Norm):
+            raise ConfigError(f"graph: features of {get_args(NodeFeatures)}, norm of {get_args(Norm)}; got {self}")
+        if self.features != "taps" and self.norm == "l1":
             raise ConfigError("graph: affinity features are signed; use norm 'l2'")
 
 
@@ -107,8 +111,11 @@ def window_graph(model: WindowAffinityNet, image: NDArray[np.uint8], config: Win
     taps, features = find_window_maps(model, image)
     offsets = model.config.offsets
     graph = build_pixel_graph(features[0], feature_affinity(features[0], offsets), offsets)
-    nodes = taps[0].flatten(1).T if config.features == "taps" else graph.features
-    return PixelGraph(normalize_nodes(nodes, config.norm), graph.size, graph.affinity)
+    parts = {"taps": taps[0].flatten(1).T, "affinity": graph.features}
+    if config.features != "both":
+        parts = {config.features: parts[config.features]}
+    nodes = torch.cat([normalize_nodes(part, config.norm) for part in parts.values()], 1) / len(parts) ** 0.5
+    return PixelGraph(nodes, graph.size, graph.affinity)
 
 
 @dataclass(frozen=True)

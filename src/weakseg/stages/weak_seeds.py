@@ -13,10 +13,12 @@ from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.seed import SeedConfig, seed_image
 from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
 
 BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
+TagUse = Literal["confident", "thresholds"]
 Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
 
 
@@ -28,11 +30,14 @@ class WeakSeedConfig:
         boxes: GrabCut.
         strokes: Superpixels of points and scribbles.
         tags: Trimap and confident part of activations.
+        thresholds: How ``tags_as`` ``thresholds`` reads activations.
         boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
             ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
             against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
             first two are ``segments``, and nothing contradicts what is ``checked``.
-        points_over_tags: Confident activations say what no point says, as points say nothing of the background.
+        tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
+            published), or the seeds of two ``thresholds``, which decide more pixels.
+        points_over_tags: Activations say what no point says, as points say nothing of the background.
         scribbles_over_tags: The same for scribbles.
         use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
     """
@@ -40,7 +45,9 @@ class WeakSeedConfig:
     boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
     strokes: StrokeSeedConfig = field(default_factory=StrokeSeedConfig)
     tags: TagSeedConfig = field(default_factory=TagSeedConfig)
+    thresholds: SeedConfig = field(default_factory=SeedConfig)
     boxes_as: BoxUse = "agreed"
+    tags_as: TagUse = "confident"
     points_over_tags: bool = True
     scribbles_over_tags: bool = False
     use: Use = "strongest"
@@ -49,6 +56,10 @@ class WeakSeedConfig:
         """Refuse what does not exist."""
         if self.boxes_as not in get_args(BoxUse):
             raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
+        if self.tags_as not in get_args(TagUse):
+            raise ConfigError(f"seeds.tags_as: one of {get_args(TagUse)}, got {self.tags_as!r}")
+        if self.thresholds.background == "class":
+            raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
         if self.use not in get_args(Use):
             raise ConfigError(f"seeds.use: one of {get_args(Use)}, got {self.use!r}")
 
@@ -88,12 +99,12 @@ def weak_seeds(
     if kind == "tags":
         if activations is None:
             raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
-        return tag_seeds(activations, image, config.tags, device=device).confident
+        return _from_tags(activations, image, config, device)
     seeds = stroke_seeds(drawn, image, config.strokes)
     below = config.points_over_tags if kind == "points" else config.scribbles_over_tags
     if not below or activations is None:
         return seeds
-    return merge_over(seeds, tag_seeds(activations, image, config.tags, device=device).confident)
+    return merge_over(seeds, _from_tags(activations, image, config, device))
 
 
 def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMap:
@@ -103,6 +114,12 @@ def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMa
         check_same_size("region", region.size, "image", size)
         labels[mask_of_runs(region.runs, size)] = region.class_id
     return LabelMap(labels)
+
+
+def _from_tags(activations: Activations, image: NDArray[np.uint8], config: WeakSeedConfig, device: str) -> LabelMap:
+    if config.tags_as == "thresholds":
+        return seed_image(activations, image, config.thresholds, device=device)
+    return tag_seeds(activations, image, config.tags, device=device).confident
 
 
 def _from_boxes(

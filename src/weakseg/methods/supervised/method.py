@@ -8,7 +8,7 @@ from weakseg.pipeline.steps import evaluation_step, predictions_step, segmenter_
 
 def build_plan(recipe: SupervisedRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from true masks to a scored segmenter."""
-    masks = true_masks_step(dataset, recipe.data)
+    masks = true_masks_step(dataset, recipe.data, void_is_background=recipe.void_is_background)
     segmenter = segmenter_step(dataset, recipe.segmenter, recipe.seed)
     predictions = predictions_step(dataset, recipe.predictions)
     return [masks, segmenter, predictions, evaluation_step(dataset, recipe.data, [predictions])]
