@@ -32,6 +32,7 @@ results: $(STAMP)
 	mkdir -p runs/msrc && cp -r $(MSRC)/. runs/msrc
 	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --data.root runs/msrc --data.format voc --data.train train --data.tags masks
 	$(BIN)/weakseg compare recipes/labels_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
+	$(BIN)/weakseg compare recipes/labels_msrc.yaml --methods reference,reference-complete,tags,points,scribbles,boxes --segmenter --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/layers_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/boxes_coco88.yaml --out runs/boxes_coco88 --data.root $(COCO)
 
