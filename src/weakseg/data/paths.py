@@ -56,11 +56,15 @@ def image_folder(root: Path, name: str) -> Path:
 def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
     """Return the image file ``folder / name``; a name without suffix gets the first usual one that exists.
 
-    A missing file is no error here: it fails by itself when it is read.
+    A name that begins with the folder itself (``images/a.jpg`` in ``images``) starts beside it, unless it has such a
+    folder within. A missing file is no error here: it fails by itself when it is read.
 
     Raises:
         DataError: If the path leads outside ``root``.
     """
+    first, *rest = PurePosixPath(name.replace("\\", "/")).parts or ("",)
+    if rest and first == folder.name and folder != root and not (folder / first).is_dir():
+        folder = folder.parent
     path = inside(root, name, where, folder=folder)
     if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
         return path

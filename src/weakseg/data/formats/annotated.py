@@ -1,10 +1,12 @@
 """Formats that are tables of annotated photographs: one reader for all; each format has its own way to a table."""
 
 import logging
+import posixpath
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from weakseg.data.annotations import AnnotationTable
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.binding import bind
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
@@ -41,17 +43,15 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     classes = _classes(read_classes(root, config.classes), tables, class_map)
     splits: dict[str, tuple[WeakSample, ...]] = {}
     dropped: dict[str, str] = {}
-    for split, table in tables.items():
+    sizes: dict[str, tuple[int, int]] = {}
+    for split, name in names.items():
+        table, paths = _located(config, root, inside(root, name, f"data.{split}"), tables[split])
         bound = bind(table, classes, class_map)
-        start = _start(config, root, inside(root, names[split], f"data.{split}"))
-        splits[split] = tuple(
-            WeakSample(i, find_image(root, start, image.name, image.where), *bound.labels[i])
-            for image in table.images
-            for i in (image_id_of(image.name),)
-        )
+        ids = [image_id_of(image.name) for image in table.images]
+        splits[split] = tuple(WeakSample(i, path, *bound.labels[i]) for i, path in zip(ids, paths, strict=True))
         dropped |= bound.dropped
+        sizes |= {i: image.size for i, image in zip(ids, table.images, strict=True) if image.size}
     _check_ids(splits)
-    sizes = {image_id_of(i.name): i.size for table in tables.values() for i in table.images if i.size}
     return Reading(classes, splits, dropped, sizes)
 
 
@@ -63,6 +63,29 @@ def _table(config: DataConfig, root: Path, name: str, setting: str) -> Annotatio
         raise DataError(f"{setting}: {path} is no folder; give the folder of photographs, such as images/train")
     names = yolo.read_names(root, read_classes(root, config.classes))
     return yolo.read_table(path, root=root, start=_start(config, root, path), names=names, quadrilaterals=config.yolo)
+
+
+def _located(
+    config: DataConfig, root: Path, labels: Path, table: AnnotationTable
+) -> tuple[AnnotationTable, tuple[Path, ...]]:
+    """Return the table with the names that its photographs have in the data set, and their files.
+
+    Where names start from the label files, ``..`` may lead to another folder inside the root; photographs there are
+    named as below the folder of images.
+    """
+    start, folder = _start(config, root, labels), labels if labels.is_dir() else labels.parent
+    below = f"{posixpath.normpath(config.images or 'images')}/"
+    images: list[AnnotatedImage] = []
+    paths: list[Path] = []
+    for image in table.images:
+        if config.format in _BESIDE and image.name.startswith("../"):
+            name = posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), image.name))
+            paths.append(find_image(root, root, name, image.where))
+            images.append(replace(image, name=name.removeprefix(below)))
+        else:
+            paths.append(find_image(root, start, image.name, image.where))
+            images.append(image)
+    return replace(table, images=tuple(images)), tuple(paths)
 
 
 def _start(config: DataConfig, root: Path, labels: Path) -> Path:

@@ -45,8 +45,8 @@ def read_table(path: Path) -> AnnotationTable:
     that are true are tags.
 
     Args:
-        path: One JSON file, or a folder with such files at any depth, hidden ones left out. Names of photographs are
-            made relative to the folder, that of the file where one file is given.
+        path: One JSON file, or a folder with such files at any depth, hidden ones left out. Names of photographs,
+            which start from their file, are made relative to the folder, that of the file where one file is given.
 
     Raises:
         DataError: If there is no file, or one is malformed.
