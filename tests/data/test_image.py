@@ -51,12 +51,13 @@ def write_png_header(path: Path, rows: int, columns: int) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
-def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "photo.png"
-    Image.fromarray(PIXELS).save(path, exif=exif)
+    path = tmp_path / f"photo.{suffix}"
+    Image.fromarray(PIXELS).save(path, exif=exif, lossless=True)
     expected = UPRIGHT[orientation](PIXELS)
     np.testing.assert_array_equal(load_rgb(path), expected)
     assert image_size(path) == expected.shape[:2]

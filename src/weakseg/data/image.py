@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from weakseg.errors import DataError
 
@@ -44,6 +45,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as image:
         columns, rows = image.size
+        if isinstance(image, TiffImageFile):  # of which some versions of Pillow give the upright size
+            columns, rows = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
         turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (columns, rows) if turned else (rows, columns)
 
