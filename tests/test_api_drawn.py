@@ -152,7 +152,7 @@ class TestLabelFiles:
             ([], (30, 40), "no box, point, scribble or tag of 'i.png'"),
             ([("polygon", "cow", [(1, 1), (9, 1), (9, 9)])], (30, 40), "no box, point, scribble or tag"),
             ([("rectangle", "cat", [(50, 2), (60, 9)])], (30, 40), "no box, point, scribble or tag"),
-            ([("point", "cat", [(5, 6)])], (40, 30), "drawn without its EXIF orientation"),
+            ([("point", "cat", [(5, 6)])], (40, 30), "drawn on its side"),
         ],
     )
     def test_what_leaves_nothing_is_refused(

@@ -17,6 +17,7 @@ from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.image import check_frame, image_size
 from weakseg.data.label_file import labels_of
 from weakseg.data.sample import Tags, WeakSample
+from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
 from weakseg.methods.a2gnn.problem import build_problem, reduce_labelled
@@ -75,7 +76,7 @@ def marks_of_file(photograph: Path, path: Path) -> tuple[tuple[str, ...], Drawn]
         DataError: If the file cannot be used, has no such photograph, was made for another size, or leaves nothing.
     """
     found = labels_of(photograph, path)
-    image, size = found.image, image_size(photograph)
+    (image,), size = turn_upright([found.image], [photograph], path), image_size(photograph)
     if image.size is not None:
         check_frame(image.size, size, image.where)
     marks = tuple(shape for shape in image.shapes if shape.kind != "region")

@@ -124,7 +124,7 @@ def test_indexed_pngs(voc_root: Path) -> None:
 def test_masks_of_another_size_than_the_photograph(voc_root: Path) -> None:
     LabelMap(np.ones((6, 4), np.uint8)).save(voc_root / "painted/a.png")
     (failure,) = check_dataset(read(voc_root, format="voc", train="train", drawn="painted")).failures
-    assert "drawn without its EXIF orientation" in failure.reason
+    assert "drawn on its side" in failure.reason
 
 
 @pytest.mark.parametrize(

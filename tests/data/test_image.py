@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.data.image import MAX_PIXELS, as_rgb, image_size, load_rgb
+from weakseg.data.image import MAX_PIXELS, Frame, as_rgb, image_size, load_rgb, read_frame
 from weakseg.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
@@ -61,6 +61,19 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int, suffix: s
     expected = UPRIGHT[orientation](PIXELS)
     np.testing.assert_array_equal(load_rgb(path), expected)
     assert image_size(path) == expected.shape[:2]
+    frame = read_frame(path)
+    assert frame == Frame((3, 5), orientation) and frame.size == expected.shape[:2]
+    np.testing.assert_array_equal(frame.upright_mask(GREY), expected[..., 0])
+    for row, column in np.ndindex(GREY.shape):
+        there = frame.upright_position(row + 0.25, column + 0.75)
+        assert (expected[int(there[0]), int(there[1])] == PIXELS[row, column]).all()
+    assert frame.labelled_as_stored((3, 5)) == (orientation in (5, 6, 7, 8))
+    assert not frame.labelled_as_stored((5, 3)) and not frame.labelled_as_stored((3, 3))
+
+
+@pytest.mark.parametrize(("corner", "expected"), [((0, 0), (5, 3)), ((3, 5), (0, 0)), ((1, 1.5), (3.5, 2))])
+def test_positions_are_continuous(corner: tuple[float, float], expected: tuple[float, float]) -> None:
+    assert Frame((3, 5), 7).upright_position(*corner) == expected
 
 
 def test_exif_orientation_of_jpeg(tmp_path: Path) -> None:

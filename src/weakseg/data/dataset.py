@@ -38,7 +38,7 @@ class Dataset:
         classes: The foreground classes.
         splits: Samples of ``"train"`` and, where there is one, ``"val"``, in the order of the list.
         dropped: Reason by file and entry of labels that were left out.
-        sizes: (rows, columns) by image id that label files state; the photographs need not agree.
+        sizes: (rows, columns) by image id that label files state, of upright photographs, which need not agree.
     """
 
     classes: Classes
@@ -56,7 +56,7 @@ class Dataset:
 
 
 def open_dataset(config: DataConfig) -> Dataset:
-    """Return the data set that ``config`` describes; images are not opened yet.
+    """Return the data set that ``config`` describes; of images at most the size and EXIF orientation are read yet.
 
     Raises:
         DataError: If the root or a label file is missing, a label is malformed or names an unknown class, an entry

@@ -14,6 +14,7 @@ from weakseg.data.formats.label_maps import read_mask, read_strokes
 from weakseg.data.paths import files_inside, image_id_of, inside, parse_json, read_text
 from weakseg.data.reading import Reading
 from weakseg.data.sample import Tags, WeakSample
+from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,12 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool 
         DataError: If the labels are malformed, name an unknown class, are for none of the images, or contradict the
             size that another label file states.
     """
-    ids = {sample.id for samples in reading.splits.values() for sample in samples}
+    photographs = {sample.id: sample.image_path for samples in reading.splits.values() for sample in samples}
+    ids = set(photographs)
     if path.is_dir() and any(child.suffix.lower() == ".png" for child in path.rglob("*")):
         found = _from_label_maps(path, ids, len(reading.classes), read_mask if masks else read_strokes)
     else:
-        found = _from_table(_table(path), reading.classes, class_map)
+        found = _from_table(_table(path), photographs, reading.classes, class_map)
     if not ids & set(found.drawn):
         example, own = next(iter(found.drawn), "none"), min(ids, default="none")
         raise DataError(
@@ -105,7 +107,11 @@ def _json_table(path: Path) -> AnnotationTable:
     return drawn_json.read_table(path) if own else whats_the_point.read_table(path)
 
 
-def _from_table(table: AnnotationTable, classes: Classes, class_map: ClassMap) -> _Found:
+def _from_table(
+    table: AnnotationTable, photographs: Mapping[str, Path], classes: Classes, class_map: ClassMap
+) -> _Found:
+    paths = [photographs.get(image_id_of(image.name)) for image in table.images]
+    table = replace(table, images=turn_upright(table.images, paths, table.path))
     bound = bind(table, classes, class_map)
     return _Found(
         drawn={image_id: drawn for image_id, (_, drawn) in bound.labels.items()},

@@ -3,7 +3,9 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from weakseg.errors import DataError
 MAX_PIXELS = 100_000_000
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm"})
 _ORIENTATION = 0x0112
+_UPSIDE_DOWN, _RIGHT_TO_LEFT, _EXCHANGED = (3, 4, 6, 7), (2, 3, 7, 8), (5, 6, 7, 8)
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def load_rgb(path: Path) -> NDArray[np.uint8]:
@@ -43,12 +47,55 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: As ``load_rgb``.
     """
+    return read_frame(path).size
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a photograph lies in its file, and how what lies on it there becomes upright, as ``load_rgb`` makes it.
+
+    Attributes:
+        stored: (rows, columns) in the file.
+        orientation: EXIF's number, 1 to 8: which sides of the photograph the first row and column in the file are.
+    """
+
+    stored: tuple[int, int]
+    orientation: int = 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns) of the upright photograph."""
+        return self.stored[::-1] if self.orientation in _EXCHANGED else self.stored
+
+    def labelled_as_stored(self, size: tuple[int, int]) -> bool:
+        """Return whether the size that labels are for is that in the file, and not that of the upright photograph."""
+        return size == self.stored != self.size
+
+    def upright_position(self, row: float, column: float) -> tuple[float, float]:
+        """Return where a position in the file is upright; both are continuous, from the outer top left corner."""
+        row = self.stored[0] - row if self.orientation in _UPSIDE_DOWN else row
+        column = self.stored[1] - column if self.orientation in _RIGHT_TO_LEFT else column
+        return (column, row) if self.orientation in _EXCHANGED else (row, column)
+
+    def upright_mask(self, mask: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return an ``(H, W)`` mask of the file upright, ``(W, H)`` where rows and columns are exchanged."""
+        mask = mask[::-1] if self.orientation in _UPSIDE_DOWN else mask
+        mask = mask[:, ::-1] if self.orientation in _RIGHT_TO_LEFT else mask
+        return mask.T if self.orientation in _EXCHANGED else mask
+
+
+def read_frame(path: Path) -> Frame:
+    """Return how a photograph lies in its file; JPEG pixels are not decoded.
+
+    Raises:
+        DataError: As ``load_rgb``.
+    """
     with _opened(path) as image:
         columns, rows = image.size
         if isinstance(image, TiffImageFile):  # of which some versions of Pillow give the upright size
             columns, rows = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
-        turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    return (columns, rows) if turned else (rows, columns)
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    return Frame((rows, columns), orientation if orientation in range(1, 9) else 1)
 
 
 def check_frame(stated: tuple[int, int], actual: tuple[int, int], where: str) -> None:
@@ -67,8 +114,8 @@ def check_frame(stated: tuple[int, int], actual: tuple[int, int], where: str) ->
     if stated == actual[::-1]:
         raise DataError(
             f"{where}: labels are for {stated[0]} x {stated[1]} (rows x columns), but the photograph is {actual[0]} x "
-            f"{actual[1]} when upright: they were drawn without its EXIF orientation. Turn the labels, or save the "
-            "photograph without that entry and label it again"
+            f"{actual[1]} when upright: they were drawn on its side, and its EXIF orientation does not say so, or they "
+            "are PNGs, which it does not turn. Turn the labels, or give the photograph that was labelled"
         )
     raise DataError(
         f"{where}: labels are for {stated[0]} x {stated[1]} (rows x columns), but the photograph is {actual[0]} x "

@@ -9,6 +9,14 @@ from weakseg.data.sample import WeakSample
 Splits = dict[str, tuple[WeakSample, ...]]
 
 
+@dataclass
+class Extras:
+    """What reading leaves beside the labels: both as in ``Reading``, filled on the way."""
+
+    dropped: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Reading:
     """Classes and samples as a format's files give them.
@@ -17,7 +25,7 @@ class Reading:
         classes: The foreground classes.
         splits: Samples of ``"train"`` and, where there is one, ``"val"``.
         dropped: Reason by file and entry of all labels that were left out.
-        sizes: (rows, columns) by image id that label files state.
+        sizes: (rows, columns) by image id that label files state, of upright photographs.
     """
 
     classes: Classes

@@ -16,9 +16,10 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.formats import coco, voc
 from weakseg.data.formats.coco_masks import check_pixels, encode_runs, number_objects, paint_objects
 from weakseg.data.formats.coco_objects import CocoImage
-from weakseg.data.image import image_size
+from weakseg.data.image import Scalar, image_size
 from weakseg.data.paths import inside
 from weakseg.data.sample import WeakSample
+from weakseg.data.upright import stored_frame, upright_mask, upright_runs
 from weakseg.errors import DataError, ShapeError
 from weakseg.instances import Instances
 from weakseg.ops.runs import run_areas, run_boxes
@@ -172,7 +173,7 @@ def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tup
         truth = instance_truth_from_masks(there, len(dataset.classes))
     if config.format == "coco" and photographs:
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
-        truth = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map))
+        truth = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map), photographs)
     return tuple(replace(one, photograph=photographs[one.id]) for one in truth if one.id in photographs)
 
 
@@ -188,17 +189,18 @@ def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], num_classe
 
 
 def instance_truth_from_coco(
-    path: Path, classes: Classes, class_map: ClassMap | None = None
+    path: Path, classes: Classes, class_map: ClassMap | None = None, photographs: Mapping[str, Path] | None = None
 ) -> tuple[InstanceSample, ...]:
     """Return images with objects from a COCO file; images with an object that has no segmentation are left out.
 
-    Objects of categories that the class map ignores, or that are none of ``classes``, are no true objects.
+    Objects of categories that the class map ignores, or that are none of ``classes``, are no true objects. Objects of
+    ``photographs``, files by image id, become upright as labels do.
     """
-    file = coco.read_instances(path, class_map)
+    file, files = coco.read_instances(path, class_map), photographs or {}
     class_ids = file.class_ids(classes)
     return tuple(
-        InstanceSample(image_id, partial(_objects_of_coco, image, class_ids), len(classes), str(path))
-        for image_id, image in file.images.items()
+        InstanceSample(i, partial(_objects_of_coco, image, class_ids, files.get(i)), len(classes), str(path))
+        for i, image in file.images.items()
         if all(item.segmentation for item in image.objects if item.category_id in class_ids)
     )
 
@@ -220,10 +222,10 @@ def _from_coco(samples: Sequence[WeakSample], file: coco.CocoFile, dataset: Data
     return tuple(
         EvalSample(
             sample,
-            partial(_paint, file.images[sample.id], class_ids),
+            partial(_paint, paint_objects, file.images[sample.id], class_ids, sample.image_path),
             len(dataset.classes),
             str(file.path),
-            partial(_paint_numbers, file.images[sample.id], objects),
+            partial(_paint, number_objects, file.images[sample.id], objects, sample.image_path),
         )
         for sample in samples
         if all(item.segmentation for item in file.images[sample.id].objects if item.category_id in class_ids)
@@ -239,12 +241,8 @@ def _load_numbers(path: Path) -> NDArray[np.int32]:
     return np.where(numbers == UNDECIDED, 0, numbers)
 
 
-def _paint(image: CocoImage, class_ids: dict[int, int]) -> NDArray[np.uint8]:
-    return paint_objects(image.objects, class_ids, _stated_size(image))
-
-
-def _paint_numbers(image: CocoImage, class_ids: dict[int, int]) -> NDArray[np.int32]:
-    return number_objects(image.objects, class_ids, _stated_size(image))
+def _paint(paint: Callable[..., NDArray[Scalar]], image: CocoImage, ids: dict[int, int], file: Path) -> NDArray[Scalar]:
+    return upright_mask(paint(image.objects, ids, _stated_size(image)), file)
 
 
 def _objects_of_masks(objects: Path, labels: Path) -> TrueInstances:
@@ -267,11 +265,13 @@ def _known(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return known
 
 
-def _objects_of_coco(image: CocoImage, class_ids: dict[int, int]) -> TrueInstances:
+def _objects_of_coco(image: CocoImage, class_ids: dict[int, int], photograph: Path | None) -> TrueInstances:
     """Return the objects of an entry that have pixels: polygons can be too thin for any."""
     size = _stated_size(image)
     chosen = [item for item in image.objects if item.category_id in class_ids]
     runs = [encode_runs(item.segmentation, size, item.where)["counts"] for item in chosen]
+    if frame := stored_frame(size, photograph):
+        runs, size = [upright_runs(run, frame) for run in runs], frame.size
     there = [number for number, area in enumerate(run_areas(runs, size)) if area]
     shown = tuple(runs[n] for n in there)
     ids = tuple(class_ids[chosen[n].category_id] for n in there)

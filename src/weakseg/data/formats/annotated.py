@@ -15,6 +15,7 @@ from weakseg.data.formats import annotation_csv, cvat, labelme, labelstudio, scr
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
+from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     sizes: dict[str, tuple[int, int]] = {}
     for split, name in names.items():
         table, paths = _located(config, root, inside(root, name, f"data.{split}"), tables[split])
+        table = replace(table, images=turn_upright(table.images, paths, table.path))
         bound = bind(table, classes, class_map)
         ids = [image_id_of(image.name) for image in table.images]
         splits[split] = tuple(WeakSample(i, path, *bound.labels[i]) for i, path in zip(ids, paths, strict=True))

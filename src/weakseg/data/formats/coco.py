@@ -13,8 +13,9 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.coco_objects import CocoImage, CocoObject
 from weakseg.data.formats.coco_shapes import shapes_of
 from weakseg.data.paths import find_image, image_id_of, inside, parse_json, read_classes, read_text
-from weakseg.data.reading import Reading
+from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
+from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 _Value = TypeVar("_Value")
@@ -62,13 +63,12 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     classes = Classes(given or files["train"].class_names)
     for file in files.values():
         _check_classes(file, classes, chosen=given is not None)
-    dropped: dict[str, str] = {}
+    extras = Extras()
     splits = {
-        split: _samples(file, classes, root, _image_folder(config, root, split, file.path), config.labels, dropped)
+        split: _samples(file, classes, root, _image_folder(config, root, split, file.path), config.labels, extras)
         for split, file in files.items()
     }
-    sizes = {i: image.size for file in files.values() for i, image in file.images.items() if image.size}
-    return Reading(classes, splits, dropped, sizes)
+    return Reading(classes, splits, extras.dropped, extras.sizes)
 
 
 def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:
@@ -116,21 +116,27 @@ def _check_classes(file: CocoFile, classes: Classes, *, chosen: bool) -> None:
 
 
 def _samples(
-    file: CocoFile, classes: Classes, root: Path, folder: Path, labels: str, dropped: dict[str, str]
+    file: CocoFile, classes: Classes, root: Path, folder: Path, labels: str, extras: Extras
 ) -> tuple[WeakSample, ...]:
     class_ids = file.class_ids(classes)
-    samples = []
-    for image_id, image in file.images.items():
-        path = find_image(root, folder, image.file_name, image.where)
+    images, paths = [], []
+    for image in file.images.values():
+        paths.append(find_image(root, folder, image.file_name, image.where))
         shapes = [
             shape
             for item in image.objects
             if item.category_id in class_ids or item.category_id in file.ignored
             for shape in shapes_of(item, file.categories.get(item.category_id), image.size, labels)
         ]
-        bound = bind_image(AnnotatedImage(image.file_name, tuple(shapes), image.where, size=image.size), classes)
-        dropped |= bound.dropped
-        samples.append(WeakSample(image_id, path, _tags(image.objects, class_ids), bound.drawn))
+        images.append(AnnotatedImage(image.file_name, tuple(shapes), image.where, size=image.size))
+    samples = []
+    for (image_id, entry), path, upright in zip(
+        file.images.items(), paths, turn_upright(images, paths, file.path), strict=True
+    ):
+        bound = bind_image(upright, classes)
+        extras.dropped |= bound.dropped
+        extras.sizes |= {image_id: upright.size} if upright.size else {}
+        samples.append(WeakSample(image_id, path, _tags(entry.objects, class_ids), bound.drawn))
     return tuple(samples)
 
 

@@ -1,7 +1,6 @@
 """PASCAL VOC layout: JPEGImages, ImageSets/Segmentation, Annotations, SegmentationClass, SegmentationObject."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,9 +13,10 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_boxes import VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
-from weakseg.data.reading import Reading
+from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
+from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 VOC_CLASSES = (
@@ -46,14 +46,6 @@ VOC_CLASSES = (
 Labels = tuple[Tags, Drawn]
 
 
-@dataclass
-class _Extras:
-    """What reading leaves beside the labels."""
-
-    dropped: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     """Return classes and samples of a VOC folder; without ``classes.txt`` the 20 VOC classes are meant.
 
@@ -64,8 +56,8 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     ids = {split: _read_list(root, name, f"data.{split}") for split, name in names.items() if name}
     images = inside(root, config.images or "JPEGImages", "data.images")
     paths = {s: {i: find_image(root, images, i, where) for i, where in found.items()} for s, found in ids.items()}
-    extras = _Extras()
-    every = list(dict.fromkeys(image_id for members in paths.values() for image_id in members))
+    extras = Extras()
+    every = {image_id: path for members in paths.values() for image_id, path in members.items()}
     labels_of = _label_source(config, root, classes, class_map, every, extras)
     splits = {s: tuple(WeakSample(i, path, *labels_of(i)) for i, path in found.items()) for s, found in paths.items()}
     return Reading(classes, splits, extras.dropped, extras.sizes)
@@ -94,14 +86,19 @@ def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
 
 
 def _label_source(
-    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, ids: Sequence[str], extras: _Extras
+    config: DataConfig,
+    root: Path,
+    classes: Classes,
+    class_map: ClassMap,
+    photographs: Mapping[str, Path],
+    extras: Extras,
 ) -> Callable[[str], Labels]:
     """Return the function from image id to labels that ``config.tags`` names."""
     source = config.tags
     if source == "auto":
         source = "annotations" if (root / "Annotations").is_dir() else "main"
     if source == "annotations":
-        found = _from_xml(config, root, classes, class_map, ids, extras)
+        found = _from_xml(config, root, classes, class_map, photographs, extras)
         return lambda i: found[i]
     if source == "main":
         tag_of = _tags_from_main(config, root, classes, class_map)
@@ -123,15 +120,20 @@ def _tags_from_mask(config: DataConfig, root: Path, num_classes: int, image_id: 
 
 
 def _from_xml(
-    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, ids: Sequence[str], extras: _Extras
+    config: DataConfig,
+    root: Path,
+    classes: Classes,
+    class_map: ClassMap,
+    photographs: Mapping[str, Path],
+    extras: Extras,
 ) -> dict[str, Labels]:
     """Return tags and boxes of each photograph."""
     rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
-    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in ids}
+    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in photographs}
     images = [read_objects(path, image_id, rules, extras.dropped) for image_id, path in paths.items()]
     warn_of_zeros(images, rules.base)
     labels: dict[str, Labels] = {}
-    for image in images:
+    for image in turn_upright(images, list(photographs.values()), root / "Annotations"):
         bound = bind_image(image, classes, class_map)
         labels[image.name] = bound.tags, bound.drawn
         extras.dropped |= bound.dropped
