@@ -12,6 +12,7 @@ from torch import nn
 
 from weakseg.errors import CheckpointError, OutputError
 from weakseg.nn.weights import MODEL_FILE, load_into, load_state, load_weights, read_header, save_model, save_state
+from weakseg.pipeline.store import keyed_place
 
 HEADER = {"kind": "classifier", "classes": ["Katze", "犬"], "backbone": {"name": "resnet10t"}}
 FORMATS = ("safetensors", "pt", "legacy.pth")
@@ -132,6 +133,16 @@ class TestDamagedFiles:
             save_model(run / step / MODEL_FILE, small_model(), HEADER)
         found = f"{run / 'classifier' / MODEL_FILE} or {run / 'segmenter' / MODEL_FILE}"
         assert refusal() == f"{run}: is a folder; give a file: {found}"
+
+    @pytest.mark.parametrize("load", [load_weights, load_state, read_header])
+    @pytest.mark.parametrize("given", ["out", "out/steps", "out/steps/classifier-0123456789ab"])
+    def test_a_folder_of_a_comparison_for_a_file(self, tmp_path: Path, load: Callable[[Path], Any], given: str) -> None:
+        model = tmp_path / "out" / keyed_place("classifier", "0123456789abcdef") / MODEL_FILE
+        model.parent.mkdir(parents=True)
+        save_model(model, small_model(), HEADER)
+        with pytest.raises(CheckpointError) as caught:
+            load(tmp_path / given)
+        assert str(caught.value) == f"{tmp_path / given}: is a folder; give a file: {model}"
 
 
 class TestHostileFiles:

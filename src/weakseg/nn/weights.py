@@ -104,9 +104,10 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def _check_no_folder(path: Path) -> None:
-    """Refuse a folder, and name the models in it, or in the folders of a run's steps."""
+    """Refuse a folder, and name the models in it, or in the folders of the steps of a run or comparison."""
     if path.is_dir():
-        found = [file for pattern in (MODEL_FILE, f"*/{MODEL_FILE}") for file in sorted(path.glob(pattern))]
+        patterns = (MODEL_FILE, f"*/{MODEL_FILE}", f"steps/*/{MODEL_FILE}")
+        found = [file for pattern in patterns for file in sorted(path.glob(pattern))]
         files = " or ".join(str(file) for file in found if file.is_file())
         raise CheckpointError(f"{path}: is a folder; give a file: {files or 'the ' + MODEL_FILE + ' of a training'}")
 
