@@ -16,6 +16,11 @@ class Extras:
     dropped: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
+    def add(self, image_id: str, size: tuple[int, int] | None, dropped: Mapping[str, str]) -> None:
+        """Note the size that was stated for an image, if any, and which of its labels were left out."""
+        self.dropped |= dropped
+        self.sizes |= {image_id: size} if size else {}
+
 
 @dataclass(frozen=True)
 class Reading:

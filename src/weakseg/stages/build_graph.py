@@ -111,11 +111,9 @@ def window_graph(model: WindowAffinityNet, image: NDArray[np.uint8], config: Win
     taps, features = find_window_maps(model, image)
     offsets = model.config.offsets
     graph = build_pixel_graph(features[0], feature_affinity(features[0], offsets), offsets)
-    parts = {"taps": taps[0].flatten(1).T, "affinity": graph.features}
-    if config.features != "both":
-        parts = {config.features: parts[config.features]}
-    nodes = torch.cat([normalize_nodes(part, config.norm) for part in parts.values()], 1) / len(parts) ** 0.5
-    return PixelGraph(nodes, graph.size, graph.affinity)
+    found = {"taps": taps[0].flatten(1).T, "affinity": graph.features}
+    chosen = [normalize_nodes(part, config.norm) for name, part in found.items() if config.features in (name, "both")]
+    return PixelGraph(torch.cat(chosen, 1) / len(chosen) ** 0.5, graph.size, graph.affinity)
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,11 @@ def _located(
     images: list[AnnotatedImage] = []
     paths: list[Path] = []
     for image in table.images:
+        name = ""
         if config.format in _BESIDE and image.name.startswith("../"):
             name = posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), image.name))
-            paths.append(find_image(root, root, name, image.where))
-            images.append(replace(image, name=name.removeprefix(below)))
-        else:
-            paths.append(find_image(root, start, image.name, image.where))
-            images.append(image)
+        paths.append(find_image(root, root if name else start, name or image.name, image.where))
+        images.append(replace(image, name=name.removeprefix(below)) if name else image)
     return replace(table, images=tuple(images)), tuple(paths)
 
 

@@ -134,8 +134,7 @@ def _samples(
         file.images.items(), paths, turn_upright(images, paths, file.path), strict=True
     ):
         bound = bind_image(upright, classes)
-        extras.dropped |= bound.dropped
-        extras.sizes |= {image_id: upright.size} if upright.size else {}
+        extras.add(image_id, upright.size, bound.dropped)
         samples.append(WeakSample(image_id, path, _tags(entry.objects, class_ids), bound.drawn))
     return tuple(samples)
 

@@ -86,19 +86,14 @@ def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
 
 
 def _label_source(
-    config: DataConfig,
-    root: Path,
-    classes: Classes,
-    class_map: ClassMap,
-    photographs: Mapping[str, Path],
-    extras: Extras,
+    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, files: Mapping[str, Path], extras: Extras
 ) -> Callable[[str], Labels]:
     """Return the function from image id to labels that ``config.tags`` names."""
     source = config.tags
     if source == "auto":
         source = "annotations" if (root / "Annotations").is_dir() else "main"
     if source == "annotations":
-        found = _from_xml(config, root, classes, class_map, photographs, extras)
+        found = _from_xml(config, root, classes, class_map, files, extras)
         return lambda i: found[i]
     if source == "main":
         tag_of = _tags_from_main(config, root, classes, class_map)
@@ -120,24 +115,18 @@ def _tags_from_mask(config: DataConfig, root: Path, num_classes: int, image_id: 
 
 
 def _from_xml(
-    config: DataConfig,
-    root: Path,
-    classes: Classes,
-    class_map: ClassMap,
-    photographs: Mapping[str, Path],
-    extras: Extras,
+    config: DataConfig, root: Path, classes: Classes, class_map: ClassMap, files: Mapping[str, Path], extras: Extras
 ) -> dict[str, Labels]:
     """Return tags and boxes of each photograph."""
     rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
-    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in photographs}
+    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in files}
     images = [read_objects(path, image_id, rules, extras.dropped) for image_id, path in paths.items()]
     warn_of_zeros(images, rules.base)
     labels: dict[str, Labels] = {}
-    for image in turn_upright(images, list(photographs.values()), root / "Annotations"):
+    for image in turn_upright(images, list(files.values()), root / "Annotations"):
         bound = bind_image(image, classes, class_map)
         labels[image.name] = bound.tags, bound.drawn
-        extras.dropped |= bound.dropped
-        extras.sizes |= {image.name: image.size} if image.size else {}
+        extras.add(image.name, image.size, bound.dropped)
     return labels
 
 
