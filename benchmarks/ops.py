@@ -25,12 +25,13 @@ from torch import Tensor
 
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.knn import nearest_neighbors
-from weakseg.ops.crf import CrfParams, dense_crf
+from weakseg.ops.crf import dense_crf
 from weakseg.ops.low_rank_walk import low_rank_walk
 from weakseg.ops.neighborhood import neighborhood_attention
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_disc, half_square, stencil_matrix
 from weakseg.ops.walk import walk
+from weakseg.settings.crf import CrfParams
 
 HEAD = f"{'operator':<46} {'against':<20} {'ratio':>7} {'ms':>8} {'other':>8} {'MB':>6} {'other':>6}  note"
 LINE = "{operator:<46} {against:<20} {ratio:7.1f} {ms:8.1f} {other_ms:8.1f} {peak_mb:6.0f} {other_peak_mb:6.0f}  {note}"

@@ -155,7 +155,8 @@ def carry_out(name: str, code: Path, out: Path, data: Path, *, renamed: bool) ->
 def run_weakseg(words: list[str], code: Path) -> None:
     """Run one command with the code of a source folder."""
     environment = {**os.environ, "PYTHONPATH": str(code), "OMP_WAIT_POLICY": "PASSIVE"}
-    done = subprocess.run([sys.executable, "-m", "weakseg", *words], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", "weakseg", *words]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"weakseg {' '.join(words)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 

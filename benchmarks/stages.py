@@ -26,12 +26,18 @@ from weakseg.data.image import load_rgb
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.resample import resize_image, scaled_size
-from weakseg.stages.activate import ActivateConfig, activate_image
-from weakseg.stages.classify import ClassifierConfig, train_classifier
-from weakseg.stages.refine import RefineConfig, refine_image
-from weakseg.stages.seed import SeedConfig, seed_image
-from weakseg.stages.segment import PredictConfig, SegmentConfig, load_segmenter, predict_image, train_segmenter
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.stages.activate import activate_image
+from weakseg.stages.classify import train_classifier
+from weakseg.stages.refine import refine_image
+from weakseg.stages.seed import seed_image
+from weakseg.stages.segment import load_segmenter, predict_image, train_segmenter
+from weakseg.training.loop import FitPlace
 
 NAMES = ("cat", "coffee", "rocket", "astronaut")
 LONG_SIDE = 320

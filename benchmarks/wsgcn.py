@@ -22,9 +22,9 @@ from torch.nn import functional as F
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn.batch import Problem
-from weakseg.methods.wsgcn.complete import SmoothnessConfig, smoothness_matrix
-from weakseg.methods.wsgcn.gcn import GcnConfig, initial_weights, train_gcn
-from weakseg.methods.wsgcn.propagation import PropagationConfig
+from weakseg.methods.wsgcn.complete import smoothness_matrix
+from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.gcn import initial_weights, train_gcn
 from weakseg.ops.stencil import half_disc
 
 SIZE, CHANNELS, LABELS = (94, 125), 160, 4

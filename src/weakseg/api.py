@@ -13,18 +13,23 @@ from weakseg.api_drawn import DrawnOptions, complete_by_a2gnn, drawn_seeds, mark
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.image import as_rgb, load_rgb
 from weakseg.errors import ConfigError, DataError
-from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig, build_problem
-from weakseg.methods.wsgcn.config import wsgcn_masks
-from weakseg.methods.wsgcn.gcn import GcnConfig, train_gcn
-from weakseg.methods.wsgcn.propagation import PropagationConfig
+from weakseg.methods.wsgcn.complete import build_problem
+from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.gcn import train_gcn
+from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
-from weakseg.stages.activate import ActivateConfig, activate_image
-from weakseg.stages.build_graph import FreeGraphConfig, free_graph
-from weakseg.stages.decode import DecodeConfig, decode_image, keep_to_boxes
-from weakseg.stages.refine import RefineConfig, refine_image
-from weakseg.stages.seed import SeedConfig, seed_image
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.graph import FreeGraphConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.stages.activate import activate_image
+from weakseg.stages.build_graph import free_graph
+from weakseg.stages.decode import decode_image, keep_to_boxes
+from weakseg.stages.refine import refine_image
+from weakseg.stages.seed import seed_image
 
 Method = Literal["auto", "cam", "wsgcn", "a2gnn"]
 Place = Sequence[float]

@@ -19,17 +19,20 @@ from weakseg.data.label_file import labels_of
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
-from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
+from weakseg.methods.a2gnn.config import A2GNN_CRF, PRESETS, A2gnnConfig
 from weakseg.methods.a2gnn.problem import build_problem, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
-from weakseg.ops.crf import PRESETS as CRF_PRESETS
-from weakseg.stages.activate import ActivateConfig, activate_image
-from weakseg.stages.box_seeds import BoxSeedConfig
-from weakseg.stages.build_graph import FreeGraphConfig, free_graph
-from weakseg.stages.decode import DecodeConfig, decode_image
-from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.graph import FreeGraphConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages.activate import activate_image
+from weakseg.stages.build_graph import free_graph
+from weakseg.stages.decode import decode_image
+from weakseg.stages.weak_seeds import weak_seeds
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class DrawnOptions:
     strokes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, levels=1))
     boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
-    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(CRF_PRESETS["a2gnn"], enlarged="logits"))
+    decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
 
 
 def marks_of_file(photograph: Path, path: Path) -> tuple[tuple[str, ...], Drawn]:

@@ -10,7 +10,8 @@ from weakseg.data.dataset import open_dataset
 from weakseg.data.truth import open_instance_truth, open_truth
 from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
 from weakseg.instances import SUFFIX
-from weakseg.stages.box_instances import Overlap, instances_from_boxes
+from weakseg.settings.instances import Overlap
+from weakseg.stages.box_instances import instances_from_boxes
 
 
 def upper_bound(config: DataConfig, split: str, overlap: Overlap, folder: Path) -> InstanceScore:

@@ -10,15 +10,7 @@ from torch import Tensor
 
 import dense_reference as dense
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.graph_layers import (
-    Graphs,
-    NetworkConfig,
-    NetworkKind,
-    Output,
-    build_network,
-    initial_weights,
-    normalized_map,
-)
+from weakseg.nn.graph_layers import Graphs, Output, build_network, initial_weights, normalized_map
 from weakseg.nn.per_image import ImageDropout
 from weakseg.ops.neighborhood import edge_cosine, neighborhood_attention
 from weakseg.ops.pattern import Pattern
@@ -26,6 +18,7 @@ from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
 from weakseg.ops.stencil import half_square, stencil_pattern
 from weakseg.ops.tile_attention import additive_attention, cosine_attention, mix
 from weakseg.ops.tiles import ROWS, Tiles, build_tiles, grid_places
+from weakseg.settings.graph_network import NetworkConfig, NetworkKind
 
 KINDS: tuple[NetworkKind, ...] = ("a2gnn", "agnn", "gcn", "gat", "mlp")
 DOUBLE = torch.float64

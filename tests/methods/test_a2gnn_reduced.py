@@ -14,16 +14,16 @@ from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ShapeError
-from weakseg.methods.a2gnn.config import A2gnnConfig
-from weakseg.methods.a2gnn.graphnet import RegionConfig
+from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.jobs import CompleteJob
 from weakseg.methods.a2gnn.problem import reduce_labelled
-from weakseg.nn.graph_layers import NetworkConfig
-from weakseg.ops.crf import CrfParams
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps
-from weakseg.stages.build_graph import FreeGraphConfig
-from weakseg.stages.decode import DecodeConfig, decode_image
-from weakseg.stages.weak_seeds import WeakSeedConfig
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.graph import FreeGraphConfig
+from weakseg.settings.graph_network import NetworkConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages.decode import decode_image
 
 LARGE, SMALL = (194, 254), (97, 127)  # neither makes whole cells
 TINY = A2gnnConfig(first_steps=15, second_steps=5, network=NetworkConfig(hidden=16, dropout=0.0))

@@ -22,12 +22,13 @@ from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, RADIUS_CELLS, A2gnnC
 from weakseg.methods.a2gnn.problem import Problem, build_problem, crf_kernel, pixel_seeds
 from weakseg.methods.a2gnn.train import Solution, memory_of, train_a2gnn
 from weakseg.nn import per_image
-from weakseg.nn.graph_layers import NetworkConfig, NetworkKind, build_network, initial_weights
+from weakseg.nn.graph_layers import build_network, initial_weights
 from weakseg.nn.per_image import kept_units
 from weakseg.ops.readout import GridReadout
 from weakseg.ops.stencil import half_square
 from weakseg.ops.tiles import grid_places
 from weakseg.rng import generator_for
+from weakseg.settings.graph_network import NetworkConfig, NetworkKind
 from weakseg.stages.decode import enlarge_scores
 
 DOUBLE = torch.float64

@@ -16,22 +16,16 @@ from weakseg.artifacts import LabelMap, PixelGraph
 from weakseg.data.annotations import Box, Drawn
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.graph.pixel_graph import Norm
 from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling
-from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig
-from weakseg.methods.a2gnn.graphnet import (
-    RegionConfig,
-    RegionSource,
-    build_graphnet_problem,
-    region_seeds,
-    region_source,
-)
+from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig, RegionConfig
+from weakseg.methods.a2gnn.graphnet import RegionSource, build_graphnet_problem, region_seeds, region_source
 from weakseg.methods.a2gnn.problem import Problem, Seeds
 from weakseg.methods.a2gnn.train import Solution, train_a2gnn
-from weakseg.nn.graph_layers import NetworkConfig, NetworkKind
 from weakseg.ops.readout import RegionReadout
 from weakseg.ops.sparse import matrix_from_edges
+from weakseg.settings.graph import Norm
+from weakseg.settings.graph_network import NetworkConfig, NetworkKind
 
 DOUBLE = torch.float64
 GRAPH_KINDS: tuple[NetworkKind, ...] = ("a2gnn", "agnn", "gcn", "gat")

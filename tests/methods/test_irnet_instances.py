@@ -11,10 +11,11 @@ from weakseg.artifacts import Activations
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.instances import Instances
 from weakseg.methods.irnet.instances import InstanceJob
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
-from weakseg.stages.instances import InstanceConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.instances import InstanceConfig
 
 
 @pytest.mark.parametrize(("min_fraction", "some"), [(0.0, True), (1.0, False)])

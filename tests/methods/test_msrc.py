@@ -11,11 +11,13 @@ from weakseg.evaluation.protocol import score_activations, score_maps
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engine import default_workers, map_images
 from weakseg.pipeline.jobs import ActivateJob, RefineJob, SeedJob
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.classify import ClassifierConfig, train_classifier
-from weakseg.stages.refine import RefineConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.stages.classify import train_classifier
+from weakseg.training.loop import FitPlace
 
 
 @pytest.mark.slow

@@ -8,11 +8,9 @@ import pytest
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.files import read_json
-from weakseg.methods.wsgcn.complete import CompleteConfig, SmoothnessConfig
-from weakseg.methods.wsgcn.config import wsgcn_masks
-from weakseg.methods.wsgcn.gcn import GcnConfig
+from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, SmoothnessConfig
 from weakseg.methods.wsgcn.method import completed_step
-from weakseg.methods.wsgcn.propagation import PropagationConfig
+from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.pipeline.label_steps import boundary_step, decode_steps
@@ -20,13 +18,13 @@ from weakseg.pipeline.plan import Kind, Step
 from weakseg.pipeline.runner import RunOptions, run_plan
 from weakseg.pipeline.steps import activations_step, evaluation_step, masks_step, seeds_step
 from weakseg.pipeline.store import Store
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.boundary import BoundaryConfig
-from weakseg.stages.build_graph import GraphConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.refine import RefineConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.training.loop import FitConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.boundary import BoundaryConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.graph import GraphConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
 
 WORDS = {
     "aeroplane": "airliner",

@@ -17,12 +17,13 @@ from weakseg.methods.irnet.config import WalkConfig as IrnetConfig
 from weakseg.methods.irnet.walk import WalkJob as IrnetJob
 from weakseg.methods.irnet.walk import walk_activations as irnet_walk
 from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.stencil import half_disc, stencil_matrix
 from weakseg.pipeline.jobs import WalkJob as PsaJob
-from weakseg.stages.walk import WalkConfig as PsaConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.walk import WalkConfig as PsaConfig
 from weakseg.stages.walk import walk_activations as psa_walk
 from weakseg.stages.walk import without_border
 

@@ -20,26 +20,14 @@ from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn import gcn
 from weakseg.methods.wsgcn.batch import Batch, Problem
-from weakseg.methods.wsgcn.complete import (
-    CompleteConfig,
-    SmoothnessConfig,
-    build_problem,
-    choose_batches,
-    memory_of,
-    smoothness_matrix,
-)
-from weakseg.methods.wsgcn.gcn import GcnConfig, Solution, initial_weights, train_gcn
+from weakseg.methods.wsgcn.complete import build_problem, choose_batches, memory_of, smoothness_matrix
+from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig
+from weakseg.methods.wsgcn.gcn import Solution, initial_weights, train_gcn
 from weakseg.methods.wsgcn.jobs import CompleteJob
 from weakseg.methods.wsgcn.losses import Objective, Terms, build_objective, node_weights
-from weakseg.methods.wsgcn.propagation import (
-    DenseBlocks,
-    PropagationConfig,
-    PropagationKind,
-    build_propagation,
-    max_symmetrized,
-)
+from weakseg.methods.wsgcn.propagation import DenseBlocks, build_propagation, max_symmetrized
 from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.nn.per_image import kept_units
 from weakseg.nn.weights import save_model
@@ -48,7 +36,8 @@ from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square
 from weakseg.ops.walk import affinity_power
 from weakseg.pipeline.plan import Kind
-from weakseg.stages.build_graph import GraphConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.graph import GraphConfig
 
 FIVE = half_disc(5)
 KINDS: tuple[PropagationKind, ...] = ("affinity", "affinity_plain", "walk", "walk_maxsym")

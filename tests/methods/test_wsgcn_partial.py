@@ -14,14 +14,15 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.methods.wsgcn import partial
+from weakseg.methods.wsgcn.config import WSGCN_SEEDS, PartialConfig
 from weakseg.methods.wsgcn.jobs import PartialJob
-from weakseg.methods.wsgcn.partial import PartialConfig, grid_image, partial_labels, sure_cells
-from weakseg.ops.crf import PRESETS, dense_crf, unary_from_scores
+from weakseg.methods.wsgcn.partial import grid_image, partial_labels, sure_cells
+from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.resample import grid_labels
 from weakseg.stages.build_graph import activations_on
 
 CONFIG = PartialConfig()
-NO_CRF = PartialConfig(crf=replace(PRESETS["wsgcn_seeds"], iterations=0))  # marginals are the scores, normalised
+NO_CRF = PartialConfig(crf=replace(WSGCN_SEEDS, iterations=0))  # marginals are the scores, normalised
 IDS = (2, 5, 7, 11)
 
 

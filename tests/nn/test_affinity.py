@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.nn.affinity import AffinityHead, AffinityNet
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.settings.backbone import BackboneConfig
 
 
 def build(name: str = "resnet10t", stride: int = 16) -> AffinityNet:

@@ -7,16 +7,9 @@ import torch
 from torch import nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import (
-    EMBEDDED,
-    Backbone,
-    BackboneConfig,
-    build_backbone,
-    embedded_backbone,
-    embedded_state,
-    load_embedded,
-)
+from weakseg.nn.backbones import Backbone, build_backbone, embedded_backbone, embedded_state, load_embedded
 from weakseg.ops.resample import Cells
+from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
 STRIDES = (8, 16, 32)
 # Symmetric padding and ceil by itself; whole cells only, hence padded; a hybrid of convolution and attention.

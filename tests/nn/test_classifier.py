@@ -3,10 +3,11 @@ import skimage.data
 import torch
 from timm.data import ImageNetInfo
 
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifier import TagClassifier, build_imagenet_classifier
 from weakseg.ops.cam import merge_evidence
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+from weakseg.settings.backbone import BackboneConfig
 
 
 @pytest.fixture(scope="module")

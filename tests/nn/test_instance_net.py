@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import BackboneConfig
-from weakseg.nn.instance import InstanceModelConfig, InstanceSegmenter, Targets
+from weakseg.nn.instance import InstanceSegmenter, Targets
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.instance_segment import InstanceModelConfig
 
 SMALL = InstanceModelConfig(width=16, hidden=32, mask_layers=1, proposals=32)
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.affinity import freeze_finest
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.resnet38 import ResNet38, load_resnet38
 from weakseg.ops.resample import Cells
+from weakseg.settings.backbone import BackboneConfig
 
 NARROW = BackboneConfig("resnet38_eighth", 8, "none")
 NORM = ("weight", "bias", "running_mean", "running_var")

@@ -8,18 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.losses import tag_loss
 from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.seam_losses import (
-    SeamLossConfig,
-    hardest_mean,
-    lowest_mean,
-    max_normalized,
-    seam_loss,
-    second_view,
-    with_best,
-)
+from weakseg.nn.seam_losses import hardest_mean, lowest_mean, max_normalized, seam_loss, second_view, with_best
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.seam import SeamLossConfig
 from weakseg.stages.seam import siamese_loss
 
 NOTHING = {"equivariance": 0.0, "correlation": 0.0, "low": 0.0}

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import BackboneConfig
-from weakseg.nn.segmenter import Aspp, LargeFov, Segmenter, SegmenterConfig
+from weakseg.nn.segmenter import Aspp, LargeFov, Segmenter
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.segment import SegmenterConfig
 
 HEADS = ("largefov", "aspp")
 

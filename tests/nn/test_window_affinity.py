@@ -7,9 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
-from weakseg.nn.window_affinity import WindowAffinityNet, WindowConfig, node_colors
+from weakseg.nn.backbones import build_backbone
+from weakseg.nn.window_affinity import WindowAffinityNet, node_colors
 from weakseg.ops.resample import resample_cells
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.window_affinity import WindowConfig
 
 NAMES = [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32)]
 SMALL = WindowConfig(2, (4, 6, 8))

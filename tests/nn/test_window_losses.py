@@ -13,7 +13,8 @@ from weakseg.graph.feature_affinity import color_position_weights, feature_affin
 from weakseg.nn.pair_losses import Pairs, affinity_loss, label_pairs, own_pairs, similarity_loss
 from weakseg.nn.window_affinity import node_colors
 from weakseg.ops.stencil import half_square
-from weakseg.stages.window_affinity import PairLossConfig, pair_loss
+from weakseg.settings.window_affinity import PairLossConfig
+from weakseg.stages.window_affinity import pair_loss
 
 KERNEL = {"color_denominator": 2 * 0.1**2, "position_denominator": 2 * 6.0**2}
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 5))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from weakseg.errors import ConfigError
 from weakseg.ops.resample import Cells
-from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.settings.activate import ActivateConfig
+from weakseg.stages.activate import activate_image
 
 ALIGN = ("cells", "edges")
 

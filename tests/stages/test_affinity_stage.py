@@ -16,20 +16,17 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError, ShapeError, StoreError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.weights import load_weights, save_model
 from weakseg.ops.resample import block_means
-from weakseg.stages.affinity import (
-    AffinityConfig,
-    ScoreData,
-    find_features,
-    load_affinity,
-    merge_labels,
-    train_affinity,
-)
-from weakseg.training.augment import AugmentConfig, augment, draw_view
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.affinity import AffinityConfig
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.stages.affinity import ScoreData, find_features, load_affinity, merge_labels, train_affinity
+from weakseg.training.augment import augment, draw_view
+from weakseg.training.loop import FitPlace
 
 Data = tuple[list[WeakSample], Path, Path]
 Trained = tuple[Path, list[dict[str, float]]]

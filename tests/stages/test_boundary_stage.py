@@ -12,12 +12,15 @@ from generated import draw
 from weakseg.artifacts import LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, ShapeError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.boundary import BoundaryMaps, BoundaryNet
 from weakseg.nn.weights import save_model
-from weakseg.stages.boundary import BoundaryConfig, SeedData, find_boundary, load_boundary, train_boundary
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.boundary import BoundaryConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.stages.boundary import SeedData, find_boundary, load_boundary, train_boundary
+from weakseg.training.loop import FitPlace
 
 SIDE = 48
 AUGMENT = AugmentConfig((48, 64), SIDE)

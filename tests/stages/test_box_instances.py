@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.stages.box_instances import BoxInstances, Overlap, instances_from_boxes
+from weakseg.settings.instances import Overlap
+from weakseg.stages.box_instances import BoxInstances, instances_from_boxes
 
 SIZE = (10, 12)
 OVERLAPS: tuple[Overlap, ...] = ("shared", "exclusive", "component")

@@ -12,21 +12,15 @@ import dense_reference as dense
 from weakseg.artifacts import Activations, PixelGraph
 from weakseg.errors import ConfigError
 from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.ops.resample import block_means
 from weakseg.ops.stencil import half_disc
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.graph import FreeGraphConfig, GraphConfig
 from weakseg.stages.affinity import find_features
 from weakseg.stages.boundary import find_boundary
-from weakseg.stages.build_graph import (
-    FreeGraphConfig,
-    GraphConfig,
-    activations_on,
-    affinity_graph,
-    boundary_graph,
-    free_graph,
-    standardized,
-)
+from weakseg.stages.build_graph import activations_on, affinity_graph, boundary_graph, free_graph, standardized
 
 BACKBONE = BackboneConfig("resnet10t", 16, "none")
 SIDE = 48

@@ -11,12 +11,15 @@ from generated import CLASSES, draw
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.weights import MODEL_FILE, load_weights, save_model
-from weakseg.stages.classify import ClassifierConfig, load_classifier, start_backbone, train_classifier
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.stages.classify import load_classifier, start_backbone, train_classifier
+from weakseg.training.loop import FitPlace
 
 BACKBONE = BackboneConfig("resnet10t", 32, "none")
 CONFIG = ClassifierConfig(BACKBONE, augment=AugmentConfig((64, 64), 64), fit=FitConfig(epochs=2, batch_size=2, lr=0.01))

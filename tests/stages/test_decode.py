@@ -5,8 +5,9 @@ from torch import Tensor
 
 from weakseg.artifacts import Scores
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.ops.crf import PRESETS, CrfParams
-from weakseg.stages.decode import DecodeConfig, Enlarged, decode_image, enlarge_scores
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.decode import DecodeConfig, Enlarged
+from weakseg.stages.decode import decode_image, enlarge_scores
 
 NO_CRF = CrfParams(iterations=0)
 UNARIES = ("scores", "softmax", "labels")
@@ -113,7 +114,7 @@ class TestDecodeImage:
         scores = Scores(halves(wrong=1), (0, 3), (32, 64))
         expected = np.where(np.arange(64) < 32, 3, 0)
         plain = decode_image(scores, half_red(32, 64), DecodeConfig(NO_CRF)).labels
-        tight = decode_image(scores, half_red(32, 64), DecodeConfig(PRESETS["irnet"], unary)).labels  # type: ignore[arg-type]
+        tight = decode_image(scores, half_red(32, 64), DecodeConfig(CrfParams(), unary)).labels  # type: ignore[arg-type]
         assert (plain != expected).sum() > 32 and (tight != expected).sum() == 0
 
     @pytest.mark.parametrize("size", [(80, 160), (33, 200), (200, 7)])

@@ -13,14 +13,16 @@ from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
-from weakseg.nn.instance import Detected, InstanceModelConfig, InstanceSegmenter
+from weakseg.nn.instance import Detected, InstanceSegmenter
 from weakseg.nn.weights import MODEL_FILE, save_model
-from weakseg.ops.crf import CrfParams, build_crf
+from weakseg.ops.crf import build_crf
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.instance_segment import InstanceModelConfig, InstancePredictConfig, InstanceSegmentConfig
 from weakseg.stages.instance_segment import (
     KIND,
     InstanceData,
-    InstancePredictConfig,
-    InstanceSegmentConfig,
     join_examples,
     load_instance_segmenter,
     load_instances,
@@ -28,8 +30,7 @@ from weakseg.stages.instance_segment import (
     refine_mask,
     train_instance_segmenter,
 )
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.training.loop import FitPlace
 
 SMALL = InstanceModelConfig(width=16, hidden=64, mask_layers=1, proposals=48)
 WHOLE = AugmentConfig(long_side=(80, 80), crop=80, flip=False)

@@ -10,7 +10,8 @@ from weakseg.nn.boundary import BoundaryMaps
 from weakseg.ops.centroids import Detections, detections, find_centroids, group_cells, split_by_groups
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores
-from weakseg.stages.instances import InstanceConfig, find_instances
+from weakseg.settings.instances import InstanceConfig
+from weakseg.stages.instances import find_instances
 
 SIZE = (8, 20)
 

@@ -11,16 +11,19 @@ from generated import CLASSES, draw
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.seam_losses import SeamLossConfig
 from weakseg.nn.weights import MODEL_FILE, load_weights, read_header, save_model
 from weakseg.ops.cam import normalize_evidence
-from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.seam import SeamConfig, SeamLossConfig
+from weakseg.stages.activate import activate_image
 from weakseg.stages.classify import load_classifier, start_backbone
-from weakseg.stages.seam import SeamConfig, train_seam
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.stages.seam import train_seam
+from weakseg.training.loop import FitPlace
 
 CONFIG = SeamConfig(
     BackboneConfig(output_stride=8),

@@ -4,9 +4,11 @@ import torch
 
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.ops.crf import CrfParams
-from weakseg.stages.refine import RefineConfig, refine_image
-from weakseg.stages.seed import SeedConfig, seed_image
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.stages.refine import refine_image
+from weakseg.stages.seed import seed_image
 
 NO_CRF = CrfParams(iterations=0)
 

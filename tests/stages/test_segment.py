@@ -9,10 +9,11 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.segmenter import Segmenter, SegmenterConfig
+from weakseg.nn.segmenter import Segmenter
 from weakseg.nn.weights import save_model
-from weakseg.stages.segment import MaskData, PredictConfig, load_mask, load_segmenter, predict_image
-from weakseg.training.augment import AugmentConfig
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.segment import PredictConfig, SegmenterConfig
+from weakseg.stages.segment import MaskData, load_mask, load_segmenter, predict_image
 
 
 class Redness(nn.Module):

@@ -15,14 +15,8 @@ from weakseg.data.simulated import SimulationConfig, simulate_image
 from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
-from weakseg.stages.stroke_seeds import (
-    StrokeSeedConfig,
-    expand_labels,
-    merge_over,
-    raster_strokes,
-    stray_marks,
-    stroke_seeds,
-)
+from weakseg.settings.stroke_seeds import StrokeSeedConfig
+from weakseg.stages.stroke_seeds import expand_labels, merge_over, raster_strokes, stray_marks, stroke_seeds
 
 Labels = NDArray[np.uint8]
 labels_and_regions = array_shapes(min_dims=2, max_dims=2, max_side=6).flatmap(

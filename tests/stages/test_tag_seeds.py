@@ -5,9 +5,11 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import CrfParams
-from weakseg.stages.seed import SeedConfig, seed_image
-from weakseg.stages.tag_seeds import TagSeedConfig, TagSeeds, tag_seeds
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.tag_seeds import TagSeedConfig
+from weakseg.stages.seed import seed_image
+from weakseg.stages.tag_seeds import TagSeeds, tag_seeds
 
 NO_CRF = CrfParams(iterations=0)
 BARE = TagSeedConfig(crf=NO_CRF, crf_confidence=0)

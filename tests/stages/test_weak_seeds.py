@@ -8,11 +8,14 @@ from weakseg.artifacts import UNDECIDED, Activations
 from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.ops.runs import encode_masks
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.stroke_seeds import StrokeSeedConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
-from weakseg.stages.seed import SeedConfig, seed_image
-from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
+from weakseg.stages.seed import seed_image
+from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
-from weakseg.stages.weak_seeds import WeakSeedConfig, paint_regions, weak_seeds
+from weakseg.stages.weak_seeds import paint_regions, weak_seeds
 
 SIZE = (40, 60)
 DEFAULT = WeakSeedConfig(strokes=StrokeSeedConfig(superpixels=4000))

@@ -8,10 +8,13 @@ import dense_reference as dense
 from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.pixel_graph import normalize_nodes
-from weakseg.nn.backbones import BackboneConfig, build_backbone
-from weakseg.nn.window_affinity import WindowAffinityNet, WindowConfig
+from weakseg.nn.backbones import build_backbone
+from weakseg.nn.window_affinity import WindowAffinityNet
 from weakseg.ops.stencil import half_square
-from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig, free_graph, window_graph
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.settings.window_affinity import WindowConfig
+from weakseg.stages.build_graph import free_graph, window_graph
 from weakseg.stages.walk import start_scores, walk_on_graph
 from weakseg.stages.window_affinity import find_window_maps
 

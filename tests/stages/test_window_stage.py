@@ -13,20 +13,16 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.weights import load_weights, save_model
-from weakseg.nn.window_affinity import WindowAffinityNet, WindowConfig
-from weakseg.stages.window_affinity import (
-    PairLossConfig,
-    WindowAffinityConfig,
-    WindowData,
-    find_window_maps,
-    load_window_affinity,
-    train_window_affinity,
-)
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.nn.window_affinity import WindowAffinityNet
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.window_affinity import PairLossConfig, WindowAffinityConfig, WindowConfig
+from weakseg.stages.window_affinity import WindowData, find_window_maps, load_window_affinity, train_window_affinity
+from weakseg.training.loop import FitPlace
 
 BACKBONE = BackboneConfig("resnet10t", 16, "none")
 NETWORK = WindowConfig(2, (8, 8, 16))

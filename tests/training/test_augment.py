@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from weakseg.errors import ConfigError
-from weakseg.training.augment import FILL, AugmentConfig, View, augment, draw_view
+from weakseg.settings.augment import AugmentConfig
+from weakseg.training.augment import FILL, View, augment, draw_view
 
 DARK, LIGHT = 20, 230
 

@@ -12,12 +12,15 @@ from accelerate.state import PartialState
 from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifier import TagClassifier
-from weakseg.nn.segmenter import Segmenter, SegmenterConfig
+from weakseg.nn.segmenter import Segmenter
 from weakseg.nn.weights import load_state
 from weakseg.rng import generator_for
-from weakseg.training.loop import Fit, FitConfig, FitPlace, build_optimizer, set_rates
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.segment import SegmenterConfig
+from weakseg.training.loop import Fit, FitPlace, build_optimizer, set_rates
 
 CONFIG = FitConfig(epochs=3, batch_size=2, lr=0.05, head_lr_factor=2.0)
 

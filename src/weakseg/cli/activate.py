@@ -8,7 +8,7 @@ from weakseg.cli.image_verb import ImageVerb
 from weakseg.data.dataset import open_labelled_folder
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.jobs import ActivateJob
-from weakseg.stages.activate import ActivateConfig
+from weakseg.settings.activate import ActivateConfig
 from weakseg.stages.classify import load_classifier
 
 

@@ -10,8 +10,9 @@ import torch
 
 import weakseg
 from weakseg.cli.common import build_parser, parse
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.pipeline.engine import default_workers
+from weakseg.settings.backbone import BackboneConfig
 
 OPTIONAL = {"playwright": "tests of the report in a browser", "pydensecrf2": "test oracle of the CRF"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

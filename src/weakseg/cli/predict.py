@@ -4,7 +4,8 @@ from jsonargparse import Namespace
 
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.pipeline.jobs import PredictJob
-from weakseg.stages.segment import PredictConfig, load_segmenter
+from weakseg.settings.segment import PredictConfig
+from weakseg.stages.segment import load_segmenter
 
 
 def _job(given: Namespace, config: PredictConfig, device: str) -> PredictJob:

@@ -4,7 +4,8 @@ from jsonargparse import Namespace
 
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.pipeline.jobs import InstancePredictJob
-from weakseg.stages.instance_segment import InstancePredictConfig, load_instance_segmenter
+from weakseg.settings.instance_segment import InstancePredictConfig
+from weakseg.stages.instance_segment import load_instance_segmenter
 
 
 def _job(given: Namespace, config: InstancePredictConfig, device: str) -> InstancePredictJob:

@@ -4,7 +4,7 @@ from jsonargparse import ArgumentParser
 
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.pipeline.jobs import RefineJob
-from weakseg.stages.refine import RefineConfig
+from weakseg.settings.refine import RefineConfig
 
 
 def _extend(parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from weakseg.cli.common import read_class_file
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.errors import ConfigError
 from weakseg.pipeline.jobs import SeedJob
-from weakseg.stages.seed import SeedConfig
+from weakseg.settings.seed import SeedConfig
 
 
 def _job(given: Namespace, config: SeedConfig, device: str) -> SeedJob:

@@ -19,7 +19,8 @@ from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import DataError
 from weakseg.instances import SUFFIX
 from weakseg.nn.weights import MODEL_FILE
-from weakseg.stages.instance_segment import InstanceSegmentConfig, train_instance_segmenter
+from weakseg.settings.instance_segment import InstanceSegmentConfig
+from weakseg.stages.instance_segment import train_instance_segmenter
 from weakseg.training.loop import FitPlace
 
 

@@ -18,7 +18,8 @@ from weakseg.cli.common import (
 from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import DataError
 from weakseg.nn.weights import MODEL_FILE
-from weakseg.stages.segment import SegmentConfig, train_segmenter
+from weakseg.settings.segment import SegmentConfig
+from weakseg.stages.segment import train_segmenter
 from weakseg.training.loop import FitPlace
 
 

@@ -1,7 +1,6 @@
 """From affinity maps and features to a pixel graph."""
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,8 +8,8 @@ from torch import Tensor
 from weakseg.artifacts import PixelGraph
 from weakseg.checks import check_rank, check_same_size, check_within
 from weakseg.ops.stencil import Offset, stencil_matrix
+from weakseg.settings.graph import Norm
 
-Norm = Literal["l1", "l2"]
 SMALLEST_NORM = 1e-12
 
 

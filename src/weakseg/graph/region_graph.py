@@ -1,7 +1,5 @@
 """Which of the superpixels that touch are alike enough for an edge, and what seeds say of whole superpixels."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -10,8 +8,7 @@ from weakseg.errors import ShapeError
 from weakseg.ops.labels import UNDECIDED
 from weakseg.ops.normalize import add_self_loops, symmetrize
 from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
-
-EdgeRule = Literal["threshold", "helper"]
+from weakseg.settings.graph import EdgeRule
 
 
 def region_affinity(features: Tensor, adjacency: SparseMatrix) -> SparseMatrix:

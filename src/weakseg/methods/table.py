@@ -19,8 +19,8 @@ from weakseg.methods.seam.config import SeamRecipe
 from weakseg.methods.seam.method import build_plan as build_seam
 from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.methods.supervised.method import build_plan as build_supervised
-from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
 from weakseg.methods.wsgcn.method import build_plan_i, build_plan_p
+from weakseg.methods.wsgcn.recipe import WsgcnIRecipe, WsgcnPRecipe
 from weakseg.pipeline.plan import Step
 from weakseg.pipeline.recipe import Recipe
 

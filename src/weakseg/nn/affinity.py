@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.branches import pooled_to
+from weakseg.settings.affinity import GRID_STRIDE
 
-GRID_STRIDE = 8
 WIDTHS = (64, 128, 256)  # channels that the last three levels give, the finest first
 GAIN = 4.0  # of the last convolution's initial weights; fits the mean over channels in ``feature_affinity``
 

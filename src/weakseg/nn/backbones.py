@@ -1,7 +1,6 @@
 """Any timm backbone, and ResNet-38, as a dense feature extractor with a chosen output stride."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,60 +14,13 @@ from weakseg.nn import resnet38
 from weakseg.nn.efficientnet_lite import HEAD, OUTPUT_STRIDE, EfficientNetLite0
 from weakseg.nn.weights import load_weights
 from weakseg.ops.resample import Cells
+from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
-EMBEDDED = "efficientnet_lite0"
 EMBEDDED_BN_EPS = 1e-3
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EMBEDDED_RANGE = {"mean": (0.498,) * 3, "std": (0.502,) * 3}
 MEASURED_FROM = 8
 EMBEDDED_FIRST = -11.0  # pixel that the first cell looks at: there evidence of an image and its mirror agree best
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """Which backbone, and what it starts from.
-
-    Attributes:
-        name: Name of a timm model with feature maps (not a plain vision transformer), or ``resnet38``.
-        output_stride: Image pixels per feature cell: 8, 16 or 32.
-        weights: ``embedded`` (ImageNet weights that come with the installation, for ``efficientnet_lite0`` alone),
-            ``timm`` (downloaded or cached by timm), ``file`` (for ``resnet38`` alone), or ``none`` (random).
-        file: For weights ``file``: a PyTorch or safetensors file with the names of the published ones.
-    """
-
-    name: str = EMBEDDED
-    output_stride: int = 16
-    weights: str = "embedded"
-    file: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse strides and weights that do not exist."""
-        if self.output_stride not in (8, 16, 32):
-            raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
-        if self.weights not in ("embedded", "timm", "file", "none"):
-            raise ConfigError(f"backbone.weights: 'embedded', 'timm', 'file' or 'none', got {self.weights!r}")
-        if (self.weights == "file") != bool(self.file):
-            raise ConfigError(
-                f"backbone: weights 'file' and a file go together, got {self.weights!r} and {self.file!r}"
-            )
-        if self.name in resnet38.VARIANTS:
-            self._check_resnet38()
-            return
-        if self.weights == "file":
-            raise ConfigError(f"backbone.weights: 'file' exists for 'resnet38' alone, not for {self.name!r}")
-        if self.name != EMBEDDED and not _timm().is_model(self.name):
-            raise ConfigError(f"backbone.name: timm has no model {self.name!r}; timm.list_models() names all")
-        if self.weights == "embedded" and self.name != EMBEDDED:
-            raise ConfigError(
-                f"backbone.weights: 'embedded' exists for {EMBEDDED!r} alone; for {self.name!r} use 'timm' or 'none'"
-            )
-
-    def _check_resnet38(self) -> None:
-        if self.output_stride != resnet38.STRIDE or self.weights not in ("file", "none"):
-            raise ConfigError(
-                f"backbone {self.name!r}: has output_stride {resnet38.STRIDE} and weights 'file' or 'none', "
-                f"got {self.output_stride} and {self.weights!r}"
-            )
 
 
 class Backbone(nn.Module):
@@ -163,6 +115,25 @@ class Backbone(nn.Module):
         return self
 
 
+def check_backbone(config: BackboneConfig) -> None:
+    """Raise ``ConfigError`` unless the name is that of a backbone, which has these weights and this stride."""
+    if config.name in resnet38.VARIANTS:
+        if config.output_stride != resnet38.STRIDE or config.weights not in ("file", "none"):
+            raise ConfigError(
+                f"backbone {config.name!r}: has output_stride {resnet38.STRIDE} and weights 'file' or 'none', "
+                f"got {config.output_stride} and {config.weights!r}"
+            )
+        return
+    if config.weights == "file":
+        raise ConfigError(f"backbone.weights: 'file' exists for 'resnet38' alone, not for {config.name!r}")
+    if config.name != EMBEDDED and not _timm().is_model(config.name):
+        raise ConfigError(f"backbone.name: timm has no model {config.name!r}; timm.list_models() names all")
+    if config.weights == "embedded" and config.name != EMBEDDED:
+        raise ConfigError(
+            f"backbone.weights: 'embedded' exists for {EMBEDDED!r} alone; for {config.name!r} use 'timm' or 'none'"
+        )
+
+
 def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbone:
     """Return the backbone that ``config`` names.
 
@@ -175,6 +146,7 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
             stride.
         CheckpointError: If the file of weights cannot be read, or holds those of another model.
     """
+    check_backbone(config)
     if config.name in resnet38.VARIANTS:
         return _build_resnet38(config, pretrained=pretrained)
     options: dict[str, Any] = {"pretrained": pretrained and config.weights == "timm", "num_classes": 0}

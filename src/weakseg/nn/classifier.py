@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from weakseg.nn.backbones import EMBEDDED, Backbone, BackboneConfig, build_backbone, embedded_state
+from weakseg.nn.backbones import Backbone, build_backbone, embedded_state
 from weakseg.ops.resample import Cells
+from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
 
 class TagClassifier(nn.Module):

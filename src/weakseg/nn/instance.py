@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,40 +14,11 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from weakseg.errors import ConfigError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
+from weakseg.nn.backbones import build_backbone
+from weakseg.settings.instance_segment import NORM_GROUPS, InstanceModelConfig
 
 FINEST_STRIDE = 4
-NORM_GROUPS = 8
 BOX_CELLS, MASK_CELLS = 7, 14  # what boxes are resampled to; masks are predicted on twice the cells
-
-
-@dataclass(frozen=True)
-class InstanceModelConfig:
-    """Architecture of the instance segmenter.
-
-    Attributes:
-        backbone: The encoder; the pyramid takes its levels from stride 4 on.
-        width: Channels of the pyramid and of the mask branch, a multiple of 8.
-        hidden: Channels of the two layers that classify a box.
-        mask_layers: 3x3 convolutions of the mask branch.
-        anchor_px: Side of the anchors of the finest level; it doubles from level to level.
-        proposals: Boxes an image that are classified; in training they are the most that the losses are made of.
-    """
-
-    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=32))
-    width: int = 128
-    hidden: int = 512
-    mask_layers: int = 4
-    anchor_px: int = 16
-    proposals: int = 200
-
-    def __post_init__(self) -> None:
-        """Refuse sizes below one, and channels that do not fall into groups."""
-        if min(self.width, self.hidden, self.mask_layers, self.anchor_px, self.proposals) < 1:
-            raise ConfigError(f"model: all sizes must be at least 1, got {self}")
-        if self.width % NORM_GROUPS:
-            raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")
 
 
 @dataclass(frozen=True)

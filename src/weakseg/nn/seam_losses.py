@@ -1,43 +1,12 @@
 """What SEAM wants of the evidence in a photograph and in its reduced copy: that both agree."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.errors import ConfigError
 from weakseg.nn.losses import tag_loss
 from weakseg.nn.pcm import EPS, stretched
-
-
-@dataclass(frozen=True)
-class SeamLossConfig:
-    """SEAM's losses.
-
-    Attributes:
-        scale: Size of the second view, as a share of the first.
-        equivariance: Weight of ``L_ER``: raw evidence of both views.
-        correlation: Weight of ``L_ECR``: refined evidence of one view, raw evidence of the other.
-        low: Weight of the term that keeps refined evidence low where it is lowest, which makes a fixed background
-            score fit; not in the paper, but in its code.
-        hard_fraction: Share of the largest differences that ``L_ECR`` is the mean of.
-        low_fraction: Share of the pixels that ``low`` is the mean over.
-    """
-
-    scale: float = 0.3
-    equivariance: float = 1.0
-    correlation: float = 1.0
-    low: float = 1.0
-    hard_fraction: float = 0.2
-    low_fraction: float = 0.25
-
-    def __post_init__(self) -> None:
-        """Refuse shares outside of (0, 1] and negative weights."""
-        if not (0 < self.scale < 1 and 0 < self.hard_fraction <= 1 and 0 < self.low_fraction <= 1):
-            raise ConfigError(f"loss: need 0 < scale < 1 and fractions in (0, 1], got {self}")
-        if not min(self.equivariance, self.correlation, self.low) >= 0:
-            raise ConfigError(f"loss: need weights >= 0, got {self}")
+from weakseg.settings.seam import SeamLossConfig
 
 
 def seam_loss(large: Tensor, small: Tensor, targets: Tensor, config: SeamLossConfig) -> Tensor:

@@ -1,39 +1,10 @@
 """A DeepLab segmenter: timm backbone, dilated head, logits at the backbone's stride."""
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 
-from weakseg.errors import ConfigError
-from weakseg.nn.backbones import BackboneConfig, build_backbone
-
-Head = Literal["largefov", "aspp"]
-
-
-@dataclass(frozen=True)
-class SegmenterConfig:
-    """Architecture of the segmenter.
-
-    Attributes:
-        backbone: The encoder.
-        head: ``largefov`` (one dilated 3x3 convolution and a 1x1) or ``aspp`` (four dilated 3x3, summed).
-        hidden: Channels between the two layers of ``largefov``.
-        dilations: Dilation of the 3x3 (first value) or of the four branches, in feature cells.
-    """
-
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    head: Head = "largefov"
-    hidden: int = 256
-    dilations: tuple[int, ...] = (6, 12, 18, 24)
-
-    def __post_init__(self) -> None:
-        """Refuse a head that does not exist and sizes below one."""
-        if self.head not in get_args(Head):
-            raise ConfigError(f"model.head: 'largefov' or 'aspp', got {self.head!r}")
-        if min(self.hidden, *self.dilations, len(self.dilations)) < 1:
-            raise ConfigError(f"model: need hidden >= 1 and dilations >= 1, got {self.hidden} and {self.dilations}")
+from weakseg.nn.backbones import build_backbone
+from weakseg.settings.segment import SegmenterConfig
 
 
 class LargeFov(nn.Sequential):

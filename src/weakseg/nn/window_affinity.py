@@ -1,56 +1,19 @@
 """Features of several levels of a backbone on one grid, whose differences within a square window are affinities."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.affinity import GRID_STRIDE, AffinityHead, enlarged, freeze_finest, freeze_norms
+from weakseg.nn.affinity import AffinityHead, enlarged, freeze_finest, freeze_norms
 from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.branches import pooled_to
 from weakseg.ops.resample import block_means, resample_cells
-from weakseg.ops.stencil import Offset, half_square
-
-Align = Literal["cells", "edges"]
-Colors = Literal["point", "mean"]
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """The network.
-
-    Attributes:
-        radius_cells: The window reaches this many cells of eight pixels in each direction, along both axes.
-        widths: Channels that the last levels of the backbone are reduced to, the finest first; as many levels are used.
-        align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
-            published, for levels of stride 8 as they are.
-        frozen_levels: What so many of the finest levels depend on is not trained.
-        frozen_norms: Scale and shift of batch norms are not trained.
-    """
-
-    radius_cells: int = 4
-    widths: tuple[int, ...] = (64, 128, 256)
-    align: Align = "cells"
-    frozen_levels: int = 1
-    frozen_norms: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse empty windows, levels without channels, and words that do not exist."""
-        if self.radius_cells < 1 or not self.widths or min(self.widths) < 1 or self.frozen_levels < 0:
-            raise ConfigError(
-                f"window affinity: need radius_cells, widths >= 1 and frozen_levels >= 0, got {self.radius_cells}, "
-                f"{self.widths} and {self.frozen_levels}"
-            )
-        if self.align not in get_args(Align):
-            raise ConfigError(f"window affinity: align is one of {get_args(Align)}, got {self.align!r}")
-
-    @property
-    def offsets(self) -> tuple[Offset, ...]:
-        """One of each pair of opposite offsets of the window."""
-        return half_square(self.radius_cells)
+from weakseg.ops.stencil import half_square
+from weakseg.settings.affinity import GRID_STRIDE
+from weakseg.settings.window_affinity import Colors, WindowConfig
 
 
 class WindowMaps(NamedTuple):
@@ -83,6 +46,7 @@ class WindowAffinityNet(nn.Module):
         if len(shapes) < used:
             raise ConfigError(f"window affinity: the backbone has {len(shapes)} levels, {used} are needed")
         self.backbone, self.config = backbone, config
+        self.offsets = half_square(config.radius_cells)  # one of each pair of opposite offsets of the window
         freeze_finest(backbone, config.frozen_levels)
         if config.frozen_norms:
             freeze_norms(backbone)

@@ -11,49 +11,11 @@ from torch.nn import functional as F
 from weakseg.checks import check_finite, check_rank, check_rgb_uint8, check_same_size
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import Lattice, build_lattice
+from weakseg.settings.crf import CrfParams
 
 TRUNCATE_SIGMAS = 4.0
 BLOCK = 64  # pixels of an axis that are blurred by one matrix product
 UNDECIDED = 255
-
-
-@dataclass(frozen=True)
-class CrfParams:
-    """Parameters of the two kernels; the defaults are IRNet's for pair labels.
-
-    Attributes:
-        iterations: Number of parallel mean-field updates; 0 returns the softmax of the unary.
-        gaussian_sigma_px: Standard deviation of the position kernel in pixels.
-        gaussian_weight: Its Potts weight; 0 leaves the kernel out.
-        bilateral_sigma_px: Standard deviation of the bilateral kernel in position, in pixels.
-        bilateral_sigma_rgb: The same in colour, on the scale 0..255.
-        bilateral_weight: Its Potts weight; 0 leaves the kernel out.
-    """
-
-    iterations: int = 10
-    gaussian_sigma_px: float = 3.0
-    gaussian_weight: float = 3.0
-    bilateral_sigma_px: float = 50.0
-    bilateral_sigma_rgb: float = 5.0
-    bilateral_weight: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Refuse widths that are not positive and counts that are negative."""
-        widths = (self.gaussian_sigma_px, self.bilateral_sigma_px, self.bilateral_sigma_rgb)
-        if min(widths) <= 0 or self.iterations < 0 or min(self.gaussian_weight, self.bilateral_weight) < 0:
-            raise ShapeError(f"CRF parameters: sigmas must be > 0, weights and iterations >= 0, got {self}")
-
-
-PRESETS = {
-    "psa": CrfParams(10, 3.0, 3.0, 80.0, 13.0, 10.0),  # labels for AffinityNet; unary of scores
-    "irnet": CrfParams(10, 3.0, 3.0, 50.0, 5.0, 10.0),  # labels for pairs; unary of labels
-    "wsgcn_seeds": CrfParams(10, 4.0, 3.0, 20.0, 3.0, 10.0),  # on a quarter of the image's side; unary of scores
-    "wsgcn_masks": CrfParams(10, 3.0, 3.0, 50.0, 5.0, 3.0),  # weight for the unary of a softmax of probabilities
-    "deeplab": CrfParams(10, 1.0, 3.0, 67.0, 3.0, 4.0),  # DeepLab-v2 at test time
-    "a2gnn": CrfParams(10, 2.0, 3.0, 50.0, 5.0, 10.0),
-    "dgcn_training": CrfParams(10, 0.25, 3.0, 80 / 12, 13.0, 10.0),  # DSRG's boundary loss, on 41 x 41 cells
-    "dgcn": CrfParams(10, 3.0, 3.0, 80.0, 13.0, 10.0),  # DSRG at test time
-}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """From scores to label maps: the four kinds of background, and the merging of confident labels."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from weakseg.checks import check_rank, check_same_size
 from weakseg.errors import ShapeError
+from weakseg.settings.seed import BackgroundKind
 
-BackgroundKind = Literal["threshold", "power", "class", "none"]
 UNDECIDED = 255
 
 

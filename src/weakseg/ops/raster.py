@@ -3,15 +3,14 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.errors import ShapeError
+from weakseg.settings.stroke_seeds import Contested
 
 Line = Sequence[tuple[float, float]]
-Contested = Literal["later", "undecided"]
 UNDECIDED = 255
 
 

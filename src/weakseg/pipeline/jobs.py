@@ -14,16 +14,24 @@ from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.instances import SUFFIX
 from weakseg.pipeline.engine import release_workers
-from weakseg.stages.activate import ActivateConfig, activate_image
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.instance_segment import InstancePredictConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.segment import PredictConfig
+from weakseg.settings.walk import WalkConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages.activate import activate_image
 from weakseg.stages.affinity import find_features, load_affinity
 from weakseg.stages.classify import load_classifier
-from weakseg.stages.decode import DecodeConfig, decode_image, keep_to_boxes
-from weakseg.stages.instance_segment import InstancePredictConfig, load_instance_segmenter, predict_instances
-from weakseg.stages.refine import RefineConfig, refine_image
-from weakseg.stages.seed import SeedConfig, reading_scores, seed_image
-from weakseg.stages.segment import PredictConfig, load_segmenter, predict_image
-from weakseg.stages.walk import WalkConfig, walk_activations
-from weakseg.stages.weak_seeds import WeakSeedConfig, weak_seeds
+from weakseg.stages.decode import decode_image, keep_to_boxes
+from weakseg.stages.instance_segment import load_instance_segmenter, predict_instances
+from weakseg.stages.refine import refine_image
+from weakseg.stages.seed import reading_scores, seed_image
+from weakseg.stages.segment import load_segmenter, predict_image
+from weakseg.stages.walk import walk_activations
+from weakseg.stages.weak_seeds import counted, weak_seeds
 
 Loaded = TypeVar("Loaded")
 
@@ -87,7 +95,7 @@ class WeakSeedJob:
 
     def run(self, sample: WeakSample) -> None:
         """Compute and save the seeds."""
-        source, image, sample = self.activations, sample.load_image(), self.config.of(sample)
+        source, image, sample = self.activations, sample.load_image(), counted(sample, self.config.use)
         activations = Activations.load(source / f"{sample.id}.safetensors") if source else None
         if sample.shows_nothing:
             seeds = LabelMap(np.zeros(image.shape[:2], np.uint8))

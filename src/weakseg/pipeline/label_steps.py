@@ -11,13 +11,16 @@ from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.jobs import DecodeJob, ReadingJob, WalkJob, WeakSeedJob, release_models
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult
 from weakseg.pipeline.steps import having, image_step
-from weakseg.stages.affinity import AffinityConfig, train_affinity
-from weakseg.stages.boundary import BoundaryConfig, train_boundary
-from weakseg.stages.decode import DecodeConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.stages.walk import WalkConfig
-from weakseg.stages.weak_seeds import WeakSeedConfig
-from weakseg.stages.window_affinity import WindowAffinityConfig, train_window_affinity
+from weakseg.settings.affinity import AffinityConfig
+from weakseg.settings.boundary import BoundaryConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.walk import WalkConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.settings.window_affinity import WindowAffinityConfig
+from weakseg.stages.affinity import train_affinity
+from weakseg.stages.boundary import train_boundary
+from weakseg.stages.window_affinity import train_window_affinity
 from weakseg.training.loop import FitPlace
 
 READINGS = ("foreground", "background")

@@ -22,11 +22,13 @@ from weakseg.pipeline.engine import ImageJob, map_images
 from weakseg.pipeline.jobs import ActivateJob, PredictJob, RefineJob, SeedJob, release_models
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
 from weakseg.rng import derive_seed
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.classify import ClassifierConfig, train_classifier
-from weakseg.stages.refine import RefineConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.stages.segment import PredictConfig, SegmentConfig, train_segmenter
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.stages.classify import train_classifier
+from weakseg.stages.segment import train_segmenter
 from weakseg.training.loop import FitPlace
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """From a classifier and tags to class activation maps."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.artifacts import Activations
-from weakseg.errors import ConfigError
 from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
 from weakseg.ops.resample import Cells, image_tensor, resample_cells, resize_image, scaled_size
+from weakseg.settings.activate import ActivateConfig
 
 
 class Evidence(Protocol):
@@ -30,36 +29,6 @@ class Evidence(Protocol):
     def evidence(self, images: Tensor, class_ids: tuple[int, ...]) -> Tensor:
         """Return ``(B, K, h, w)`` evidence >= 0 for ``(B, 3, H, W)`` images on 0..255."""
         ...
-
-
-@dataclass(frozen=True)
-class ActivateConfig:
-    """How activations are computed.
-
-    Attributes:
-        scales: Factors on the image size; evidence of all is added.
-        stride: Image pixels per cell of the result.
-        max_side: Larger images are first reduced to this long side, near the size that the classifier was trained
-            with; ``scales`` apply to the reduced size.
-        align: ``cells``: evidence is put where the cells of the network lie; ``edges``: stretched over the image, as
-            published, which shifts it by up to half a cell down and to the right.
-        normalize: Each map is divided by its ``max``, or stretched over its ``range``, as in SEAM.
-    """
-
-    scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
-    stride: int = 4
-    max_side: int = 512
-    align: Literal["cells", "edges"] = "cells"
-    normalize: Literal["max", "range"] = "max"
-
-    def __post_init__(self) -> None:
-        """Refuse empty or non-positive values."""
-        if not self.scales or min(self.scales) <= 0 or self.stride < 1 or self.max_side < 32:
-            raise ConfigError(f"activations: need scales > 0, stride >= 1 and max_side >= 32, got {self}")
-        if self.align not in ("cells", "edges"):
-            raise ConfigError(f"activations.align: 'cells' or 'edges', got {self.align!r}")
-        if self.normalize not in ("max", "range"):
-            raise ConfigError(f"activations.normalize: 'max' or 'range', got {self.normalize!r}")
 
 
 def activate_image(

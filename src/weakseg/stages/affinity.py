@@ -1,7 +1,7 @@
 """Train an affinity network on refined class scores, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +13,22 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, Scores
 from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError, DataError, ShapeError
+from weakseg.errors import DataError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.nn.affinity import GRID_STRIDE, AffinityNet
-from weakseg.nn.backbones import BackboneConfig
+from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs
 from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.resample import block_means, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network
-from weakseg.training.augment import AugmentConfig, draw_view
-from weakseg.training.loop import FitConfig, FitPlace
+from weakseg.settings.affinity import GRID_STRIDE, AffinityConfig
+from weakseg.settings.augment import AugmentConfig
+from weakseg.stages.networks import by_id, fit_network, load_network
+from weakseg.training.augment import draw_view
+from weakseg.training.loop import FitPlace
 
 NO_SCORE = 1e-5  # below this for every label, a cell lies outside of the image
-
-
-@dataclass(frozen=True)
-class AffinityConfig:
-    """The affinity network and its training.
-
-    Attributes:
-        start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
-        backbone: The feature extractor for ``pretrained``.
-        radius_cells: Pairs are nearer than this, in cells of eight pixels.
-        augment: Variation of the training images; AffinityNet's authors do not rescale.
-        fit: Optimisation of backbone and head.
-    """
-
-    start: Start = "pretrained"
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    radius_cells: float = 5.0
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=6, batch_size=8, optimizer="adamw", lr=1e-4, head_lr_factor=10.0)
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
-        check_network("affinity", self, GRID_STRIDE)
-        if not self.radius_cells > 1:
-            raise ConfigError(f"affinity: need radius_cells > 1, got {self.radius_cells}")
 
 
 @dataclass(frozen=True)

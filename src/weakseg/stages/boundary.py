@@ -1,7 +1,7 @@
 """Train a boundary network on seeds, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.nn.backbones import Backbone, BackboneConfig
+from weakseg.nn.backbones import Backbone
 from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
 from weakseg.nn.weights import MODEL_FILE, save_model
@@ -22,38 +21,11 @@ from weakseg.ops.resample import grid_labels, image_tensor
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
-from weakseg.training.augment import AugmentConfig, augment
-from weakseg.training.loop import FitConfig, FitPlace
-
-PAD_MULTIPLE = 16
-
-
-@dataclass(frozen=True)
-class BoundaryConfig:
-    """The boundary network and its training.
-
-    Attributes:
-        start: What the frozen backbone is: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
-        backbone: The feature extractor for ``pretrained``.
-        radius_cells: Pairs are nearer than this, in cells of four pixels.
-        augment: Variation of the training images; the crop is also what images are padded to when it is applied.
-        fit: Optimisation of the boundary branch; the displacement branch learns ten times as fast.
-    """
-
-    start: Start = "pretrained"
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    radius_cells: float = 10.0
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig((160, 480), 320))
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=0.1, head_lr_factor=1.0, momentum=0.0)
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
-        check_network("boundary", self, PAD_MULTIPLE)
-        if not self.radius_cells > 1:
-            raise ConfigError(f"boundary: need radius_cells > 1, got {self.radius_cells}")
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.boundary import PAD_MULTIPLE, BoundaryConfig
+from weakseg.stages.networks import by_id, fit_network, load_network, load_seeded
+from weakseg.training.augment import augment
+from weakseg.training.loop import FitPlace
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ from weakseg.checks import check_rank
 from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
 from weakseg.instances import Instances
-
-Overlap = Literal["shared", "exclusive", "component"]
+from weakseg.settings.instances import Overlap
 
 
 @dataclass(frozen=True)

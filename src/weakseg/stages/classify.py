@@ -1,7 +1,7 @@
 """Train the tag classifier."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifier import TagClassifier
 from weakseg.nn.losses import tag_loss
 from weakseg.nn.seam import SeamClassifier
@@ -20,30 +20,11 @@ from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header,
 from weakseg.ops.ranking import mean_average_precision
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.rng import numpy_generator_for
-from weakseg.training.augment import AugmentConfig, augment
-from weakseg.training.loop import Fit, FitConfig, FitPlace, Loss
-
-
-@dataclass(frozen=True)
-class ClassifierConfig:
-    """The tag classifier and its training.
-
-    Attributes:
-        backbone: The feature extractor.
-        dropout: Of whole feature channels before the linear layer.
-        frozen: Train the linear layer alone. With few photographs a backbone that learns finds each class in its usual
-            surroundings (the road under the car) sooner than in its shape.
-        augment: Variation of the training images.
-        fit: Optimisation.
-        warn_below: Validation mAP (percent) under which activations are not to be trusted.
-    """
-
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    dropout: float = 0.0
-    frozen: bool = False
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
-    warn_below: float = 60.0
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.training.augment import augment
+from weakseg.training.loop import Fit, FitPlace, Loss
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """From scores on a grid to a mask of the photograph, with or without a dense CRF."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -14,42 +12,12 @@ from weakseg.artifacts import UNDECIDED, LabelMap, Scores
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
+from weakseg.ops.crf import dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.settings.decode import DecodeConfig, Enlarged
 
-Unary = Literal["scores", "softmax", "labels"]
-Enlarged = Literal["scores", "logarithms", "logits"]
 SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
-
-
-@dataclass(frozen=True)
-class DecodeConfig:
-    """How masks are made of scores.
-
-    Attributes:
-        crf: The CRF; 0 iterations: the best score wins.
-        unary: What the CRF starts from: ``scores`` (-log of them), ``softmax`` (-log of the softmax of the scores,
-            WSGCN's low contrast, for which its CRF was tuned), or ``labels`` (the best label is right with
-            ``label_confidence``).
-        label_confidence: For ``labels``, in (0, 1).
-        enlarged: What is interpolated: ``scores``; their ``logarithms`` with aligned corners, as in WSGCN's code; or
-            the ``logits`` whose softmax they are, as in A2GNN.
-        max_side: Larger images are reduced to this for the CRF; bounds memory.
-    """
-
-    crf: CrfParams = field(default_factory=CrfParams)
-    unary: Unary = "scores"
-    label_confidence: float = 0.7
-    enlarged: Enlarged = "scores"
-    max_side: int = 1024
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.unary not in get_args(Unary) or self.enlarged not in get_args(Enlarged):
-            raise ConfigError(f"decode: unary of {get_args(Unary)}, enlarged of {get_args(Enlarged)}; got {self}")
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(f"decode: need label_confidence in (0, 1) and max_side >= 32, got {self}")
 
 
 def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig, *, device: str = "cpu") -> LabelMap:

@@ -1,7 +1,7 @@
 """Train Mask R-CNN on instances, and find objects with it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,65 +15,20 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.instances import SUFFIX, Extent, Instances
-from weakseg.nn.backbones import BackboneConfig
-from weakseg.nn.instance import Detected, InstanceModelConfig, InstanceSegmenter, Targets
+from weakseg.nn.instance import Detected, InstanceSegmenter, Targets
 from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
-from weakseg.ops.crf import CrfParams, DenseCrf, build_crf
+from weakseg.ops.crf import DenseCrf, build_crf
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.ops.runs import encode_masks
 from weakseg.rng import numpy_generator_for
-from weakseg.training.augment import AugmentConfig, draw_view
-from weakseg.training.loop import Fit, FitConfig, FitPlace
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.instance_segment import InstanceModelConfig, InstancePredictConfig, InstanceSegmentConfig
+from weakseg.training.augment import draw_view
+from weakseg.training.loop import Fit, FitPlace
 
 KIND = "instance segmenter"
 CERTAIN = 1e-5  # probabilities are kept this far from 0 and 1 before the CRF
-
-
-@dataclass(frozen=True)
-class InstanceSegmentConfig:
-    """The instance segmenter and its training.
-
-    Attributes:
-        model: Architecture.
-        augment: Variation of the training images.
-        fit: Optimisation.
-    """
-
-    model: InstanceModelConfig = field(default_factory=InstanceModelConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=12, batch_size=4, optimizer="adamw", lr=1e-4, weight_decay=1e-2)
-    )
-
-
-@dataclass(frozen=True)
-class InstancePredictConfig:
-    """How the instance segmenter is applied.
-
-    Attributes:
-        max_side: Larger images are first reduced to this long side; masks are made at the full size.
-        score: Objects below this score are left out.
-        nms: Of two boxes of a class with a larger IoU the surer one is kept.
-        most: Largest number of objects an image.
-        mask: Probability from which on a pixel belongs to an object.
-        crf: Dense CRF on each mask.
-        crf_params: Its parameters.
-    """
-
-    max_side: int = 512
-    score: float = 0.05
-    nms: float = 0.5
-    most: int = 100
-    mask: float = 0.5
-    crf: bool = False
-    crf_params: CrfParams = field(default_factory=lambda: CrfParams(5, 1, 3, 67, 3, 4))
-
-    def __post_init__(self) -> None:
-        """Refuse sizes and probabilities that mean nothing."""
-        if self.max_side < 32 or self.most < 1 or not all(0 < v < 1 for v in (self.score, self.nms, self.mask)):
-            raise ConfigError(
-                f"instances: need max_side >= 32, most >= 1, and score, nms and mask in (0, 1); got {self}"
-            )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,47 +14,15 @@ from weakseg.artifacts import LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import Backbone, BackboneConfig, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.weights import load_into, load_weights, read_header
 from weakseg.rng import numpy_generator_for
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.networks import StartedConfig
 from weakseg.stages.classify import start_backbone
-from weakseg.training.augment import AugmentConfig
-from weakseg.training.loop import EpochData, Fit, FitConfig, FitPlace, Loss
+from weakseg.training.loop import EpochData, Fit, FitPlace, Loss
 
-Start = Literal["classifier", "pretrained"]
 Network = TypeVar("Network", bound=nn.Module)
-
-
-class NetworkConfig(Protocol):
-    """What the configuration of each such network holds."""
-
-    @property
-    def start(self) -> Start:
-        """What the backbone starts from: that of the trained classifier, or ``backbone`` as it is."""
-        ...
-
-    @property
-    def backbone(self) -> BackboneConfig:
-        """The feature extractor for ``pretrained``."""
-        ...
-
-    @property
-    def augment(self) -> AugmentConfig:
-        """Variation of the training images."""
-        ...
-
-    @property
-    def fit(self) -> FitConfig:
-        """Optimisation."""
-        ...
-
-
-def check_network(name: str, config: NetworkConfig, multiple: int) -> None:
-    """Raise ``ConfigError`` for a start that does not exist, and for crops that are no whole cells."""
-    if config.start not in ("classifier", "pretrained"):
-        raise ConfigError(f"{name}.start: 'classifier' or 'pretrained', got {config.start!r}")
-    if config.augment.crop % multiple:
-        raise ConfigError(f"{name}.augment.crop: need a multiple of {multiple}, got {config.augment.crop}")
 
 
 def by_id(samples: Sequence[WeakSample]) -> list[WeakSample]:
@@ -67,7 +35,7 @@ def fit_network(
     build: Callable[[Backbone], Network],
     data: EpochData,
     loss: Loss,
-    config: NetworkConfig,
+    config: StartedConfig,
     place: FitPlace,
     classifier: Path | None = None,
 ) -> tuple[Network, dict[str, Any], list[dict[str, Any]]]:

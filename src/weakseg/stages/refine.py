@@ -1,40 +1,15 @@
 """From seeds to masks: a dense CRF decides every pixel."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_same_size
-from weakseg.errors import ConfigError
-from weakseg.ops.crf import CrfParams, dense_crf, unary_from_labels
+from weakseg.ops.crf import dense_crf, unary_from_labels
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import resize_image, resize_labels, scaled_size
-
-
-@dataclass(frozen=True)
-class RefineConfig:
-    """How masks are made from seeds.
-
-    Attributes:
-        label_confidence: Probability that a seed is right, in (1/L, 1); undecided pixels favour no label.
-        crf: The CRF; 0 iterations: the seeds are the masks.
-        max_side: Larger images are reduced to this for the CRF; bounds memory.
-    """
-
-    label_confidence: float = 0.7
-    crf: CrfParams = field(default_factory=CrfParams)
-    max_side: int = 1024
-
-    def __post_init__(self) -> None:
-        """Refuse a confidence that is no probability, and sizes too small to work on."""
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(
-                f"masks: need label_confidence in (0, 1) and max_side >= 32, "
-                f"got {self.label_confidence}, {self.max_side}"
-            )
+from weakseg.settings.refine import RefineConfig
 
 
 def refine_image(

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,39 +9,15 @@ from torch import Tensor, nn
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.nn.affinity import freeze_finest, freeze_norms
-from weakseg.nn.backbones import Backbone, BackboneConfig
+from weakseg.nn.backbones import Backbone
 from weakseg.nn.pcm import stretched
 from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.seam_losses import SeamLossConfig, seam_loss, second_view
-from weakseg.stages.classify import ClassifierConfig, fit_classifier
+from weakseg.nn.seam_losses import seam_loss, second_view
+from weakseg.settings.seam import SeamConfig, SeamLossConfig
+from weakseg.stages.classify import fit_classifier
 from weakseg.training.loop import FitPlace
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SeamConfig(ClassifierConfig):
-    """SEAM's classifier and its training.
-
-    Attributes:
-        backbone: The feature extractor.
-        dropout: Of whole feature channels before the linear layer.
-        frozen: Train the linear layer and the correlation module alone.
-        augment: Variation of the training images.
-        fit: Optimisation.
-        warn_below: Validation mAP (percent) under which activations are not to be trusted.
-        loss: What both views are wanted to agree on.
-        published: Absent classes take part in the correlation module, too.
-        frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
-        frozen_norms: Scale and shift of batch norms are not trained.
-    """
-
-    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=8))
-    dropout: float = 0.5
-    loss: SeamLossConfig = field(default_factory=SeamLossConfig)
-    published: bool = False
-    frozen_levels: int = 1
-    frozen_norms: bool = True
 
 
 def train_seam(

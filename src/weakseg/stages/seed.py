@@ -1,7 +1,6 @@
 """From activations to seeds: confident labels, and 255 where two readings of the activations disagree."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,55 +9,10 @@ from torch import Tensor
 
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import PRESETS, CrfParams, DenseCrf, build_crf, unary_from_labels, unary_from_scores
-from weakseg.ops.labels import BackgroundKind, background_score, best_label, merge_confident
+from weakseg.ops.crf import DenseCrf, build_crf, unary_from_labels, unary_from_scores
+from weakseg.ops.labels import background_score, best_label, merge_confident
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
-
-
-@dataclass(frozen=True)
-class SeedConfig:
-    """How seeds are read off activations.
-
-    Attributes:
-        background: ``threshold`` (constant score, IRNet), ``power`` ((1 - max)^alpha, PSA), ``class`` (one of the
-            classes is the background), or ``none`` (every pixel has a class).
-        strict: Background score (``threshold``) or exponent (``power``) of the run that decides foreground.
-        lenient: The same of the run that decides background.
-        background_class: Name of the class that is the background, for ``class``.
-        unary: ``labels`` (arg-max first, then a CRF with confidence ``label_confidence``, IRNet) or ``scores`` (CRF on
-            the scores, PSA).
-        label_confidence: Of hard labels, in (1/L, 1).
-        crf: The CRF of both runs; 0 iterations: none.
-        max_side: Larger images are reduced to this for the CRF; bounds memory.
-    """
-
-    background: BackgroundKind = "threshold"
-    strict: float = 0.45
-    lenient: float = 0.35
-    background_class: str = ""
-    unary: Literal["labels", "scores"] = "labels"
-    label_confidence: float = 0.7
-    crf: CrfParams = field(default_factory=CrfParams)
-    max_side: int = 1024
-
-    def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
-        if self.background == "threshold" and not 0 <= self.lenient <= self.strict <= 1:
-            raise ConfigError(f"seeds: thresholds need 0 <= lenient <= strict <= 1, got {self.lenient}, {self.strict}")
-        if self.background == "power" and not 0 < self.strict <= self.lenient:
-            raise ConfigError(f"seeds: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(
-                f"seeds: need label_confidence in (0, 1) and max_side >= 32, "
-                f"got {self.label_confidence}, {self.max_side}"
-            )
-        if (self.background == "class") != bool(self.background_class):
-            raise ConfigError("seeds.background_class: give it with background 'class', and only then")
-
-
-def psa_readings() -> SeedConfig:
-    """Return the two readings that PSA's affinity network learns from: exponents 4 and 32, the CRF on the scores."""
-    return SeedConfig(background="power", strict=4.0, lenient=32.0, unary="scores", crf=PRESETS["psa"])
+from weakseg.settings.seed import BackgroundKind, SeedConfig
 
 
 @dataclass(frozen=True)

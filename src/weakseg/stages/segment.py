@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +16,17 @@ from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.losses import segmentation_loss
-from weakseg.nn.segmenter import Segmenter, SegmenterConfig
+from weakseg.nn.segmenter import Segmenter
 from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
-from weakseg.ops.crf import CrfParams, dense_crf, unary_from_scores
+from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.rng import numpy_generator_for
-from weakseg.training.augment import AugmentConfig, augment
-from weakseg.training.loop import Fit, FitConfig, FitPlace
-
-
-@dataclass(frozen=True)
-class SegmentConfig:
-    """The segmenter and its training.
-
-    Attributes:
-        model: Architecture.
-        augment: Variation of the training images.
-        fit: Optimisation.
-        balanced: Weigh background and foreground pixels alike.
-    """
-
-    model: SegmenterConfig = field(default_factory=SegmenterConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=8, batch_size=8, optimizer="adamw", lr=2e-4, weight_decay=1e-2)
-    )
-    balanced: bool = False
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """How the segmenter is applied.
-
-    Attributes:
-        scales: Factors on the image size; probabilities of all are averaged.
-        flip: Average with the mirror image.
-        crf: Dense CRF on the probabilities.
-        crf_params: Its parameters; the defaults are those of DeepLab-v2.
-        max_side: Larger images are first reduced to this long side; ``scales`` apply to the reduced size.
-        mask_side: Long side at most of the probabilities and of the CRF; larger masks are enlarged from it.
-    """
-
-    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
-    flip: bool = True
-    crf: bool = False
-    crf_params: CrfParams = field(default_factory=lambda: CrfParams(10, 1, 3, 67, 3, 4))
-    max_side: int = 512
-    mask_side: int = 1024
-
-    def __post_init__(self) -> None:
-        """Refuse empty or non-positive values."""
-        if not self.scales or min(self.scales) <= 0 or min(self.max_side, self.mask_side) < 32:
-            raise ConfigError(f"predictions: need scales > 0, max_side and mask_side >= 32, got {self}")
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig, SegmenterConfig
+from weakseg.training.augment import augment
+from weakseg.training.loop import Fit, FitPlace
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """From points and scribbles to seeds: the superpixels that they touch."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,48 +9,14 @@ from numpy.typing import NDArray
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_rgb_uint8, check_same_size
 from weakseg.data.annotations import Drawn
-from weakseg.errors import ConfigError
 from weakseg.graph.superpixel import slic_regions
-from weakseg.ops.raster import Contested, raster_lines, raster_points
+from weakseg.ops.raster import raster_lines, raster_points
 from weakseg.ops.resample import resize_image, scaled_size
+from weakseg.settings.stroke_seeds import Conflict, StrokeSeedConfig
 
 REFERENCE_PIXELS = 375 * 500  # of a photograph of VOC
 NUM_LABELS = 256
 STRAY_SHARE = 0.2
-
-Conflict = Literal["undecided", "majority"]
-
-
-@dataclass(frozen=True)
-class StrokeSeedConfig:
-    """How points and scribbles become seeds.
-
-    Attributes:
-        width: Of scribbles in pixels.
-        superpixels: About how many a photograph of 375 x 500 pixels has, others in proportion to their area; 0: none,
-            the seeds are the annotated pixels.
-        compactness: Of the superpixels: how much nearness counts against likeness of colour.
-        conflict: What a superpixel with several labels is: ``undecided``, or what the ``majority`` of its annotated
-            pixels is; these keep their own labels in any case.
-        contested: What a pixel on scribbles of several classes is: the ``later`` one's, or ``undecided``.
-        max_side: Larger images are reduced to this for the superpixels; bounds time.
-    """
-
-    width: float = 3.0
-    superpixels: int = 1000
-    compactness: float = 10.0
-    conflict: Conflict = "undecided"
-    contested: Contested = "later"
-    max_side: int = 1024
-
-    def __post_init__(self) -> None:
-        """Refuse what means nothing."""
-        positive = 0 < self.width < math.inf and 0 < self.compactness < math.inf
-        if not positive or self.superpixels < 0 or self.max_side < 32:
-            raise ConfigError(
-                "stroke seeds: need width > 0, compactness > 0, superpixels >= 0 and max_side >= 32, got "
-                f"{self.width}, {self.compactness}, {self.superpixels}, {self.max_side}"
-            )
 
 
 def stroke_seeds(drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfig) -> LabelMap:

@@ -1,49 +1,17 @@
 """Background and activations walk on the affinities of a graph of cells of eight pixels."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from weakseg.artifacts import Activations, PixelGraph, Scores
 from weakseg.checks import check_same_size
-from weakseg.errors import ConfigError
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.nn.affinity import GRID_STRIDE
 from weakseg.ops.labels import background_score
 from weakseg.ops.resample import block_means, resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import walk_maps, walk_scores
-
-
-@dataclass(frozen=True)
-class WalkConfig:
-    """How scores walk.
-
-    Attributes:
-        radius_cells: Cells nearer than this are neighbours.
-        beta: Sharpening exponent of the affinity.
-        steps: Steps of the walk.
-        error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
-        background_power: Exponent of the background's score, ``(1 - max M)^power``.
-        border: ``complete``, or ``official``: pairs whose first cell lies in the outer four columns or last four rows
-            are missing, as in the code of 2018.
-    """
-
-    radius_cells: float = 5.0
-    beta: float = 8.0
-    steps: int = 256
-    error: float = 1e-3
-    background_power: float = 16.0
-    border: Literal["complete", "official"] = "complete"
-
-    def __post_init__(self) -> None:
-        """Refuse what lies outside of its range."""
-        if not (self.radius_cells > 1 and self.beta > 0 and self.steps >= 0 and self.background_power > 0):
-            raise ConfigError(f"walk: need radius_cells > 1, beta, background_power > 0 and steps >= 0, got {self}")
-        if self.border not in ("complete", "official"):
-            raise ConfigError(f"walk.border: 'complete' or 'official', got {self.border!r}")
+from weakseg.settings.affinity import GRID_STRIDE
+from weakseg.settings.walk import WalkConfig
 
 
 def walk_activations(activations: Activations, features: Tensor, config: WalkConfig) -> Scores:

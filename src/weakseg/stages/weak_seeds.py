@@ -1,7 +1,6 @@
 """From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
 
-from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,61 +10,17 @@ from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
 from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError, DataError
-from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, check_seeds, fill_boxes, fuse_seeds
-from weakseg.stages.seed import SeedConfig, seed_image
-from weakseg.stages.stroke_seeds import StrokeSeedConfig, merge_over, stroke_seeds
-from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
-
-BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
-TagUse = Literal["confident", "thresholds"]
-Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
+from weakseg.errors import DataError
+from weakseg.settings.weak_seeds import Use, WeakSeedConfig
+from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.seed import seed_image
+from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
+from weakseg.stages.tag_seeds import tag_seeds
 
 
-@dataclass(frozen=True)
-class WeakSeedConfig:
-    """How each kind of label becomes seeds.
-
-    Attributes:
-        boxes: GrabCut.
-        strokes: Superpixels of points and scribbles.
-        tags: Trimap and confident part of activations.
-        thresholds: How ``tags_as`` ``thresholds`` reads activations.
-        boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
-            ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
-            against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
-            first two are ``segments``, and nothing contradicts what is ``checked``.
-        tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
-            published), or the seeds of two ``thresholds``, which decide more pixels.
-        points_over_tags: Activations say what no point says, as points say nothing of the background.
-        scribbles_over_tags: The same for scribbles.
-        use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
-    """
-
-    boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
-    strokes: StrokeSeedConfig = field(default_factory=StrokeSeedConfig)
-    tags: TagSeedConfig = field(default_factory=TagSeedConfig)
-    thresholds: SeedConfig = field(default_factory=SeedConfig)
-    boxes_as: BoxUse = "agreed"
-    tags_as: TagUse = "confident"
-    points_over_tags: bool = True
-    scribbles_over_tags: bool = False
-    use: Use = "strongest"
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.boxes_as not in get_args(BoxUse):
-            raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
-        if self.tags_as not in get_args(TagUse):
-            raise ConfigError(f"seeds.tags_as: one of {get_args(TagUse)}, got {self.tags_as!r}")
-        if self.thresholds.background == "class":
-            raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
-        if self.use not in get_args(Use):
-            raise ConfigError(f"seeds.use: one of {get_args(Use)}, got {self.use!r}")
-
-    def of(self, sample: WeakSample) -> WeakSample:
-        """Return a sample with those of its labels that count."""
-        return sample if self.use == "strongest" else replace(sample, drawn=sample.drawn.only(self.use))
+def counted(sample: WeakSample, use: Use) -> WeakSample:
+    """Return a sample with those of its labels that count."""
+    return sample if use == "strongest" else replace(sample, drawn=sample.drawn.only(use))
 
 
 def weak_seeds(

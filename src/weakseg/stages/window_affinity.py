@@ -1,9 +1,9 @@
 """Train a window affinity network on seeds, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,75 +12,20 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError
 from weakseg.graph.feature_affinity import color_position_weights, feature_distance
-from weakseg.nn.affinity import GRID_STRIDE
-from weakseg.nn.backbones import BackboneConfig
 from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
 from weakseg.nn.weights import MODEL_FILE, save_model
-from weakseg.nn.window_affinity import Align, Colors, WindowAffinityNet, WindowConfig, WindowMaps, node_colors
+from weakseg.nn.window_affinity import WindowAffinityNet, WindowMaps, node_colors
 from weakseg.ops.resample import image_tensor
-from weakseg.ops.stencil import Offset
+from weakseg.ops.stencil import Offset, half_square
 from weakseg.rng import numpy_generator_for
-from weakseg.stages.networks import Start, by_id, check_network, fit_network, load_network, load_seeded
-from weakseg.training.augment import AugmentConfig, draw_view
-from weakseg.training.loop import FitConfig, FitPlace
-
-KIND = "window-affinity"
-
-
-@dataclass(frozen=True)
-class PairLossConfig:
-    """What the network is trained for: ``L_Ac + similarity L_Ar``.
-
-    Attributes:
-        similarity: Weight of ``L_Ar``, which wants cells that look alike to have features alike; 0: without.
-        sigma_cells: Standard deviation of its kernel in position, in cells.
-        sigma_color: The same in colour, in deviations of ImageNet's colours: 0.1 is 5.7 of 255 grey levels.
-        colors: How colours of cells are taken: ``point`` as published, or the ``mean`` over the cell.
-        own_pairs: Count each cell and itself, whose affinity is 1, among the pairs of equal label, as published.
-    """
-
-    similarity: float = 3.0
-    sigma_cells: float = 6.0
-    sigma_color: float = 0.1
-    colors: Colors = "point"
-    own_pairs: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse kernels without width, negative weights, and words that do not exist."""
-        if not (self.similarity >= 0 and self.sigma_cells > 0 and self.sigma_color > 0):
-            raise ConfigError(f"{KIND}.loss: need similarity >= 0, sigma_cells and sigma_color > 0, got {self}")
-        if self.colors not in get_args(Colors):
-            raise ConfigError(f"{KIND}.loss.colors: one of {get_args(Colors)}, got {self.colors!r}")
-
-
-@dataclass(frozen=True)
-class WindowAffinityConfig:
-    """The window affinity network and its training.
-
-    Attributes:
-        start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
-        backbone: The feature extractor for ``pretrained``.
-        network: Window, widths, and what is not trained.
-        loss: What the network is trained for.
-        augment: Variation of the training images; A2GNN does not rescale.
-        fit: Optimisation of backbone and head.
-    """
-
-    start: Start = "pretrained"
-    backbone: BackboneConfig = field(default_factory=BackboneConfig)
-    network: WindowConfig = field(default_factory=lambda: WindowConfig(widths=(32, 64, 128)))
-    loss: PairLossConfig = field(default_factory=PairLossConfig)
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
-    fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0)
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse starts that do not exist, and crops that are no whole cells."""
-        check_network(KIND, self, GRID_STRIDE)
+from weakseg.settings.affinity import GRID_STRIDE
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.window_affinity import KIND, Align, PairLossConfig, WindowAffinityConfig, WindowConfig
+from weakseg.stages.networks import by_id, fit_network, load_network, load_seeded
+from weakseg.training.augment import draw_view
+from weakseg.training.loop import FitPlace
 
 
 @dataclass(frozen=True)
@@ -138,10 +83,10 @@ def train_window_affinity(
         [zhang2021a2gnn], affinity learning. Differs from its code: pairs with cells outside of the crop do
         not count.
     """
-    network = config.network
+    network, offsets = config.network, half_square(config.network.radius_cells)
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
-        return pair_loss(module(batch[0]).float(), batch, network.offsets, config.loss)
+        return pair_loss(module(batch[0]).float(), batch, offsets, config.loss)
 
     data = WindowData(by_id(samples), seeds, config.augment, network.align, place.seed)
     model, header, records = fit_network(

@@ -8,44 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.errors import ConfigError
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.settings.augment import AugmentConfig
 
 FILL = 127
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """How a training image is varied.
-
-    Attributes:
-        long_side: Smallest and largest length of the long side after random scaling, in pixels; ``null``: no scaling.
-        crop: Side of the square crop; smaller images are padded (image grey, labels undecided, maps 0).
-        flip: Mirror half of the images.
-        jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
-        hue: Largest turn of the hue, in [0, 0.5]: shares of the colour circle.
-    """
-
-    long_side: tuple[int, int] | None = (256, 416)
-    crop: int = 256
-    flip: bool = True
-    jitter: float = 0.0
-    hue: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse empty ranges."""
-        shortest, longest = self.long_side or (1, 1)
-        colours = 0 <= self.jitter < 1 and 0 <= self.hue <= 0.5
-        if not 1 <= shortest <= longest or self.crop < 1 or not colours:
-            raise ConfigError(
-                "augment: need 1 <= long_side[0] <= long_side[1], crop >= 1, 0 <= jitter < 1, 0 <= hue <= 0.5; "
-                f"got {self}"
-            )
-
-    @property
-    def middle_side(self) -> int | None:
-        """The long side in the middle of the range, or None where images keep their size."""
-        return sum(self.long_side) // 2 if self.long_side else None
 
 
 @dataclass(frozen=True)

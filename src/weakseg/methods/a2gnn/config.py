@@ -4,12 +4,40 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
-from weakseg.nn.graph_layers import NetworkConfig
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.graph import EdgeRule
+from weakseg.settings.graph_network import NetworkConfig
 
 PointScore = Literal["probability", "logit"]
 Consistency = Literal["none", "published", "centred"]
 Contested = Literal["kept", "dropped"]
 Sampling = Literal["mean", "bilinear"]
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """Superpixels, their edges and their labels.
+
+    Attributes:
+        num_regions: About how many; not published.
+        compactness: Of SLIC.
+        edges: ``threshold`` or ``helper``, see ``weakseg.graph.region_graph.select_edges``.
+        least_affinity: For ``threshold``; 0 keeps all edges between superpixels that touch.
+        counted: Whether a superpixel counts as often as it has labelled pixels.
+    """
+
+    num_regions: int = 400
+    compactness: float = 10.0
+    edges: EdgeRule = "threshold"
+    least_affinity: float = 0.0
+    counted: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.num_regions < 1 or not self.compactness > 0 or not 0 <= self.least_affinity <= 1:
+            raise ConfigError(f"regions: num_regions >= 1, compactness > 0, least_affinity in [0, 1]; got {self}")
+        if self.edges not in get_args(EdgeRule):
+            raise ConfigError(f"regions: edges of {get_args(EdgeRule)}, got {self.edges!r}")
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,7 @@ class A2gnnConfig:
 
 
 _SPARSE = A2gnnConfig(first_steps=50, second_steps=50, lr=0.03, crf_weight=0.3)
+A2GNN_CRF = CrfParams(gaussian_sigma_px=2.0)  # of its code, on scores
 PRESETS = {"boxes": A2gnnConfig(), "scribbles": _SPARSE, "points": _SPARSE, "tags": _SPARSE}  # [zhang2021a2gnn], code
 RADIUS_CELLS = {"boxes": 4, "scribbles": 4, "points": 3, "tags": 3}  # of the graph's square window; its code
 GRAPHNET = replace(_SPARSE, network=NetworkConfig("gcn", adjacency="binary"), lr=0.01, crf_weight=0.0)

@@ -1,7 +1,6 @@
 """GraphNet's problem of an image: superpixels as nodes, edges between those that touch, seeds by majority."""
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
@@ -11,42 +10,16 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError
-from weakseg.graph.pixel_graph import Norm, normalize_nodes
-from weakseg.graph.region_graph import EdgeRule, majority_labels, region_affinity, select_edges
+from weakseg.graph.pixel_graph import normalize_nodes
+from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling, slic_regions
-from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.problem import Problem, Seeds, foreign_labels, known_labels, label_indices
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.readout import GridReadout, RegionReadout
 from weakseg.ops.resample import Cells, resample_cells
 from weakseg.ops.sparse import SparseMatrix
-
-
-@dataclass(frozen=True)
-class RegionConfig:
-    """Superpixels, their edges and their labels.
-
-    Attributes:
-        num_regions: About how many; not published.
-        compactness: Of SLIC.
-        edges: ``threshold`` or ``helper``, see ``weakseg.graph.region_graph.select_edges``.
-        least_affinity: For ``threshold``; 0 keeps all edges between superpixels that touch.
-        counted: Whether a superpixel counts as often as it has labelled pixels.
-    """
-
-    num_regions: int = 400
-    compactness: float = 10.0
-    edges: EdgeRule = "threshold"
-    least_affinity: float = 0.0
-    counted: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.num_regions < 1 or not self.compactness > 0 or not 0 <= self.least_affinity <= 1:
-            raise ConfigError(f"regions: num_regions >= 1, compactness > 0, least_affinity in [0, 1]; got {self}")
-        if self.edges not in get_args(EdgeRule):
-            raise ConfigError(f"regions: edges of {get_args(EdgeRule)}, got {self.edges!r}")
+from weakseg.settings.graph import Norm
 
 
 @dataclass(frozen=True, eq=False)

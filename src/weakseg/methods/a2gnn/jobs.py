@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.instances import SUFFIX
-from weakseg.methods.a2gnn.config import A2gnnConfig
-from weakseg.methods.a2gnn.graphnet import RegionConfig, build_graphnet_problem, region_source
+from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
+from weakseg.methods.a2gnn.graphnet import build_graphnet_problem, region_source
 from weakseg.methods.a2gnn.problem import Problem, build_problem, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.fuse import fuse_scores
 from weakseg.pipeline.jobs import PerImageTraining, cached
-from weakseg.stages.box_instances import Overlap, instances_from_boxes
-from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig, free_graph, window_graph
+from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.settings.instances import Overlap
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages.box_instances import instances_from_boxes
+from weakseg.stages.build_graph import free_graph, window_graph
 from weakseg.stages.walk import walk_on_graph
-from weakseg.stages.weak_seeds import WeakSeedConfig
+from weakseg.stages.weak_seeds import counted
 from weakseg.stages.window_affinity import load_window_affinity
 
 logger = logging.getLogger(__name__)
@@ -65,7 +68,7 @@ class CompleteJob(PerImageTraining):
 
     def _labelled(self, sample: WeakSample, image: NDArray[np.uint8]) -> tuple[WeakSample, NDArray[np.uint8], LabelMap]:
         """Return labels, pixels and seeds at the size that the graph is made for."""
-        labelled, seeds = self.labels.of(sample), LabelMap.load(self.seeds / f"{sample.id}.png")
+        labelled, seeds = counted(sample, self.labels.use), LabelMap.load(self.seeds / f"{sample.id}.png")
         if isinstance(self.graph, FreeGraphConfig):
             return reduce_labelled(labelled, image, seeds, max_side=self.graph.max_side)
         return labelled, image, seeds

@@ -16,6 +16,7 @@ from weakseg.pipeline.steps import (
     predictions_step,
     segmenter_step,
 )
+from weakseg.stages.weak_seeds import counted
 
 
 def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
@@ -76,7 +77,7 @@ def instances_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
 
 def _affinity_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     """Train on the seeds, those of scribbles with what confident activations say elsewhere."""
-    kinds = (recipe.seeds.of(sample).drawn.strongest for sample in dataset.splits["train"])
+    kinds = (counted(sample, recipe.seeds.use).drawn.strongest for sample in dataset.splits["train"])
     scribbled = "scribbles" in kinds
     if not scribbled or not recipe.with_activations or recipe.seeds.scribbles_over_tags:
         return [window_affinity_step(dataset, recipe.affinity, "seeds", recipe.seed)]

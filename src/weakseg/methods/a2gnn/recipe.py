@@ -4,18 +4,16 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
-from weakseg.methods.a2gnn.config import A2gnnConfig
-from weakseg.methods.a2gnn.graphnet import RegionConfig
-from weakseg.ops.crf import PRESETS
+from weakseg.methods.a2gnn.config import A2GNN_CRF, A2gnnConfig, RegionConfig
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.box_instances import Overlap
-from weakseg.stages.build_graph import FreeGraphConfig, WindowGraphConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.decode import DecodeConfig
-from weakseg.stages.segment import PredictConfig, SegmentConfig
-from weakseg.stages.weak_seeds import WeakSeedConfig
-from weakseg.stages.window_affinity import WindowAffinityConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.settings.instances import Overlap
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.settings.window_affinity import WindowAffinityConfig
 
 GraphFrom = Literal["affinity", "free"]
 Nodes = Literal["cells", "superpixels"]
@@ -66,7 +64,7 @@ class A2gnnRecipe(Recipe):
     regions: RegionConfig = field(default_factory=RegionConfig)
     completion: A2gnnConfig = field(default_factory=A2gnnConfig)
     walk_weight: float = 0.0
-    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["a2gnn"], enlarged="logits"))
+    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
     within_boxes: bool = True
     instances: bool = False
     overlap: Overlap = "shared"

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.refine import RefineConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.stages.segment import PredictConfig, SegmentConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.refine import RefineConfig
-from weakseg.stages.segment import PredictConfig, SegmentConfig
-from weakseg.stages.weak_seeds import WeakSeedConfig
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
 
 
 @dataclass(frozen=True)

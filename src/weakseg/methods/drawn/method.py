@@ -5,7 +5,7 @@ from weakseg.methods.drawn.config import DrawnRecipe
 from weakseg.pipeline.label_steps import weak_seeds_step
 from weakseg.pipeline.plan import Step
 from weakseg.pipeline.steps import evaluation_step, masks_step, predictions_step, segmenter_step
-from weakseg.stages.seed import SeedConfig
+from weakseg.settings.seed import SeedConfig
 
 
 def build_plan(recipe: DrawnRecipe, dataset: Dataset) -> list[Step]:

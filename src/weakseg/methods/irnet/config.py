@@ -4,15 +4,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import PRESETS
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.boundary import BoundaryConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.decode import DecodeConfig
-from weakseg.stages.instances import InstanceConfig
-from weakseg.stages.seed import SeedConfig
-from weakseg.stages.segment import PredictConfig, SegmentConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.boundary import BoundaryConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.instances import InstanceConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class IrnetRecipe(Recipe):
     seeds: SeedConfig = field(default_factory=SeedConfig)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
     walk: WalkConfig = field(default_factory=WalkConfig)
-    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["irnet"], unary="labels"))
+    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(unary="labels"))
     instances: bool = False
     instance: InstanceConfig = field(default_factory=InstanceConfig)
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)

@@ -7,8 +7,9 @@ from weakseg.artifacts import Activations
 from weakseg.data.sample import WeakSample
 from weakseg.instances import SUFFIX, Instances
 from weakseg.pipeline.jobs import cached
+from weakseg.settings.instances import InstanceConfig
 from weakseg.stages.boundary import find_boundary, load_boundary
-from weakseg.stages.instances import InstanceConfig, find_instances
+from weakseg.stages.instances import find_instances
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from weakseg.pipeline.steps import (
     seeds_step,
     segmenter_step,
 )
-from weakseg.stages.instances import InstanceConfig
+from weakseg.settings.instances import InstanceConfig
 
 
 def build_plan(recipe: IrnetRecipe, dataset: Dataset) -> list[Step]:

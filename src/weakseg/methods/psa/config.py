@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.ops.crf import PRESETS
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.affinity import AffinityConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.decode import DecodeConfig
-from weakseg.stages.seed import SeedConfig, psa_readings
-from weakseg.stages.segment import PredictConfig, SegmentConfig
-from weakseg.stages.walk import WalkConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.affinity import AffinityConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.seed import PSA_CRF, SeedConfig, psa_readings
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.walk import WalkConfig
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,6 @@ class PsaRecipe(Recipe):
     readings: SeedConfig = field(default_factory=psa_readings)
     affinity: AffinityConfig = field(default_factory=AffinityConfig)
     walk: WalkConfig = field(default_factory=WalkConfig)
-    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PRESETS["psa"]))
+    masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(PSA_CRF))
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
     predictions: PredictConfig = field(default_factory=PredictConfig)

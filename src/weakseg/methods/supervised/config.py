@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.segment import PredictConfig, SegmentConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """From activations and a pixel graph to scores of every cell: partial labels, smoothness, network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,63 +9,13 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, PixelGraph
 from weakseg.checks import check_same_size
-from weakseg.errors import ConfigError
 from weakseg.graph.feature_affinity import color_position_weights
 from weakseg.methods.wsgcn.batch import Problem
-from weakseg.methods.wsgcn.gcn import GcnConfig
-from weakseg.methods.wsgcn.partial import PartialConfig, grid_image
+from weakseg.methods.wsgcn.config import GcnConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.partial import grid_image
 from weakseg.nn.per_image import plan_batches
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
-
-
-@dataclass(frozen=True)
-class SmoothnessConfig:
-    """Which cells should have equal labels.
-
-    Attributes:
-        source: ``color`` (colour and position in a window) or ``affinity`` (that of the graph, for comparison).
-        window_cells: Half the side of the window, the cell itself left out: 2 for 5 x 5.
-        color_denominator: Of squared colour differences, colours in [0, 1]. At the published 12 colour hardly counts:
-            black and white differ by a factor of 0.78.
-        position_denominator: Of squared distances in cells.
-    """
-
-    source: Literal["color", "affinity"] = "color"
-    window_cells: int = 2
-    color_denominator: float = 12.0
-    position_denominator: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.source not in ("color", "affinity") or self.window_cells < 1:
-            raise ConfigError(f"smoothness: 'color' or 'affinity' and window_cells >= 1, got {self}")
-        if not min(self.color_denominator, self.position_denominator) > 0:
-            raise ConfigError(f"smoothness: denominators must be > 0, got {self}")
-
-
-@dataclass(frozen=True)
-class CompleteConfig:
-    """How partial labels become complete ones.
-
-    Attributes:
-        partial: Partial labels.
-        gcn: Network and training.
-        smoothness: Which cells should have equal labels.
-        labels: ``tagged`` (background and the image's classes) or ``all`` (every class of the data, as in the papers).
-        memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.
-    """
-
-    partial: PartialConfig = field(default_factory=PartialConfig)
-    gcn: GcnConfig = field(default_factory=GcnConfig)
-    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
-    labels: Literal["tagged", "all"] = "tagged"
-    memory_mb: int = 4000
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.labels not in ("tagged", "all") or self.memory_mb < 1:
-            raise ConfigError(f"completion: labels 'tagged' or 'all' and memory_mb >= 1, got {self}")
 
 
 def build_problem(

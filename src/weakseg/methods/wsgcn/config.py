@@ -1,89 +1,152 @@
-"""Recipes of WSGCN: on IRNet's boundaries (``wsgcn-i``) or on PSA's affinities (``wsgcn-p``)."""
+"""How WSGCN makes partial labels, and completes them by a network of an image."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-from weakseg.methods.wsgcn.complete import CompleteConfig
-from weakseg.ops.crf import PRESETS
-from weakseg.pipeline.recipe import Recipe
-from weakseg.stages.activate import ActivateConfig
-from weakseg.stages.affinity import AffinityConfig
-from weakseg.stages.boundary import BoundaryConfig
-from weakseg.stages.build_graph import GraphConfig
-from weakseg.stages.classify import ClassifierConfig
-from weakseg.stages.decode import DecodeConfig
-from weakseg.stages.seed import SeedConfig, psa_readings
-from weakseg.stages.segment import PredictConfig, SegmentConfig
+from weakseg.errors import ConfigError
+from weakseg.settings.crf import CrfParams
 
-
-def wsgcn_masks() -> DecodeConfig:
-    """Return how WSGCN decodes: its CRF was tuned to the low contrast of a softmax of probabilities."""
-    return DecodeConfig(PRESETS["wsgcn_masks"], unary="softmax")
+WSGCN_SEEDS = CrfParams(10, 4.0, 3.0, 20.0, 3.0, 10.0)  # on a quarter of the image side; unary of scores
+PropagationKind = Literal["walk", "walk_maxsym", "affinity", "affinity_plain"]
 
 
 @dataclass(frozen=True)
-class WsgcnIRecipe(Recipe):
-    """Tags to activations, seeds, a boundary network, completed scores, masks and a segmenter.
+class PropagationConfig:
+    """Which propagation matrix.
 
     Attributes:
-        method: ``wsgcn-i``.
-        seed: Of everything random.
-        data: The data set.
-        classifier: The tag classifier and its training.
-        activations: How activations are computed.
-        seeds: How seeds are read off them; the boundary network learns from their pairs.
-        boundary: The boundary network and its training.
-        graph: How an image's graph is built.
-        partial_from: Where partial labels come from: ``activations`` (the paper; ``completion.partial``) or ``seeds``.
-        completion: Partial labels, and the network that completes them.
-        masks: How masks are made of completed scores.
-        segmenter: The segmenter and its training.
-        predictions: How the segmenter is applied.
+        kind: ``walk``: ``(I + R^t) / 2``, R the transition matrix of the affinity A, never formed. ``walk_maxsym``:
+            rows of ``max(G, G^T) + I`` normalised, ``G = (R^t)^T``, as in the official code; dense. ``affinity``: rows
+            of ``A + I`` normalised. ``affinity_plain``: ``A + I``, the paper's formula.
+        walk_steps: t.
+        walk_error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
+        max_nodes: Nodes of an image up to which a dense matrix is formed.
     """
 
-    method: str = "wsgcn-i"
-    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivateConfig = field(default_factory=ActivateConfig)
-    seeds: SeedConfig = field(default_factory=SeedConfig)
-    boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
-    graph: GraphConfig = field(default_factory=GraphConfig)
-    partial_from: Literal["activations", "seeds"] = "activations"
-    completion: CompleteConfig = field(default_factory=CompleteConfig)
-    masks: DecodeConfig = field(default_factory=wsgcn_masks)
-    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
-    predictions: PredictConfig = field(default_factory=PredictConfig)
+    kind: PropagationKind = "walk"
+    walk_steps: int = 256
+    walk_error: float = 1e-3
+    max_nodes: int = 20_000
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.kind not in get_args(PropagationKind):
+            raise ConfigError(f"propagation.kind: one of {get_args(PropagationKind)}, got {self.kind!r}")
+        if self.walk_steps < 0 or not 0 <= self.walk_error < 1:
+            raise ConfigError(f"propagation: need walk_steps >= 0 and walk_error in [0, 1), got {self}")
+
+
+SMOOTHED = ("log_probs", "probs")
 
 
 @dataclass(frozen=True)
-class WsgcnPRecipe(Recipe):
-    """As ``WsgcnIRecipe``, on PSA's affinity network.
+class GcnConfig:
+    """The network of an image, its losses and its training.
 
     Attributes:
-        method: ``wsgcn-p``.
-        seed: Of everything random.
-        data: The data set.
-        classifier: The tag classifier and its training.
-        activations: How activations are computed.
-        readings: The two readings of the activations that the affinity network learns from.
-        affinity: The affinity network and its training.
-        seeds: How seeds are read off the activations, for ``partial_from`` ``seeds``.
-        graph: How an image's graph is built.
-        partial_from: Where partial labels come from: ``activations`` (the paper; ``completion.partial``) or ``seeds``.
-        completion: Partial labels, and the network that completes them.
-        masks: How masks are made of completed scores.
-        segmenter: The segmenter and its training.
-        predictions: How the segmenter is applied.
+        propagation: The propagation matrix.
+        hidden: Hidden units.
+        dropout: Of hidden units, in training.
+        steps: Full-batch steps of Adam.
+        lr: Learning rate.
+        weight_decay: L2 decay, on biases too.
+        entropy: Weight of the mean entropy of unlabelled nodes, nats; 10 / 21 is WSGCN's 10 on a mean over 21 classes.
+        laplacian: Weight of the smoothness, divided by the nodes.
+        smoothed: What is smooth: ``log_probs`` (the code) or ``probs`` (the paper; wants a larger weight).
     """
 
-    method: str = "wsgcn-p"
-    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivateConfig = field(default_factory=ActivateConfig)
-    readings: SeedConfig = field(default_factory=psa_readings)
-    affinity: AffinityConfig = field(default_factory=AffinityConfig)
-    seeds: SeedConfig = field(default_factory=SeedConfig)
-    graph: GraphConfig = field(default_factory=lambda: GraphConfig(beta=8.0))
-    partial_from: Literal["activations", "seeds"] = "activations"
-    completion: CompleteConfig = field(default_factory=CompleteConfig)
-    masks: DecodeConfig = field(default_factory=wsgcn_masks)
-    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
-    predictions: PredictConfig = field(default_factory=PredictConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
+    hidden: int = 16
+    dropout: float = 0.3
+    steps: int = 250
+    lr: float = 0.01
+    weight_decay: float = 5e-4
+    entropy: float = 10 / 21
+    laplacian: float = 0.01
+    smoothed: Literal["log_probs", "probs"] = "log_probs"
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout <= 0.99 or not self.lr > 0:
+            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 0.99] and lr > 0, got {self}")
+        if min(self.weight_decay, self.entropy, self.laplacian) < 0 or self.smoothed not in SMOOTHED:
+            raise ConfigError(f"gcn: need weights >= 0 and smoothed one of {SMOOTHED}, got {self}")
+
+
+@dataclass(frozen=True)
+class PartialConfig:
+    """How partial labels are read off activations.
+
+    Attributes:
+        strict: Exponent of the background score of the run whose foreground counts.
+        lenient: Exponent of the run whose background counts; also used to rank activations.
+        crf: The CRF of both runs, on the grid.
+        kept: Fraction of a class's strongest cells that may be labelled.
+        floor: Activations up to this are not ranked.
+        confidence: CRF probability from which a cell may be labelled, and background score from which background may.
+        min_seeds: Cells that a class gets at least: where the rules leave fewer, its strongest ones are taken.
+    """
+
+    strict: float = 4.0
+    lenient: float = 32.0
+    crf: CrfParams = WSGCN_SEEDS
+    kept: float = 0.3
+    floor: float = 0.1
+    confidence: float = 0.8
+    min_seeds: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not 0 < self.strict <= self.lenient:
+            raise ConfigError(f"partial: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
+        if not (0 <= self.kept <= 1 and 0 <= self.floor < 1 and 0 < self.confidence <= 1) or self.min_seeds < 0:
+            raise ConfigError(f"partial: need kept, floor, confidence in [0, 1] and min_seeds >= 0, got {self}")
+
+
+@dataclass(frozen=True)
+class SmoothnessConfig:
+    """Which cells should have equal labels.
+
+    Attributes:
+        source: ``color`` (colour and position in a window) or ``affinity`` (that of the graph, for comparison).
+        window_cells: Half the side of the window, the cell itself left out: 2 for 5 x 5.
+        color_denominator: Of squared colour differences, colours in [0, 1]. At the published 12 colour hardly counts:
+            black and white differ by a factor of 0.78.
+        position_denominator: Of squared distances in cells.
+    """
+
+    source: Literal["color", "affinity"] = "color"
+    window_cells: int = 2
+    color_denominator: float = 12.0
+    position_denominator: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.source not in ("color", "affinity") or self.window_cells < 1:
+            raise ConfigError(f"smoothness: 'color' or 'affinity' and window_cells >= 1, got {self}")
+        if not min(self.color_denominator, self.position_denominator) > 0:
+            raise ConfigError(f"smoothness: denominators must be > 0, got {self}")
+
+
+@dataclass(frozen=True)
+class CompleteConfig:
+    """How partial labels become complete ones.
+
+    Attributes:
+        partial: Partial labels.
+        gcn: Network and training.
+        smoothness: Which cells should have equal labels.
+        labels: ``tagged`` (background and the image's classes) or ``all`` (every class of the data, as in the papers).
+        memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.
+    """
+
+    partial: PartialConfig = field(default_factory=PartialConfig)
+    gcn: GcnConfig = field(default_factory=GcnConfig)
+    smoothness: SmoothnessConfig = field(default_factory=SmoothnessConfig)
+    labels: Literal["tagged", "all"] = "tagged"
+    memory_mb: int = 4000
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.labels not in ("tagged", "all") or self.memory_mb < 1:
+            raise ConfigError(f"completion: labels 'tagged' or 'all' and memory_mb >= 1, got {self}")

@@ -1,56 +1,19 @@
 """Training of one small graph convolutional network an image, for many images at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.errors import ConfigError
 from weakseg.methods.wsgcn.batch import Batch, Problem
+from weakseg.methods.wsgcn.config import GcnConfig
 from weakseg.methods.wsgcn.losses import build_objective, node_weights
-from weakseg.methods.wsgcn.propagation import Propagation, PropagationConfig, build_propagation
+from weakseg.methods.wsgcn.propagation import Propagation, build_propagation
 from weakseg.nn.per_image import Adam, kept_units
 from weakseg.ops.normalize import laplacian
 from weakseg.rng import derive_seed
-
-SMOOTHED = ("log_probs", "probs")
-
-
-@dataclass(frozen=True)
-class GcnConfig:
-    """The network of an image, its losses and its training.
-
-    Attributes:
-        propagation: The propagation matrix.
-        hidden: Hidden units.
-        dropout: Of hidden units, in training.
-        steps: Full-batch steps of Adam.
-        lr: Learning rate.
-        weight_decay: L2 decay, on biases too.
-        entropy: Weight of the mean entropy of unlabelled nodes, nats; 10 / 21 is WSGCN's 10 on a mean over 21 classes.
-        laplacian: Weight of the smoothness, divided by the nodes.
-        smoothed: What is smooth: ``log_probs`` (the code) or ``probs`` (the paper; wants a larger weight).
-    """
-
-    propagation: PropagationConfig = field(default_factory=PropagationConfig)
-    hidden: int = 16
-    dropout: float = 0.3
-    steps: int = 250
-    lr: float = 0.01
-    weight_decay: float = 5e-4
-    entropy: float = 10 / 21
-    laplacian: float = 0.01
-    smoothed: Literal["log_probs", "probs"] = "log_probs"
-
-    def __post_init__(self) -> None:
-        """Refuse what lies outside of its range."""
-        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout <= 0.99 or not self.lr > 0:
-            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 0.99] and lr > 0, got {self}")
-        if min(self.weight_decay, self.entropy, self.laplacian) < 0 or self.smoothed not in SMOOTHED:
-            raise ConfigError(f"gcn: need weights >= 0 and smoothed one of {SMOOTHED}, got {self}")
 
 
 @dataclass(frozen=True)

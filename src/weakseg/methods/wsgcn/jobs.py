@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.methods.wsgcn.batch import Problem
-from weakseg.methods.wsgcn.complete import CompleteConfig, build_problem, choose_batches
+from weakseg.methods.wsgcn.complete import build_problem, choose_batches
+from weakseg.methods.wsgcn.config import CompleteConfig, PartialConfig
 from weakseg.methods.wsgcn.gcn import train_gcn
-from weakseg.methods.wsgcn.partial import PartialConfig, partial_labels
-from weakseg.nn.affinity import GRID_STRIDE as AFFINITY_STRIDE
+from weakseg.methods.wsgcn.partial import partial_labels
 from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.ops.resample import grid_labels
 from weakseg.pipeline.jobs import PerImageTraining, cached
 from weakseg.pipeline.plan import Kind
 from weakseg.rng import derive_seed
+from weakseg.settings.affinity import GRID_STRIDE as AFFINITY_STRIDE
+from weakseg.settings.graph import GraphConfig
 from weakseg.stages.affinity import load_affinity
 from weakseg.stages.boundary import load_boundary
-from weakseg.stages.build_graph import GraphConfig, activations_on, affinity_graph, boundary_graph
+from weakseg.stages.build_graph import activations_on, affinity_graph, boundary_graph
 
 STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
 

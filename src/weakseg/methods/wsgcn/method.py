@@ -3,10 +3,9 @@
 from dataclasses import asdict
 
 from weakseg.data.dataset import Dataset
-from weakseg.methods.wsgcn.complete import CompleteConfig
-from weakseg.methods.wsgcn.config import WsgcnIRecipe, WsgcnPRecipe
+from weakseg.methods.wsgcn.config import CompleteConfig, PartialConfig
 from weakseg.methods.wsgcn.jobs import STRIDES, CompleteJob, PartialJob
-from weakseg.methods.wsgcn.partial import PartialConfig
+from weakseg.methods.wsgcn.recipe import WsgcnIRecipe, WsgcnPRecipe
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.label_steps import affinity_step, boundary_step, decode_steps, reading_steps
 from weakseg.pipeline.plan import Kind, Step, StepContext
@@ -19,7 +18,7 @@ from weakseg.pipeline.steps import (
     seeds_step,
     segmenter_step,
 )
-from weakseg.stages.build_graph import GraphConfig
+from weakseg.settings.graph import GraphConfig
 
 
 def build_plan_i(recipe: WsgcnIRecipe, dataset: Dataset) -> list[Step]:

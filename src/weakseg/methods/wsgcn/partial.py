@@ -1,7 +1,5 @@
 """Partial labels of an image's grid: sure where activations, two CRF runs and their confidence agree."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,39 +7,9 @@ from PIL import Image
 from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations
-from weakseg.errors import ConfigError
-from weakseg.ops.crf import PRESETS, CrfParams, build_crf, unary_from_scores
+from weakseg.methods.wsgcn.config import PartialConfig
+from weakseg.ops.crf import build_crf, unary_from_scores
 from weakseg.ops.labels import background_score
-
-
-@dataclass(frozen=True)
-class PartialConfig:
-    """How partial labels are read off activations.
-
-    Attributes:
-        strict: Exponent of the background score of the run whose foreground counts.
-        lenient: Exponent of the run whose background counts; also used to rank activations.
-        crf: The CRF of both runs, on the grid.
-        kept: Fraction of a class's strongest cells that may be labelled.
-        floor: Activations up to this are not ranked.
-        confidence: CRF probability from which a cell may be labelled, and background score from which background may.
-        min_seeds: Cells that a class gets at least: where the rules leave fewer, its strongest ones are taken.
-    """
-
-    strict: float = 4.0
-    lenient: float = 32.0
-    crf: CrfParams = PRESETS["wsgcn_seeds"]
-    kept: float = 0.3
-    floor: float = 0.1
-    confidence: float = 0.8
-    min_seeds: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what lies outside of its range."""
-        if not 0 < self.strict <= self.lenient:
-            raise ConfigError(f"partial: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
-        if not (0 <= self.kept <= 1 and 0 <= self.floor < 1 and 0 < self.confidence <= 1) or self.min_seeds < 0:
-            raise ConfigError(f"partial: need kept, floor, confidence in [0, 1] and min_seeds >= 0, got {self}")
 
 
 def partial_labels(activations: Activations, image: NDArray[np.uint8], config: PartialConfig) -> Tensor:

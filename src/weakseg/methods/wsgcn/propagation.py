@@ -1,43 +1,16 @@
 """The propagation matrix of the graph convolutions, in four readings, for the graphs of one image or of several."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from weakseg.errors import ConfigError, ShapeError
+from weakseg.errors import ShapeError
+from weakseg.methods.wsgcn.config import PropagationConfig
 from weakseg.ops.normalize import add_self_loops, normalize_rows
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.walk import Walk, build_walk
-
-PropagationKind = Literal["walk", "walk_maxsym", "affinity", "affinity_plain"]
-
-
-@dataclass(frozen=True)
-class PropagationConfig:
-    """Which propagation matrix.
-
-    Attributes:
-        kind: ``walk``: ``(I + R^t) / 2``, R the transition matrix of the affinity A, never formed. ``walk_maxsym``:
-            rows of ``max(G, G^T) + I`` normalised, ``G = (R^t)^T``, as in the official code; dense. ``affinity``: rows
-            of ``A + I`` normalised. ``affinity_plain``: ``A + I``, the paper's formula.
-        walk_steps: t.
-        walk_error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
-        max_nodes: Nodes of an image up to which a dense matrix is formed.
-    """
-
-    kind: PropagationKind = "walk"
-    walk_steps: int = 256
-    walk_error: float = 1e-3
-    max_nodes: int = 20_000
-
-    def __post_init__(self) -> None:
-        """Refuse what does not exist."""
-        if self.kind not in get_args(PropagationKind):
-            raise ConfigError(f"propagation.kind: one of {get_args(PropagationKind)}, got {self.kind!r}")
-        if self.walk_steps < 0 or not 0 <= self.walk_error < 1:
-            raise ConfigError(f"propagation: need walk_steps >= 0 and walk_error in [0, 1), got {self}")
 
 
 class Propagation(Protocol):

@@ -1,0 +1,32 @@
+"""The dense CRF."""
+
+from dataclasses import dataclass
+
+from weakseg.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class CrfParams:
+    """Parameters of the two kernels; the defaults are IRNet's for pair labels.
+
+    Attributes:
+        iterations: Number of parallel mean-field updates; 0 returns the softmax of the unary.
+        gaussian_sigma_px: Standard deviation of the position kernel in pixels.
+        gaussian_weight: Its Potts weight; 0 leaves the kernel out.
+        bilateral_sigma_px: Standard deviation of the bilateral kernel in position, in pixels.
+        bilateral_sigma_rgb: The same in colour, on the scale 0..255.
+        bilateral_weight: Its Potts weight; 0 leaves the kernel out.
+    """
+
+    iterations: int = 10
+    gaussian_sigma_px: float = 3.0
+    gaussian_weight: float = 3.0
+    bilateral_sigma_px: float = 50.0
+    bilateral_sigma_rgb: float = 5.0
+    bilateral_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse widths that are not positive and counts that are negative."""
+        widths = (self.gaussian_sigma_px, self.bilateral_sigma_px, self.bilateral_sigma_rgb)
+        if min(widths) <= 0 or self.iterations < 0 or min(self.gaussian_weight, self.bilateral_weight) < 0:
+            raise ConfigError(f"CRF parameters: sigmas must be > 0, weights and iterations >= 0, got {self}")

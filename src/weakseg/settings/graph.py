@@ -1,0 +1,81 @@
+"""Pixel graphs, and regions as nodes."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from weakseg.errors import ConfigError
+
+Norm = Literal["l1", "l2"]
+EdgeRule = Literal["threshold", "helper"]
+NodeFeatures = Literal["taps", "affinity", "both"]
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """How a pixel graph is built.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        beta: Sharpening exponent of the affinity.
+        weighted: Boundary features are multiplied by their weight in the boundary logit.
+        align_mirror: See ``weakseg.stages.boundary.find_boundary``.
+    """
+
+    radius_cells: float = 5.0
+    beta: float = 10.0
+    weighted: bool = True
+    align_mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.beta > 0):
+            raise ConfigError(f"graph: need radius_cells > 1 and beta > 0, got {self}")
+
+
+@dataclass(frozen=True)
+class WindowGraphConfig:
+    """How a pixel graph is built of a window affinity network; its window is that of the network.
+
+    Attributes:
+        features: Node features: the ``taps`` of the backbone, as published, the ``affinity`` features, which learned
+            what labels have in common, or ``both``, each normalised for itself.
+        norm: ``l1``, as published, for taps that are not negative (ResNet); ``l2`` for all.
+    """
+
+    features: NodeFeatures = "taps"
+    norm: Norm = "l2"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist, and sums of signed features."""
+        if self.features not in get_args(NodeFeatures) or self.norm not in get_args(Norm):
+            raise ConfigError(f"graph: features of {get_args(NodeFeatures)}, norm of {get_args(Norm)}; got {self}")
+        if self.features != "taps" and self.norm == "l1":
+            raise ConfigError("graph: affinity features are signed; use norm 'l2'")
+
+
+@dataclass(frozen=True)
+class FreeGraphConfig:
+    """How a pixel graph is built with no training: from colours and the levels of an ImageNet backbone.
+
+    Attributes:
+        radius_cells: Cells nearer than this are neighbours.
+        feature_weight: How fast affinity falls with the mean absolute difference of standardised features.
+        sigma_rgb: Standard deviation of the colour kernel, on the scale 0..255.
+        levels: How many of the backbone's levels count, from ``stride`` on.
+        max_side: Larger images are reduced to this long side first; bounds time and memory.
+        stride: Pixels a cell.
+    """
+
+    radius_cells: float = 5.0
+    feature_weight: float = 16.0
+    sigma_rgb: float = 20.0
+    levels: int = 3
+    max_side: int = 512
+    stride: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        if not (self.radius_cells > 1 and self.feature_weight >= 0 and self.sigma_rgb > 0):
+            raise ConfigError(f"graph: need radius_cells > 1, feature_weight >= 0 and sigma_rgb > 0, got {self}")
+        if self.levels < 1 or self.max_side < 32 or self.stride < 1:
+            raise ConfigError(f"graph: need levels, stride >= 1 and max_side >= 32, got {self}")

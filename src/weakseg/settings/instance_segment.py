@@ -1,0 +1,86 @@
+"""The instance segmenter, its training and its application."""
+
+from dataclasses import dataclass, field
+
+from weakseg.errors import ConfigError
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.fit import FitConfig
+
+NORM_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class InstanceModelConfig:
+    """Architecture of the instance segmenter.
+
+    Attributes:
+        backbone: The encoder; the pyramid takes its levels from stride 4 on.
+        width: Channels of the pyramid and of the mask branch, a multiple of 8.
+        hidden: Channels of the two layers that classify a box.
+        mask_layers: 3x3 convolutions of the mask branch.
+        anchor_px: Side of the anchors of the finest level; it doubles from level to level.
+        proposals: Boxes an image that are classified; in training they are the most that the losses are made of.
+    """
+
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=32))
+    width: int = 128
+    hidden: int = 512
+    mask_layers: int = 4
+    anchor_px: int = 16
+    proposals: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below one, and channels that do not fall into groups."""
+        if min(self.width, self.hidden, self.mask_layers, self.anchor_px, self.proposals) < 1:
+            raise ConfigError(f"model: all sizes must be at least 1, got {self}")
+        if self.width % NORM_GROUPS:
+            raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")
+
+
+@dataclass(frozen=True)
+class InstanceSegmentConfig:
+    """The instance segmenter and its training.
+
+    Attributes:
+        model: Architecture.
+        augment: Variation of the training images.
+        fit: Optimisation.
+    """
+
+    model: InstanceModelConfig = field(default_factory=InstanceModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=12, batch_size=4, optimizer="adamw", lr=1e-4, weight_decay=1e-2)
+    )
+
+
+@dataclass(frozen=True)
+class InstancePredictConfig:
+    """How the instance segmenter is applied.
+
+    Attributes:
+        max_side: Larger images are first reduced to this long side; masks are made at the full size.
+        score: Objects below this score are left out.
+        nms: Of two boxes of a class with a larger IoU the surer one is kept.
+        most: Largest number of objects an image.
+        mask: Probability from which on a pixel belongs to an object.
+        crf: Dense CRF on each mask.
+        crf_params: Its parameters.
+    """
+
+    max_side: int = 512
+    score: float = 0.05
+    nms: float = 0.5
+    most: int = 100
+    mask: float = 0.5
+    crf: bool = False
+    crf_params: CrfParams = field(default_factory=lambda: CrfParams(5, 1, 3, 67, 3, 4))
+
+    def __post_init__(self) -> None:
+        """Refuse sizes and probabilities that mean nothing."""
+        if self.max_side < 32 or self.most < 1 or not all(0 < v < 1 for v in (self.score, self.nms, self.mask)):
+            raise ConfigError(
+                f"instances: need max_side >= 32, most >= 1, and score, nms and mask in (0, 1); got {self}"
+            )

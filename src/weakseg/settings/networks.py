@@ -1,0 +1,42 @@
+"""What networks on a started backbone have in common."""
+
+from typing import Literal, Protocol
+
+from weakseg.errors import ConfigError
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+
+Start = Literal["classifier", "pretrained"]
+
+
+class StartedConfig(Protocol):
+    """What the configuration of each such network holds."""
+
+    @property
+    def start(self) -> Start:
+        """What the backbone starts from: that of the trained classifier, or ``backbone`` as it is."""
+        ...
+
+    @property
+    def backbone(self) -> BackboneConfig:
+        """The feature extractor for ``pretrained``."""
+        ...
+
+    @property
+    def augment(self) -> AugmentConfig:
+        """Variation of the training images."""
+        ...
+
+    @property
+    def fit(self) -> FitConfig:
+        """Optimisation."""
+        ...
+
+
+def check_network(name: str, config: StartedConfig, multiple: int) -> None:
+    """Raise ``ConfigError`` for a start that does not exist, and for crops that are no whole cells."""
+    if config.start not in ("classifier", "pretrained"):
+        raise ConfigError(f"{name}.start: 'classifier' or 'pretrained', got {config.start!r}")
+    if config.augment.crop % multiple:
+        raise ConfigError(f"{name}.augment.crop: need a multiple of {multiple}, got {config.augment.crop}")

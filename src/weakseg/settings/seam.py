@@ -1,0 +1,61 @@
+"""SEAM's classifier, its losses and its training."""
+
+from dataclasses import dataclass, field
+
+from weakseg.errors import ConfigError
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.classify import ClassifierConfig
+
+
+@dataclass(frozen=True)
+class SeamLossConfig:
+    """SEAM's losses.
+
+    Attributes:
+        scale: Size of the second view, as a share of the first.
+        equivariance: Weight of ``L_ER``: raw evidence of both views.
+        correlation: Weight of ``L_ECR``: refined evidence of one view, raw evidence of the other.
+        low: Weight of the term that keeps refined evidence low where it is lowest, which makes a fixed background
+            score fit; not in the paper, but in its code.
+        hard_fraction: Share of the largest differences that ``L_ECR`` is the mean of.
+        low_fraction: Share of the pixels that ``low`` is the mean over.
+    """
+
+    scale: float = 0.3
+    equivariance: float = 1.0
+    correlation: float = 1.0
+    low: float = 1.0
+    hard_fraction: float = 0.2
+    low_fraction: float = 0.25
+
+    def __post_init__(self) -> None:
+        """Refuse shares outside of (0, 1] and negative weights."""
+        if not (0 < self.scale < 1 and 0 < self.hard_fraction <= 1 and 0 < self.low_fraction <= 1):
+            raise ConfigError(f"loss: need 0 < scale < 1 and fractions in (0, 1], got {self}")
+        if not min(self.equivariance, self.correlation, self.low) >= 0:
+            raise ConfigError(f"loss: need weights >= 0, got {self}")
+
+
+@dataclass(frozen=True)
+class SeamConfig(ClassifierConfig):
+    """SEAM's classifier and its training.
+
+    Attributes:
+        backbone: The feature extractor.
+        dropout: Of whole feature channels before the linear layer.
+        frozen: Train the linear layer and the correlation module alone.
+        augment: Variation of the training images.
+        fit: Optimisation.
+        warn_below: Validation mAP (percent) under which activations are not to be trusted.
+        loss: What both views are wanted to agree on.
+        published: Absent classes take part in the correlation module, too.
+        frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
+        frozen_norms: Scale and shift of batch norms are not trained.
+    """
+
+    backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=8))
+    dropout: float = 0.5
+    loss: SeamLossConfig = field(default_factory=SeamLossConfig)
+    published: bool = False
+    frozen_levels: int = 1
+    frozen_norms: bool = True

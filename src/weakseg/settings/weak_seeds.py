@@ -1,0 +1,56 @@
+"""Seeds of whatever a photograph is labelled with."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from weakseg.errors import ConfigError
+from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.settings.stroke_seeds import StrokeSeedConfig
+from weakseg.settings.tag_seeds import TagSeedConfig
+
+BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
+TagUse = Literal["confident", "thresholds"]
+Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
+
+
+@dataclass(frozen=True)
+class WeakSeedConfig:
+    """How each kind of label becomes seeds.
+
+    Attributes:
+        boxes: GrabCut.
+        strokes: Superpixels of points and scribbles.
+        tags: Trimap and confident part of activations.
+        thresholds: How ``tags_as`` ``thresholds`` reads activations.
+        boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
+            ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
+            against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
+            first two are ``segments``, and nothing contradicts what is ``checked``.
+        tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
+            published), or the seeds of two ``thresholds``, which decide more pixels.
+        points_over_tags: Activations say what no point says, as points say nothing of the background.
+        scribbles_over_tags: The same for scribbles.
+        use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
+    """
+
+    boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
+    strokes: StrokeSeedConfig = field(default_factory=StrokeSeedConfig)
+    tags: TagSeedConfig = field(default_factory=TagSeedConfig)
+    thresholds: SeedConfig = field(default_factory=SeedConfig)
+    boxes_as: BoxUse = "agreed"
+    tags_as: TagUse = "confident"
+    points_over_tags: bool = True
+    scribbles_over_tags: bool = False
+    use: Use = "strongest"
+
+    def __post_init__(self) -> None:
+        """Refuse what does not exist."""
+        if self.boxes_as not in get_args(BoxUse):
+            raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
+        if self.tags_as not in get_args(TagUse):
+            raise ConfigError(f"seeds.tags_as: one of {get_args(TagUse)}, got {self.tags_as!r}")
+        if self.thresholds.background == "class":
+            raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
+        if self.use not in get_args(Use):
+            raise ConfigError(f"seeds.use: one of {get_args(Use)}, got {self.use!r}")

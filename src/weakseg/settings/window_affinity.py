@@ -1,0 +1,100 @@
+"""The window affinity network, its losses and its training."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from weakseg.errors import ConfigError
+from weakseg.settings.affinity import GRID_STRIDE
+from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.networks import Start, check_network
+
+Align = Literal["cells", "edges"]
+Colors = Literal["point", "mean"]
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The network.
+
+    Attributes:
+        radius_cells: The window reaches this many cells of eight pixels in each direction, along both axes.
+        widths: Channels that the last levels of the backbone are reduced to, the finest first; as many levels are used.
+        align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
+            published, for levels of stride 8 as they are.
+        frozen_levels: What so many of the finest levels depend on is not trained.
+        frozen_norms: Scale and shift of batch norms are not trained.
+    """
+
+    radius_cells: int = 4
+    widths: tuple[int, ...] = (64, 128, 256)
+    align: Align = "cells"
+    frozen_levels: int = 1
+    frozen_norms: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse empty windows, levels without channels, and words that do not exist."""
+        if self.radius_cells < 1 or not self.widths or min(self.widths) < 1 or self.frozen_levels < 0:
+            raise ConfigError(
+                f"window affinity: need radius_cells, widths >= 1 and frozen_levels >= 0, got {self.radius_cells}, "
+                f"{self.widths} and {self.frozen_levels}"
+            )
+        if self.align not in get_args(Align):
+            raise ConfigError(f"window affinity: align is one of {get_args(Align)}, got {self.align!r}")
+
+
+KIND = "window-affinity"
+
+
+@dataclass(frozen=True)
+class PairLossConfig:
+    """What the network is trained for: ``L_Ac + similarity L_Ar``.
+
+    Attributes:
+        similarity: Weight of ``L_Ar``, which wants cells that look alike to have features alike; 0: without.
+        sigma_cells: Standard deviation of its kernel in position, in cells.
+        sigma_color: The same in colour, in deviations of ImageNet's colours: 0.1 is 5.7 of 255 grey levels.
+        colors: How colours of cells are taken: ``point`` as published, or the ``mean`` over the cell.
+        own_pairs: Count each cell and itself, whose affinity is 1, among the pairs of equal label, as published.
+    """
+
+    similarity: float = 3.0
+    sigma_cells: float = 6.0
+    sigma_color: float = 0.1
+    colors: Colors = "point"
+    own_pairs: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse kernels without width, negative weights, and words that do not exist."""
+        if not (self.similarity >= 0 and self.sigma_cells > 0 and self.sigma_color > 0):
+            raise ConfigError(f"{KIND}.loss: need similarity >= 0, sigma_cells and sigma_color > 0, got {self}")
+        if self.colors not in get_args(Colors):
+            raise ConfigError(f"{KIND}.loss.colors: one of {get_args(Colors)}, got {self.colors!r}")
+
+
+@dataclass(frozen=True)
+class WindowAffinityConfig:
+    """The window affinity network and its training.
+
+    Attributes:
+        start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
+        backbone: The feature extractor for ``pretrained``.
+        network: Window, widths, and what is not trained.
+        loss: What the network is trained for.
+        augment: Variation of the training images; A2GNN does not rescale.
+        fit: Optimisation of backbone and head.
+    """
+
+    start: Start = "pretrained"
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    network: WindowConfig = field(default_factory=lambda: WindowConfig(widths=(32, 64, 128)))
+    loss: PairLossConfig = field(default_factory=PairLossConfig)
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0)
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse starts that do not exist, and crops that are no whole cells."""
+        check_network(KIND, self, GRID_STRIDE)
