@@ -20,6 +20,7 @@ from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.plan import Kind, check_plan
+from weakseg.stages.weak_seeds import counted
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SHARED = {
@@ -195,7 +196,7 @@ def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
     small = {"network": PRESETS[kind].network, "first_steps": 50, "second_steps": 50}
     assert replace(a2gnn.completion, **small) == fast(PRESETS[kind]) and a2gnn.completion.first_steps == 50
     assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 0
-    counted = {a2gnn.seeds.of(sample).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
+    counted = {counted(sample, a2gnn.seeds.use).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
     assert counted == {kind}
     free = recipes["boxes-free"]
     assert replace(free, graph_from="affinity", with_activations=True) == recipes["boxes"]

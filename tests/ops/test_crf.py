@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import dense_reference as dense
-from weakseg.errors import ShapeError
+from weakseg.errors import ConfigError, ShapeError
 from weakseg.ops.crf import (
     PositionKernel,
     build_crf,
@@ -408,7 +408,7 @@ class TestDegenerateInputs:
         ],
     )
     def test_impossible_parameters_are_refused(self, change: dict[str, float]) -> None:
-        with pytest.raises(ShapeError, match=r"sigmas must be > 0, weights and iterations >= 0"):
+        with pytest.raises(ConfigError, match=r"sigmas must be > 0, weights and iterations >= 0"):
             CrfParams(**change)
 
 
