@@ -15,21 +15,22 @@ from weakseg.data.truth import EvalSample
 
 SOURCE = Path(weakseg.__file__).parent
 LEVELS = (
-    {"errors", "rng", "checks", "files", "progress", "settings"},
+    {"errors", "rng", "checks", "files", "progress", "version", "settings"},
     {"ops"},
     {"artifacts", "instances"},
-    {"nn", "graph", "data", "evaluation"},
+    {"nn", "graph", "data", "evaluation", "pipeline"},
     {"stages", "training"},
-    {"pipeline"},
+    {"steps"},
     {"methods"},
-    {"cli", "report", "api", "api_drawn", "__init__", "__main__"},
+    {"photograph"},
+    {"cli", "report", "api", "__init__", "__main__"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 NEVER_EVALUATION = {"data", "nn", "graph", "stages", "training", "methods"}
 TRUTH = "weakseg.data.truth"
 MAY_SEE_TRUTH = (
     "evaluation/",
-    "pipeline/steps.py",
+    "steps/evaluate.py",
     "cli/evaluate.py",
     "report/run.py",  # to score, and to draw scores
     "data/simulated.py",  # to make weak labels of it, for experiments

@@ -13,11 +13,11 @@ import dense_reference as dense
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
 from weakseg.errors import ShapeError
-from weakseg.methods.a2gnn.batch import Batch, box_losses
-from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
+from weakseg.methods.a2gnn.boxes import PickedPoints, BoxWindows, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
-from weakseg.methods.a2gnn.problem import Problem, Seeds, crf_kernel, normalized_colors, pixel_seeds
+from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.nn.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
@@ -38,27 +38,27 @@ def diagonal(nodes: int) -> SparseMatrix:
 
 def problem(
     readout: Readout, labels: Any = None, boxes: tuple[Box, ...] = (), num_labels: int = 2, image_id: str = "a"
-) -> Problem:
+) -> A2gnnProblem:
     """Return a problem without edges; ``labels`` are those of pixels, none by default."""
     label_ids = tuple(range(num_labels))
     values = np.full(readout.image_size, 255, np.uint8) if labels is None else np.asarray(labels, np.uint8)
     seeds = pixel_seeds(LabelMap(values), label_ids, readout, DOUBLE)
     nodes = readout.num_nodes
-    return Problem(image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes)
+    return A2gnnProblem(image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes)
 
 
-def windows_of(*problems: Problem) -> Windows:
+def windows_of(*problems: A2gnnProblem) -> BoxWindows:
     found = build_windows(problems, DOUBLE)
     assert found is not None
     return found
 
 
-def losses_of(one: Problem, logits: Tensor, hidden: Tensor | None = None, **config: Any) -> tuple[float, float, Points]:
+def losses_of(one: A2gnnProblem, logits: Tensor, hidden: Tensor | None = None, **config: Any) -> tuple[float, float, PickedPoints]:
     """Return the two losses of the boxes of one image, and the points."""
     windows, settings_ = windows_of(one), A2gnnConfig(**config)
     points = windows.pick(logits, settings_)
     out = Output(torch.ones(len(logits), 1, dtype=DOUBLE) if hidden is None else hidden, logits)
-    of_points, apart = box_losses(Batch([one]), windows, points, out)
+    of_points, apart = box_losses(A2gnnBatch([one]), windows, points, out)
     return float(of_points), float(apart), points
 
 
@@ -248,8 +248,8 @@ class TestSeeds:
         row, column = one.seeds.pixels[~kept].T.numpy()
         fewer = seeds.copy()
         fewer[row, column] = 255
-        alone = Batch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
-        torch.testing.assert_close(Batch([one]).seeds.loss(logits, kept), alone)
+        alone = A2gnnBatch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
+        torch.testing.assert_close(A2gnnBatch([one]).seeds.loss(logits, kept), alone)
 
     def test_weights_of_means(self) -> None:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)
@@ -261,7 +261,7 @@ class TestSeeds:
         seeds = np.random.default_rng(0).choice(labels, (13, 18)).astype(np.uint8)
         one = problem(GridReadout((13, 18)), seeds, num_labels=3)
         logits = noise(6, 3).requires_grad_()
-        found = Batch([one]).seeds.loss(logits)[0]
+        found = A2gnnBatch([one]).seeds.loss(logits)[0]
         pixels = dense.pixel_matrix((2, 3), 8)[:13, :18]
         expected = dense.a2gnn_terms(logits, logits, pixels, seeds.astype(np.int64), [], torch.zeros(6, 6).double())[
             "seeds"
@@ -276,21 +276,21 @@ class TestSeeds:
         rng, readouts = np.random.default_rng(0), [GridReadout((9, 9)), GridReadout((8, 20))]
         problems = [problem(r, rng.choice([0, 1, 255], r.image_size)) for r in readouts]
         logits = noise(4 + 3, 2)
-        found = Batch(problems).seeds.loss(logits)
-        alone = [Batch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
+        found = A2gnnBatch(problems).seeds.loss(logits)
+        alone = [A2gnnBatch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
         torch.testing.assert_close(found, torch.stack(alone))
 
     def test_weights_of_nodes(self) -> None:
         # graph-baselines.md, 2.6: weighted by the number of labelled pixels.
         one = problem(GridReadout((1, 3), 1))
-        own = Seeds(
+        own = ProblemSeeds(
             torch.tensor([1, 1]),
             one.readout.at(torch.tensor([0, 0]), torch.tensor([0, 2]), DOUBLE),
             torch.tensor([3.0, 1], dtype=DOUBLE),
         )
         logits = noise(3, 2)
         each = row_cross_entropy(logits[[0, 2]], own.labels)
-        found = Batch([replace(one, seeds=own)]).seeds.loss(logits)[0]
+        found = A2gnnBatch([replace(one, seeds=own)]).seeds.loss(logits)[0]
         torch.testing.assert_close(found, 0.75 * each[0] + 0.25 * each[1])
 
 
@@ -326,7 +326,7 @@ class TestPoints:
         logits, hidden = noise(6, 3).requires_grad_(), noise(6, 4, seed=1).requires_grad_()
         windows = windows_of(one)
         points = windows.pick(logits, A2gnnConfig(point_score=score))  # type: ignore[arg-type]
-        found = [values[0] for values in box_losses(Batch([one]), windows, points, Output(hidden, logits))]
+        found = [values[0] for values in box_losses(A2gnnBatch([one]), windows, points, Output(hidden, logits))]
         pixels = dense.pixel_matrix((2, 3), 8)[: size[0], : size[1]]
         nothing, none = np.full(size, 255), torch.zeros(6, 6, dtype=DOUBLE)
         terms = dense.a2gnn_terms(hidden, logits, pixels, nothing, one.usable_boxes, none, score=score)
@@ -343,7 +343,7 @@ class TestPoints:
         problems = [problem(r, boxes=(b,)) for r, b in zip(readouts, boxes, strict=False)] + [problem(readouts[2])]
         logits, hidden = noise(8, 2), noise(8, 3, seed=1)
         windows = windows_of(*problems)
-        found = box_losses(Batch(problems), windows, windows.pick(logits, EXACT), Output(hidden, logits))
+        found = box_losses(A2gnnBatch(problems), windows, windows.pick(logits, EXACT), Output(hidden, logits))
         parts = zip(problems, logits.split([4, 3, 1]), hidden.split([4, 3, 1]), strict=True)
         alone = [losses_of(p, own, h)[:2] if p.boxes else (0, 0) for p, own, h in parts]
         torch.testing.assert_close(torch.stack(found, 1), torch.tensor(alone, dtype=DOUBLE))

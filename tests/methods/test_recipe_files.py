@@ -196,8 +196,8 @@ def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
     small = {"network": PRESETS[kind].network, "first_steps": 50, "second_steps": 50}
     assert replace(a2gnn.completion, **small) == fast(PRESETS[kind]) and a2gnn.completion.first_steps == 50
     assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 0
-    counted = {counted(sample, a2gnn.seeds.use).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
-    assert counted == {kind}
+    kinds = {counted(sample, a2gnn.seeds.use).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
+    assert kinds == {kind}
     free = recipes["boxes-free"]
     assert replace(free, graph_from="affinity", with_activations=True) == recipes["boxes"]
     published = recipes["tags-published"]

@@ -22,8 +22,7 @@ from weakseg.data.formats.instances_out import (
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
-from weakseg.methods.recipes import RECIPE_FILE
-from weakseg.methods.run import load_run
+from weakseg.methods.finished import is_finished, open_finished
 
 Format = Literal["coco", "coco-results", "voc"]
 PRODUCTS = ("instances", "masks")  # of a run: the first that it has
@@ -97,7 +96,8 @@ def _parser() -> ArgumentParser:
         "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
         "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json",
     )
-    parser.add_argument("source", type=Path, help="run folder, or folder of objects or masks")
+    parser.add_argument("source", type=Path, help="folder of a run, of a comparison, or of objects or masks")
+    parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write; of voc: folder")
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
@@ -130,17 +130,18 @@ def _source(given: Namespace) -> Source:
         raise DataError(f"{given.source}: no such folder; give a run folder, or one of objects or masks")
     images = _names(open_plain_folder(given.images)) if given.images else None
     classes = read_class_file(given.classes) if given.classes else None
-    if not (given.source / RECIPE_FILE).is_file():
+    if not is_finished(given.source):
         if given.product:
             raise ConfigError(f"--product: {given.source} is no run folder; give the folder of the product itself")
         if classes is None:
             raise ConfigError(f"--classes: needed, as {given.source} is no run folder; a run has classes.txt")
         return Source(given.source, classes, images or {})
     products = [given.product] if given.product else PRODUCTS
-    folder = next((f for f in (given.source / name for name in products) if f.is_dir()), None)
+    finished = open_finished(given.source, given.method)
+    folder = next((f for f in map(finished.step_folder, products) if f.is_dir()), None)
     if folder is None:
         raise DataError(f"{given.source}: has no {' and no '.join(products)}; finish the run, or name a --product")
-    dataset = open_dataset(load_run(given.source).data)
+    dataset = open_dataset(finished.recipe.data)
     samples = [sample for split in dataset.splits.values() for sample in split]
     return Source(folder, classes or dataset.classes, images or _names(samples))
 

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
-from weakseg.pipeline.recipe import Recipe
+from weakseg.methods.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
 BASE_KEY, METHODS_KEY = "base", "methods"

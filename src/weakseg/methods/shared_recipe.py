@@ -9,8 +9,8 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
-from weakseg.pipeline.recipe import Recipe
 
 Names = tuple[str, ...]
 
