@@ -21,8 +21,8 @@ from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.image import image_size
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.truth import open_instance_truth, open_truth
 
 ORIENTATIONS = range(10)  # 0 and 9 mean nothing

@@ -8,11 +8,11 @@ from pathlib import Path
 from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.drawn_labels import add_drawn, keep_kind
-from weakseg.data.formats import annotated, coco, folder, voc
 from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_id_of, inside
+from weakseg.data.readers import annotated, coco, folder, voc
+from weakseg.data.readers.drawn import add_drawn, keep_kind
 from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.stages.box_seeds import BoxSeedConfig, box_seeds, check_seeds, fill_boxes, fuse_seeds

@@ -14,7 +14,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.coco_objects import CocoObject
 from weakseg.data.formats.coco_shapes import shapes_of
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

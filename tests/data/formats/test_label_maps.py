@@ -12,7 +12,7 @@ from PIL import Image
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.formats.label_maps import read_mask, read_strokes
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 
 maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.sampled_from([0, 1, 2, 255]))

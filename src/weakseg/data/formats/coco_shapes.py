@@ -1,8 +1,8 @@
 """COCO annotations become boxes, points and regions."""
 
 from weakseg.data.annotations import Shape
-from weakseg.data.formats.coco_masks import encode_runs
 from weakseg.data.formats.coco_objects import CocoObject
+from weakseg.data.regions import encode_runs
 from weakseg.data.values import as_list, as_number
 from weakseg.errors import DataError
 

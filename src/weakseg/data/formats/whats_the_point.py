@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Shape
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record
 from weakseg.errors import DataError

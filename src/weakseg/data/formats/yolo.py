@@ -7,9 +7,9 @@ from typing import Literal
 import yaml
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.regions import runs_of_polygons
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
 from weakseg.data.paths import files_inside, inside, read_lines, read_text
+from weakseg.data.regions import runs_of_polygons
 from weakseg.data.values import as_record, as_text, number_of_text, shown
 from weakseg.errors import DataError
 

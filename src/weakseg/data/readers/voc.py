@@ -11,37 +11,13 @@ from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.tags import read_table
-from weakseg.data.formats.voc_boxes import VocRules, read_objects, warn_of_zeros
+from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
 from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
-
-VOC_CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-
 
 Labels = tuple[Tags, Drawn]
 

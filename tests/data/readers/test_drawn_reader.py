@@ -18,7 +18,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

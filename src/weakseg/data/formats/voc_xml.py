@@ -14,6 +14,28 @@ from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 

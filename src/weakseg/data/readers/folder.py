@@ -8,11 +8,11 @@ from pathlib import Path
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats import annotated
 from weakseg.data.formats.annotation_csv import is_annotation_csv
 from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
