@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from conftest import WriteImage
-from weakseg.data.config import DataConfig
-from weakseg.data.effort import WEAK_KINDS, WeakKind
-from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
+from weakseg.data.config import WEAK_KINDS, DataConfig, SimulationConfig, WeakKind
+from weakseg.data.simulated import save_simulated, simulate_split
 from weakseg.errors import ConfigError, DataError
 
 

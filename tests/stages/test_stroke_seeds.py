@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
-from weakseg.data.config import DataConfig
+from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.data.dataset import open_dataset
-from weakseg.data.simulated import SimulationConfig, simulate_image
+from weakseg.data.simulated import simulate_image
 from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion

@@ -1,9 +1,14 @@
-"""Which data to read, and how; one dataclass stands behind recipe, flags and API."""
+"""Which data to read, and how, and what to simulate of it; one dataclass each stands behind recipe, flags and API."""
 
+import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
+
+LAYOUTS = ("voc", "coco", "folder")  # formats of whole folders; all others are formats of label files
+WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]
+WEAK_KINDS: tuple[WeakKind, ...] = get_args(WeakKind)
 
 
 @dataclass(frozen=True)
@@ -13,8 +18,8 @@ class DataConfig:
     Attributes:
         root: Folder of the data set; nothing outside it is ever read.
         format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), ``folder`` (images and
-            a label file, or one folder a class); ``labelme``, ``cvat``, ``labelstudio``, ``yolo``, ``scribblesup``
-            and ``csv`` (points and boxes) as these tools write them.
+            a label file, or one folder a class); or one of ``formats/catalogue.py``: ``labelme``, ``cvat``,
+            ``labelstudio``, ``yolo``, ``scribblesup`` and ``csv`` (points and boxes) as these tools write them.
         images: Folder of the images inside the root; empty: the format's usual place.
         train: voc: list under ImageSets/Segmentation; coco: JSON file; folder: label file (CSV, JSON, JSONL), or empty
             for one folder a class; yolo: folder of photographs; scribblesup: folder of XML files; labelme: folder of
@@ -39,7 +44,7 @@ class DataConfig:
     """
 
     root: str = "."
-    format: Literal["voc", "coco", "folder", "labelme", "cvat", "labelstudio", "yolo", "scribblesup", "csv"] = "folder"
+    format: str = "folder"
     images: str = ""
     train: str = ""
     val: str = ""
@@ -55,7 +60,9 @@ class DataConfig:
     yolo: Literal["", "segments", "boxes"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse what does not exist or contradicts itself."""
+        if self.format not in LAYOUTS:
+            _check_format(self.format)
         if self.format != "folder" and not self.train:
             raise ConfigError(
                 f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file, others: file or "
@@ -63,3 +70,38 @@ class DataConfig:
             )
         if self.min_pixels < 1:
             raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """Which weak labels are made from ground truth.
+
+    Attributes:
+        kind: ``tags``; ``boxes``, tight around each object; ``points``, one inside each object and none on the
+            background; ``scribbles``, one along each object and each large part of the background; or ``all`` of these,
+            the same as alone, to compare them.
+        seed: Of where points lie, and which part of the way is drawn; with the image id it decides them.
+        coverage: scribbles: length of a stroke as a fraction in (0, 1] of the way through its object.
+        split: ``train`` or ``val``.
+    """
+
+    kind: WeakKind = "tags"
+    seed: int = 0
+    coverage: float = 1.0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        """Refuse a coverage that is no fraction."""
+        if not 0 < self.coverage <= 1:
+            raise ConfigError(f"coverage: must be a fraction in (0, 1], got {self.coverage}")
+
+
+def _check_format(name: str) -> None:
+    """Refuse a format that no data set may have; the catalogue, which takes long to import, is opened only here."""
+    from weakseg.data.formats.catalogue import formats_for
+
+    known = (*LAYOUTS, *formats_for("dataset"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"data.format: unknown {name!r}; {hint}There are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""A data set: its classes and its samples by split. Readers of the formats are found through one dictionary."""
+"""A data set: its classes and its samples by split. Readers of layouts are here, formats in their catalogue."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,16 +17,10 @@ from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
-_READERS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
+_LAYOUTS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
     "voc": voc.read,
     "coco": coco.read,
     "folder": folder.read,
-    "labelme": annotated.read,
-    "cvat": annotated.read,
-    "labelstudio": annotated.read,
-    "yolo": annotated.read,
-    "scribblesup": annotated.read,
-    "csv": annotated.read,
 }
 
 
@@ -67,7 +61,7 @@ def open_dataset(config: DataConfig) -> Dataset:
         raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
     root = root.resolve()
     class_map = open_class_map(root, config.class_map)
-    reading = _READERS[config.format](config, root, class_map)
+    reading = _LAYOUTS.get(config.format, annotated.read)(config, root, class_map)
     if config.drawn:
         path = inside(root, config.drawn, "data.drawn")
         reading = add_drawn(reading, path, class_map, masks=config.labels == "masks")

@@ -26,8 +26,6 @@ from weakseg.errors import DataError, ShapeError
 from weakseg.instances import Instances
 from weakseg.ops.runs import run_areas, run_boxes
 
-OBJECT_FOLDER = "SegmentationObject"
-
 
 @dataclass(frozen=True)
 class EvalSample:
@@ -151,7 +149,7 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
         raise DataError(f"data.masks: {root / config.masks} is not a folder; give the folder of the true masks")
     if config.masks or config.format == "voc":
         paths = [voc.mask_path(config, root, sample.id) for sample in samples]
-        maps = [inside(root, f"{OBJECT_FOLDER}/{sample.id}.png", OBJECT_FOLDER) for sample in samples]
+        maps = [voc.object_path(root, sample.id) for sample in samples]
         has_maps = config.format == "voc" and not config.masks
         return _from_files(samples, paths, len(dataset.classes), maps if has_maps else ())
     if config.format == "coco":

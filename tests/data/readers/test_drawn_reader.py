@@ -130,7 +130,7 @@ def test_masks_of_another_size_than_the_photograph(voc_root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.json", None, r"data\.drawn: .*gone\.json is no file of drawn labels; give weakseg's own JSON"),
+        ("gone.json", None, r"data\.drawn: .*gone\.json is no file of drawn labels; give a file of weakseg, CSV"),
         ("d.txt", "x", r"data\.drawn: .*d\.txt is no file of drawn labels"),
         ("d.json", "[]", "the file must be an object"),
         ("d.csv", "image,label\na,cat", "got header"),

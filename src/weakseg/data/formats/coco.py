@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.formats.coco_objects import CocoImage, CocoObject
+from weakseg.data.formats.coco_shapes import shapes_of
 from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.errors import DataError
 
@@ -39,6 +41,22 @@ class CocoFile:
         """Return the class id of each category that is one of ``classes``."""
         ids = {name: class_id for class_id, name in enumerate(classes.names, start=1)}
         return {category: ids[name] for category, name in self.categories.items() if name in ids}
+
+
+def read_table(path: Path) -> AnnotationTable:
+    """Return boxes, visible keypoints and class names of all images; segmentations are left alone.
+
+    Raises:
+        DataError: As ``read_instances``, or if a box or keypoint is malformed.
+    """
+    file = read_instances(path)
+    images = []
+    for image in file.images.values():
+        named = [(item, file.categories[item.category_id]) for item in image.objects]
+        shapes = (shape for item, name in named for shape in shapes_of(item, name, image.size, "auto"))
+        shown = frozenset(name for item, name in named if not item.crowd)
+        images.append(AnnotatedImage(image.file_name, tuple(shapes), image.where, shown, image.size))
+    return AnnotationTable(path, tuple(images), file.class_names)
 
 
 def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:

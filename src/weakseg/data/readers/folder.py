@@ -8,7 +8,7 @@ from pathlib import Path
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats.annotation_csv import is_annotation_csv
+from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
@@ -34,7 +34,8 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     Raises:
         DataError: If there are no labels, a label file is malformed, or a path leads outside the root.
     """
-    if config.train and is_annotation_csv(inside(root, config.train, "data.train")):
+    known = {name: FORMATS[name] for name in ("csv", "tags")}
+    if config.train and recognise_file(inside(root, config.train, "data.train"), known) == "csv":
         return annotated.read(replace(config, format="csv"), root, class_map)
     images = image_folder(root, config.images)
     if config.train:
