@@ -30,7 +30,7 @@ def voc(tmp_path: Path, write_image: WriteImage) -> DataConfig:
             mask[9], objects[9] = 255, 255
         Image.fromarray(mask).save(tmp_path / f"SegmentationClass/{name}.png")
         Image.fromarray(objects).save(tmp_path / f"SegmentationObject/{name}.png")
-    return DataConfig(root=str(tmp_path), format="voc", train="train", tags="masks", min_pixels=10)
+    return DataConfig(root=str(tmp_path), format="voc", train="train", tags="truth", min_pixels=10)
 
 
 def saved(config: DataConfig, path: Path, **settings: object) -> dict[str, dict[str, object]]:
@@ -119,7 +119,7 @@ def test_coverage_must_be_a_fraction() -> None:
 
 
 def test_objects_of_msrc(real_data: Path) -> None:
-    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="val", tags="masks")
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="val", tags="truth")
     split = simulate_split(config, SimulationConfig("points"))
     assert len(split.images) == 100 and not split.failures
     assert sum(len(image.drawn.points) for image in split.images) == 125

@@ -344,7 +344,7 @@ class TestComparison:
         assert [f.image_id for f in found.failures] == ["i03"]
 
     def test_without_truth_there_are_coverage_and_pictures(self, out: Path, data: Path) -> None:
-        given = [*(word for word in words(data) if not word.startswith("--data.masks")), "--workers=1"]
+        given = [*(word for word in words(data) if not word.startswith("--data.truth")), "--workers=1"]
         assert main(["compare", "cam", "--methods=cam", "--out", str(out), *given]) == 0
         figures = read_json(out / "results.json")["methods"][0]["figures"]
         assert figures["after_crf"] is None and 0 < figures["coverage"] <= 100

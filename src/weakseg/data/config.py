@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 
 LAYOUTS = ("voc", "coco", "folder")  # formats of whole folders; all others are formats of label files
@@ -25,18 +26,18 @@ class DataConfig:
             for one folder a class; yolo: folder of photographs; scribblesup: folder of XML files; labelme: folder of
             JSON files; others: their file.
         val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
-        tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``masks`` (simulated from the
+        tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``truth`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
-        masks: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
+        truth: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
             (voc: SegmentationClass; coco: the polygons and runs of the JSON file; folder: none).
         classes: Foreground class names; empty: classes.txt in the root, else what the labels hold (voc: the 20 of
             VOC). With coco they choose among the categories.
-        min_pixels: With ``tags: masks``, a class counts as present from this many pixels on.
+        min_pixels: With ``tags: truth``, a class counts as present from this many pixels on.
         labels: Which drawn labels to keep beside the tags; ``auto``: all (but segmentations of coco, which are also
-            its truth, only with ``masks``).
+            its truth, only with ``regions``).
         drawn: More drawn labels inside the root: weakseg's own JSON, clicks of What's the Point (JSON), CSV of points
             or boxes, a folder of ScribbleSup XML, or one of indexed PNGs (ID.png, 255 unlabelled; scribbles, unless
-            ``labels`` is ``masks``). Of each kind they replace what the format has for the same photograph.
+            ``labels`` is ``regions``). Of each kind they replace what the format has for the same photograph.
         class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
         difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
         voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
@@ -49,10 +50,10 @@ class DataConfig:
     train: str = ""
     val: str = ""
     tags: str = "auto"
-    masks: str = ""
+    truth: str = ""
     classes: tuple[str, ...] = ()
     min_pixels: int = 100
-    labels: Literal["auto", "tags", "boxes", "points", "scribbles", "masks"] = "auto"
+    labels: Literal["auto", "tags", "boxes", "points", "scribbles", "regions"] = "auto"
     drawn: str = ""
     class_map: str = ""
     difficult: bool = True
@@ -61,6 +62,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist or contradicts itself."""
+        refuse_old_words({"data": {"tags": self.tags, "labels": self.labels}})
         if self.format not in LAYOUTS:
             _check_format(self.format)
         if self.format != "folder" and not self.train:

@@ -64,7 +64,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     reading = _LAYOUTS.get(config.format, annotated.read)(config, root, class_map)
     if config.drawn:
         path = inside(root, config.drawn, "data.drawn")
-        reading = add_drawn(reading, path, class_map, masks=config.labels == "masks")
+        reading = add_drawn(reading, path, class_map, regions=config.labels == "regions")
     if config.labels != "auto":
         reading = keep_kind(reading, config.labels)
     return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes)

@@ -76,7 +76,9 @@ def simulate_split(data: DataConfig, config: SimulationConfig) -> SimulatedSplit
         raise DataError(f"split {config.split!r}: the data set has {', '.join(dataset.splits)}; choose one of these")
     samples = open_truth(data, dataset, config.split)
     if not samples:
-        raise DataError("data.masks: no image has ground truth to simulate labels from; give the folder of the masks")
+        raise DataError(
+            "data.truth: no image has ground truth to simulate labels from; give the folder of the true masks"
+        )
     images: list[SimulatedImage] = []
     failures: list[UnreadableImage] = []
     with track("simulate", len(samples)) as advance:

@@ -137,20 +137,20 @@ class InstanceSample:
 def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSample, ...]:
     """Return the samples of a split that have ground truth; masks are not opened yet.
 
-    Truth is the folder ``config.masks`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
+    Truth is the folder ``config.truth`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
     segmentations of coco (images with an object that has none are left out), nothing for ``folder``.
 
     Raises:
-        DataError: If ``config.masks`` is set and no folder, or a path leads outside the root.
+        DataError: If ``config.truth`` is set and no folder, or a path leads outside the root.
     """
     root = Path(config.root).expanduser().resolve()
     samples = dataset.splits.get(split, ())
-    if config.masks and not inside(root, config.masks, "data.masks").is_dir():
-        raise DataError(f"data.masks: {root / config.masks} is not a folder; give the folder of the true masks")
-    if config.masks or config.format == "voc":
+    if config.truth and not inside(root, config.truth, "data.truth").is_dir():
+        raise DataError(f"data.truth: {root / config.truth} is not a folder; give the folder of the true masks")
+    if config.truth or config.format == "voc":
         paths = [voc.mask_path(config, root, sample.id) for sample in samples]
         maps = [voc.object_path(root, sample.id) for sample in samples]
-        has_maps = config.format == "voc" and not config.masks
+        has_maps = config.format == "voc" and not config.truth
         return _from_files(samples, paths, len(dataset.classes), maps if has_maps else ())
     if config.format == "coco":
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")

@@ -95,7 +95,7 @@ def true_masks_step(dataset: Dataset, data: DataConfig, *, void_is_background: b
     def work(context: StepContext) -> StepResult:
         truth, bad = usable_truth(open_truth(data, dataset, "train"))
         if not truth:
-            raise DataError("data: no training image has a usable true mask; the supervised reference needs data.masks")
+            raise DataError("data: no training image has a usable true mask; the supervised reference needs data.truth")
         export_truth(truth, context.folder, void=0 if void_is_background else UNDECIDED)
         failures = [Failure(image_id, "masks", reason) for image_id, reason in bad.items()]
         return StepResult({"images": len(truth)}, failures)

@@ -19,7 +19,7 @@ from weakseg.stages.tag_seeds import TagSeedConfig, tag_seeds
 
 BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
 TagUse = Literal["confident", "thresholds"]
-Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
+Use = Literal["strongest", "regions", "boxes", "scribbles", "points", "tags"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def weak_seeds(
         [zhang2021a2gnn], seeds of its four settings.
     """
     kind = drawn.strongest
-    if kind == "masks":
+    if kind == "regions":
         return paint_regions(drawn.regions, (image.shape[0], image.shape[1]))
     if kind == "boxes":
         return _from_boxes(drawn, image, activations, config, device)

@@ -33,7 +33,7 @@ def test_round_trip(tmp_path_factory, labels: NDArray[np.uint8]) -> None:
         painted[mask_of_runs(region.runs, region.size)] = region.class_id
     np.testing.assert_array_equal(painted, labels)
     assert strokes.strongest == ("scribbles" if (labels != 255).any() else "tags")
-    assert masks.strongest == "masks"
+    assert masks.strongest == "regions"
 
 
 def test_indices_count_and_not_colours(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def shapes_of(item: CocoObject, label: str | None, size: tuple[int, int] | None,
         DataError: If it is malformed, or the size that a region needs is missing.
     """
     ignored = item.crowd or label is None
-    if labels == "masks" and item.segmentation:
+    if labels == "regions" and item.segmentation:
         return [_region(item, label or "", size, ignored)]
     if ignored or label is None:
         return []

@@ -21,7 +21,7 @@ from weakseg.errors import DataError
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     """Return classes and samples of COCO files; given class names choose among the categories.
 
-    Boxes and visible keypoints are labels, segmentations only where ``labels: masks`` asks for them: they are also
+    Boxes and visible keypoints are labels, segmentations only where ``labels: regions`` asks for them: they are also
     what results are scored with.
 
     Raises:

@@ -31,7 +31,7 @@ class _Found:
     tags: Mapping[str, Tags] = field(default_factory=dict)
 
 
-def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool = False) -> Reading:
+def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, regions: bool = False) -> Reading:
     """Return the samples with the labels of a file or folder; images that it does not know stay as they are.
 
     Of each kind that it has for an image, its labels replace those that were there. Classes drawn are present.
@@ -41,7 +41,7 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool 
         path: weakseg's own JSON, clicks of What's the Point, CSV of points or boxes, a folder of ScribbleSup XML, or
             a folder of indexed PNGs.
         class_map: What becomes of class names; values of PNGs are class ids and stay.
-        masks: Whether PNGs are full masks; otherwise they are strokes, and 255 is unlabelled.
+        regions: Whether PNGs are full masks; otherwise they are strokes, and 255 is unlabelled.
 
     Raises:
         DataError: If the labels are malformed, name an unknown class, are for none of the images, or contradict the
@@ -50,7 +50,7 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool 
     photographs = {sample.id: sample.image_path for samples in reading.splits.values() for sample in samples}
     ids = set(photographs)
     if path.is_dir() and any(child.suffix.lower() == ".png" for child in path.rglob("*")):
-        found = _from_label_maps(path, ids, len(reading.classes), read_mask if masks else read_strokes)
+        found = _from_label_maps(path, ids, len(reading.classes), read_mask if regions else read_strokes)
     else:
         found = _from_table(_table(path), photographs, reading.classes, class_map)
     if not ids & set(found.drawn):

@@ -67,7 +67,7 @@ def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Sour
 
 def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source:
     """Read ``CLASS/NAME.jpg``; one file name in several folders is one image with several tags."""
-    masks = inside(root, config.masks, "data.masks") if config.masks else None
+    masks = inside(root, config.truth, "data.truth") if config.truth else None
     rows: list[TagRow] = []
     paths: dict[str, Path] = {}
     for folder in sorted(path for path in images.iterdir() if path.is_dir() and path.resolve() != masks):
