@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-
 from weakseg.api_drawn import marks_of_file
+
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.check import check_dataset
@@ -21,8 +21,8 @@ from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.image import image_size
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.truth import open_instance_truth, open_truth
 
 ORIENTATIONS = range(10)  # 0 and 9 mean nothing
@@ -33,7 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "cvat": {"format": "cvat", "train": "a.xml"},
     "labelme": {"format": "labelme", "train": "images"},
     "coco": {"format": "coco", "train": "a.json", "images": "images"},
-    "coco masks": {"format": "coco", "train": "a.json", "images": "images", "labels": "masks"},
+    "coco regions": {"format": "coco", "train": "a.json", "images": "images", "labels": "regions"},
     "labelstudio": {"format": "labelstudio", "train": "tasks.json"},
     "voc": {"format": "voc", "train": "train", "images": "images", "classes": ("cat",)},
     "scribblesup": {"format": "scribblesup", "train": "scribbles"},
@@ -46,7 +46,7 @@ KINDS = {  # boxes, points, scribbles, regions; all others draw boxes alone
     "cvat": (1, 1, 1, 2),
     "labelme": (1, 1, 1, 2),
     "coco": (1, 1, 0, 0),
-    "coco masks": (0, 0, 0, 2),
+    "coco regions": (0, 0, 0, 2),
     "labelstudio": (1, 1, 0, 1),
     "scribblesup": (0, 0, 1, 0),
     "drawn": (1, 1, 1, 0),

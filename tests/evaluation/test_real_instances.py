@@ -29,7 +29,7 @@ def upper_bound(config: DataConfig, split: str, overlap: Overlap, folder: Path) 
 @pytest.mark.parametrize(("overlap", "expected"), [("shared", 97.7), ("exclusive", 98.4), ("component", 99.2)])
 def test_msrc(overlap: Overlap, expected: float, real_data: Path, tmp_path: Path) -> None:
     """Measured here: 100 images, 125 objects, of which few touch another of their class."""
-    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="masks")
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="truth")
     score = upper_bound(config, "val", overlap, tmp_path)
     assert (score.images, score.missing, score.objects) == (100, 0, 125)
     assert score.mean_precision[:3] == (1, 1, 1) and score.mean_precision[3] > 0.98

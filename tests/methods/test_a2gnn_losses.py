@@ -14,7 +14,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
 from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
-from weakseg.methods.a2gnn.boxes import PickedPoints, BoxWindows, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
@@ -44,7 +44,9 @@ def problem(
     values = np.full(readout.image_size, 255, np.uint8) if labels is None else np.asarray(labels, np.uint8)
     seeds = pixel_seeds(LabelMap(values), label_ids, readout, DOUBLE)
     nodes = readout.num_nodes
-    return A2gnnProblem(image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes)
+    return A2gnnProblem(
+        image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes
+    )
 
 
 def windows_of(*problems: A2gnnProblem) -> BoxWindows:
@@ -53,7 +55,9 @@ def windows_of(*problems: A2gnnProblem) -> BoxWindows:
     return found
 
 
-def losses_of(one: A2gnnProblem, logits: Tensor, hidden: Tensor | None = None, **config: Any) -> tuple[float, float, PickedPoints]:
+def losses_of(
+    one: A2gnnProblem, logits: Tensor, hidden: Tensor | None = None, **config: Any
+) -> tuple[float, float, PickedPoints]:
     """Return the two losses of the boxes of one image, and the points."""
     windows, settings_ = windows_of(one), A2gnnConfig(**config)
     points = windows.pick(logits, settings_)

@@ -282,7 +282,9 @@ class TestGeometry:
             build_cell_problem(sample_of(), image, graph_of((3, 4)), LabelMap(seeds.labels[1:]), STEPS, num_classes=2)
 
 
-def planted(boxes: Sequence[Box] = (), seeded: Sequence[tuple[int, int, int]] = ((20, 8, 0), (20, 56, 1))) -> A2gnnProblem:
+def planted(
+    boxes: Sequence[Box] = (), seeded: Sequence[tuple[int, int, int]] = ((20, 8, 0), (20, 56, 1))
+) -> A2gnnProblem:
     """Return an image with two flat halves, 8 x 8 cells, one-hot features, and single seeds (row, column, label)."""
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, 32:] = 255
@@ -419,7 +421,9 @@ class TestProblems:
         # a2gnn.md, section 4, 34
         image, seeds = np.zeros((8, 8, 3), np.uint8), LabelMap(np.array([[0, 2] + [255] * 6] * 8, np.uint8))
         config = replace(STEPS, restrict_to_tags=restrict)
-        one = build_cell_problem(WeakSample("a", Path("a.png"), tags), image, graph_of((1, 1)), seeds, config, num_classes=3)
+        one = build_cell_problem(
+            WeakSample("a", Path("a.png"), tags), image, graph_of((1, 1)), seeds, config, num_classes=3
+        )
         assert one.label_ids == expected
         assert one.seeds.labels.tolist() == [0, expected.index(2)] * 8
 

@@ -14,7 +14,7 @@ from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe

@@ -21,7 +21,7 @@ from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn import gcn
 from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
 from weakseg.methods.wsgcn.complete import build_gcn_problem, choose_batches, gcn_memory, smoothness_matrix
-from weakseg.methods.wsgcn.config import WsgcnConfig, GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig
+from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.gcn import GcnSolution, gcn_weights, train_gcn
 from weakseg.methods.wsgcn.jobs import CompleteJob
 from weakseg.methods.wsgcn.losses import GcnObjective, GcnTerms, build_gcn_objective, node_weights

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.pipeline.keys import digest_of
 from weakseg.pipeline.options import RunOptions
@@ -45,6 +46,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     Raises:
         ConfigError: If a flag is unknown or missing, or a value is of another type than its setting.
     """
+    refuse_old_words(words)
     try:
         given: Namespace = parser.instantiate(parser.parse_args(list(words)))
         return given

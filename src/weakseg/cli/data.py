@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse, settings_of
-from weakseg.data.check import DatasetReport, Failure, check_dataset
-from weakseg.data.config import DataConfig
+from weakseg.data.check import DatasetReport, UnreadableImage, check_dataset
+from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.data.counts import DrawnCounts
 from weakseg.data.dataset import open_dataset
 from weakseg.data.effort import total_effort
-from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
+from weakseg.data.simulated import save_simulated, simulate_split
 from weakseg.errors import ConfigError
 from weakseg.methods.recipes import METHODS_KEY, load_recipe, read_settings
 from weakseg.methods.shared_recipe import load_recipes
@@ -97,7 +97,7 @@ def _simulate(data: DataConfig, config: SimulationConfig, out: Path) -> int:
     return 1 if split.failures else 0
 
 
-def _failures(failures: Sequence[Failure]) -> list[str]:
+def _failures(failures: Sequence[UnreadableImage]) -> list[str]:
     """Return a line for each of the first failures, and how many there are beyond."""
     more = len(failures) - SHOWN_FAILURES
     lines = [f"failed: {f.image_id}: {f.reason}" for f in failures[:SHOWN_FAILURES]]

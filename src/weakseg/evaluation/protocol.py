@@ -119,7 +119,7 @@ def score_activations(
             classes that do not exist.
     """
     if not truth:
-        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+        raise EvaluationError(f"{name}: no image has ground truth; set data.truth, or leave evaluation out")
     sweep, missing = ThresholdSweep(truth[0].num_classes), 0
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:
@@ -143,7 +143,7 @@ def _score(
     protocol: dict[str, Any],
 ) -> Score:
     if not truth:
-        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+        raise EvaluationError(f"{name}: no image has ground truth; set data.truth, or leave evaluation out")
     total, missing, per_image = Confusion.empty(truth[0].num_classes), 0, {}
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:

@@ -10,7 +10,7 @@ from weakseg.data.annotations import Box, Drawn, Point, Position, Scribble
 from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.image import check_frame, image_size
-from weakseg.data.label_file import labels_of
+from weakseg.data.readers.label_file import labels_of
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
@@ -62,7 +62,7 @@ def weak_seeds(
         [zhang2021a2gnn], seeds of its four settings.
     """
     kind, parts = drawn.strongest, parts or SeedParts()
-    if kind == "masks":
+    if kind == "regions":
         return paint_regions(drawn.regions, (image.shape[0], image.shape[1]))
     if kind == "tags":
         if activations is None:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from weakseg.data.formats.coco import CocoObject
-from weakseg.data.formats.coco_masks import encode_runs, paint_objects
+from weakseg.data.formats.coco_masks import paint_objects
+from weakseg.data.regions import encode_runs
 from weakseg.errors import DataError
 from weakseg.ops.runs import counts_of_text
 

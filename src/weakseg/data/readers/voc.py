@@ -11,37 +11,13 @@ from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.tags import read_table
-from weakseg.data.formats.voc_boxes import VocRules, read_objects, warn_of_zeros
+from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
 from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
-
-VOC_CLASSES = (
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
-
 
 Labels = tuple[Tags, Drawn]
 
@@ -65,7 +41,7 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
 
 def mask_path(config: DataConfig, root: Path, image_id: str) -> Path:
     """Return where the true class mask of an image lies."""
-    return inside(root, f"{config.masks or 'SegmentationClass'}/{image_id}.png", "data.masks")
+    return inside(root, f"{config.truth or 'SegmentationClass'}/{image_id}.png", "data.truth")
 
 
 def object_path(root: Path, image_id: str) -> Path:
@@ -97,7 +73,7 @@ def _label_source(
         return lambda i: found[i]
     if source == "main":
         tag_of = _tags_from_main(config, root, classes, class_map)
-    elif source == "masks":
+    elif source == "truth":
         tag_of = partial(_tags_from_mask, config, root, len(classes))
     else:
         table = read_table(inside(root, source, "data.tags")).mapped(class_map).bind(classes)
@@ -143,7 +119,7 @@ def _tags_from_main(config: DataConfig, root: Path, classes: Classes, class_map:
     if not flags:
         raise DataError(
             f"{root}: no tags found (neither Annotations nor ImageSets/Main/CLASS_SPLIT.txt); set data.tags to a label "
-            "file, or to 'masks' to simulate tags from the true masks"
+            "file, or to 'truth' to simulate tags from the true masks"
         )
     return lambda i: _tags_of_flags(flags.get(i, {}), len(classes))
 

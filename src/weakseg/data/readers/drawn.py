@@ -9,20 +9,16 @@ from weakseg.data.annotations import AnnotationTable, Drawn, LabelKind
 from weakseg.data.binding import bind
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
-from weakseg.data.formats import annotation_csv, drawn_json, scribblesup, whats_the_point
+from weakseg.data.formats.catalogue import formats_for, recognise_file, recognise_folder
+from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.label_maps import read_mask, read_strokes
-from weakseg.data.paths import files_inside, image_id_of, inside, parse_json, read_text
+from weakseg.data.paths import files_inside, image_id_of, inside
 from weakseg.data.reading import Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-_WANTED = (
-    "give weakseg's own JSON, clicks (JSON), a CSV file of points or boxes, a folder of scribbles (XML), or one of "
-    "indexed PNGs"
-)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class _Found:
     tags: Mapping[str, Tags] = field(default_factory=dict)
 
 
-def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool = False) -> Reading:
+def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, regions: bool = False) -> Reading:
     """Return the samples with the labels of a file or folder; images that it does not know stay as they are.
 
     Of each kind that it has for an image, its labels replace those that were there. Classes drawn are present.
@@ -45,7 +41,7 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool 
         path: weakseg's own JSON, clicks of What's the Point, CSV of points or boxes, a folder of ScribbleSup XML, or
             a folder of indexed PNGs.
         class_map: What becomes of class names; values of PNGs are class ids and stay.
-        masks: Whether PNGs are full masks; otherwise they are strokes, and 255 is unlabelled.
+        regions: Whether PNGs are full masks; otherwise they are strokes, and 255 is unlabelled.
 
     Raises:
         DataError: If the labels are malformed, name an unknown class, are for none of the images, or contradict the
@@ -54,7 +50,7 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, masks: bool 
     photographs = {sample.id: sample.image_path for samples in reading.splits.values() for sample in samples}
     ids = set(photographs)
     if path.is_dir() and any(child.suffix.lower() == ".png" for child in path.rglob("*")):
-        found = _from_label_maps(path, ids, len(reading.classes), read_mask if masks else read_strokes)
+        found = _from_label_maps(path, ids, len(reading.classes), read_mask if regions else read_strokes)
     else:
         found = _from_table(_table(path), photographs, reading.classes, class_map)
     if not ids & set(found.drawn):
@@ -91,20 +87,22 @@ def keep_kind(reading: Reading, kind: LabelKind) -> Reading:
 
 
 def _table(path: Path) -> AnnotationTable:
-    """Return the labels of a file or folder, whose kind follows from its suffix and content."""
+    """Return the labels of a file, or of a folder with a file for each photograph, of whichever format."""
+    known = formats_for("drawn")
+    files = {name: one for name, one in known.items() if not one.one_each}
+    name = None
     if path.is_dir():
-        return scribblesup.read_table(path)
-    readers: dict[str, Callable[[Path], AnnotationTable]] = {".csv": annotation_csv.read_table, ".json": _json_table}
-    reader = readers.get(path.suffix.lower())
-    if reader is None or not path.is_file():
-        raise DataError(f"data.drawn: {path} is no file of drawn labels; {_WANTED}")
-    return reader(path)
-
-
-def _json_table(path: Path) -> AnnotationTable:
-    document = parse_json(path, read_text(path, "file of drawn labels"))
-    own = isinstance(document, dict) and "weakseg" in document
-    return drawn_json.read_table(path) if own else whats_the_point.read_table(path)
+        name = recognise_folder(path, known)
+    elif path.is_file():
+        name = recognise_file(path, files, "file of drawn labels")
+    if name is None:
+        titles = ", ".join(one.title for one in files.values())
+        folders = ", ".join(one.title for one in known.values() if one.one_each)
+        raise DataError(
+            f"data.drawn: {path} is no file of drawn labels; give a file of {titles}, a folder of {folders}, or one of "
+            "indexed PNGs"
+        )
+    return known[name].parse(path, Surroundings(path.parent, path.parent))
 
 
 def _from_table(

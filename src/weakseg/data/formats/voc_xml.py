@@ -7,13 +7,35 @@ from pathlib import Path
 from typing import Literal
 from xml.etree.ElementTree import Element
 
-from weakseg.data.annotations import AnnotatedImage, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.xml_files import parse_xml, xml_size
 from weakseg.data.values import number_of_text
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -31,6 +53,20 @@ class VocRules:
     base: Literal[0, 1] = 1
     difficult: bool = True
     boxes: bool = True
+
+
+def read_table(path: Path) -> AnnotationTable:
+    """Return the objects in the file of one photograph, as the development kit writes it.
+
+    Raises:
+        DataError: If it is malformed, or no file of VOC.
+    """
+    root = parse_xml(path, "label file", "repair it, or export it again")
+    if root.tag != "annotation":
+        raise DataError(f"{path}: <{root.tag}> is of no label file; VOC's begins with <annotation>; give another")
+    dropped: dict[str, str] = {}
+    image = read_objects(path, path.stem, VocRules(), dropped)
+    return AnnotationTable(path, (image,), dropped=dropped)
 
 
 def read_objects(path: Path, image_id: str, rules: VocRules, dropped: dict[str, str]) -> AnnotatedImage:

@@ -112,7 +112,7 @@ def test_class_folders_with_a_validation_file(tmp_path: Path, write_image) -> No
 def test_folder_of_masks_is_no_class(tmp_path: Path, write_image) -> None:
     write_image(tmp_path / "cat/a.png")
     write_image(tmp_path / "masks/a.png", seed=1)
-    assert read(tmp_path, masks="masks").classes.names == ("cat",)
+    assert read(tmp_path, truth="masks").classes.names == ("cat",)
 
 
 def test_two_photographs_with_one_name(tmp_path: Path, write_image) -> None:

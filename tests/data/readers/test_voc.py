@@ -4,7 +4,7 @@ import pytest
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 
@@ -54,13 +54,13 @@ def test_bad_line_in_a_main_list(voc_root: Path, line: str) -> None:
 def test_no_tags_at_all(voc_root: Path) -> None:
     for path in (voc_root / "ImageSets/Main").iterdir():
         path.unlink()
-    with pytest.raises(DataError, match=r"no tags found .*set data\.tags to a label file, or to 'masks'"):
+    with pytest.raises(DataError, match=r"no tags found .*set data\.tags to a label file, or to 'truth'"):
         read(voc_root, tags="main")
 
 
 def test_tags_from_masks(voc_root: Path) -> None:
-    assert tags_of(read(voc_root, tags="masks", min_pixels=6)) == {"a": Tags(frozenset({1})), "b": NONE}
-    assert tags_of(read(voc_root, tags="masks", min_pixels=7)) == {"a": NONE, "b": NONE}
+    assert tags_of(read(voc_root, tags="truth", min_pixels=6)) == {"a": Tags(frozenset({1})), "b": NONE}
+    assert tags_of(read(voc_root, tags="truth", min_pixels=7)) == {"a": NONE, "b": NONE}
 
 
 def test_tags_from_a_file(voc_root: Path) -> None:

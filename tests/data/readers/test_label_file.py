@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from weakseg.data.annotations import Shape
-from weakseg.data.label_file import labels_of
+from weakseg.data.readers.label_file import labels_of
 from weakseg.errors import DataError
 
 BOX = ((2.0, 1.0), (5.0, 7.0))

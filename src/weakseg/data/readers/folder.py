@@ -8,11 +8,11 @@ from pathlib import Path
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats import annotated
-from weakseg.data.formats.annotation_csv import is_annotation_csv
+from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
@@ -34,7 +34,8 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     Raises:
         DataError: If there are no labels, a label file is malformed, or a path leads outside the root.
     """
-    if config.train and is_annotation_csv(inside(root, config.train, "data.train")):
+    known = {name: FORMATS[name] for name in ("csv", "tags")}
+    if config.train and recognise_file(inside(root, config.train, "data.train"), known) == "csv":
         return annotated.read(replace(config, format="csv"), root, class_map)
     images = image_folder(root, config.images)
     if config.train:
@@ -66,7 +67,7 @@ def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Sour
 
 def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source:
     """Read ``CLASS/NAME.jpg``; one file name in several folders is one image with several tags."""
-    masks = inside(root, config.masks, "data.masks") if config.masks else None
+    masks = inside(root, config.truth, "data.truth") if config.truth else None
     rows: list[TagRow] = []
     paths: dict[str, Path] = {}
     for folder in sorted(path for path in images.iterdir() if path.is_dir() and path.resolve() != masks):

@@ -2,7 +2,7 @@
 
 import logging
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from weakseg.data.binding import bind
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.formats import annotation_csv, cvat, labelme, labelstudio, scribblesup, yolo
+from weakseg.data.formats.catalogue import FORMATS
+from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
@@ -19,15 +20,6 @@ from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-_TABLES: dict[str, Callable[[Path], AnnotationTable]] = {
-    "csv": annotation_csv.read_table,
-    "cvat": cvat.read_table,
-    "labelme": labelme.read_table,
-    "labelstudio": labelstudio.read_table,
-    "scribblesup": scribblesup.read_table,
-}
-_BESIDE = frozenset({"labelme"})  # formats whose names of photographs start from the folder of the label files
 
 
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
@@ -58,13 +50,11 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
 
 
 def _table(config: DataConfig, root: Path, name: str, setting: str) -> AnnotationTable:
-    path = inside(root, name, setting)
-    if config.format != "yolo":
-        return _TABLES[config.format](path)
-    if not path.is_dir():
+    known, path = FORMATS[config.format], inside(root, name, setting)
+    if known.names_from == "photographs" and not path.is_dir():
         raise DataError(f"{setting}: {path} is no folder; give the folder of photographs, such as images/train")
-    names = yolo.read_names(root, read_classes(root, config.classes))
-    return yolo.read_table(path, root=root, start=_start(config, root, path), names=names, quadrilaterals=config.yolo)
+    classes = read_classes(root, config.classes)
+    return known.parse(path, Surroundings(root, _start(config, root, path), classes, quadrilaterals=config.yolo))
 
 
 def _located(
@@ -81,7 +71,7 @@ def _located(
     paths: list[Path] = []
     for image in table.images:
         name = ""
-        if config.format in _BESIDE and image.name.startswith("../"):
+        if FORMATS[config.format].names_from == "labels" and image.name.startswith("../"):
             name = posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), image.name))
         paths.append(find_image(root, root if name else start, name or image.name, image.where))
         images.append(replace(image, name=name.removeprefix(below)) if name else image)
@@ -90,10 +80,11 @@ def _located(
 
 def _start(config: DataConfig, root: Path, labels: Path) -> Path:
     """Return the folder that names of photographs in ``labels`` start from."""
-    if config.format in _BESIDE and not config.images:
+    names_from = FORMATS[config.format].names_from
+    if names_from == "labels" and not config.images:
         return labels if labels.is_dir() else labels.parent
     folder = image_folder(root, config.images)
-    if config.format == "yolo" and not labels.is_relative_to(folder):
+    if names_from == "photographs" and not labels.is_relative_to(folder):
         return root
     return folder
 

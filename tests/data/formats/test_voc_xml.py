@@ -14,7 +14,7 @@ from weakseg.data.check import check_dataset
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.data.formats.voc_boxes import VocRules, read_objects
+from weakseg.data.formats.voc_xml import VocRules, read_objects
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

@@ -18,7 +18,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 
@@ -61,7 +61,7 @@ def test_masks_boxes_scribbles_points_and_tags_in_one_data_set(tmp_path: Path, w
     config = {"format": "yolo", "train": "images", "classes": ("cat", "dog"), "drawn": "d.json"}
     dataset = read(tmp_path, **config)
     samples = dataset.splits["train"]
-    assert [sample.drawn.strongest for sample in samples] == ["masks", "boxes", "scribbles", "points", "tags"]
+    assert [sample.drawn.strongest for sample in samples] == ["regions", "boxes", "scribbles", "points", "tags"]
     assert [sample.tags.present for sample in samples] == [{1}, {1, 2}, {2}, {1}, set()]
     assert samples[1].drawn == Drawn(boxes=(Box(2, 0, 0, 4, 6),), points=(POINT,))
     points = read(tmp_path, **config, labels="points").splits["train"]
@@ -74,7 +74,7 @@ def test_masks_boxes_scribbles_points_and_tags_in_one_data_set(tmp_path: Path, w
     ]
     assert [sample.tags for sample in points] == [sample.tags for sample in samples]
     report = check_dataset(dataset)
-    assert report.drawn["train"].strongest == {"masks": 1, "boxes": 1, "scribbles": 1, "points": 1, "tags": 1}
+    assert report.drawn["train"].strongest == {"regions": 1, "boxes": 1, "scribbles": 1, "points": 1, "tags": 1}
     assert report.drawn["train"].shapes["points"] == (0, 2, 0)
     assert report.failures == ()
 
@@ -116,7 +116,7 @@ def test_indexed_pngs(voc_root: Path) -> None:
     a, b = read(voc_root, **config).splits["train"]
     assert (a.drawn.strongest, b.drawn.strongest) == ("scribbles", "tags")
     assert [(s.class_id, int(mask_of_runs(s.runs, s.size).sum())) for s in a.drawn.strokes] == [(0, 6), (1, 3)]
-    a, _ = read(voc_root, **config, labels="masks").splits["train"]
+    a, _ = read(voc_root, **config, labels="regions").splits["train"]
     assert [region.class_id for region in a.drawn.regions] == [0, 1, 255]
     assert check_dataset(read(voc_root, **config)).failures == ()
 
@@ -130,7 +130,7 @@ def test_masks_of_another_size_than_the_photograph(voc_root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.json", None, r"data\.drawn: .*gone\.json is no file of drawn labels; give weakseg's own JSON"),
+        ("gone.json", None, r"data\.drawn: .*gone\.json is no file of drawn labels; give a file of weakseg, CSV"),
         ("d.txt", "x", r"data\.drawn: .*d\.txt is no file of drawn labels"),
         ("d.json", "[]", "the file must be an object"),
         ("d.csv", "image,label\na,cat", "got header"),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from weakseg.data.formats.regions import (
+from weakseg.data.regions import (
     check_size,
     count_pixels,
     mask_of_runs,
