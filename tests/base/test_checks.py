@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import each
 from weakseg.checks import check_finite, check_rank, check_rgb_uint8, check_same_size
 from weakseg.errors import (
     CheckpointError,
@@ -47,7 +48,7 @@ def test_rgb() -> None:
             check_rgb_uint8("photo", bad)
 
 
-@pytest.mark.parametrize("kind", [CheckpointError, ConfigError, DataError, EvaluationError, OutputError, StoreError])
+@each("kind", [CheckpointError, ConfigError, DataError, EvaluationError, OutputError, StoreError])
 def test_every_error_is_one_of_weaksegs(kind: type[Exception]) -> None:
     assert issubclass(kind, WeaksegError)
     assert issubclass(ShapeError, WeaksegError)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.nn.graph_layers import (
     Graphs,
@@ -93,7 +94,7 @@ def probabilities(pattern: Pattern, features: Tensor, edges: Tensor, w: float) -
 
 
 class TestTiles:
-    @pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 17), (1, 70), (47, 63), (3, 200)])
+    @each("size", [(1, 1), (8, 8), (9, 17), (1, 70), (47, 63), (3, 200)])
     def test_places_of_a_grid(self, size: tuple[int, int]) -> None:
         places = grid_places(size)
         assert len(places.unique()) == math.prod(size) == len(places)
@@ -163,7 +164,7 @@ class TestTiles:
 class TestCosineAttention:
     PAIR = matrix_of(torch.ones(2, 2), torch.ones(2, 2, dtype=torch.bool)).pattern
 
-    @pytest.mark.parametrize(
+    @each(
         ("features", "edge", "w", "beta", "row"),
         [
             (((1, 0), (0, 1)), 0.5, 1, 0, (0.7311, 0.2689)),  # a2gnn.md, oracle 3; graph-baselines.md, oracle 5
@@ -178,8 +179,8 @@ class TestCosineAttention:
         expected = torch.tensor([row, row[::-1]], dtype=DOUBLE) @ values
         torch.testing.assert_close(found, expected, rtol=0, atol=4e-4)
 
-    @pytest.mark.parametrize("graph", ["grid", "ring"])
-    @pytest.mark.parametrize("beta", [0, 10])
+    @each("graph", ["grid", "ring"])
+    @each("beta", [0, 10])
     def test_equals_the_dense_version(self, graph: str, beta: float) -> None:
         # a2gnn.md, oracles 1 and 8: values and gradients, in values and w.
         size = (9, 11)
@@ -340,7 +341,7 @@ def scene(kind: NetworkKind, **change: Any) -> tuple[NetworkConfig, list[Tensor]
 
 
 class TestNetworks:
-    @pytest.mark.parametrize(
+    @each(
         "config",
         [
             {"kind": "a2gnn"}, {"kind": "a2gnn", "cosine": False}, {"kind": "agnn"}, {"kind": "gat"}, {"kind": "mlp"},
@@ -375,7 +376,7 @@ class TestNetworks:
                     torch.testing.assert_close(a, b)
             start += len(own)
 
-    @pytest.mark.parametrize("kind", KINDS)
+    @each("kind", KINDS)
     def test_gradient_by_finite_differences(self, kind: NetworkKind) -> None:
         # a2gnn.md, oracle 8; graph-baselines.md, oracle 9
         config, _, _, graphs = scene(kind, propagations=2)
@@ -401,7 +402,7 @@ class TestNetworks:
                     float(by_weight.flatten()[index]), rel=1e-4, abs=1e-6
                 )
 
-    @pytest.mark.parametrize("kind", KINDS)
+    @each("kind", KINDS)
     def test_order_of_nodes(self, kind: NetworkKind) -> None:
         # graph-baselines.md, oracle 7
         config = NetworkConfig(kind, hidden=8, heads=2)
@@ -415,7 +416,7 @@ class TestNetworks:
             found.append(run(config, Graphs(tiles.scatter(features[index]), tiles, matrix.values), weights)[1])
         torch.testing.assert_close(found[1], found[0][order])
 
-    @pytest.mark.parametrize("kind", KINDS)
+    @each("kind", KINDS)
     def test_an_isolated_node_changes_nothing(self, kind: NetworkKind) -> None:
         # graph-baselines.md, oracle 7
         config = NetworkConfig(kind, hidden=8, heads=2)
@@ -524,7 +525,7 @@ class TestConvolutionMatrix:
 
 
 class TestInitialWeights:
-    @pytest.mark.parametrize("kind", KINDS)
+    @each("kind", KINDS)
     def test_drawn_by_each_image(self, kind: NetworkKind) -> None:
         config = NetworkConfig(kind)
         network = build_network(config)
@@ -550,7 +551,7 @@ class TestInitialWeights:
 
 
 class TestDropoutOfNetworks:
-    @pytest.mark.parametrize("kind", KINDS)
+    @each("kind", KINDS)
     def test_an_image_draws_as_if_alone(self, kind: NetworkKind) -> None:
         config, masks, features, graphs = scene(kind)
         alone = graphs_of(masks[1:], features[1:], seed=1)
@@ -566,7 +567,7 @@ class TestDropoutOfNetworks:
         assert not one.allclose(run(config, alone, [w[1:] for w in weights])[1])
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [{"kind": "gcnn"}, {"hidden": 0}, {"dropout": 1.0}, {"propagations": -1}, {"beta": -1.0}, {"heads": 3},
      {"normalization": "columns"}, {"adjacency": "hard"}],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
 from weakseg.errors import ShapeError
@@ -180,7 +181,7 @@ class TestGatedCrf:
 
 
 class TestReadout:
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18), (8, 8), (3, 20), (1, 1)])
+    @each("size", [(16, 24), (13, 18), (8, 8), (3, 20), (1, 1)])
     def test_pixels_lie_where_the_padded_map_has_them(self, size: tuple[int, int]) -> None:
         readout = GridReadout(size)
         assert readout.size == (math.ceil(size[0] / 8), math.ceil(size[1] / 8))
@@ -255,7 +256,7 @@ class TestSeeds:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)
         assert found.tolist() == [0.25, 0.75, 0, 1, 0]
 
-    @pytest.mark.parametrize("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
+    @each("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
     def test_equals_the_dense_version(self, labels: tuple[int, ...]) -> None:
         # a2gnn.md, 2.6; oracle 16: without background the term of the foreground alone, without seeds 0.
         seeds = np.random.default_rng(0).choice(labels, (13, 18)).astype(np.uint8)
@@ -318,8 +319,8 @@ class TestPoints:
         points = losses_of(one, torch.zeros(12, 2, dtype=DOUBLE))[2]
         assert points.pixels.tolist() == [0, 4, 8, 0, 1, 2, 3]
 
-    @pytest.mark.parametrize("score", ["probability", "logit"])
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18)])
+    @each("score", ["probability", "logit"])
+    @each("size", [(16, 24), (13, 18)])
     def test_equals_the_dense_version(self, score: str, size: tuple[int, int]) -> None:
         boxes = (Box(2, 1, 2, 9, 12), Box(1, 5.5, 7, 30, 18), Box(1, 3, 3, 4, 5))
         one = problem(GridReadout(size), boxes=boxes, num_labels=3)

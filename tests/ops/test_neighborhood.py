@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.neighborhood import edge_cosine, edge_softmax, neighborhood_attention
 from weakseg.ops.normalize import normalize_rows
@@ -72,7 +73,7 @@ def scattered() -> Pattern:
     return pattern_of(noise(130, 130) > 2)
 
 
-every_graph = pytest.mark.parametrize("build", [grid, scattered])
+every_graph = each("build", [grid, scattered])
 PAIR = pattern_of(torch.ones(2, 2, dtype=torch.bool))
 ORTHONORMAL = torch.eye(2, dtype=torch.float64)
 
@@ -80,7 +81,7 @@ ORTHONORMAL = torch.eye(2, dtype=torch.float64)
 class TestTwoNodes:
     """Full graph with self-loops."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("features", "edge", "w", "beta", "row"),
         [
             (((1, 0), (0, 1)), 0.5, 1, 0, (0.7311, 0.2689)),  # a2gnn.md, 7.3, and AGNN: graph-baselines.md, 7.5
@@ -292,8 +293,8 @@ class TestAgainstTheDenseVersion:
     def test_attention_on_random_graphs(self, mask: Tensor, channels: int, dtype: torch.dtype) -> None:
         self.check(mask, channels, dtype)
 
-    @pytest.mark.parametrize("count", [1, 9])
-    @pytest.mark.parametrize("loops", [True, False])
+    @each("count", [1, 9])
+    @each("loops", [True, False])
     def test_attention_to_every_other_node(self, count: int, loops: bool) -> None:
         self.check(torch.ones(count, count, dtype=torch.bool).fill_diagonal_(loops), 3, torch.float64)
 
@@ -340,7 +341,7 @@ class TestGradcheck:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("shape", [(3,), (5,), (4, 1), (2, 2)])
+    @each("shape", [(3,), (5,), (4, 1), (2, 2)])
     def test_scores_that_are_not_one_an_edge(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(ShapeError, match=r"scores: expected one an edge \(4\)"):
             edge_softmax(PAIR, torch.ones(shape))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops import sparse_product
 from weakseg.ops.pattern import Pattern
@@ -85,7 +86,7 @@ def rectangle() -> SparseMatrix:
 
 
 GRAPHS = (grid, star, scattered, rectangle)
-every_graph = pytest.mark.parametrize("build", GRAPHS)
+every_graph = each("build", GRAPHS)
 
 
 def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -192,8 +193,8 @@ class TestDuplicates:
         assert matrix.values.tolist() == [weights[1], 7]
         assert torch.autograd.grad(matrix.values @ torch.tensor([10.0, 1.0]), leaf)[0].tolist() == [0, 10, 1, 0]
 
-    @pytest.mark.parametrize("how", ["sum", "amax"])
-    @given(count=st.integers(0, 12), seed=st.integers(0, 2**16), dtype=FLOATS)
+    @settings(max_examples=60)
+    @given(how=st.sampled_from(["sum", "amax"]), count=st.integers(0, 12), seed=st.integers(0, 2**16), dtype=FLOATS)
     def test_equal_to_the_dense_version(self, how: str, count: int, seed: int, dtype: torch.dtype) -> None:
         generator = torch.Generator().manual_seed(seed)
         edges = torch.stack([torch.randint(n, (count,), generator=generator) for n in (3, 2)])
@@ -351,8 +352,8 @@ class TestAgainstTheDenseVersion:
         close(found, value_and_gradients(lambda a, x: (a @ x.T)[mask], a, x))
         assert found[0].dtype == dtype
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize("name", special_masks())
+    @each("dtype", [torch.float32, torch.float64])
+    @each("name", special_masks())
     def test_special_patterns(self, name: str, dtype: torch.dtype) -> None:
         self.check(special_masks()[name], 3, dtype)
 
@@ -362,7 +363,7 @@ class TestAgainstTheDenseVersion:
         self.check(mask, channels, dtype)
 
     @every_graph
-    @pytest.mark.parametrize(("worth", "floats"), [(0, 1 << 20), (0, 7), (0, 64), (10**9, 7), (24, 64)])
+    @each(("worth", "floats"), [(0, 1 << 20), (0, 7), (0, 64), (10**9, 7), (24, 64)])
     def test_dense_blocks_and_gathering_give_the_same(
         self, build: Callable[[], SparseMatrix], worth: int, floats: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -438,14 +439,12 @@ def test_a_pattern_first_used_in_inference_mode_serves_training() -> None:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(
-        ("edges", "weights"), [(EDGES[0], WEIGHTS), (EDGES.T, WEIGHTS), (EDGES, WEIGHTS[:3]), (EDGES, WEIGHTS[None])]
-    )
+    @each(("edges", "weights"), [(EDGES[0], WEIGHTS), (EDGES.T, WEIGHTS), (EDGES, WEIGHTS[:3]), (EDGES, WEIGHTS[None])])
     def test_shapes_that_disagree(self, edges: Tensor, weights: Tensor) -> None:
         with pytest.raises(ShapeError, match="edges"):
             matrix_from_edges(edges, weights, (3, 3))
 
-    @pytest.mark.parametrize("edge", [(-1, 0), (0, -1), (2, 0), (0, 3)])
+    @each("edge", [(-1, 0), (0, -1), (2, 0), (0, 3)])
     def test_indices_outside(self, edge: tuple[int, int]) -> None:
         with pytest.raises(ShapeError, match=r"edges: an index lies outside of the \(2, 3\) matrix"):
             matrix_from_edges(torch.tensor([[1, edge[0]], [2, edge[1]]]), torch.ones(2), (2, 3))
@@ -487,7 +486,7 @@ class TestErrors:
         with pytest.raises(ShapeError, match="columns"):
             Pattern(starts, columns[None], 3)
 
-    @pytest.mark.parametrize(
+    @each(
         ("starts", "columns"),
         [
             ([], []),
@@ -504,7 +503,7 @@ class TestErrors:
         with pytest.raises(ShapeError, match="pattern: row starts must rise from 0 to"):
             pattern.check()
 
-    @pytest.mark.parametrize("name", special_masks())
+    @each("name", special_masks())
     def test_patterns_that_are_sound(self, name: str) -> None:
         matrix_at(special_masks()[name]).pattern.check()
 
@@ -513,15 +512,13 @@ class TestErrors:
         with pytest.raises(ShapeError, match="x: expected"):
             three_nodes() @ x
 
-    @pytest.mark.parametrize(("a", "b"), [((3, 2), (4, 2)), ((4, 2), (3, 2)), ((3,), (3, 2)), ((3, 2), (3,))])
+    @each(("a", "b"), [((3, 2), (4, 2)), ((4, 2), (3, 2)), ((3,), (3, 2)), ((3, 2), (3,))])
     def test_features_of_another_shape(self, a: tuple[int, ...], b: tuple[int, ...]) -> None:
         with pytest.raises(ShapeError, match="a, b: expected"):
             edge_dot(three_nodes().pattern, torch.ones(a), torch.ones(b))
 
-    @pytest.mark.parametrize(
-        ("a", "b"), [(torch.ones(3, 1), torch.ones(3, 4)), (torch.ones(3, 2), torch.ones(3, 2).double())]
-    )
-    @pytest.mark.parametrize("worth", [0, 10**9])
+    @each(("a", "b"), [(torch.ones(3, 1), torch.ones(3, 4)), (torch.ones(3, 2), torch.ones(3, 2).double())])
+    @each("worth", [0, 10**9])
     def test_features_that_differ_in_channels_or_type(
         self, a: Tensor, b: Tensor, worth: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -554,6 +551,7 @@ def test_cuda_agrees_with_the_processor(build: Callable[[], SparseMatrix]) -> No
     close(tuple(part.cpu() for part in found), value_and_gradients(lambda a, x: edge_dot(here.pattern, a, x), a, x))
 
 
+@settings(max_examples=40)
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 6))), st.lists(st.integers(0, 5), max_size=9))
 def test_rows_that_are_taken(drawn: NDArray[np.bool_], index: list[int]) -> None:
     mask = torch.from_numpy(drawn)
