@@ -123,9 +123,6 @@ class TestFailure:
             write_bytes(tmp_path / "a.bin", b"1")
         assert names(tmp_path) == ["a.bin"]
 
-    def test_output_errors_are_store_errors(self) -> None:
-        assert issubclass(OutputError, StoreError)
-
 
 VALUE: dict[str, Any] = {"name": "犬", "values": [1, 2.5, None, True], "nested": {"a": []}}
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import dense_reference as dense
 from cases import each
+from sparse_graphs import close, noise, value_and_gradients
 from weakseg.errors import ShapeError
 from weakseg.ops.neighborhood import edge_cosine, edge_softmax, neighborhood_attention
 from weakseg.ops.normalize import normalize_rows
@@ -26,10 +27,6 @@ def square_masks(smallest: int = 0) -> st.SearchStrategy[Tensor]:
     return st.integers(smallest, 8).flatmap(lambda n: hnp.arrays(np.bool_, (n, n))).map(torch.from_numpy)
 
 
-def noise(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
 def pattern_of(mask: Tensor) -> Pattern:
     edges = mask.nonzero().T
     return matrix_from_edges(edges, torch.ones(edges.shape[1]), (mask.shape[0], mask.shape[1])).pattern
@@ -41,20 +38,6 @@ def spread(pattern: Pattern, values: Tensor) -> Tensor:
 
 def dense_scores(mask: Tensor, scores: Tensor) -> Tensor:
     return torch.zeros(mask.shape, dtype=scores.dtype).index_put(tuple(mask.nonzero().T), scores)
-
-
-def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the value, and by each input the gradient of a random combination of it."""
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    value = function(*leaves)
-    nothing = sum((0 * leaf.sum() for leaf in leaves), value.new_zeros(()))  # so that each leaf takes part
-    total = (value * noise(*value.shape, dtype=value.dtype, seed=9)).sum() + nothing
-    return value.detach(), *torch.autograd.grad(total, leaves)
-
-
-def close(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> None:
-    tolerance = 1e-5 if found[0].dtype == torch.float32 else 1e-12
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def affinity_attention(pattern: Pattern, features: Tensor, edges: Tensor | float, *, w: float, beta: float) -> Tensor:

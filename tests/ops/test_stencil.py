@@ -9,6 +9,7 @@ from torch import Tensor
 
 import dense_reference as dense
 from cases import each
+from sparse_graphs import noise, value_and_gradients
 from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal
@@ -24,19 +25,6 @@ from weakseg.ops.stencil import (
 
 SIZES = ((1, 1), (1, 2), (3, 1), (2, 3), (6, 7))  # a window of radius 5 is wider than all
 FIVE = half_disc(5)
-
-
-def noise(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the value, and by each input the gradient of a random combination of it."""
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    value = function(*leaves)
-    nothing = sum((0 * leaf.sum() for leaf in leaves), value.new_zeros(()))  # so that each leaf takes part
-    total = (value * noise(*value.shape, dtype=value.dtype, seed=9)).sum() + nothing
-    return value.detach(), *torch.autograd.grad(total, leaves)
 
 
 def opposite(offsets: tuple[Offset, ...]) -> set[Offset]:

@@ -12,7 +12,7 @@ from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.ops.matrix_power import power_coefficients, power_times
+from weakseg.ops.matrix_power import power_coefficients
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square, stencil_matrix
@@ -248,36 +248,6 @@ def random_dense_pattern(nodes: int) -> Pattern:
 
 
 class TestExpansion:
-    @pytest.mark.parametrize(("error", "degree"), [(1e-2, 42), (1e-3, 52), (1e-4, 62)])
-    def test_degrees_of_the_card(self, error: float, degree: int) -> None:
-        # irnet.md, section 6 (v), wsgcn.md, section 6, 3: t = 256
-        coefficients = power_coefficients(256, error)
-        assert len(coefficients) - 1 == degree
-        assert 1 - float(coefficients.sum()) < error
-
-    @each("steps", [0, 1, 2, 3, 8, 13, 40, 256])
-    def test_coefficients_are_binomials(self, steps: int) -> None:
-        expected = [0.0] * (steps + 1)
-        for j in range(steps // 2 + 1):
-            k = steps - 2 * j
-            expected[k] = math.comb(steps, j) * 2.0 ** (1 - steps) * (0.5 if k == 0 else 1)
-        found = power_coefficients(steps, 0.0)
-        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-11, atol=0)
-
-    @each(("steps", "error"), [(7, 0.3), (64, 1e-2), (255, 1e-3), (256, 1e-6), (5000, 1e-3)])
-    def test_largest_error_on_the_interval(self, steps: int, error: float) -> None:
-        coefficients = power_coefficients(steps, error)
-        angle = torch.linspace(0, math.pi, 2001, dtype=torch.float64)
-        degree = torch.arange(len(coefficients), dtype=torch.float64)
-        polynomial = (coefficients * torch.cos(angle[:, None] * degree)).sum(1)
-        off = (polynomial - torch.cos(angle) ** steps).abs()
-        dropped = 1 - float(coefficients.sum())
-        assert float(off.max()) == pytest.approx(dropped, rel=1e-6)
-        assert float(off[0]) == pytest.approx(dropped, rel=1e-6)
-        assert dropped <= error
-        if len(coefficients) > 2:
-            assert dropped + float(coefficients[-1]) > error  # no shorter one would do
-
     @settings(max_examples=15)
     @given(graphs, st.integers(20, 300), st.sampled_from([0.3, 1e-2, 1e-5]), st.sampled_from(CONVENTIONS))
     def test_bound(self, graph: SparseMatrix, steps: int, error: float, convention: Convention) -> None:
@@ -317,11 +287,6 @@ class TestExpansion:
         weights, values = upper[row, column].requires_grad_(), normal(5, 2).requires_grad_()
         assert torch.autograd.gradcheck(walked, (weights, values))
         assert torch.autograd.gradcheck(lambda x: walked(weights.detach(), x), (values,))
-
-    def test_power_times_is_differentiable_in_a_plain_matrix(self) -> None:
-        weights, x = (normal(9) / 9).requires_grad_(), normal(3, 2).requires_grad_()
-        pattern = random_dense_pattern(3)
-        assert torch.autograd.gradcheck(lambda w, x: power_times(SparseMatrix(pattern, w), x, 3), (weights, x))
 
     @each(("steps", "error"), [(-1, 0.0), (4, -1e-3), (4, 1.0), (4, math.nan)])
     def test_senseless_settings_are_refused(self, steps: int, error: float) -> None:
