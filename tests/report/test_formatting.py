@@ -1,6 +1,16 @@
 import numpy as np
+import pytest
 
-from weakseg.report.formatting import flatten_settings, format_cell, format_column
+from weakseg.errors import ShapeError
+from weakseg.report.formatting import (
+    check_within,
+    flatten_settings,
+    format_cell,
+    format_column,
+    format_percent,
+    is_numeric,
+    known,
+)
 
 
 def test_columns_share_decimals():
@@ -21,3 +31,21 @@ def test_settings_are_spelled_as_flags():
         ("empty", "{}"),
         ("name", "a b"),
     ]
+
+
+def test_what_is_unknown():
+    assert known(None) is None and known(float("nan")) is None and known(0) == 0.0
+    assert (format_percent(0.634), format_percent(float("nan"))) == ("63.4", "–")
+
+
+def test_columns_of_numbers():
+    assert is_numeric([1, 2.5, None, float("nan"), np.float32(1)])
+    assert not is_numeric([1, "a"]) and not is_numeric([None]) and not is_numeric([])
+
+
+def test_values_beyond_their_range_are_named():
+    for value in (None, float("nan"), 0.0, 1.0):
+        check_within("iou", value, 1.0)
+    for value in (-0.1, 1.1):
+        with pytest.raises(ShapeError, match=r"iou: expected a value in \[0, 1\]"):
+            check_within("iou", value, 1.0)
