@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from weakseg.api_drawn import marks_of_file
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
@@ -24,6 +23,7 @@ from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.image import image_size
 from weakseg.data.regions import mask_of_runs
 from weakseg.data.truth import open_instance_truth, open_truth
+from weakseg.photograph.marks import marks_of_file
 
 ORIENTATIONS = range(10)  # 0 and 9 mean nothing
 EXCHANGED = (5, 6, 7, 8)  # rows and columns

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
-from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
 from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
@@ -183,40 +183,6 @@ class TestGatedCrf:
         assert float(slope.abs().max()) < 1e-12
 
 
-class TestReadout:
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18), (8, 8), (3, 20), (1, 1)])
-    def test_pixels_lie_where_the_padded_map_has_them(self, size: tuple[int, int]) -> None:
-        readout = GridReadout(size)
-        assert readout.size == (math.ceil(size[0] / 8), math.ceil(size[1] / 8))
-        values = noise(readout.num_nodes, 3)
-        rows, columns = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
-        found = (readout.at(rows.flatten(), columns.flatten(), DOUBLE) @ values).reshape(*size, 3)
-        padded = (8 * readout.size[0], 8 * readout.size[1])
-        maps = torch.nn.functional.interpolate(readout.maps(values)[None], padded, mode="bilinear")[0]
-        torch.testing.assert_close(found, maps.permute(1, 2, 0)[: size[0], : size[1]])
-
-    def test_gradients(self) -> None:
-        readout, values = GridReadout((13, 18)), noise(6, 2).requires_grad_()
-        picked = torch.tensor([[0, 0], [12, 17], [5, 9], [5, 9]])
-        rows = readout.at(picked[:, 0], picked[:, 1], DOUBLE)
-        expected = dense.pixel_matrix((2, 3), 8)[picked[:, 0], picked[:, 1]]
-        torch.testing.assert_close(rows.to_dense(), expected)
-        slope = noise(4, 2, seed=1)
-        torch.testing.assert_close(torch.autograd.grad((rows @ values * slope).sum(), values)[0], expected.T @ slope)
-
-    def test_regions(self) -> None:
-        regions = torch.tensor([[0, 0, 2], [1, 1, 2]])
-        readout, values = RegionReadout(regions), noise(3, 2)
-        assert (readout.image_size, readout.num_nodes, readout.stride) == ((2, 3), 3, None)
-        found = readout.at(torch.tensor([1, 0]), torch.tensor([0, 2]), DOUBLE) @ values
-        assert found.equal(values[[1, 2]])
-        assert readout.maps(values).equal(values.T[:, regions])
-
-    def test_other_regions_are_refused(self) -> None:
-        with pytest.raises(ShapeError, match="regions"):
-            RegionReadout(torch.tensor([[-1, 0]]))
-
-
 class TestSeeds:
     def test_cross_entropy(self) -> None:
         logits = noise(6, 3).requires_grad_()
@@ -259,7 +225,7 @@ class TestSeeds:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)
         assert found.tolist() == [0.25, 0.75, 0, 1, 0]
 
-    @pytest.mark.parametrize("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
+    @each("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
     def test_equals_the_dense_version(self, labels: tuple[int, ...]) -> None:
         # a2gnn.md, 2.6; oracle 16: without background the term of the foreground alone, without seeds 0.
         seeds = np.random.default_rng(0).choice(labels, (13, 18)).astype(np.uint8)
@@ -322,8 +288,8 @@ class TestPoints:
         points = losses_of(one, torch.zeros(12, 2, dtype=DOUBLE))[2]
         assert points.pixels.tolist() == [0, 4, 8, 0, 1, 2, 3]
 
-    @pytest.mark.parametrize("score", ["probability", "logit"])
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18)])
+    @each("score", ["probability", "logit"])
+    @each("size", [(16, 24), (13, 18)])
     def test_equals_the_dense_version(self, score: str, size: tuple[int, int]) -> None:
         boxes = (Box(2, 1, 2, 9, 12), Box(1, 5.5, 7, 30, 18), Box(1, 3, 3, 4, 5))
         one = problem(GridReadout(size), boxes=boxes, num_labels=3)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from weakseg.methods.cam.method import build_plan
 
 from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
@@ -18,11 +17,13 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.files import read_json
 from weakseg.methods import METHODS, Method
 from weakseg.methods.cam.config import CamRecipe
+from weakseg.methods.cam.plan import build_plan
 from weakseg.methods.compare import compare_methods, labelling_plan
-from weakseg.methods.figures import MethodFigures, final_product, measure, way_to
+from weakseg.methods.figures import MethodFigures, final_product, measure
 from weakseg.methods.shared_recipe import load_recipes
-from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
-from weakseg.pipeline.runner import RunOptions, run_plan, step_folders
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, way_to
+from weakseg.pipeline.runner import run_plan, step_folders
 from weakseg.pipeline.store import MANIFEST, Store, keyed_place
 from weakseg.report import Table
 

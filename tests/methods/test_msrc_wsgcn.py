@@ -4,19 +4,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from weakseg.methods.wsgcn.method import completed_step
-from weakseg.pipeline.label_steps import boundary_step, decode_steps
-from weakseg.pipeline.steps import activations_step, evaluation_step, masks_step, seeds_step
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.files import read_json
 from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.plan import completed_step
 from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.nn.weights import MODEL_FILE, save_model
+from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Kind, Step
-from weakseg.pipeline.runner import RunOptions, run_plan
+from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.boundary import BoundaryConfig
@@ -25,6 +24,12 @@ from weakseg.settings.fit import FitConfig
 from weakseg.settings.graph import GraphConfig
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
+from weakseg.steps.activate import activations_step
+from weakseg.steps.boundary import boundary_step
+from weakseg.steps.decode import decode_steps
+from weakseg.steps.evaluate import evaluation_step
+from weakseg.steps.refine import masks_step
+from weakseg.steps.seed import seeds_step
 
 WORDS = {
     "aeroplane": "airliner",

@@ -20,7 +20,7 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.stages import box_seeds as module
-from weakseg.stages.box_seeds import BoxSeeds, Failure, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
 
 SIZE = (12, 16)
 Labels = NDArray[np.uint8]

@@ -3,10 +3,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cases import each
 from weakseg.data.truth import TrueInstances
 from weakseg.errors import EvaluationError, ShapeError
 from weakseg.evaluation.instances import Match, RegionMatches, average_precision, mask_iou, match_objects
@@ -14,7 +15,7 @@ from weakseg.instances import Instances
 
 SIZE = (6, 10)
 MATCHES: tuple[Match, ...] = get_args(Match)
-every_rule = pytest.mark.parametrize("match", MATCHES)
+every_rule = each("match", MATCHES)
 
 
 def rectangle(top: int, left: int, bottom: int, right: int) -> NDArray[np.bool_]:
@@ -131,12 +132,12 @@ class TestMatching:
         assert match_objects(np.array([[0.4], [0.9]]), 0.5, match).tolist() == [False, True]
 
     @every_rule
-    @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+    @each("shape", [(0, 3), (3, 0), (0, 0)])
     def test_nothing_to_match(self, match: Match, shape: tuple[int, int]) -> None:
         assert match_objects(np.zeros(shape), 0.5, match).tolist() == [False] * shape[0]
 
-    @every_rule
-    @given(st.integers(0, 2**32 - 1))
+    @settings(max_examples=60)
+    @given(st.sampled_from(MATCHES), st.integers(0, 2**32 - 1))
     def test_no_object_is_found_twice(self, match: Match, seed: int) -> None:
         rng = np.random.default_rng(seed)
         iou = rng.random((int(rng.integers(1, 7)), int(rng.integers(1, 4))))
@@ -167,14 +168,14 @@ class TestAveragePrecision:
 
 
 class TestRegionMatches:
-    @pytest.mark.parametrize("seed", range(12))
+    @each("seed", range(12))
     def test_equal_to_the_slow_way(self, seed: int) -> None:
         pairs = scene(seed)
         expected = [[slow_precision(pairs, t, class_id) for class_id in (1, 2)] for t in (0.25, 0.5, 0.7, 0.75)]
         np.testing.assert_allclose(precision(pairs), expected, rtol=1e-12)
 
     @every_rule
-    @pytest.mark.parametrize("seed", range(6))
+    @each("seed", range(6))
     def test_monotone_transforms_of_scores_change_nothing(self, match: Match, seed: int) -> None:
         """weak-labels.md, oracle 13."""
         pairs = scene(seed)
@@ -185,14 +186,14 @@ class TestRegionMatches:
         np.testing.assert_array_equal(precision(pairs, match), precision(squared, match))
 
     @every_rule
-    @pytest.mark.parametrize("seed", range(6))
+    @each("seed", range(6))
     def test_the_order_of_images_does_not_matter(self, match: Match, seed: int) -> None:
         pairs = scene(seed)
         equal = [(Instances(o.runs, o.class_ids, (0.5,) * len(o), o.boxes, SIZE), t) for o, t in pairs]
         for images in (pairs, equal):  # of different scores, and all of one
             np.testing.assert_array_equal(precision(images, match), precision(images[::-1], match))
 
-    @pytest.mark.parametrize("seed", range(6))
+    @each("seed", range(6))
     def test_duplicates_are_wrong(self, seed: int) -> None:
         """weak-labels.md, oracle 13: doubled masks never help, and hurt where anything was found."""
         pairs = scene(seed)
