@@ -417,6 +417,7 @@ class TestPhotographs:
     """Real photographs of MSRC with coarse, noisy class scores made from their masks."""
 
     IDS = ("1_2", "5_13", "9_3", "12_26", "16_14")
+    SIZE = (36, 48)  # where all pairs are few; the table in docs/results.md is that of (60, 80)
 
     @staticmethod
     def scene(folder: Path, image_id: str, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
@@ -460,13 +461,13 @@ class TestPhotographs:
         names = (real_data / "msrc/ImageSets/Segmentation/val.txt").read_text().split()[::20]
         errors = np.array([self.errors(real_data, name, row) for row in (1, 2, 4, 5) for name in names])
         ours, theirs = errors.T
-        # Measured: 39 % closer in the mean, and closer in 90 % of the cases.
+        # Measured: 39 % closer in the mean, and closer in 90 % of the cases; at (60, 80) 16 and 75 %.
         assert ours.mean() < 0.9 * theirs.mean()
         assert (ours < theirs).mean() > 0.5
 
     def errors(self, folder: Path, image_id: str, row: int) -> tuple[float, float]:
-        """Return the mean distance of our and of pydensecrf's marginals from the exact ones at 36 x 48 pixels."""
-        image, scores = self.scene(folder, image_id, (36, 48))
+        """Return the mean distance of our and of pydensecrf's marginals from the exact ones, at ``SIZE``."""
+        image, scores = self.scene(folder, image_id, self.SIZE)
         unary = self.unary(row, scores)
         exact = exact_marginals(unary, image, ROWS[row])
         both = dense_crf(unary, image, ROWS[row]), reference_marginals(unary, image, ROWS[row])
