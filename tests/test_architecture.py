@@ -41,7 +41,7 @@ TRUTH = "weakseg.data.truth"
 MAY_SEE_TRUTH = (
     "evaluation/",
     "steps/evaluate.py",
-    "cli/evaluate.py",
+    "cli/scores.py",
     "report/run.py",  # to score, and to draw scores
     "data/simulated.py",  # to make weak labels of it, for experiments
 )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 import dense_reference as dense
 from cases import each
 from weakseg.errors import EvaluationError, ShapeError
-from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
+from weakseg.evaluation.confusion import Confusion
+from weakseg.settings.evaluate import UndecidedPolicy
 
 POLICIES: tuple[UndecidedPolicy, ...] = ("error", "background", "drop")
 CLASSES = 3

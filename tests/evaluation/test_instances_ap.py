@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from cases import each
 from weakseg.data.truth import TrueInstances
 from weakseg.errors import EvaluationError, ShapeError
-from weakseg.evaluation.instances import Match, RegionMatches, average_precision, mask_iou, match_objects
+from weakseg.evaluation.instances import RegionMatches, average_precision, mask_iou, match_objects
 from weakseg.instances import Instances
+from weakseg.settings.evaluate import Match
 
 SIZE = (6, 10)
 MATCHES: tuple[Match, ...] = get_args(Match)

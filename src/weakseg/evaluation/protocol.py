@@ -14,10 +14,11 @@ from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.truth import EvalSample, InstanceSample
 from weakseg.errors import DataError, EvaluationError
-from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
+from weakseg.evaluation.confusion import Confusion
 from weakseg.evaluation.sweep import ThresholdSweep
 from weakseg.ops.resample import resize_maps
 from weakseg.progress import track
+from weakseg.settings.evaluate import UndecidedPolicy
 
 _Sample = TypeVar("_Sample", EvalSample, InstanceSample)
 VOID_RULE = "pixels whose truth is 255 are left out"
