@@ -161,7 +161,7 @@ class TestRefusals:
 
     def test_embedded_weights_of_another_model(self) -> None:
         with pytest.raises(ConfigError, match="'embedded' exists for 'efficientnet_lite0' alone; for 'resnet50'"):
-            BackboneConfig("resnet50")
+            build_backbone(BackboneConfig("resnet50"))
 
     def test_unknown_model(self) -> None:
         with pytest.raises(ConfigError, match=r"backbone\.name: timm has no model 'resnet5'; timm\.list_models\(\)"):

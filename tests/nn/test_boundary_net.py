@@ -10,7 +10,7 @@ from weakseg.nn.boundary import BoundaryNet, DisplacementField, padded_to
 from weakseg.nn.branches import Branch, concatenated, pooled_to
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.training.loop import build_optimizer
+from weakseg.training.optimizers import build_optimizer
 
 # Levels of strides 2 to 16, also with a stem of their own; whole cells only; from stride 1 on.
 FAMILIES = {"efficientnet_lite0": 16, "resnet18": 32, "convnext_atto": 32, "vgg11": 32}

@@ -8,8 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.affinity import freeze_finest
-from weakseg.nn.backbones import build_backbone
+from weakseg.nn.backbones import build_backbone, check_backbone
 from weakseg.nn.resnet38 import ResNet38, load_resnet38
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import BackboneConfig
@@ -135,7 +134,7 @@ class TestWhatIsFrozen:
     def test_first_convolution_and_stage_two(self) -> None:
         # psa.md, 2.1; the norm before stage 3 belongs to the finest level, norms being frozen anyhow.
         backbone = build_backbone(NARROW)
-        freeze_finest(backbone)
+        backbone.freeze_finest()
         frozen = {name.removeprefix("model.") for name, p in backbone.named_parameters() if not p.requires_grad}
         expected = {name for name in made_up_shapes() if name.startswith(("conv1a", "b2", "b3.bn_branch2a"))}
         assert frozen == {name for name in expected if "running" not in name}
@@ -207,4 +206,4 @@ class TestLoading:
 )
 def test_impossible_settings_are_refused(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        BackboneConfig(*arguments)
+        check_backbone(BackboneConfig(*arguments))

@@ -15,6 +15,7 @@ from weakseg.nn.efficientnet_lite import HEAD, OUTPUT_STRIDE, EfficientNetLite0
 from weakseg.nn.weights import load_weights
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
+from weakseg.settings.fit import NormStatistics
 
 EMBEDDED_BN_EPS = 1e-3
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -31,6 +32,8 @@ class Backbone(nn.Module):
         stride: Image pixels per feature cell.
         pads: Images are padded to whole cells first, for models that drop what does not fill a cell (ConvNeXt).
         first: Pixel that the first cell looks at, where it has been measured.
+        norm_statistics: Whether batch norms stay at their ``stored`` statistics in training, or use and learn those of
+            the ``batch``.
     """
 
     mean: Tensor
@@ -44,6 +47,7 @@ class Backbone(nn.Module):
         config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
         self.register_buffer("mean", _per_channel(config.get("mean", IMAGENET_MEAN)), persistent=False)
         self.register_buffer("std", _per_channel(config.get("std", IMAGENET_STD)), persistent=False)
+        self.norm_statistics: NormStatistics = "stored"
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
 
     def forward(self, images: Tensor) -> Tensor:
@@ -107,12 +111,32 @@ class Backbone(nn.Module):
         return function
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Set training mode, but keep batch norm at its stored statistics: batches here are small."""
+        """Set training mode; batch norms stay at their stored statistics unless those of the batch are asked for."""
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        if self.norm_statistics == "stored":
+            for norm in self._norms():
+                norm.eval()
         return self
+
+    def freeze_finest(self, levels: int = 1) -> None:
+        """Let all parameters be trained but those that the finest levels depend on."""
+        parameters = list(self.requires_grad_(requires_grad=True).parameters())
+        if not levels:
+            return
+        side = 2 * self.stride
+        with torch.enable_grad():
+            finest = self.levels(self.mean.new_zeros(1, 3, side, side))[:levels]
+            slopes = torch.autograd.grad([level.sum() for level in finest], parameters, allow_unused=True)
+        for parameter, slope in zip(parameters, slopes, strict=True):
+            parameter.requires_grad_(slope is None)
+
+    def freeze_norms(self) -> None:
+        """Let scale and shift of batch norms stay as they are."""
+        for norm in self._norms():
+            norm.requires_grad_(requires_grad=False)
+
+    def _norms(self) -> list[nn.Module]:
+        return [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 def check_backbone(config: BackboneConfig) -> None:

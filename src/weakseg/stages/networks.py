@@ -20,7 +20,8 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.networks import StartedConfig
 from weakseg.stages.classify import start_backbone
-from weakseg.training.loop import EpochData, Fit, FitPlace, Loss
+from weakseg.training.examples import EpochData
+from weakseg.training.loop import Fit, FitPlace, Loss
 
 Network = TypeVar("Network", bound=nn.Module)
 

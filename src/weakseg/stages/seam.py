@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.nn.affinity import freeze_finest, freeze_norms
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.pcm import stretched
 from weakseg.nn.seam import SeamClassifier
@@ -44,9 +43,9 @@ def train_seam(
         )
 
     def build(backbone: Backbone) -> SeamClassifier:
-        freeze_finest(backbone, config.frozen_levels)
+        backbone.freeze_finest(config.frozen_levels)
         if config.frozen_norms:
-            freeze_norms(backbone)
+            backbone.freeze_norms()
         return SeamClassifier(backbone, len(classes), dropout=config.dropout, published=config.published)
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
