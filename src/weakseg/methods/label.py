@@ -59,7 +59,7 @@ def _models(steps: Sequence[Step], run: Path) -> dict[str, Path]:
     way = way_to(steps, final_product(steps))
     trained = [step for step in way if step.produces in TRAININGS]
     for step in trained:
-        read_header(run / step.name / MODEL_FILE, kind=step.produces)
+        read_header(run / step.name / MODEL_FILE)
     return {step.name: run / step.name / MODEL_FILE for step in trained}
 
 

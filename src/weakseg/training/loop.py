@@ -19,7 +19,7 @@ from weakseg.files import write_bytes
 from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 from weakseg.settings.fit import FitConfig
-from weakseg.training.examples import Collate, EpochData, epoch_loader
+from weakseg.training.batches import Collate, EpochData, epoch_loader
 from weakseg.training.optimizers import build_optimizer, set_norms
 from weakseg.training.schedules import Course, plan_course, rate_share, set_rates
 from weakseg.training.state import Kept, Progress, StateFile

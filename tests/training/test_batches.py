@@ -1,7 +1,7 @@
 import torch
 
 from tiny import NoisyLine
-from weakseg.training.examples import epoch_loader
+from weakseg.training.batches import epoch_loader
 
 
 def indices(count: int, batches: tuple[int, int], seed: int = 0) -> list[tuple[int, ...]]:
