@@ -16,7 +16,7 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.cli.main import VERBS, main
 from weakseg.data.classes import Classes
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.classifiers import TagClassifier
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
 

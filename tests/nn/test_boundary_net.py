@@ -6,11 +6,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryNet, DisplacementField, padded_to
+from weakseg.nn.boundary import BoundaryNet, DisplacementField
 from weakseg.nn.branches import Branch, concatenated, pooled_to
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.training.loop import build_optimizer
+from weakseg.training.optimizers import build_optimizer
 
 # Levels of strides 2 to 16, also with a stem of their own; whole cells only; from stride 1 on.
 FAMILIES = {"efficientnet_lite0": 16, "resnet18": 32, "convnext_atto": 32, "vgg11": 32}
@@ -133,19 +133,3 @@ class TestDisplacementField:
         single = [(64, 64, 8), (256, 128, 16), (512, 256, 16), (1024, 256, 16), (2048, 256, 16)]
         assert found == [*single, (768, 256, 16), (448, 256, 16)]
         assert field.last.bias is None
-
-
-class TestPaddedTo:
-    @pytest.mark.parametrize(
-        ("size", "side", "expected"),
-        [((5, 40), 32, (32, 48)), ((32, 33), 32, (32, 48)), ((5, 7), 0, (16, 16)), ((16, 32), 0, (16, 32))],
-    )
-    def test_to_the_side_or_the_next_multiple(
-        self, size: tuple[int, int], side: int, expected: tuple[int, int]
-    ) -> None:
-        images, fill = uniform(2, 3, *size), torch.tensor([7.0, 8.0, 9.0]).reshape(1, 3, 1, 1)
-        padded = padded_to(images, side, 16, fill)
-        assert padded.shape == (2, 3, *expected)
-        torch.testing.assert_close(padded[..., : size[0], : size[1]], images, rtol=0, atol=0)
-        for rest in (padded[..., size[0] :, :], padded[..., size[1] :]):
-            assert (rest == fill).all()

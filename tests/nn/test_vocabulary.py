@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weakseg.errors import DataError
-from weakseg.nn.classifier import build_imagenet_classifier
+from weakseg.nn.classifiers import build_imagenet_classifier
 from weakseg.nn.vocabulary import build_word_classifier, find_word, imagenet_words
 
 

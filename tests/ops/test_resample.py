@@ -12,6 +12,7 @@ from weakseg.ops.resample import (
     Cells,
     bilinear_taps,
     image_tensor,
+    padded_to,
     resample_cells,
     resize_image,
     resize_labels,
@@ -181,3 +182,19 @@ class TestBilinearTaps:
         expected = torch.nn.functional.interpolate(values[None, None], pixels, mode="linear", align_corners=False)
         torch.testing.assert_close((values[index] * weights).sum(1), expected[0, 0])
         torch.testing.assert_close(weights.sum(1), torch.ones(pixels, dtype=torch.float64))
+
+
+class TestPaddedTo:
+    @pytest.mark.parametrize(
+        ("size", "side", "expected"),
+        [((5, 40), 32, (32, 48)), ((32, 33), 32, (32, 48)), ((5, 7), 0, (16, 16)), ((16, 32), 0, (16, 32))],
+    )
+    def test_to_the_side_or_the_next_multiple(
+        self, size: tuple[int, int], side: int, expected: tuple[int, int]
+    ) -> None:
+        images, fill = torch.rand(2, 3, *size), torch.tensor([7.0, 8.0, 9.0]).reshape(1, 3, 1, 1)
+        padded = padded_to(images, side, 16, fill)
+        assert padded.shape == (2, 3, *expected)
+        torch.testing.assert_close(padded[..., : size[0], : size[1]], images, rtol=0, atol=0)
+        for rest in (padded[..., size[0] :, :], padded[..., size[1] :]):
+            assert (rest == fill).all()

@@ -17,7 +17,7 @@ from weakseg.errors import CheckpointError, ConfigError, DataError, ShapeError, 
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.classifiers import TagClassifier
 from weakseg.nn.weights import load_weights, save_model
 from weakseg.ops.resample import block_means
 from weakseg.settings.affinity import AffinityConfig
@@ -313,9 +313,9 @@ class TestFiles:
         ("header", "message"),
         [
             ({"kind": "boundary", "backbone": {}}, "is no affinity but a boundary"),
-            ({"kind": "affinity"}, "does not describe an affinity network"),
-            ({"kind": "affinity", "backbone": {"name": "hf-hub:a/b"}}, "does not describe an affinity network"),
-            ({"kind": "affinity", "backbone": {"depth": 3}}, "does not describe an affinity network"),
+            ({"kind": "affinity"}, "describes no network of kind 'affinity'"),
+            ({"kind": "affinity", "backbone": {"name": "hf-hub:a/b"}}, "describes no network of kind 'affinity'"),
+            ({"kind": "affinity", "backbone": {"depth": 3}}, "describes no network of kind 'affinity'"),
             ({"kind": "affinity", "backbone": {"name": "resnet10t", "weights": "none"}}, "belongs to another model"),
         ],
     )

@@ -232,7 +232,7 @@ class TestLoading:
     )
     def test_a_header_that_describes_nothing(self, tmp_path: Path, header: dict[str, Any]) -> None:
         save_model(tmp_path / "m.safetensors", nn.Linear(2, 2), {"kind": "boundary", **header})
-        with pytest.raises(CheckpointError, match="header does not describe a boundary network"):
+        with pytest.raises(CheckpointError, match="describes no network of kind 'boundary'"):
             load_boundary(tmp_path / "m.safetensors")
 
     def test_weights_of_another_model(self, tmp_path: Path) -> None:

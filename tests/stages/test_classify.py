@@ -12,13 +12,13 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.classifiers import TagClassifier
 from weakseg.nn.weights import MODEL_FILE, load_weights, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.stages.classify import load_classifier, start_backbone, train_classifier
+from weakseg.stages.classify import load_classifier, start_backbone, start_config, train_classifier
 from weakseg.training.loop import FitPlace
 
 BACKBONE = BackboneConfig("resnet10t", 32, "none")
@@ -74,23 +74,24 @@ class TestStartBackbone:
 
     def test_from_a_classifier(self, tmp_path: Path) -> None:
         path, model = self.saved(tmp_path)
-        found, config = start_backbone("classifier", BackboneConfig(), path)
-        assert config == BACKBONE
+        found = start_backbone("classifier", BackboneConfig(), path)
+        assert start_config("classifier", BackboneConfig(), path) == BACKBONE
         assert_equal_states(found, model.backbone)
         assert load_classifier(path)[1].names == CLASSES
 
     def test_pretrained(self, tmp_path: Path) -> None:
-        found, config = start_backbone("pretrained", BackboneConfig(), tmp_path / "not looked at")
-        assert config == BackboneConfig()
+        found = start_backbone("pretrained", BackboneConfig(), tmp_path / "not looked at")
+        assert start_config("pretrained", BackboneConfig(), None) == BackboneConfig()
         assert_equal_states(found, build_backbone(BackboneConfig()))
 
     def test_without_a_classifier(self) -> None:
-        with pytest.raises(ConfigError, match="start: 'classifier' needs a trained classifier; use 'pretrained'"):
-            start_backbone("classifier", BACKBONE, None)
+        for find in (start_backbone, start_config):
+            with pytest.raises(ConfigError, match="start: 'classifier' needs a trained classifier; use 'pretrained'"):
+                find("classifier", BACKBONE, None)
 
     def test_a_file_that_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="not a weakseg model"):
             start_backbone("classifier", BACKBONE, tmp_path / MODEL_FILE)
         path, _ = self.saved(tmp_path, "segmenter")
-        with pytest.raises(CheckpointError, match="is no classifier but a segmenter"):
+        with pytest.raises(CheckpointError, match="is no classifier or seam-classifier but a segmenter"):
             start_backbone("classifier", BACKBONE, path)

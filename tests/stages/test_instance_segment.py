@@ -13,7 +13,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_plain_folder
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
-from weakseg.nn.instance import Detected, InstanceSegmenter
+from weakseg.nn.segmenters.instance import Detected, build_instance_segmenter
 from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.crf import build_crf
 from weakseg.settings.augment import AugmentConfig
@@ -206,16 +206,20 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is no instance segmenter but a segmenter"):
         load_instance_segmenter(path)
     save_model(path, nn.Linear(2, 2), {"kind": KIND, "classes": ["a"], "model": {"width": 16}})
-    with pytest.raises(CheckpointError, match="does not describe an instance segmenter"):
+    with pytest.raises(CheckpointError, match="describes no network of kind 'instance segmenter'"):
         load_instance_segmenter(path)
     save_model(path, nn.Linear(2, 2), {"kind": KIND, "classes": ["a"], "model": asdict(SMALL)})
     with pytest.raises(CheckpointError, match="belongs to another model"):
+        load_instance_segmenter(path)
+    huge = {**asdict(SMALL), "hidden": 10**8}  # 314 GB for one layer
+    save_model(path, nn.Linear(2, 2), {"kind": KIND, "classes": ["a"], "model": huge})
+    with pytest.raises(CheckpointError, match="head: belongs to another model"):
         load_instance_segmenter(path)
 
 
 def test_save_load_find_are_the_same(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    model = InstanceSegmenter(SMALL, 2).eval()
+    model = build_instance_segmenter(SMALL, 2).eval()
     save_model(tmp_path / "m.safetensors", model, {"kind": KIND, "classes": CLASSES, "model": asdict(SMALL)})
     loaded, _ = load_instance_segmenter(tmp_path / "m.safetensors")
     image, config = draw(3, SIZE)[0], InstancePredictConfig(score=0.01, most=4, mask=0.3)

@@ -10,10 +10,8 @@ from PIL import Image
 from generated import CLASSES, draw
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import CheckpointError
-from weakseg.nn.backbones import build_backbone
-from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.weights import MODEL_FILE, load_weights, read_header, save_model
+from weakseg.nn.classifiers import SeamClassifier
+from weakseg.nn.weights import MODEL_FILE, load_weights, read_header
 from weakseg.ops.cam import normalize_evidence
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.augment import AugmentConfig
@@ -21,7 +19,7 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.seam import SeamConfig, SeamLossConfig
 from weakseg.stages.activate import activate_image
-from weakseg.stages.classify import load_classifier, start_backbone
+from weakseg.stages.classify import load_classifier, start_config
 from weakseg.stages.seam import train_seam
 from weakseg.training.loop import FitPlace
 
@@ -85,23 +83,12 @@ class TestTraining:
 
 
 class TestFiles:
-    @pytest.mark.parametrize("published", [True, False])
-    def test_a_model_is_read_as_a_classifier(self, tmp_path: Path, published: bool) -> None:
-        torch.manual_seed(0)
-        model = SeamClassifier(build_backbone(CONFIG.backbone), 2, published=published)
-        header = {"kind": "classifier", "classes": list(CLASSES), "backbone": vars(CONFIG.backbone)}
-        save_model(tmp_path / "m.safetensors", model, {**header, "correlation": {"published": published}})
-        loaded, classes = load_classifier(tmp_path / "m.safetensors")
-        assert isinstance(loaded, SeamClassifier) and loaded.published is published and classes.names == CLASSES
-        torch.testing.assert_close(loaded.state_dict(), model.state_dict(), rtol=0, atol=0)
-        assert start_backbone("classifier", BackboneConfig(), tmp_path / "m.safetensors")[1] == CONFIG.backbone
-        save_model(tmp_path / "m.safetensors", model, {**header, "correlation": {}})
-        with pytest.raises(CheckpointError, match="does not describe a classifier"):
-            load_classifier(tmp_path / "m.safetensors")
-
     def test_the_trained_one(self, trained: Trained) -> None:
-        assert read_header(trained[0])["correlation"] == {"published": False}
-        assert isinstance(load_classifier(trained[0])[0], SeamClassifier)
+        header = read_header(trained[0])
+        assert header["kind"] == "seam-classifier" and header["published"] is False
+        model, classes = load_classifier(trained[0])
+        assert isinstance(model, SeamClassifier) and classes.names == CLASSES
+        assert start_config("classifier", BackboneConfig(), trained[0]) == CONFIG.backbone
 
 
 class TestActivations:

@@ -9,7 +9,8 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.segmenter import Segmenter
+from weakseg.nn.output import Output
+from weakseg.nn.segmenters import build_segmenter
 from weakseg.nn.weights import save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.segment import PredictConfig, SegmenterConfig
@@ -23,9 +24,9 @@ class Redness(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Output:
         red = (images[:, :1] - 128) * self.scale
-        return nn.functional.avg_pool2d(torch.cat([-red, red], 1), 4, ceil_mode=True)
+        return Output(nn.functional.avg_pool2d(torch.cat([-red, red], 1), 4, ceil_mode=True), {})
 
 
 def half_red(size: tuple[int, int] = (40, 60)) -> np.ndarray:
@@ -50,7 +51,7 @@ def test_large_images_are_worked_on_reduced() -> None:
 def test_save_load_predict_are_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = SegmenterConfig(head="aspp")
-    model = Segmenter(config, 2).eval()
+    model = build_segmenter(config, 2).eval()
     from dataclasses import asdict
 
     save_model(tmp_path / "m.safetensors", model, {"kind": "segmenter", "classes": ["a", "b"], "model": asdict(config)})
@@ -71,7 +72,7 @@ def test_a_classifier_is_no_segmenter(tmp_path: Path) -> None:
 def test_a_header_that_describes_nothing_is_refused(tmp_path: Path) -> None:
     header = {"kind": "segmenter", "classes": ["a"], "model": {"backbone": {"name": "hf-hub:someone/model"}}}
     save_model(tmp_path / "m.safetensors", nn.Linear(2, 2), header)
-    with pytest.raises(CheckpointError, match="header does not describe a segmenter"):
+    with pytest.raises(CheckpointError, match="describes no network of kind 'segmenter'"):
         load_segmenter(tmp_path / "m.safetensors")
 
 

@@ -14,7 +14,7 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.classifiers import TagClassifier
 from weakseg.nn.weights import load_weights, save_model
 from weakseg.nn.window_affinity import WindowAffinityNet
 from weakseg.settings.augment import AugmentConfig
@@ -142,10 +142,10 @@ class TestFiles:
         ("header", "message"),
         [
             ({"kind": "affinity", "backbone": {}}, "is no window-affinity but a affinity"),
-            ({"kind": "window-affinity", "backbone": {}}, "does not describe a window-affinity network"),
+            ({"kind": "window-affinity", "backbone": {}}, "describes no network of kind 'window-affinity'"),
             (
                 {"kind": "window-affinity", "backbone": asdict(BACKBONE), "network": {"widths": [4], "radius": 3}},
-                "does not describe a window-affinity network",
+                "describes no network of kind 'window-affinity'",
             ),
             (
                 {"kind": "window-affinity", "backbone": asdict(BACKBONE), "network": asdict(NETWORK)},

@@ -11,52 +11,11 @@ import torch
 from accelerate.state import PartialState
 from torch import Tensor, nn
 
+from tiny import CONFIG, NoisyLine, TinyModel, squared_error
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier
-from weakseg.nn.segmenter import Segmenter
 from weakseg.nn.weights import load_state
-from weakseg.rng import generator_for
-from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.fit import FitConfig
-from weakseg.settings.segment import SegmenterConfig
-from weakseg.training.loop import Fit, FitPlace, build_optimizer, set_rates
-
-CONFIG = FitConfig(epochs=3, batch_size=2, lr=0.05, head_lr_factor=2.0)
-
-
-class TinyModel(nn.Module):
-    """Two linear layers with dropout between, under the names that ``Fit`` knows."""
-
-    def __init__(self, *, dropout: float = 0.25, seed: int = 0) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.backbone = nn.Sequential(nn.Linear(4, 6), nn.Dropout(dropout))
-        self.head = nn.Linear(6, 1)
-
-    def forward(self, values: Tensor) -> Tensor:
-        return self.head(self.backbone(values))  # type: ignore[no-any-return]
-
-
-class NoisyLine:
-    """Points near a plane; noise is keyed by (index, epoch) as augmentation is. ``stop``: (epoch, index) to fail at."""
-
-    def __init__(self, count: int = 8, *, noise: float = 0.1, stop: tuple[int, int] | None = None) -> None:
-        self.points = torch.randn(count, 4, generator=torch.Generator().manual_seed(0))
-        self.noise, self.stop = noise, stop
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
-        if self.stop == (epoch, index):
-            raise KeyboardInterrupt
-        noise = torch.randn(4, generator=generator_for(0, str(index), f"noise/{epoch}"))
-        return self.points[index] + self.noise * noise, self.points[index].sum()[None]
-
-
-def squared_error(model: nn.Module, batch: list[Tensor]) -> Tensor:
-    return nn.functional.mse_loss(model(batch[0]).float(), batch[1])
+from weakseg.settings.fit import FitConfig, ScheduleConfig
+from weakseg.training.loop import EpochDone, Fit, FitPlace, StepDone, drained
 
 
 def fit(folder: Path, config: FitConfig = CONFIG, *, seed: int = 0, **options: Any) -> Fit:
@@ -70,73 +29,6 @@ def weights(of: Fit) -> dict[str, Tensor]:
 
 def without_time(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
-
-
-class TestSchedule:
-    @pytest.mark.parametrize(
-        ("progress", "factor"),
-        # cam.md, oracle 14; segmentation-stage.md, oracle 4: steps 0, 10, 10,000 and 19,990 of 20,000, over 2.5e-4.
-        [(0.0, 1.0), (10 / 20_000, 0.999550), (0.5, 0.535887), (19_990 / 20_000, 2.673e-7 / 2.5e-4)],
-    )
-    def test_poly(self, progress: float, factor: float) -> None:
-        config = FitConfig(lr=2.5e-4, head_lr_factor=10)
-        optimizer = build_optimizer(TinyModel(), config)
-        set_rates(optimizer, config, progress)
-        rates = [group["lr"] for group in optimizer.param_groups]
-        assert rates == pytest.approx([2.5e-4 * factor * part for part in (1, 1, 10, 10)], rel=2e-4)
-
-    def test_power_zero_is_constant(self) -> None:
-        config = FitConfig(poly_power=0)
-        optimizer = build_optimizer(TinyModel(), config)
-        set_rates(optimizer, config, 0.99)
-        assert optimizer.param_groups[0]["lr"] == config.lr
-
-    def test_rates_fall_from_step_to_step(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        seen: list[float] = []
-        monkeypatch.setattr(
-            "weakseg.training.loop.set_rates", lambda optimizer, config, progress: seen.append(progress)
-        )
-        fit(tmp_path, replace(CONFIG, epochs=2, batch_size=4)).run()
-        assert seen == [0, 0.25, 0.5, 0.75]
-
-
-def classifier() -> nn.Module:
-    return TagClassifier(build_backbone(BackboneConfig(weights="none")), 3)
-
-
-def segmenter(head: str) -> nn.Module:
-    backbone = BackboneConfig("resnet10t", 16, "none")
-    return Segmenter(SegmenterConfig(backbone, head, hidden=8), 3)  # type: ignore[arg-type]
-
-
-class TestOptimizer:
-    @pytest.mark.parametrize("build", [classifier, lambda: segmenter("largefov"), lambda: segmenter("aspp")])
-    @pytest.mark.parametrize("name", ["sgd", "adamw"])
-    def test_groups_partition_the_parameters(self, build: Callable[[], nn.Module], name: str) -> None:
-        # segmentation-stage.md, oracle 5.
-        model = build()
-        optimizer = build_optimizer(model, FitConfig(optimizer=name, weight_decay=0.01))  # type: ignore[arg-type]
-        grouped = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        assert len({id(parameter) for parameter in grouped}) == len(grouped)
-        assert {id(parameter) for parameter in grouped} == {id(parameter) for parameter in model.parameters()}
-
-    @pytest.mark.parametrize("build", [classifier, lambda: segmenter("largefov"), lambda: segmenter("aspp")])
-    def test_norms_and_biases_do_not_decay(self, build: Callable[[], nn.Module]) -> None:
-        model = build()
-        optimizer = build_optimizer(model, FitConfig(weight_decay=0.01, head_lr_factor=7))
-        group_of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-        for owner, module in model.named_modules():
-            norm = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm)
-            for name, parameter in module.named_parameters(recurse=False):
-                group = group_of[id(parameter)]
-                assert group["weight_decay"] == (0 if norm or name == "bias" else 0.01), f"{owner}.{name}"
-                assert group["factor"] == (7 if owner.startswith("head") else 1), f"{owner}.{name}"
-
-    def test_frozen_parameters_are_left_out(self) -> None:
-        model = TinyModel()
-        model.backbone[0].weight.requires_grad_(False)  # type: ignore[union-attr,operator]
-        optimizer = build_optimizer(model, FitConfig())
-        assert sum(len(group["params"]) for group in optimizer.param_groups) == 3
 
 
 class TestRepeatability:
@@ -312,6 +204,191 @@ class TestAccumulation:
         assert same == [True, False, False, True, False]
 
 
+class TestIterations:
+    @pytest.mark.parametrize(("iterations", "steps"), [(3, [3]), (4, [4]), (6, [4, 2]), (9, [4, 4, 1])])
+    def test_so_many_updates(self, tmp_path: Path, iterations: int, steps: list[int]) -> None:
+        moments = list(fit(tmp_path, replace(CONFIG, iterations=iterations)).moments())
+        done = [moment.epoch for moment in moments if isinstance(moment, StepDone)]
+        assert [done.count(epoch) for epoch in range(len(steps))] == steps and len(done) == iterations
+
+    def test_an_update_may_take_several_steps(self, tmp_path: Path) -> None:
+        config = replace(CONFIG, iterations=3, accumulate=2)
+        moments = list(fit(tmp_path, config).moments())
+        assert [m.step for m in moments if isinstance(m, StepDone)] == [0, 1, 2, 3, 0, 1]
+
+    def test_whole_epochs_equal_their_iterations(self, tmp_path: Path) -> None:
+        by_epochs, by_iterations = fit(tmp_path / "a"), fit(tmp_path / "b", replace(CONFIG, epochs=1, iterations=12))
+        assert without_time(by_epochs.run()) == without_time(by_iterations.run())
+        torch.testing.assert_close(weights(by_iterations), weights(by_epochs), rtol=0, atol=0)
+
+    def test_a_cut_epoch_begins_as_a_whole_one(self, tmp_path: Path) -> None:
+        whole, cut = (
+            [
+                m.indices
+                for m in fit(tmp_path / str(n), replace(CONFIG, iterations=n)).moments()
+                if isinstance(m, StepDone)
+            ]
+            for n in (8, 6)
+        )
+        assert cut == whole[:6]
+
+    def test_what_fills_no_batch_is_left_out(self, tmp_path: Path) -> None:
+        config = replace(CONFIG, batch_size=4, drop_last=True)
+        moments = list(fit(tmp_path, config, data=NoisyLine(9)).moments())
+        assert [len(m.indices) for m in moments if isinstance(m, StepDone)] == [4] * 6
+        with pytest.raises(ConfigError, match=r"fit\.batch_size: 3 examples fill no batch of 4"):
+            fit(tmp_path / "few", config, data=NoisyLine(3)).run()
+
+
+class TestClipping:
+    """With SGD at rate one, an update moves the weights by the length of its gradient."""
+
+    PLAIN = replace(CONFIG, epochs=1, lr=1.0, head_lr_factor=1.0, momentum=0.0, weight_decay=0.0)
+
+    def moved(self, folder: Path, **change: Any) -> list[float]:
+        config = replace(self.PLAIN, schedule=ScheduleConfig("constant"), **change)
+        trained = fit(folder, config, model=TinyModel(dropout=0))
+        places = [torch.cat([p.detach().flatten().clone() for p in trained.model.parameters()])]
+        for moment in trained.moments():
+            if isinstance(moment, StepDone):
+                places.append(torch.cat([p.detach().flatten().clone() for p in trained.model.parameters()]))
+        return [float((after - before).norm()) for before, after in itertools.pairwise(places)]
+
+    def test_long_gradients_are_shortened(self, tmp_path: Path) -> None:
+        assert self.moved(tmp_path, clip_norm=0.01) == pytest.approx([0.01] * 4, rel=1e-3)
+
+    def test_short_ones_stay(self, tmp_path: Path) -> None:
+        short = {"lr": 1e-3}
+        assert self.moved(tmp_path / "a", clip_norm=1e6, **short) == self.moved(tmp_path / "b", **short)
+
+    def test_it_acts_on_the_accumulated_gradient(self, tmp_path: Path) -> None:
+        assert self.moved(tmp_path, clip_norm=0.01, accumulate=2) == pytest.approx([0, 0.01, 0, 0.01], rel=1e-3)
+
+
+class Sums:
+    """Keeps a sum for each example: what a caller accumulates."""
+
+    def __init__(self, count: int = 8) -> None:
+        self.sums = torch.zeros(count)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.sums.copy_(state["sums"])
+
+
+class Counts(Sums):
+    """The same under another name."""
+
+
+def accumulate(trained: Fit, kept: Sums) -> list[dict[str, Any]]:
+    """Add the loss of each batch to the sums of its examples, halve them after each epoch; return the records."""
+    records: list[dict[str, Any]] = []
+    for moment in trained.moments(kept):
+        if isinstance(moment, StepDone):
+            kept.sums[list(moment.indices)] += moment.loss
+        else:
+            kept.sums /= 2
+            records = list(moment.records)
+    return records
+
+
+class TestMoments:
+    def test_they_tell_what_was_learned_from(self, tmp_path: Path) -> None:
+        data = NoisyLine(7, noise=0.0)
+        steps, epochs = [], []
+        for moment in fit(tmp_path, data=data).moments():
+            (steps if isinstance(moment, StepDone) else epochs).append(moment)
+        assert [(s.epoch, s.step) for s in steps] == [(epoch, step) for epoch in range(3) for step in range(4)]
+        for epoch in range(3):
+            seen = [index for s in steps if s.epoch == epoch for index in s.indices]
+            assert sorted(seen) == list(range(7))
+        for s in steps:
+            assert s.batch[0].equal(data.points[list(s.indices)]) and s.extra is None
+        assert [(e.epoch, len(e.records)) for e in epochs] == [(0, 1), (1, 2), (2, 3)]
+        for e in epochs:
+            of_epoch = [s for s in steps if s.epoch == e.epoch]
+            assert e.loss == e.records[-1]["loss"] == pytest.approx(sum(s.loss * len(s.indices) for s in of_epoch) / 7)
+
+    def test_an_epoch_is_told_before_it_is_saved(self, tmp_path: Path) -> None:
+        for moment in fit(tmp_path).moments():
+            if isinstance(moment, EpochDone):
+                saved = load_state(tmp_path / "state.pt")["epoch"] if moment.epoch else 0
+                assert saved == moment.epoch
+
+    def test_further_results_of_the_loss(self, tmp_path: Path) -> None:
+        def loss(model: nn.Module, batch: list[Tensor]) -> tuple[Tensor, dict[str, int]]:
+            return squared_error(model, batch), {"examples": len(batch[0])}
+
+        told, plain = fit(tmp_path / "a", loss=loss), fit(tmp_path / "b")
+        extras = [m.extra for m in told.moments() if isinstance(m, StepDone)]
+        assert extras == [{"examples": 2}] * 12
+        plain.run()
+        torch.testing.assert_close(weights(told), weights(plain), rtol=0, atol=0)
+
+    def test_a_model_left_in_evaluation_mode_is_trained_on(self, tmp_path: Path) -> None:
+        watched, plain = fit(tmp_path / "a"), fit(tmp_path / "b")
+        for _ in watched.moments():
+            watched.model.eval()
+        plain.run()
+        torch.testing.assert_close(weights(watched), weights(plain), rtol=0, atol=0)
+
+    def test_the_rest_can_be_drained(self, tmp_path: Path) -> None:
+        moments = fit(tmp_path / "a").moments()
+        next(moments)
+        assert without_time(drained(moments)) == without_time(fit(tmp_path / "b").run())
+
+
+class TestKept:
+    @pytest.mark.parametrize("stop", [(1, 0), (1, 5), (2, 3)])
+    def test_interrupted_equals_undisturbed(self, tmp_path: Path, stop: tuple[int, int]) -> None:
+        expected, kept = Sums(), Sums()
+        undisturbed = fit(tmp_path / "a")
+        records = accumulate(undisturbed, expected)
+        with pytest.raises(KeyboardInterrupt):
+            accumulate(fit(tmp_path / "b", data=NoisyLine(stop=stop)), Sums())
+        resumed = fit(tmp_path / "b", model=TinyModel(seed=7))
+        assert without_time(accumulate(resumed, kept)) == without_time(records)
+        assert kept.sums.equal(expected.sums) and bool(kept.sums.all())
+        torch.testing.assert_close(weights(resumed), weights(undisturbed), rtol=0, atol=0)
+
+    def test_a_caller_that_stops_after_an_epoch(self, tmp_path: Path) -> None:
+        expected, kept = Sums(), Sums()
+        accumulate(fit(tmp_path / "a"), expected)
+        first = Sums()
+        for moment in fit(tmp_path / "b").moments(first):
+            if isinstance(moment, StepDone):
+                if moment.epoch == 1:
+                    break
+                first.sums[list(moment.indices)] += moment.loss
+            else:
+                first.sums /= 2
+        accumulate(fit(tmp_path / "b", model=TinyModel(seed=7)), kept)
+        assert kept.sums.equal(expected.sums)
+
+    def test_a_finished_fit_restores_it(self, tmp_path: Path) -> None:
+        expected, kept = Sums(), Sums()
+        accumulate(fit(tmp_path), expected)
+        assert accumulate(fit(tmp_path), kept) == [] and kept.sums.equal(expected.sums)
+
+    @pytest.mark.parametrize(
+        ("saved", "wanted", "message"),
+        [
+            (None, Sums(), "keeps the state of nothing, but that of Sums is wanted"),
+            (Sums(), None, "keeps the state of Sums, but that of nothing is wanted"),
+            (Sums(), Counts(), "keeps the state of Sums, but that of Counts is wanted"),
+            (Sums(), Sums(5), "what it keeps does not fit Sums"),
+        ],
+    )
+    def test_another_state_is_refused(
+        self, tmp_path: Path, saved: Sums | None, wanted: Sums | None, message: str
+    ) -> None:
+        drained(fit(tmp_path).moments(saved))
+        with pytest.raises(CheckpointError, match=rf"state\.pt: {message}"):
+            drained(fit(tmp_path).moments(wanted))
+
+
 class TestRun:
     @pytest.mark.parametrize("precision", ["no", "bf16"])
     def test_it_learns(self, tmp_path: Path, precision: str) -> None:
@@ -361,28 +438,3 @@ class TestRun:
             fit(tmp_path, data=Poisoned()).run()
         assert load_state(tmp_path / "state.pt")["epoch"] == 1
         assert all(torch.isfinite(value).all() for value in load_state(tmp_path / "state.pt")["model"].values())
-
-
-class TestRefusals:
-    @pytest.mark.parametrize(
-        "change",
-        [{"epochs": 0}, {"batch_size": 0}, {"accumulate": 0}, {"lr": 0.0}, {"lr": -1.0}, {"loader_workers": -1}],
-    )
-    def test_counts_and_rates(self, change: dict[str, Any]) -> None:
-        with pytest.raises(ConfigError, match="fit: epochs, batch_size, accumulate >= 1 and lr > 0 are needed"):
-            FitConfig(**change)
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"optimizer": "adam"}, r"fit\.optimizer: 'sgd' or 'adamw', got 'adam'"),
-            ({"precision": "fp8"}, r"fit\.precision: 'no', 'bf16' or 'fp16', got 'fp8'"),
-        ],
-    )
-    def test_names(self, change: dict[str, Any], message: str) -> None:
-        with pytest.raises(ConfigError, match=message):
-            FitConfig(**change)
-
-    def test_rates_are_no_numbers(self) -> None:
-        with pytest.raises(ConfigError):
-            FitConfig(lr=math.nan)

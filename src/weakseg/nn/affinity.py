@@ -35,7 +35,7 @@ class AffinityNet(nn.Module):
         if len(shapes) < len(WIDTHS):
             raise ConfigError(f"affinity.backbone: has {len(shapes)} levels, {len(WIDTHS)} are needed; choose another")
         self.backbone = backbone
-        freeze_finest(backbone)
+        backbone.freeze_finest()
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes])
 
@@ -70,26 +70,6 @@ class AffinityHead(nn.Module):
         mixed = [tap(level) for tap, level in zip(self.taps, levels, strict=True)]
         placed = [F.elu(place(found, number)) for number, found in enumerate(mixed)]
         return F.elu(self.last(torch.cat(placed, dim=1)))
-
-
-def freeze_finest(backbone: Backbone, levels: int = 1) -> None:
-    """Let all parameters of a backbone be trained but those that its finest levels depend on."""
-    parameters = list(backbone.requires_grad_(requires_grad=True).parameters())
-    if not levels:
-        return
-    side = 2 * backbone.stride
-    with torch.enable_grad():
-        finest = backbone.levels(backbone.mean.new_zeros(1, 3, side, side))[:levels]
-        slopes = torch.autograd.grad([level.sum() for level in finest], parameters, allow_unused=True)
-    for parameter, slope in zip(parameters, slopes, strict=True):
-        parameter.requires_grad_(slope is None)
-
-
-def freeze_norms(backbone: Backbone) -> None:
-    """Let scale and shift of a backbone's batch norms stay as they are."""
-    for module in backbone.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.requires_grad_(requires_grad=False)
 
 
 def enlarged(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:

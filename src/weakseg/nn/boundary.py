@@ -107,11 +107,3 @@ class DisplacementField(nn.Module):
         joined = [b(x) for b, x in zip(self.fine, fine, strict=True)] + [self.merge(concatenated(merged, half), 2)]
         field: Tensor = self.last(self.join(concatenated(joined, size)))
         return field if self.training else field - self.mean_shift[:, None, None]
-
-
-def padded_to(images: Tensor, side: int, multiple: int, fill: Tensor) -> Tensor:
-    """Return ``(B, 3, H, W)`` images with ``fill`` on the right and below, to ``side`` or the next multiple."""
-    wanted = [max(side, -(-length // multiple) * multiple) for length in images.shape[2:]]
-    canvas = fill.expand(len(images), 3, *wanted).clone()
-    canvas[..., : images.shape[2], : images.shape[3]] = images
-    return canvas

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 
 from weakseg.errors import DataError
-from weakseg.nn.classifier import TagClassifier, build_imagenet_classifier
+from weakseg.nn.classifiers import TagClassifier, build_imagenet_classifier
 
 
 @cache

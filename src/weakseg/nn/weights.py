@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ def save_model(path: Path, model: nn.Module, header: dict[str, Any]) -> None:
     write_bytes(path, save(tensors, {HEADER_KEY: json.dumps(header)}))
 
 
-def read_header(path: Path, *, kind: str = "") -> dict[str, Any]:
+def read_header(path: Path, *, kinds: Collection[str] = ()) -> dict[str, Any]:
     """Return the header that ``save_model`` wrote.
 
     Args:
         path: A model file.
-        kind: What the header must say that it is; empty: anything.
+        kinds: One of which the header must say that it is; empty: anything.
 
     Raises:
         CheckpointError: If the file is missing, a folder, truncated, was not written by weakseg, or is of another kind.
@@ -41,8 +42,8 @@ def read_header(path: Path, *, kind: str = "") -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a weakseg model ({error}); train it again or restore the file") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path}: the header is no JSON object; train the model again or restore the file")
-    if kind and header.get("kind") != kind:
-        raise CheckpointError(f"{path}: is no {kind} but a {header.get('kind')}; give another file")
+    if kinds and header.get("kind") not in kinds:
+        raise CheckpointError(f"{path}: is no {' or '.join(kinds)} but a {header.get('kind')}; give another file")
     return header
 
 
@@ -72,15 +73,19 @@ def load_into(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     Raises:
         CheckpointError: If names or shapes differ; names the first of each kind.
     """
-    own = model.state_dict()
-    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    shapes = [name for name in own.keys() & state.keys() if own[name].shape != state[name].shape]
+    check_state(model.state_dict(), state, where)
+    model.load_state_dict(state)
+
+
+def check_state(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], where: str) -> None:
+    """Raise ``CheckpointError`` if names or shapes of tensors differ; names the first of each kind."""
+    missing, extra = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
+    shapes = sorted(name for name in wanted.keys() & given.keys() if wanted[name].shape != given[name].shape)
     if missing or extra or shapes:
         raise CheckpointError(
             f"{where}: belongs to another model; missing {missing[:3]}, unexpected {extra[:3]}, "
             f"other shape {shapes[:3]}"
         )
-    model.load_state_dict(state)
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.affinity import AffinityHead, enlarged, freeze_finest, freeze_norms
+from weakseg.nn.affinity import AffinityHead, enlarged
 from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.branches import pooled_to
 from weakseg.ops.resample import block_means, resample_cells
@@ -47,9 +47,9 @@ class WindowAffinityNet(nn.Module):
             raise ConfigError(f"window affinity: the backbone has {len(shapes)} levels, {used} are needed")
         self.backbone, self.config = backbone, config
         self.offsets = half_square(config.radius_cells)  # one of each pair of opposite offsets of the window
-        freeze_finest(backbone, config.frozen_levels)
+        backbone.freeze_finest(config.frozen_levels)
         if config.frozen_norms:
-            freeze_norms(backbone)
+            backbone.freeze_norms()
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
 

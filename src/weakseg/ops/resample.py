@@ -104,6 +104,14 @@ def block_means(maps: Tensor, block: int) -> Tensor:
     return F.avg_pool2d(maps, block, ceil_mode=True, count_include_pad=False)
 
 
+def padded_to(images: Tensor, side: int, multiple: int, fill: Tensor) -> Tensor:
+    """Return ``(B, 3, H, W)`` images with ``fill`` on the right and below, to ``side`` or the next multiple."""
+    wanted = [max(side, -(-length // multiple) * multiple) for length in images.shape[2:]]
+    canvas = fill.expand(len(images), 3, *wanted).clone()
+    canvas[..., : images.shape[2], : images.shape[3]] = images
+    return canvas
+
+
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:
     """Return ``(3, H, W)`` float32 on the scale 0..255 of an ``(H, W, 3)`` uint8 image."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()

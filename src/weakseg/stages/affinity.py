@@ -16,17 +16,16 @@ from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs
-from weakseg.nn.weights import MODEL_FILE, save_model
-from weakseg.ops.resample import block_means, image_tensor
+from weakseg.ops.resample import block_means, image_tensor, padded_to
 from weakseg.ops.stencil import half_disc
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.affinity import GRID_STRIDE, AffinityConfig
 from weakseg.settings.augment import AugmentConfig
-from weakseg.stages.networks import by_id, fit_network, load_network
+from weakseg.stages.networks import by_id, load_network, started_training
 from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
+from weakseg.training.train import train_model
 
 NO_SCORE = 1e-5  # below this for every label, a cell lies outside of the image
 
@@ -121,9 +120,7 @@ def train_affinity(
         return affinity_loss(affinity, label_pairs(batch[1], offsets))
 
     data = ScoreData(by_id(samples), strict, lenient, config.augment, place.seed)
-    model, header, records = fit_network("affinity", AffinityNet, data, loss, config, place, classifier)
-    save_model(place.folder / MODEL_FILE, model, header)
-    return records
+    return train_model(started_training("affinity", AffinityNet, data, loss, config, classifier), place)
 
 
 def load_affinity(path: Path) -> AffinityNet:

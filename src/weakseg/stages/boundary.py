@@ -1,7 +1,7 @@
 """Train a boundary network on seeds, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet, padded_to
+from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet
 from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
-from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.ops.cam import grid_size
-from weakseg.ops.resample import grid_labels, image_tensor
+from weakseg.ops.resample import grid_labels, image_tensor, padded_to
 from weakseg.ops.stencil import half_disc
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.boundary import PAD_MULTIPLE, BoundaryConfig
-from weakseg.stages.networks import by_id, fit_network, load_network, load_seeded
+from weakseg.stages.networks import by_id, load_network, load_seeded, started_training
 from weakseg.training.augment import augment
-from weakseg.training.loop import FitPlace
+from weakseg.training.loop import FitPlace, Records
+from weakseg.training.train import train_model
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,13 @@ def train_boundary(
         return affinity_loss(affinity, pairs) + displacement_loss(maps.field.float(), pairs, offsets)
 
     data = SeedData(samples, seeds, config.augment, place.seed)
-    model, header, records = fit_network("boundary", BoundaryNet, data, loss, config, place, classifier)
-    _set_mean_shift(model.to(place.device), samples, config.augment.crop)
-    save_model(place.folder / MODEL_FILE, model, {**header, "pad": config.augment.crop})
-    return records
+
+    def complete(model: BoundaryNet, records: Records) -> dict[str, Any]:
+        _set_mean_shift(model.to(place.device), samples, config.augment.crop)
+        return {"pad": config.augment.crop}
+
+    training = started_training("boundary", BoundaryNet, data, loss, config, classifier)
+    return train_model(replace(training, complete=complete), place)
 
 
 def load_boundary(path: Path) -> tuple[BoundaryNet, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,18 +13,20 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import Backbone, build_backbone
-from weakseg.nn.classifier import TagClassifier
+from weakseg.nn.classifiers import CLASSIFIER, CLASSIFIERS, TagClassifier
 from weakseg.nn.losses import tag_loss
-from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
+from weakseg.nn.models import load_model
+from weakseg.nn.weights import read_header
 from weakseg.ops.ranking import mean_average_precision
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.networks import Start
 from weakseg.training.augment import augment
-from weakseg.training.loop import Fit, FitPlace, Loss
+from weakseg.training.loop import FitPlace, Records
+from weakseg.training.train import Training, train_model
 
 
 @dataclass(frozen=True)
@@ -64,49 +66,36 @@ def train_classifier(
         [zhou2016cam]; settings in the cam card, section 3.
     """
 
-    def build(backbone: Backbone) -> TagClassifier:
-        return TagClassifier(backbone, len(classes), dropout=config.dropout)
+    def build() -> TagClassifier:
+        model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
+        if config.frozen:
+            model.backbone.requires_grad_(requires_grad=False)
+        return model
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
-        return tag_loss(module(batch[0]), batch[1])
+        return tag_loss(module(batch[0]).logits, batch[1])
 
-    return fit_classifier(build, loss, train, val, classes, config=config, place=place)
+    data = tag_data(train, classes, config, place)
+    header = {"kind": CLASSIFIER, "classes": classes.names, "backbone": asdict(config.backbone)}
+    measure = measured(val, classes, config)
+    return train_model(Training("classifier", build, data, loss, config.fit, header, complete=measure), place)
 
 
-def fit_classifier(
-    build: Callable[[Backbone], TagClassifier],
-    loss: Loss,
-    train: Sequence[WeakSample],
-    val: Sequence[WeakSample],
-    classes: Classes,
-    *,
-    config: ClassifierConfig,
-    place: FitPlace,
-    header: Mapping[str, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """Build a classifier of any kind, train it with a loss, measure it and write its file; return the records.
+def tag_data(train: Sequence[WeakSample], classes: Classes, config: ClassifierConfig, place: FitPlace) -> TagData:
+    """Return the examples of a classifier; batches do not depend on the order of the list."""
+    return TagData(sorted(train, key=lambda sample: sample.id), len(classes), config.augment, place.seed)
 
-    Args:
-        build: From the backbone to the classifier.
-        loss: From classifier and a batch of ``TagData`` to a scalar.
-        train: Images to train on.
-        val: Images to measure mAP on.
-        classes: The classes.
-        config: Backbone, augmentation and optimisation.
-        place: Folder, seed and device.
-        header: What the file says beyond kind, classes and backbone.
-    """
-    torch.manual_seed(numpy_generator_for(place.seed, "", "classifier/init").integers(2**62))
-    model = build(build_backbone(config.backbone))
-    if config.frozen:
-        model.backbone.requires_grad_(requires_grad=False)
-    train = sorted(train, key=lambda sample: sample.id)  # batches must not depend on the order of the list
-    data = TagData(train, len(classes), config.augment, place.seed)
-    records = Fit(model, data, loss, config.fit, place, "classifier").run()
-    records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=config.augment.middle_side)
-    common = {"kind": "classifier", "classes": classes.names, "backbone": asdict(config.backbone)}
-    save_model(place.folder / MODEL_FILE, model, {**common, **(header or {}), "mAP": records[-1]["mAP"]})
-    return records
+
+def measured(
+    val: Sequence[WeakSample], classes: Classes, config: ClassifierConfig
+) -> Callable[[TagClassifier, Records], dict[str, Any]]:
+    """Return a function that measures a classifier's mAP on ``val`` and puts it into the last record."""
+
+    def complete(model: TagClassifier, records: Records) -> dict[str, Any]:
+        records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=config.augment.middle_side)
+        return {"mAP": records[-1]["mAP"]}
+
+    return complete
 
 
 def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, *, long_side: int | None) -> float:
@@ -119,15 +108,13 @@ def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: in
             image = resize_image(image, scaled_size(image.shape[:2], long_side / max(image.shape[:2])))
         batch = image_tensor(image)[None].to(model.device)
         with torch.inference_mode():
-            scores[row] = model(torch.cat([batch, batch.flip(-1)])).mean(0).cpu().numpy()
+            scores[row] = model(torch.cat([batch, batch.flip(-1)])).logits.mean(0).cpu().numpy()
     targets = np.stack([s.tags.targets(num_classes) for s in samples]) if samples else np.zeros((0, num_classes))
     return mean_average_precision(scores, targets)
 
 
-def start_backbone(
-    start: Literal["classifier", "pretrained"], config: BackboneConfig, classifier: Path | None
-) -> tuple[Backbone, BackboneConfig]:
-    """Return the backbone of a trained classifier, or a new one with its pretrained weights, and its configuration.
+def start_backbone(start: Start, config: BackboneConfig, classifier: Path | None) -> Backbone:
+    """Return the backbone of a trained classifier, or a new one with its pretrained weights.
 
     Args:
         start: Which.
@@ -138,28 +125,40 @@ def start_backbone(
         ConfigError: If a classifier is asked for and none is given.
     """
     if start == "pretrained":
-        return build_backbone(config), config
-    if classifier is None:
-        raise ConfigError("start: 'classifier' needs a trained classifier; use 'pretrained'")
-    return load_classifier(classifier)[0].backbone, BackboneConfig(**read_header(classifier)["backbone"])
+        return build_backbone(config)
+    return load_classifier(_needed(classifier))[0].backbone
+
+
+def start_config(start: Start, config: BackboneConfig, classifier: Path | None) -> BackboneConfig:
+    """Return the configuration of what ``start_backbone`` returns; arguments and errors as there."""
+    if start == "pretrained":
+        return config
+    return BackboneConfig(**read_header(_needed(classifier), kinds=CLASSIFIERS)["backbone"])
 
 
 def load_classifier(path: Path) -> tuple[TagClassifier, Classes]:
-    """Return a trained classifier, of SEAM's kind where its file says so, in evaluation mode, and its classes.
+    """Return a trained classifier, of the kind that its file says, in evaluation mode, and its classes.
 
     Raises:
         CheckpointError: If the file is missing, truncated, or no classifier of weakseg.
     """
-    header = read_header(path, kind="classifier")
+    model, header = load_model(path, CLASSIFIERS)
+    return model, classes_of(header, path)
+
+
+def classes_of(header: Mapping[str, Any], path: Path) -> Classes:
+    """Return the classes that the header of a model file names.
+
+    Raises:
+        CheckpointError: If they are no classes.
+    """
     try:
-        config, classes = BackboneConfig(**header["backbone"]), Classes(tuple(header["classes"]))
-        published = header["correlation"]["published"] if "correlation" in header else None
-    except (KeyError, TypeError, ConfigError, DataError) as error:
-        raise CheckpointError(f"{path}: the header does not describe a classifier ({error}); train it again") from error
-    backbone = build_backbone(config, pretrained=False)
-    if published is None:
-        model = TagClassifier(backbone, len(classes))
-    else:
-        model = SeamClassifier(backbone, len(classes), published=published)
-    load_into(model, load_weights(path), str(path))
-    return model.eval(), classes
+        return Classes(tuple(header["classes"]))
+    except (TypeError, DataError) as error:
+        raise CheckpointError(f"{path}: the header names no classes ({error}); train it again") from error
+
+
+def _needed(classifier: Path | None) -> Path:
+    if classifier is None:
+        raise ConfigError("start: 'classifier' needs a trained classifier; use 'pretrained'")
+    return classifier

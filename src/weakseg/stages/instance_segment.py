@@ -1,5 +1,6 @@
 """Train Mask R-CNN on instances, and find objects with it."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,21 +14,28 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.errors import CheckpointError, ConfigError, DataError
+from weakseg.errors import DataError
 from weakseg.instances import SUFFIX, Extent, Instances
-from weakseg.nn.instance import Detected, InstanceSegmenter, Targets
-from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
+from weakseg.nn.models import load_model
+from weakseg.nn.segmenters.instance import (
+    INSTANCE_SEGMENTERS,
+    KIND,
+    Detected,
+    InstanceSegmenter,
+    Targets,
+    build_instance_segmenter,
+)
 from weakseg.ops.crf import DenseCrf, build_crf
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.ops.runs import encode_masks
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.instance_segment import InstanceModelConfig, InstancePredictConfig, InstanceSegmentConfig
+from weakseg.settings.instance_segment import InstancePredictConfig, InstanceSegmentConfig
+from weakseg.stages.classify import classes_of
 from weakseg.training.augment import draw_view
-from weakseg.training.loop import Fit, FitPlace
+from weakseg.training.loop import FitPlace
+from weakseg.training.train import Training, train_model
 
-KIND = "instance segmenter"
 CERTAIN = 1e-5  # probabilities are kept this far from 0 and 1 before the CRF
 
 
@@ -101,8 +109,6 @@ def train_instance_segmenter(
         [he2017maskrcnn]; on instances from boxes it is the last stage of [zhang2021a2gnn]. Differs from the latter: an
         embedded backbone instead of ResNet-101.
     """
-    torch.manual_seed(numpy_generator_for(place.seed, "", "instances/init").integers(2**62))
-    model = InstanceSegmenter(config.model, len(classes))
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
         total: Tensor = module(batch[0], Targets(*batch[1:]))
@@ -110,10 +116,9 @@ def train_instance_segmenter(
 
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = InstanceData(samples, instances, len(classes), config.augment, place.seed)
-    records = Fit(model, data, loss, config.fit, place, "instance segmenter", join_examples).run()
     header = {"kind": KIND, "classes": classes.names, "model": asdict(config.model)}
-    save_model(place.folder / MODEL_FILE, model, header)
-    return records
+    build = functools.partial(build_instance_segmenter, config.model, len(classes))
+    return train_model(Training(KIND, build, data, loss, config.fit, header, join_examples), place)
 
 
 def load_instance_segmenter(path: Path) -> tuple[InstanceSegmenter, Classes]:
@@ -122,16 +127,8 @@ def load_instance_segmenter(path: Path) -> tuple[InstanceSegmenter, Classes]:
     Raises:
         CheckpointError: If the file is missing, truncated, or no instance segmenter of weakseg.
     """
-    header = read_header(path, kind=KIND)
-    try:
-        settings = dict(header["model"])
-        backbone = BackboneConfig(**settings.pop("backbone"))
-        config, classes = InstanceModelConfig(backbone=backbone, **settings), Classes(tuple(header["classes"]))
-    except (KeyError, TypeError, ConfigError, DataError) as error:
-        raise CheckpointError(f"{path}: the header does not describe an {KIND} ({error}); train it again") from error
-    model = InstanceSegmenter(config, len(classes), pretrained=False)
-    load_into(model, load_weights(path), str(path))
-    return model.eval(), classes
+    model, header = load_model(path, INSTANCE_SEGMENTERS)
+    return model, classes_of(header, path)
 
 
 def predict_instances(model: InstanceSegmenter, image: NDArray[np.uint8], config: InstancePredictConfig) -> Instances:

@@ -15,18 +15,19 @@ from torch.nn import functional as F
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.errors import CheckpointError, ConfigError, DataError
+from weakseg.errors import DataError
 from weakseg.nn.losses import segmentation_loss
-from weakseg.nn.segmenter import Segmenter
-from weakseg.nn.weights import MODEL_FILE, load_into, load_weights, read_header, save_model
+from weakseg.nn.models import load_model
+from weakseg.nn.segmenters import SEGMENTERS, Segmenter, build_segmenter
 from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig, SegmenterConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.stages.classify import classes_of
 from weakseg.training.augment import augment
-from weakseg.training.loop import Fit, FitPlace
+from weakseg.training.loop import FitPlace
+from weakseg.training.train import Training, train_model
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,16 @@ def train_segmenter(
     Reference:
         [chen2018deeplabv2]; settings in the card of the segmentation stage.
     """
-    torch.manual_seed(numpy_generator_for(place.seed, "", "segmenter/init").integers(2**62))
-    model = Segmenter(config.model, len(classes))
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
-        logits = F.interpolate(module(batch[0]), size=batch[1].shape[1:], mode="bilinear", align_corners=False)
+        logits = F.interpolate(module(batch[0]).logits, size=batch[1].shape[1:], mode="bilinear", align_corners=False)
         return segmentation_loss(logits.float(), batch[1], balanced=config.balanced)
 
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
-    records = Fit(model, data, loss, config.fit, place, "segmenter").run()
     header = {"kind": "segmenter", "classes": classes.names, "model": asdict(config.model)}
-    save_model(place.folder / MODEL_FILE, model, header)
-    return records
+    build = functools.partial(build_segmenter, config.model, len(classes))
+    return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
 
 
 def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
@@ -101,24 +99,15 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
     Raises:
         CheckpointError: If the file is missing, truncated, or no segmenter of weakseg.
     """
-    header = read_header(path, kind="segmenter")
-    try:
-        settings = dict(header["model"])
-        backbone = BackboneConfig(**settings.pop("backbone"))
-        config = SegmenterConfig(backbone=backbone, **{**settings, "dilations": tuple(settings["dilations"])})
-        classes = Classes(tuple(header["classes"]))
-    except (KeyError, TypeError, ConfigError, DataError) as error:
-        raise CheckpointError(f"{path}: the header does not describe a segmenter ({error}); train it again") from error
-    model = Segmenter(config, len(classes), pretrained=False)
-    load_into(model, load_weights(path), str(path))
-    return model.eval(), classes
+    model, header = load_model(path, SEGMENTERS)
+    return model, classes_of(header, path)
 
 
 def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
     """Return the mask of an image: averaged probabilities, optionally a CRF, arg-max.
 
     Args:
-        model: A ``Segmenter``.
+        model: A ``Segmenter``, or what returns logits as it does.
         image: ``(H, W, 3)`` uint8.
         config: Scales, mirror image and CRF.
 
@@ -141,6 +130,6 @@ def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: Pred
 def _probabilities(model: torch.nn.Module, image: NDArray[np.uint8], flip: bool, size: tuple[int, int]) -> Tensor:
     batch = image_tensor(image)[None].to(next(model.parameters()).device)
     with torch.inference_mode():
-        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).float()
+        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).logits.float()
         logits = torch.stack([logits[0], logits[1].flip(-1)]) if flip else logits
         return torch.stack([resize_maps(m, size).softmax(0) for m in logits]).mean(0)

@@ -1,7 +1,7 @@
 """Train a window affinity network on seeds, and apply it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,18 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.sample import WeakSample
 from weakseg.graph.feature_affinity import color_position_weights, feature_distance
-from weakseg.nn.boundary import padded_to
 from weakseg.nn.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
-from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.nn.window_affinity import WindowAffinityNet, WindowMaps, node_colors
-from weakseg.ops.resample import image_tensor
+from weakseg.ops.resample import image_tensor, padded_to
 from weakseg.ops.stencil import Offset, half_square
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.window_affinity import KIND, Align, PairLossConfig, WindowAffinityConfig, WindowConfig
-from weakseg.stages.networks import by_id, fit_network, load_network, load_seeded
+from weakseg.stages.networks import by_id, load_network, load_seeded, started_training
 from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
+from weakseg.training.train import train_model
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,8 @@ def train_window_affinity(
         return pair_loss(module(batch[0]).float(), batch, offsets, config.loss)
 
     data = WindowData(by_id(samples), seeds, config.augment, network.align, place.seed)
-    model, header, records = fit_network(
-        KIND, lambda backbone: WindowAffinityNet(backbone, network), data, loss, config, place, classifier
-    )
-    save_model(place.folder / MODEL_FILE, model, {**header, "network": asdict(network)})
-    return records
+    training = started_training(KIND, lambda found: WindowAffinityNet(found, network), data, loss, config, classifier)
+    return train_model(replace(training, header={**training.header, "network": asdict(network)}), place)
 
 
 def pair_loss(features: Tensor, batch: Sequence[Tensor], offsets: tuple[Offset, ...], config: PairLossConfig) -> Tensor:

@@ -6,39 +6,29 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
-from weakseg.errors import CheckpointError, ConfigError
+from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
-from weakseg.nn.weights import load_into, load_state, save_state
 from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 from weakseg.settings.fit import FitConfig
+from weakseg.training.batches import Collate, EpochData, epoch_loader
+from weakseg.training.optimizers import build_optimizer, set_norms
+from weakseg.training.schedules import Course, plan_course, rate_share, set_rates
+from weakseg.training.state import Kept, Progress, StateFile
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Loss = Callable[[nn.Module, list[Tensor]], Tensor]
-Collate = Callable[[list[tuple[Tensor, ...]]], list[Tensor]]
-
-
-class EpochData(Protocol):
-    """Training examples that may differ from epoch to epoch, by their own keyed randomness."""
-
-    def __len__(self) -> int:
-        """Number of examples an epoch."""
-        ...
-
-    def load(self, index: int, epoch: int) -> tuple[Tensor, ...]:
-        """Return one example as tensors that can be stacked, or that the fit's ``collate`` joins."""
-        ...
+Records = list[dict[str, Any]]
+Loss = Callable[[nn.Module, list[Tensor]], Tensor | tuple[Tensor, Any]]
 
 
 @dataclass(frozen=True)
@@ -57,13 +47,52 @@ class FitPlace:
 
 
 @dataclass(frozen=True)
+class StepDone:
+    """A batch has been learned from.
+
+    Attributes:
+        epoch: From 0.
+        step: From 0, within the epoch.
+        indices: Of the examples, in the data.
+        batch: Their tensors, where the model is.
+        loss: Of the batch.
+        extra: What the loss function returned beside it.
+    """
+
+    epoch: int
+    step: int
+    indices: tuple[int, ...]
+    batch: list[Tensor]
+    loss: float
+    extra: Any = None
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """All batches of an epoch have been learned from; the state is saved when the next moment is asked for.
+
+    Attributes:
+        epoch: From 0.
+        loss: Mean over its examples.
+        records: One of each epoch so far.
+    """
+
+    epoch: int
+    loss: float
+    records: tuple[dict[str, Any], ...]
+
+
+Moments = Generator[StepDone | EpochDone, None, Records]
+
+
+@dataclass(frozen=True)
 class Fit:
     """What is trained, on what, and where it is kept.
 
     Attributes:
-        model: Has parameters under ``backbone``, ``head`` and the parts that its ``rate_factors`` name.
+        model: Its parameters are under ``backbone``, ``head`` and the parts that its ``rate_factors`` name.
         data: The examples.
-        loss: From model and batch to a scalar.
+        loss: From model and batch to a scalar, or to a scalar and whatever else ``moments`` shall tell.
         config: Optimisation.
         place: Folder, seed and device.
         title: For progress, and to tell its random numbers from another fit's.
@@ -78,31 +107,89 @@ class Fit:
     title: str = "train"
     collate: Collate | None = None
 
-    def run(self) -> list[dict[str, Any]]:
+    def run(self) -> Records:
         """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch.
 
         Raises:
             CheckpointError: If the folder holds the state of other settings, or of another model.
-            ConfigError: If the loss is no longer finite; the epochs before are kept.
+            ConfigError: If a parameter would not learn, or the loss is no longer finite; the epochs before are kept.
         """
-        accelerator = self._accelerator()
-        optimizer = build_optimizer(self.model, self.config)
-        start, records = self._resume(optimizer)
+        return drained(self.moments())
+
+    def moments(self, kept: Kept | None = None) -> Moments:
+        """Train as ``run`` does, and pause after each step and each epoch; return one record an epoch.
+
+        Between moments weights may be read and evaluated, but torch's global generator must not be drawn from.
+
+        Args:
+            kept: What the caller accumulates. Its state is saved with that of each epoch and restored on resuming.
+
+        Raises:
+            CheckpointError: As ``run``, or if the folder holds no state that ``kept`` takes.
+            ConfigError: As ``run``.
+        """
+        set_norms(self.model, self.config)
+        accelerator, optimizer = self._accelerator(), build_optimizer(self.model, self.config)
+        course = plan_course(self.config, len(self.data), accelerator.num_processes)
+        file = StateFile(self.place.folder / "state.pt", self._settings)
+        start, records = file.load(self.model, optimizer, kept)
         model, optimizer = accelerator.prepare(self.model, optimizer)
-        with track(self.title, (self.config.epochs - start) * len(self.data)) as advance:
-            for epoch in range(start, self.config.epochs):
+        tools = _Tools(accelerator, model, optimizer, course)
+        with track(self.title, sum(self._examples_of(course, e) for e in range(start, course.num_epochs))) as advance:
+            for epoch in range(start, course.num_epochs):
                 begun = time.monotonic()
-                loss = self._epoch(accelerator, model, optimizer, epoch, advance)
+                loss = yield from self._epoch(tools, epoch, advance)
                 if not math.isfinite(loss):
-                    rate = self.config.lr
                     raise ConfigError(
-                        f"{self.title}: the loss of epoch {epoch + 1} is {loss}; lower fit.lr, which is {rate}"
+                        f"{self.title}: the loss of epoch {epoch + 1} is {loss}; "
+                        f"lower fit.lr, which is {self.config.lr}"
                     )
                 records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun})
+                yield EpochDone(epoch, loss, tuple(records))
                 if accelerator.is_main_process:
-                    self._save(accelerator.unwrap_model(model), optimizer, epoch + 1, records)
+                    file.save(Progress(accelerator.unwrap_model(model), optimizer, epoch + 1, records), kept)
+                    lines = "".join(json.dumps(record) + "\n" for record in records)
+                    write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
         _return_memory()
         return records
+
+    def _epoch(
+        self, tools: "_Tools", epoch: int, advance: Callable[[int], None]
+    ) -> Generator[StepDone | EpochDone, None, float]:
+        """Train one epoch and return its mean loss; everything random depends on (seed, epoch) alone."""
+        torch.manual_seed(derive_seed(self.place.seed, "", f"{self.title}/epoch/{epoch}"))
+        accelerator, model, optimizer, course = tools
+        total, count = 0.0, 0
+        for step, (batch, indices) in enumerate(accelerator.prepare(self._loader(course, epoch))):
+            model.train()
+            share = rate_share(self.config.schedule, course, course.update_of(epoch, step))
+            set_rates(optimizer, self.config.lr, share)  # one rate for the steps of one update
+            with accelerator.accumulate(model), accelerator.autocast():
+                found = self.loss(model, batch)
+                loss, extra = found if isinstance(found, tuple) else (found, None)
+                accelerator.backward(loss)
+                if self.config.clip_norm and accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(model.parameters(), self.config.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            value, examples = loss.item(), len(batch[0])
+            total, count = total + value * examples, count + examples
+            advance(examples)
+            yield StepDone(epoch, step, tuple(indices), batch, value, extra)
+        return total / max(count, 1)
+
+    def _loader(self, course: Course, epoch: int) -> Any:
+        return epoch_loader(
+            self.data,
+            epoch,
+            batches=(course.steps_of(epoch), self.config.batch_size),
+            generator=generator_for(self.place.seed, "", f"{self.title}/order/{epoch}"),
+            workers=self.config.loader_workers,
+            collate=self.collate,
+        )
+
+    def _examples_of(self, course: Course, epoch: int) -> int:
+        return min(len(self.data), course.steps_of(epoch) * self.config.batch_size)
 
     def _accelerator(self) -> "Accelerator":
         from accelerate import Accelerator
@@ -118,46 +205,6 @@ class Fit:
             cpu=self.place.device == "cpu",
         )
 
-    def _epoch(
-        self,
-        accelerator: "Accelerator",
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        epoch: int,
-        advance: Callable[[int], None],
-    ) -> float:
-        """Train one epoch and return its mean loss; everything random depends on (seed, epoch) alone."""
-        torch.manual_seed(derive_seed(self.place.seed, "", f"{self.title}/epoch/{epoch}"))
-        loader = accelerator.prepare(self._loader(epoch))
-        steps, total, count = len(loader), 0.0, 0
-        model.train()
-        for step, batch in enumerate(loader):
-            window = step - step % self.config.accumulate  # one rate for the steps of one update
-            set_rates(optimizer, self.config, (epoch * steps + window) / (self.config.epochs * steps))
-            with accelerator.accumulate(model), accelerator.autocast():
-                loss = self.loss(model, batch)
-                accelerator.backward(loss)
-                optimizer.step()
-                optimizer.zero_grad()
-            total, count = total + loss.item() * len(batch[0]), count + len(batch[0])
-            advance(len(batch[0]))
-        return total / max(count, 1)
-
-    def _loader(self, epoch: int) -> DataLoader[tuple[Tensor, ...]]:
-        order = generator_for(self.place.seed, "", f"{self.title}/order/{epoch}")
-        return DataLoader(
-            _EpochView(self.data, epoch),
-            batch_size=self.config.batch_size,
-            shuffle=True,
-            generator=order,
-            num_workers=self.config.loader_workers,
-            collate_fn=self.collate,
-        )
-
-    @property
-    def _state_path(self) -> Path:
-        return self.place.folder / "state.pt"
-
     @property
     def _settings(self) -> dict[str, Any]:
         """Return what the weights depend on; the number of loader processes is no part of it."""
@@ -165,36 +212,24 @@ class Fit:
         del settings["loader_workers"]
         return settings
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
-        if not self._state_path.exists():
-            return 0, []
-        state = load_state(self._state_path)
-        if state.get("settings") != self._settings:
-            raise CheckpointError(f"{self._state_path}: made with other settings; delete it to train from the start")
-        load_into(self.model, state["model"], str(self._state_path))
-        optimizer.load_state_dict(state["optimizer"])
-        return int(state["epoch"]), list(state["records"])
 
-    def _save(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, records: list[dict[str, Any]]
-    ) -> None:
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
-        save_state(self._state_path, {**state, "records": records, "settings": self._settings})
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
+def drained(moments: Moments) -> Records:
+    """Train on to the end, from wherever the moments stand; return one record an epoch."""
+    while True:
+        try:
+            next(moments)
+        except StopIteration as end:
+            records: Records = end.value
+            return records
 
 
-class _EpochView(Dataset[tuple[Tensor, ...]]):
-    """One epoch's examples."""
+class _Tools(NamedTuple):
+    """What all epochs of a fit use."""
 
-    def __init__(self, data: EpochData, epoch: int) -> None:
-        self.data, self.epoch = data, epoch
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        return self.data.load(index, self.epoch)
+    accelerator: "Accelerator"
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    course: Course
 
 
 def _return_memory() -> None:
@@ -203,27 +238,3 @@ def _return_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
         trim(0)
-
-
-def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    """Return an optimiser with two groups a part, with and without weight decay.
-
-    Parts are backbone, head, and those of the model's ``rate_factors``, if any: multiples of the head's rate.
-    """
-    groups = []
-    further: dict[str, float] = getattr(model, "rate_factors", {})
-    factors = {"backbone.": 1.0, **{part: config.head_lr_factor * f for part, f in {"head.": 1.0, **further}.items()}}
-    for part, factor in factors.items():
-        named = [(n, p) for n, p in model.named_parameters() if n.startswith(part) and p.requires_grad]
-        for decays in (True, False):
-            members = [p for _, p in named if (p.ndim > 1) == decays]
-            groups.append({"params": members, "factor": factor, "weight_decay": config.weight_decay if decays else 0.0})
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.lr)
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-
-
-def set_rates(optimizer: torch.optim.Optimizer, config: FitConfig, progress: float) -> None:
-    """Set each group's learning rate to ``lr * factor * (1 - progress)^poly_power`` for progress in [0, 1)."""
-    for group in optimizer.param_groups:
-        group["lr"] = config.lr * group["factor"] * (1 - progress) ** config.poly_power

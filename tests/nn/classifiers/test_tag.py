@@ -1,10 +1,14 @@
+from dataclasses import asdict
+from typing import Any, ClassVar
+
 import pytest
 import skimage.data
 import torch
+from contracts import ClassifierContract
 from timm.data import ImageNetInfo
 
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifier import TagClassifier, build_imagenet_classifier
+from weakseg.nn.classifiers import TagClassifier, build_imagenet_classifier
 from weakseg.ops.cam import merge_evidence
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.settings.backbone import BackboneConfig
@@ -28,7 +32,7 @@ class TestImageNetClassifier:
     )
     def test_the_top_three_show_the_photograph(self, imagenet: TagClassifier, name: str, wanted: set[int]) -> None:
         with torch.no_grad():
-            top = imagenet(photo(name))[0].topk(3).indices.tolist()
+            top = imagenet(photo(name)).logits[0].topk(3).indices.tolist()
         assert set(top) & wanted, [ImageNetInfo("imagenet-1k").index_to_description(index) for index in top]
 
     def test_the_cat_has_evidence_where_it_is(self, imagenet: TagClassifier) -> None:
@@ -48,7 +52,7 @@ class TestEvidence:
         images = torch.cat([photo("cat", 120), photo("cat", 120).flip(-1)])
         with torch.no_grad():
             maps = torch.nn.functional.conv2d(imagenet.backbone(images), imagenet.head.weight)
-            torch.testing.assert_close(maps.mean((2, 3)), imagenet(images), rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(maps.mean((2, 3)), imagenet(images).logits, rtol=1e-5, atol=1e-5)
 
     def test_rows_are_class_ids(self, imagenet: TagClassifier) -> None:
         image = photo("cat", 120)
@@ -71,40 +75,25 @@ class TestEvidence:
             )
         torch.testing.assert_close(mirrored.flip(-1), one, rtol=1e-4, atol=1e-4)
 
-    @pytest.mark.parametrize("stride", [8, 16, 32])
-    def test_size_of_the_map(self, stride: int) -> None:
-        model = TagClassifier(build_backbone(BackboneConfig("resnet10t", stride, "none")), 3).eval()
-        with torch.no_grad():
-            maps = model.evidence(torch.zeros(2, 3, 50, 75), (1, 3))
-        assert maps.shape == (2, 2, -(-50 // stride), -(-75 // stride))
 
-    @pytest.mark.parametrize("stride", [8, 16])
-    def test_cells_are_those_of_the_backbone(self, stride: int) -> None:
-        model = TagClassifier(build_backbone(BackboneConfig("convnext_atto", stride, "none")), 3)
-        assert model.cells == model.backbone.cells() and model.cells.stride == stride
+class TestTagClassifier(ClassifierContract):
+    config = BackboneConfig("resnet10t", 32, "none")
+    header: ClassVar[dict[str, Any]] = {"kind": "classifier", "backbone": asdict(config)}
 
-
-class TestTagClassifier:
-    def model(self, dropout: float = 0.0) -> TagClassifier:
+    def build(self, dropout: float = 0.0) -> TagClassifier:
         torch.manual_seed(0)
-        return TagClassifier(build_backbone(BackboneConfig("resnet10t", 32, "none")), 4, dropout=dropout)
+        return TagClassifier(build_backbone(self.config), 2, dropout=dropout)
 
-    def test_logits(self) -> None:
-        assert self.model().eval()(torch.zeros(2, 3, 40, 50)).shape == (2, 4)
-
-    def test_the_linear_layer_has_no_bias(self) -> None:
-        assert [name for name, _ in self.model().named_parameters() if name.startswith("head")] == ["head.weight"]
+    def test_the_linear_layer_has_no_bias(self, model: TagClassifier) -> None:
+        assert [name for name, _ in model.named_parameters() if name.startswith("head")] == ["head.weight"]
 
     def test_dropout_is_off_in_evaluation(self) -> None:
-        model, image = self.model(0.5), 255 * torch.rand(1, 3, 64, 64)
+        model, image = self.build(0.5), 255 * torch.rand(1, 3, 64, 64)
         with torch.no_grad():
-            torch.testing.assert_close(model.eval()(image), model(image), rtol=0, atol=0)
-            assert not torch.equal(model.train()(image), model(image))
+            torch.testing.assert_close(model.eval()(image).logits, model(image).logits, rtol=0, atol=0)
+            assert not torch.equal(model.train()(image).logits, model(image).logits)
 
-    def test_a_training_step_leaves_the_statistics(self) -> None:
-        model = self.model().train()
-        before = {name: value.clone() for name, value in model.named_buffers()}
-        model(255 * torch.rand(2, 3, 64, 64)).sum().backward()
-        torch.optim.SGD(model.parameters(), lr=0.1).step()
-        torch.testing.assert_close(dict(model.named_buffers()), before, rtol=0, atol=0)
-        assert all(parameter.grad is not None for parameter in model.parameters())
+
+class TestOnWholeCells(TestTagClassifier):
+    config = BackboneConfig("convnext_atto", 16, "none")
+    header: ClassVar[dict[str, Any]] = {"kind": "classifier", "backbone": asdict(config)}

@@ -1,6 +1,6 @@
 """The tag classifier of SEAM: evidence that is refined by correlations of pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 import torch
@@ -8,15 +8,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone
-from weakseg.nn.classifier import TagClassifier
-from weakseg.nn.pcm import PixelCorrelation, correlation_input
+from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.classifiers.pcm import PixelCorrelation, correlation_input
+from weakseg.nn.classifiers.tag import TagClassifier
+from weakseg.nn.models import ModelFile, class_count
+from weakseg.nn.output import Output, check_further
+from weakseg.settings.backbone import BackboneConfig
 
 
 class SeamClassifier(TagClassifier):
     """Backbone, a linear layer at each location, and the pixel correlation module on the levels before the last.
 
     Attributes:
+        gives: Further outputs of ``forward``.
         rate_factors: Multiples of the head's learning rate, by part.
         published: Whether absent classes take part in the correlation module, too.
 
@@ -27,6 +31,7 @@ class SeamClassifier(TagClassifier):
         [wang2020seam], section 3.
     """
 
+    gives: ClassVar[tuple[str, ...]] = ("levels", "raw", "refined")
     rate_factors: ClassVar[dict[str, float]] = {"correlation.": 1.0}
 
     def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0, published: bool = False) -> None:
@@ -37,22 +42,30 @@ class SeamClassifier(TagClassifier):
         self.correlation = PixelCorrelation(shapes[-3][0], shapes[-2][0])
         self.published = published
 
-    def forward(self, images: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return logits, or the maps of both kinds.
+    def forward(self, images: Tensor, *, further: Collection[str] = (), present: Tensor | None = None) -> Output:
+        """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
-            present: ``(B, K)`` bool, the tagged classes: asks for maps.
+            further: ``raw``: ``(B, K, h, w)`` evidence of the classes, whose mean the logits then are; ``refined``:
+                ``(B, K + 1, h, w)``, that of background and classes in [0, 1], from which no derivative flows into
+                backbone and head; ``levels``: the feature maps of all stages of the backbone.
+            present: ``(B, K)`` bool, the tagged classes, which ``refined`` is made of.
 
-        Returns:
-            ``(B, K)`` logits; with ``present`` ``(B, 2 K + 1, h, w)``: raw evidence of the classes, then refined
-            evidence of background and classes. No derivative flows from the refined maps into backbone and head.
+        Raises:
+            ConfigError: If the network does not give what is asked for, or classes are needed and not given.
         """
-        if present is None:
-            return super().forward(images)
+        check_further(self, further, self.gives)
+        if not set(further) & {"raw", "refined"}:
+            return super().forward(images, further=further)
         features, levels = self.backbone.features_and_levels(images)
         raw = self.head(self.dropout(features))
-        return torch.cat([raw, self._refined(images, levels, raw, None if self.published else present)], dim=1)
+        found = {"levels": levels, "raw": raw}
+        if "refined" in further:
+            if present is None:
+                raise ConfigError("SeamClassifier: 'refined' needs present, the tagged classes of each image")
+            found["refined"] = self._refined(images, levels, raw, None if self.published else present)
+        return Output(raw.mean((2, 3)), {name: found[name] for name in further})
 
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` refined evidence, in [0, 1], of some classes (ids from 1)."""
@@ -66,3 +79,9 @@ class SeamClassifier(TagClassifier):
         mixed = correlation_input(raw, present)
         found: Tensor = self.correlation(self.backbone.normalized(images), levels[-3], levels[-2], mixed)
         return found
+
+
+def read_seam_classifier(file: ModelFile) -> SeamClassifier:
+    """Return the classifier that a file's header describes, without its weights."""
+    backbone = build_backbone(BackboneConfig(**file.header["backbone"]), pretrained=False)
+    return SeamClassifier(backbone, class_count(file.header), published=bool(file.header["published"]))

@@ -1,11 +1,14 @@
 """The tag classifier whose linear layer, applied at each location, gives class activation maps."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from weakseg.nn.backbones import Backbone, build_backbone, embedded_state
+from weakseg.nn.models import ModelFile, class_count
+from weakseg.nn.output import Output, check_further
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
@@ -13,9 +16,14 @@ from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 class TagClassifier(nn.Module):
     """Backbone, global average pooling and one linear layer without bias.
 
+    Attributes:
+        gives: Further outputs of ``forward``.
+
     Reference:
         [zhou2016cam], section 2.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("levels",)
 
     def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -24,10 +32,25 @@ class TagClassifier(nn.Module):
         self.head = nn.Conv2d(backbone.channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.head.weight)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return ``(B, K)`` logits of ``(B, 3, H, W)`` images on the scale 0..255."""
-        features = self.dropout(self.backbone(images))
-        logits: Tensor = self.head(features.mean((2, 3), keepdim=True))
+    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
+        """Return ``(B, K)`` logits of images, and what else is asked for.
+
+        Args:
+            images: ``(B, 3, H, W)`` on the scale 0..255.
+            further: ``levels``: the feature maps of all stages of the backbone.
+
+        Raises:
+            ConfigError: If the network does not give what is asked for.
+        """
+        check_further(self, further, self.gives)
+        if not further:
+            return Output(self.pooled_logits(self.backbone(images)), {})
+        features, levels = self.backbone.features_and_levels(images)
+        return Output(self.pooled_logits(features), {"levels": levels})
+
+    def pooled_logits(self, features: Tensor) -> Tensor:
+        """Return ``(B, K)`` logits of ``(B, C, h, w)`` features."""
+        logits: Tensor = self.head(self.dropout(features).mean((2, 3), keepdim=True))
         return logits[..., 0, 0]
 
     @property
@@ -53,3 +76,9 @@ def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
     model = TagClassifier(backbone, len(weight))
     model.head.weight.data.copy_(weight[:, :, None, None])
     return model.eval()
+
+
+def read_classifier(file: ModelFile) -> TagClassifier:
+    """Return the classifier that a file's header describes, without its weights."""
+    backbone = build_backbone(BackboneConfig(**file.header["backbone"]), pretrained=False)
+    return TagClassifier(backbone, class_count(file.header))

@@ -1,9 +1,8 @@
-"""A DeepLab segmenter: timm backbone, dilated head, logits at the backbone's stride."""
+"""DeepLab's heads: dilated convolutions on the features of a backbone."""
 
 import torch
 from torch import Tensor, nn
 
-from weakseg.nn.backbones import build_backbone
 from weakseg.settings.segment import SegmenterConfig
 
 
@@ -42,20 +41,11 @@ class Aspp(nn.Module):
         return torch.stack([branch(features) for branch in self.branches]).sum(0)
 
 
-class Segmenter(nn.Module):
-    """Backbone and head: images to logits of background and K classes."""
+def build_largefov(config: SegmenterConfig, channels: int, num_labels: int) -> LargeFov:
+    """Return the head for features of so many channels."""
+    return LargeFov(channels, config.hidden, num_labels, config.dilations[0])
 
-    def __init__(self, config: SegmenterConfig, num_classes: int, *, pretrained: bool = True) -> None:
-        super().__init__()
-        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
-        channels, labels = self.backbone.channels, num_classes + 1
-        self.head: nn.Module = (
-            LargeFov(channels, config.hidden, labels, config.dilations[0])
-            if config.head == "largefov"
-            else Aspp(channels, labels, config.dilations)
-        )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return ``(B, K + 1, h, w)`` logits of ``(B, 3, H, W)`` images on the scale 0..255."""
-        logits: Tensor = self.head(self.backbone(images))
-        return logits
+def build_aspp(config: SegmenterConfig, channels: int, num_labels: int) -> Aspp:
+    """Return the head for features of so many channels."""
+    return Aspp(channels, num_labels, config.dilations)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from weakseg.nn.classifiers.pcm import EPS, stretched
 from weakseg.nn.losses import tag_loss
-from weakseg.nn.pcm import EPS, stretched
 from weakseg.settings.seam import SeamLossConfig
 
 

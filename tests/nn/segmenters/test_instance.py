@@ -1,8 +1,9 @@
 import pytest
 import torch
+from contracts import assert_grouped
 
 from weakseg.errors import ConfigError
-from weakseg.nn.instance import InstanceSegmenter, Targets
+from weakseg.nn.segmenters.instance import InstanceSegmenter, Targets, build_instance_segmenter
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instance_segment import InstanceModelConfig
 
@@ -12,7 +13,7 @@ SMALL = InstanceModelConfig(width=16, hidden=32, mask_layers=1, proposals=32)
 @pytest.fixture(scope="module")
 def model() -> InstanceSegmenter:
     torch.manual_seed(0)
-    return InstanceSegmenter(SMALL, 2)
+    return build_instance_segmenter(SMALL, 2)
 
 
 def targets(*counts: int, size: tuple[int, int] = (64, 64)) -> Targets:
@@ -38,7 +39,7 @@ def test_the_loss_is_finite_and_reaches_every_part(model: InstanceSegmenter, cou
 
 
 def test_every_parameter_has_a_rate(model: InstanceSegmenter) -> None:
-    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"backbone", "head"}
+    assert_grouped(model)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (50, 71), (33, 40)])
@@ -68,7 +69,7 @@ def test_targets_by_image() -> None:
 
 def test_other_backbones_and_strides() -> None:
     backbone = BackboneConfig("resnet18", 16, "none")
-    model = InstanceSegmenter(InstanceModelConfig(backbone, 16, 32, 1, 16, 32), 3, pretrained=False)
+    model = build_instance_segmenter(InstanceModelConfig(backbone, 16, 32, 1, 16, 32), 3, pretrained=False)
     assert bool(torch.isfinite(model(images(1), targets(1))))
 
 

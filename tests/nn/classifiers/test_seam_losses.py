@@ -1,4 +1,4 @@
-"""SEAM's losses and classifier."""
+"""SEAM's losses."""
 
 import math
 
@@ -8,21 +8,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.classifiers.seam_losses import (
+    hardest_mean,
+    lowest_mean,
+    max_normalized,
+    seam_loss,
+    second_view,
+    with_best,
+)
 from weakseg.nn.losses import tag_loss
-from weakseg.nn.seam import SeamClassifier
-from weakseg.nn.seam_losses import hardest_mean, lowest_mean, max_normalized, seam_loss, second_view, with_best
-from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.seam import SeamLossConfig
-from weakseg.stages.seam import siamese_loss
 
 NOTHING = {"equivariance": 0.0, "correlation": 0.0, "low": 0.0}
-
-
-def build(name: str = "resnet10t", stride: int = 8, *, published: bool = False, dropout: float = 0.0) -> SeamClassifier:
-    torch.manual_seed(0)
-    backbone = build_backbone(BackboneConfig(name, stride, "none"))
-    return SeamClassifier(backbone, 3, published=published, dropout=dropout)
 
 
 def images(*size: int) -> Tensor:
@@ -138,87 +135,6 @@ class TestLoss:
         maps = torch.randn(1, 7, 8, 8)
         known = seam_loss(maps, maps, torch.tensor([[1.0, float("nan"), 0]]), SeamLossConfig())
         assert torch.isfinite(known)
-
-
-class TestGradients:
-    """seam.md, oracle 7."""
-
-    def slopes(self, config: SeamLossConfig, *, with_tags: bool) -> dict[str, float]:
-        model = build().train()
-        targets = tags() if with_tags else torch.full((2, 3), float("nan"))
-        views = (images(2, 48, 48), second_view(images(2, 48, 48), 0.5))
-        maps = [F.interpolate(model(view, tags() == 1), size=view.shape[2:]) for view in views]
-        if not with_tags:  # only the tags' loss is taken away: the rest needs to know them
-            maps = [torch.cat([m[:, :3] - (m[:, :3].mean((2, 3), keepdim=True)), m[:, 3:]], 1) for m in maps]
-            targets = tags()
-        seam_loss(maps[0], maps[1], targets, config).backward()
-        return {n: 0.0 if p.grad is None else float(p.grad.abs().max()) for n, p in model.named_parameters()}
-
-    def test_correlation_and_low_reach_the_module_alone(self) -> None:
-        # Centring the raw maps takes the derivative of l_cls, which sees their mean alone, from trunk and head.
-        found = self.slopes(SeamLossConfig(scale=0.5, equivariance=0), with_tags=False)
-        for name, slope in found.items():
-            assert (slope > 1e-12) if name.startswith("correlation.") else slope < 1e-7, name
-
-    def test_tags_and_equivariance_reach_the_rest_alone(self) -> None:
-        found = self.slopes(SeamLossConfig(scale=0.5, correlation=0, low=0), with_tags=True)
-        assert all(slope == 0 for name, slope in found.items() if name.startswith("correlation."))
-        assert found["head.weight"] > 0 and found["backbone.model.conv1.0.weight"] > 0
-
-
-class TestClassifier:
-    @pytest.mark.parametrize(("name", "stride"), [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 8)])
-    def test_maps(self, name: str, stride: int) -> None:
-        model = build(name, stride).eval()
-        with torch.no_grad():
-            maps, logits = model(images(2, 64, 96), tags() == 1), model(images(2, 64, 96))
-        assert maps.shape == (2, 7, 64 // stride, 96 // stride)
-        torch.testing.assert_close(logits, maps[:, :3].mean((2, 3)), rtol=1e-4, atol=1e-5)
-        assert float(maps[:, 3:].min()) >= 0 and float(maps[:, 3:].max()) <= 1 + 1e-6
-        assert float(maps[0, 5:].abs().max()) == 0  # absent classes
-
-    def test_evidence_is_that_of_the_tagged_classes(self) -> None:
-        model = build().eval()
-        with torch.no_grad():
-            maps = model(images(2, 64, 96), torch.tensor([[True, False, True]] * 2))
-            found = model.evidence(images(2, 64, 96), (1, 3))
-        torch.testing.assert_close(found, maps[:, [4, 6]], rtol=1e-4, atol=1e-6)
-
-    def test_published_evidence_is_that_of_all_classes(self) -> None:
-        model = build(published=True).eval()
-        with torch.no_grad():
-            maps = model(images(2, 64, 96), tags() == 1)
-            every = model(images(2, 64, 96), torch.ones(2, 3, dtype=torch.bool))
-            found = model.evidence(images(2, 64, 96), (3,))
-        torch.testing.assert_close(maps, every)
-        torch.testing.assert_close(found, maps[:, [6]], rtol=1e-4, atol=1e-6)
-
-    def test_resnet38(self) -> None:
-        # seam.md, 2.1: taps c4 and c5.
-        model = build("resnet38_eighth").eval()
-        assert model.correlation.fine.in_channels == 64 and model.correlation.coarse.in_channels == 128
-        assert model.evidence(images(1, 33, 40), (2,)).shape == (1, 1, 5, 5)
-
-    def test_a_step_of_training(self) -> None:
-        model = build(dropout=0.5).train()
-        loss = siamese_loss(model, images(2, 64, 64), tags(), SeamLossConfig())
-        loss.backward()
-        assert torch.isfinite(loss) and all(p.grad is not None for p in model.parameters())
-
-    def test_a_backbone_of_two_levels_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(Backbone, "level_shapes", lambda self: [(8, 8), (16, 16)])
-        with pytest.raises(ConfigError, match="has 2 levels, three are needed"):
-            build()
-
-
-@pytest.mark.parametrize("name", ["resnet10t", "efficientnet_lite0", "convnext_atto", "resnet38_eighth"])
-def test_features_and_levels_in_one_pass(name: str) -> None:
-    backbone = build_backbone(BackboneConfig(name, 8, "none")).eval()
-    with torch.no_grad():
-        features, levels = backbone.features_and_levels(images(1, 64, 40))
-        torch.testing.assert_close(features, backbone(images(1, 64, 40)))
-        for one, other in zip(levels, backbone.levels(images(1, 64, 40)), strict=True):
-            torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize(

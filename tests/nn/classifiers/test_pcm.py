@@ -6,7 +6,7 @@ from torch import Tensor
 
 import dense_reference as dense
 from weakseg.errors import ShapeError
-from weakseg.nn.pcm import PixelCorrelation, correlation_input, pixel_correlation, stretched
+from weakseg.nn.classifiers.pcm import PixelCorrelation, correlation_input, pixel_correlation, stretched
 
 seeds = st.integers(0, 99)
 

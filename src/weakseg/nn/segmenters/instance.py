@@ -14,9 +14,13 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from weakseg.nn.backbones import build_backbone
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.models import Builder, ModelFile, class_count
+from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instance_segment import NORM_GROUPS, InstanceModelConfig
 
+KIND = "instance segmenter"
 FINEST_STRIDE = 4
 BOX_CELLS, MASK_CELLS = 7, 14  # what boxes are resampled to; masks are predicted on twice the cells
 
@@ -62,10 +66,15 @@ class Detected:
 
 
 class RegionHead(nn.Module):
-    """Pyramid, proposals and regions."""
+    """Pyramid, proposals and regions.
+
+    Attributes:
+        num_levels: How many of the last levels of a backbone the pyramid takes.
+    """
 
     def __init__(self, config: InstanceModelConfig, channels: Sequence[int], num_classes: int) -> None:
         super().__init__()
+        self.num_levels = len(channels)
         self.pyramid = FeaturePyramidNetwork(list(channels), config.width, LastLevelMaxPool(), _normalization)
         names = [str(level) for level in range(len(channels))]
         sizes = tuple((config.anchor_px << level,) for level in range(len(channels) + 1))
@@ -103,12 +112,9 @@ class InstanceSegmenter(nn.Module):
         its statistics; group norm in the pyramid; images enter as they are, with no fixed short side.
     """
 
-    def __init__(self, config: InstanceModelConfig, num_classes: int, *, pretrained: bool = True) -> None:
+    def __init__(self, backbone: Backbone, head: RegionHead) -> None:
         super().__init__()
-        self.backbone = build_backbone(config.backbone, pretrained=pretrained)
-        shapes = self.backbone.level_shapes()
-        self.first = next(number for number, (_, stride) in enumerate(shapes) if stride >= FINEST_STRIDE)
-        self.head = RegionHead(config, [channels for channels, _ in shapes[self.first :]], num_classes)
+        self.backbone, self.head = backbone, head
 
     def forward(self, images: Tensor, targets: Targets) -> Tensor:
         """Return the sum of the losses of proposals, classes, boxes and masks, on ``(B, 3, H, W)`` images (0..255)."""
@@ -130,7 +136,36 @@ class InstanceSegmenter(nn.Module):
         return Detected(found["boxes"], found["labels"], found["scores"], found["masks"])
 
     def _levels(self, images: Tensor) -> list[Tensor]:
-        return self.backbone.levels(images)[self.first :]
+        return self.backbone.levels(images)[-self.head.num_levels :]
+
+
+def build_instance_segmenter(
+    config: InstanceModelConfig, num_classes: int, *, pretrained: bool = True
+) -> InstanceSegmenter:
+    """Return an instance segmenter of ``num_classes`` classes; errors as those of ``build_backbone``."""
+    backbone = build_backbone(config.backbone, pretrained=pretrained)
+    return InstanceSegmenter(backbone, RegionHead(config, pyramid_channels(backbone), num_classes))
+
+
+def pyramid_channels(backbone: Backbone) -> list[int]:
+    """Return the channels of the levels that the pyramid is made of: those of stride 4 and coarser."""
+    channels = [channels for channels, stride in backbone.level_shapes() if stride >= FINEST_STRIDE]
+    if not channels:
+        raise ConfigError(f"instance segmenter: the backbone has no level of stride {FINEST_STRIDE}; choose another")
+    return channels
+
+
+def read_instance_segmenter(file: ModelFile) -> InstanceSegmenter:
+    """Return the instance segmenter that a file's header describes, without its weights."""
+    settings = dict(file.header["model"])
+    config = InstanceModelConfig(backbone=BackboneConfig(**settings.pop("backbone")), **settings)
+    backbone, classes = build_backbone(config.backbone, pretrained=False), class_count(file.header)
+    channels = pyramid_channels(backbone)
+    file.check_part("head", lambda: RegionHead(config, channels, classes))
+    return InstanceSegmenter(backbone, RegionHead(config, channels, classes))
+
+
+INSTANCE_SEGMENTERS: dict[str, Builder[InstanceSegmenter]] = {KIND: read_instance_segmenter}
 
 
 def _normalization(channels: int) -> nn.Module:

@@ -8,9 +8,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.affinity import freeze_finest
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.resnet38 import ResNet38, load_resnet38
+from weakseg.nn.backbones.resnet38 import ResNet38, load_resnet38
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import BackboneConfig
 
@@ -135,7 +134,7 @@ class TestWhatIsFrozen:
     def test_first_convolution_and_stage_two(self) -> None:
         # psa.md, 2.1; the norm before stage 3 belongs to the finest level, norms being frozen anyhow.
         backbone = build_backbone(NARROW)
-        freeze_finest(backbone)
+        backbone.freeze_finest()
         frozen = {name.removeprefix("model.") for name, p in backbone.named_parameters() if not p.requires_grad}
         expected = {name for name in made_up_shapes() if name.startswith(("conv1a", "b2", "b3.bn_branch2a"))}
         assert frozen == {name for name in expected if "running" not in name}
@@ -194,17 +193,7 @@ class TestLoading:
         assert build_backbone(config, pretrained=False).channels == 512  # to load a trained model into
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("resnet38", 16, "none"), "has output_stride 8 and weights 'file' or 'none', got 16"),
-        (("resnet38", 8, "timm"), "weights 'file' or 'none', got 8 and 'timm'"),
-        (("resnet38", 8, "embedded"), "weights 'file' or 'none'"),
-        (("resnet38", 8, "file"), "weights 'file' and a file go together"),
-        (("resnet38", 8, "none", "w.pth"), "weights 'file' and a file go together"),
-        (("resnet50", 8, "file", "w.pth"), "'file' exists for 'resnet38' alone, not for 'resnet50'"),
-    ],
-)
-def test_impossible_settings_are_refused(arguments: tuple[Any, ...], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+@pytest.mark.parametrize("arguments", [("resnet38", 8, "file"), ("resnet38", 8, "none", "w.pth")])
+def test_impossible_settings_are_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError, match="weights 'file' and a file go together"):
         BackboneConfig(*arguments)

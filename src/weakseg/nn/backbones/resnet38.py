@@ -1,13 +1,16 @@
 """ResNet-38: the wide residual network with stride 8 of PSA, SEAM and A2GNN, in the layout of its weight files."""
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError
+from weakseg.nn.backbones.backbone import Backbone
+from weakseg.nn.weights import load_weights
+from weakseg.settings.backbone import BackboneConfig
 
-VARIANTS = {"resnet38": 1.0, "resnet38_eighth": 0.125}  # name: factor on all widths; the second is for trials and tests
 STRIDE = 8
 SHOWN = 5  # names that an error lists of each kind
 
@@ -114,6 +117,14 @@ class Bottleneck(nn.Module):
         branch = self.dropout(F.relu(self.bn_branch2b1(self.conv_branch2a(first))))
         branch = self.conv_branch2b2(self.dropout(F.relu(self.bn_branch2b2(self.conv_branch2b1(branch)))))
         return branch + (x if self.conv_branch1 is None else self.conv_branch1(first)), first
+
+
+def build_resnet38(config: BackboneConfig, pretrained: bool, *, width: float = 1.0) -> Backbone:
+    """Return the network as a backbone, with the weights of ``config.file`` if they are asked for."""
+    model = ResNet38(width)
+    if pretrained and config.weights == "file":
+        load_resnet38(model, load_weights(Path(config.file)), config.file)
+    return Backbone(model, model.bn7.num_features, STRIDE)
 
 
 def load_resnet38(model: ResNet38, state: dict[str, Tensor], where: str) -> None:

@@ -1,0 +1,18 @@
+"""Feature extractors: models of timm, and architectures of our own; to add one, see ``architectures``."""
+
+from weakseg.nn.backbones.architectures import OWN, Architecture, build_backbone, check_backbone
+from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
+from weakseg.nn.backbones.embedded import embedded_backbone, embedded_state, load_embedded
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "OWN",
+    "Architecture",
+    "Backbone",
+    "build_backbone",
+    "check_backbone",
+    "embedded_backbone",
+    "embedded_state",
+    "load_embedded",
+]

@@ -1,0 +1,134 @@
+"""A backbone as a dense feature extractor: images to maps of features, and where their cells lie."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.errors import ConfigError
+from weakseg.ops.resample import Cells
+from weakseg.settings.fit import NormStatistics
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEASURED_FROM = 8
+
+
+class Backbone(nn.Module):
+    """A model without its classifier: normalised images to feature maps.
+
+    Attributes:
+        channels: Channels of the feature map.
+        stride: Image pixels per feature cell.
+        pads: Images are padded to whole cells first, for models that drop what does not fill a cell (ConvNeXt).
+        first: Pixel that the first cell looks at, where it has been measured.
+        norm_statistics: Whether batch norms stay at their ``stored`` statistics in training, or use and learn those of
+            the ``batch``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, model: nn.Module, channels: int, stride: int, *, pads: bool = False, first: float | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.channels, self.stride, self.pads, self.first = model, channels, stride, pads, first
+        config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
+        self.register_buffer("mean", _per_channel(config.get("mean", IMAGENET_MEAN)), persistent=False)
+        self.register_buffer("std", _per_channel(config.get("std", IMAGENET_STD)), persistent=False)
+        self.norm_statistics: NormStatistics = "stored"
+        self.to(memory_format=torch.channels_last)  # a third faster on CPU
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255; h = ceil(H / stride)."""
+        features: Tensor = self.forward_features(self.normalized(images))
+        return features
+
+    def levels(self, images: Tensor) -> list[Tensor]:
+        """Return the feature maps of all stages, ``(B, C_l, h_l, w_l)``, the finest first.
+
+        Raises:
+            ConfigError: If the timm model does not give them.
+        """
+        found: list[Tensor] = self._stages(self.normalized(images), intermediates_only=True)
+        return found
+
+    def features_and_levels(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what ``forward`` and ``levels`` return, in one pass."""
+        features, levels = self._stages(self.normalized(images))
+        return features, levels
+
+    @property
+    def _stages(self) -> Callable[..., Any]:
+        """The model's own function of all levels."""
+        stages: Callable[..., Any] | None = getattr(self.model, "forward_intermediates", None)
+        if stages is None:
+            raise ConfigError(
+                f"backbone {type(self.model).__name__}: gives no feature maps of its stages; choose another"
+            )
+        return stages
+
+    def cells(self, stride: int = 0) -> Cells:
+        """Return where the cells of a map of some stride lie, by default those of ``forward``.
+
+        Convolutions of odd size with padding on both sides centre the first cell on the first pixel; models that drop
+        what does not fill a cell (ConvNeXt) divide the image into patches. The embedded weights look further up and to
+        the left: they were trained with padding on the lower and right side alone.
+        """
+        stride = stride or self.stride
+        by_layout = (stride - 1) / 2 if self.pads else 0.0
+        return Cells(by_layout if self.first is None or stride < MEASURED_FROM else self.first, stride)
+
+    @torch.no_grad()
+    def level_shapes(self) -> list[tuple[int, int]]:
+        """Return channels and stride of each map of ``levels``."""
+        side = 8 * self.stride
+        maps = self.levels(self.mean.new_zeros(1, 3, side, side))
+        return [(found.shape[1], side // found.shape[2]) for found in maps]
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """Return images in the range that the weights were trained with, padded to whole cells where needed."""
+        normalized = (images / 255.0 - self.mean) / self.std
+        if self.pads:
+            normalized = F.pad(normalized, (0, -images.shape[3] % self.stride, 0, -images.shape[2] % self.stride))
+        return normalized
+
+    @property
+    def forward_features(self) -> Callable[[Tensor], Tensor]:
+        """The timm model's own feature function."""
+        function: Callable[[Tensor], Tensor] = self.model.forward_features  # type: ignore[assignment]
+        return function
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Set training mode; batch norms stay at their stored statistics unless those of the batch are asked for."""
+        super().train(mode)
+        if self.norm_statistics == "stored":
+            for norm in self._norms():
+                norm.eval()
+        return self
+
+    def freeze_finest(self, levels: int = 1) -> None:
+        """Let all parameters be trained but those that the finest levels depend on."""
+        parameters = list(self.requires_grad_(requires_grad=True).parameters())
+        if not levels:
+            return
+        side = 2 * self.stride
+        with torch.enable_grad():
+            finest = self.levels(self.mean.new_zeros(1, 3, side, side))[:levels]
+            slopes = torch.autograd.grad([level.sum() for level in finest], parameters, allow_unused=True)
+        for parameter, slope in zip(parameters, slopes, strict=True):
+            parameter.requires_grad_(slope is None)
+
+    def freeze_norms(self) -> None:
+        """Let scale and shift of batch norms stay as they are."""
+        for norm in self._norms():
+            norm.requires_grad_(requires_grad=False)
+
+    def _norms(self) -> list[nn.Module]:
+        return [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).reshape(1, 3, 1, 1)

@@ -1,0 +1,67 @@
+"""Any model of timm that gives feature maps of a chosen stride."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones.backbone import Backbone
+from weakseg.settings.backbone import BackboneConfig
+
+
+def check_timm(name: str) -> None:
+    """Raise ``ConfigError`` unless timm has a model of this name."""
+    if not _timm().is_model(name):
+        raise ConfigError(f"backbone.name: timm has no model {name!r}; timm.list_models() names all")
+
+
+def build_timm(config: BackboneConfig, pretrained: bool) -> Backbone:
+    """Return the model of timm that ``config`` names; errors as those of ``build_backbone``."""
+    model = create_timm(config, pretrained=pretrained and config.weights == "timm")
+    channels, pads = probe(model, config)
+    return Backbone(model, channels, config.output_stride, pads=pads)
+
+
+def create_timm(config: BackboneConfig, *, pretrained: bool) -> nn.Module:
+    """Return the bare model.
+
+    Raises:
+        ConfigError: If it takes no output stride, or its weights cannot be had.
+    """
+    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0}
+    try:
+        model: nn.Module = _timm().create_model(config.name, output_stride=config.output_stride, **options)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"backbone {config.name!r} at stride {config.output_stride} cannot be built: "
+            f"{str(error) or 'it takes no output stride'}; "
+            "timm.list_models() names all models; convolutional ones accept an output stride"
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"backbone {config.name!r}: timm cannot load its weights ({error}); connect to the network, or set "
+            "backbone.weights to 'none'"
+        ) from error
+    return model
+
+
+def probe(model: nn.Module, config: BackboneConfig) -> tuple[int, bool]:
+    """Check the layout of the feature map on small images; return its channels, and whether images need padding."""
+    side = 2 * config.output_stride
+    with torch.no_grad():
+        whole, cut = (model.eval().forward_features(torch.zeros(1, 3, s, s)) for s in (side, side - 1))  # type: ignore[operator]
+    if not isinstance(whole, Tensor) or whole.ndim != 4 or whole.shape[-2:] != (2, 2):
+        got = tuple(whole.shape) if isinstance(whole, Tensor) else type(whole).__name__
+        raise ConfigError(
+            f"backbone {config.name!r}: a {side} x {side} image gives features {got}, expected (1, C, 2, 2); "
+            "choose a convolutional model"
+        )
+    return whole.shape[1], cut.shape[-2:] != (2, 2)
+
+
+def _timm() -> Any:
+    """Import timm when it is needed: with torchvision, which it imports, it takes as long as all of torch."""
+    import timm
+
+    return timm

@@ -1,0 +1,20 @@
+"""Classifiers of photographs by their tags, whose evidence tells where the classes are.
+
+To add one: a module here with the network and its reader, and an entry in ``CLASSIFIERS``.
+"""
+
+from weakseg.nn.classifiers.seam import SeamClassifier, read_seam_classifier
+from weakseg.nn.classifiers.tag import TagClassifier, build_imagenet_classifier, read_classifier
+from weakseg.nn.models import Builder
+
+CLASSIFIER, SEAM_CLASSIFIER = "classifier", "seam-classifier"
+CLASSIFIERS: dict[str, Builder[TagClassifier]] = {CLASSIFIER: read_classifier, SEAM_CLASSIFIER: read_seam_classifier}
+
+__all__ = [
+    "CLASSIFIER",
+    "CLASSIFIERS",
+    "SEAM_CLASSIFIER",
+    "SeamClassifier",
+    "TagClassifier",
+    "build_imagenet_classifier",
+]

@@ -1,0 +1,79 @@
+"""Which parameters learn, and how fast: the groups of the optimiser."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import Backbone
+from weakseg.settings.fit import FitConfig
+
+BACKBONE, HEAD = "backbone.", "head."
+SHOWN = 5  # parameters that an error lists
+
+
+def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    """Return an optimiser with a group for each pair of rate and weight decay; each parameter that learns is in one.
+
+    Parts of a model are ``backbone``, ``head`` and those that its ``rate_factors`` name, a mapping from prefixes of
+    parameters to multiples of the head's rate. Of several prefixes the longest counts.
+
+    Raises:
+        ConfigError: If a parameter that learns belongs to no part, or a part of ``rate_factors`` has no parameter.
+    """
+    factors = part_factors(model, config)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    strays = []
+    for name, parameter in model.named_parameters():
+        parts = [part for part in factors if name.startswith(part)]
+        if not parameter.requires_grad:
+            continue
+        if not parts:
+            strays.append(name)
+            continue
+        factor = factors[max(parts, key=len)]
+        if name.rpartition(".")[2] == "bias":
+            factor *= config.bias_lr_factor
+        decays = parameter.ndim > 1 or config.decay_biases
+        groups.setdefault((factor, config.weight_decay if decays else 0.0), []).append(parameter)
+    if strays:
+        raise ConfigError(
+            f"{type(model).__name__}: {_listed(strays)} would not learn, for they belong to none of "
+            f"{', '.join(factors)}; name their part in rate_factors, or freeze them"
+        )
+    members = [{"params": found, "factor": key[0], "weight_decay": key[1]} for key, found in groups.items()]
+    if not members:
+        raise ConfigError(f"{type(model).__name__}: no parameter learns; all are frozen")
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(members, lr=config.lr)
+    return torch.optim.SGD(members, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+
+
+def part_factors(model: nn.Module, config: FitConfig) -> dict[str, float]:
+    """Return the multiple of ``lr`` that each part of a model learns with, by prefix.
+
+    Raises:
+        ConfigError: If a part of ``rate_factors`` has no parameter.
+    """
+    further: Mapping[str, float] = getattr(model, "rate_factors", {})
+    names = [name for name, _ in model.named_parameters()]
+    for part in further:
+        if not any(name.startswith(part) for name in names):
+            raise ConfigError(f"{type(model).__name__}: rate_factors names {part!r}, which no parameter is called by")
+    heads = {part: config.head_lr_factor * factor for part, factor in {HEAD: 1.0, **further}.items()}
+    return {BACKBONE: 1.0, **heads}
+
+
+def set_norms(model: nn.Module, config: FitConfig) -> None:
+    """Let batch norms of the backbones in a model use and learn what the configuration says."""
+    for module in model.modules():
+        if isinstance(module, Backbone):
+            module.norm_statistics = config.norm_statistics
+            if config.norm_affine == "frozen":
+                module.freeze_norms()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

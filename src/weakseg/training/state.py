@@ -1,0 +1,101 @@
+"""What an interrupted training resumes from: weights, optimiser, records, and what the caller keeps, in one file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import nn
+
+from weakseg.errors import CheckpointError, WeaksegError
+from weakseg.nn.weights import load_into, load_state, save_state
+
+
+class Kept(Protocol):
+    """What the caller of a training accumulates from step to step, for example maps of images."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it as tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Restore it, or raise where the state is not one of its own."""
+        ...
+
+
+class Progress(NamedTuple):
+    """How far a training is.
+
+    Attributes:
+        model: Its weights.
+        optimizer: Its state.
+        epoch: How many are done.
+        records: One of each.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    epoch: int
+    records: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """The file that a training resumes from.
+
+    Attributes:
+        path: Where it is.
+        settings: What the weights depend on; a file of other settings is refused.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+
+    def save(self, progress: Progress, kept: Kept | None) -> None:
+        """Write it, atomically."""
+        state = {
+            "model": progress.model.state_dict(),
+            "optimizer": progress.optimizer.state_dict(),
+            "epoch": progress.epoch,
+            "records": progress.records,
+            "settings": self.settings,
+        }
+        if kept is not None:
+            state["kept"] = {"name": type(kept).__name__, "state": kept.state_dict()}
+        save_state(self.path, state)
+
+    def load(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, kept: Kept | None
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Restore all, if there is a file; return how many epochs are done, and their records.
+
+        Raises:
+            CheckpointError: If it is damaged, was made with other settings, of another model or by a caller that keeps
+                something else.
+        """
+        if not self.path.exists():
+            return 0, []
+        state = load_state(self.path)
+        if state.get("settings") != self.settings:
+            raise CheckpointError(f"{self.path}: made with other settings; delete it to train from the start")
+        load_into(model, state["model"], str(self.path))
+        optimizer.load_state_dict(state["optimizer"])
+        self._restore(kept, state.get("kept"))
+        return int(state["epoch"]), list(state["records"])
+
+    def _restore(self, kept: Kept | None, saved: dict[str, Any] | None) -> None:
+        name = "nothing" if kept is None else type(kept).__name__
+        saved_name = "nothing" if saved is None else str(saved["name"])
+        if name != saved_name:
+            raise CheckpointError(
+                f"{self.path}: keeps the state of {saved_name}, but that of {name} is wanted; "
+                "delete it to train from the start"
+            )
+        if kept is None or saved is None:
+            return
+        try:
+            kept.load_state_dict(saved["state"])
+        except (WeaksegError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{self.path}: what it keeps does not fit {name} ({error}); delete it to train from the start"
+            ) from error

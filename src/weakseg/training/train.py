@@ -1,0 +1,62 @@
+"""From a description of a network and its training to the file of the trained network."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+
+from weakseg.nn.weights import MODEL_FILE, save_model
+from weakseg.rng import numpy_generator_for
+from weakseg.settings.fit import FitConfig
+from weakseg.training.batches import Collate, EpochData
+from weakseg.training.loop import Fit, FitPlace, Loss, Records
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Training(Generic[Network]):
+    """A network and how it is trained.
+
+    Attributes:
+        title: Of the training, in progress and in the keys of its randomness.
+        build: Returns the network with its initial weights, which it draws from torch's global generator.
+        data: The examples.
+        loss: From network and batch to a scalar.
+        fit: Optimisation.
+        header: What the file says: ``kind``, and what is needed to build the network.
+        collate: Joins examples to a batch; ``None``: all are stacked.
+        complete: Does what is left after the last epoch, with network and records; returns what else the file says.
+    """
+
+    title: str
+    build: Callable[[], Network]
+    data: EpochData
+    loss: Loss
+    fit: FitConfig
+    header: Mapping[str, Any]
+    collate: Collate | None = None
+    complete: Callable[[Network, Records], Mapping[str, Any]] | None = None
+
+
+def train_model(training: Training[Network], place: FitPlace, *, learn: Callable[[Fit], Records] = Fit.run) -> Records:
+    """Build a network, train it and write ``model.safetensors`` into the place's folder; return one record an epoch.
+
+    Args:
+        training: The network and how it is trained.
+        place: Folder, seed and device.
+        learn: Goes through the fit; a function of one's own may use its ``moments``.
+
+    Raises:
+        CheckpointError: If the folder holds the state of other settings, or of another model.
+        ConfigError: If a parameter would not learn, or the loss is no longer finite.
+    """
+    torch.manual_seed(numpy_generator_for(place.seed, "", f"{training.title}/init").integers(2**62))
+    model = training.build()
+    fit = Fit(model, training.data, training.loss, training.fit, place, training.title, training.collate)
+    records = learn(fit)
+    further = training.complete(model, records) if training.complete else {}
+    save_model(place.folder / MODEL_FILE, model, {**training.header, **further})
+    return records

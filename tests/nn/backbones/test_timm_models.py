@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from weakseg.errors import ConfigError
+from weakseg.nn.backbones import build_backbone
+from weakseg.settings.backbone import BackboneConfig
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224"])
+    def test_transformers_without_feature_map(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=f"'{name}' at stride 16 cannot be built"):
+            build_backbone(BackboneConfig(name, weights="none"))
+
+    @pytest.mark.parametrize("name", ["vgg11", "dla34"])
+    def test_convolutional_models_of_fixed_stride(self, name: str) -> None:
+        with pytest.raises(ConfigError, match=f"'{name}' at stride 8 cannot be built: it takes no output stride"):
+            build_backbone(BackboneConfig(name, 8, "none"))
+
+    @pytest.mark.parametrize(
+        ("features", "got"),
+        [
+            (torch.zeros(1, 5, 192), r"\(1, 5, 192\)"),  # tokens
+            (torch.zeros(1, 2, 2, 768), r"\(1, 2, 2, 768\)"),  # channels last
+            (torch.zeros(1, 9, 4, 4), r"\(1, 9, 4, 4\)"),  # another stride
+            ([torch.zeros(1, 9, 2, 2)], "list"),
+        ],
+    )
+    def test_other_layouts(self, features: object, got: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Odd(nn.Module):
+            def forward_features(self, images: torch.Tensor) -> object:
+                return features
+
+        monkeypatch.setattr(timm, "create_model", lambda *_, **__: Odd())
+        with pytest.raises(ConfigError, match=rf"gives features {got}, expected \(1, C, 2, 2\)"):
+            build_backbone(BackboneConfig("resnet10t", weights="none"))
+
+    def test_weights_that_cannot_be_fetched(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(ConfigError, match=r"'resnet10t': timm cannot load its weights .* set backbone\.weights"):
+            build_backbone(BackboneConfig("resnet10t", weights="timm"))
