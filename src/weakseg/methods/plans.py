@@ -23,12 +23,23 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
     ]
 
 
-def with_segmenter(recipe: Recipe, dataset: Dataset, steps: Sequence[Step], *, targets: str = "masks") -> list[Step]:
-    """Return steps with the segmenter that is trained on the label maps of one, its predictions, and all scores."""
+def with_segmenter(
+    recipe: Recipe, dataset: Dataset, steps: Sequence[Step], *, targets: str = "masks", after: Sequence[Step] = ()
+) -> list[Step]:
+    """Return steps with the segmenter that is trained on the label maps of one, its predictions, and all scores.
+
+    Args:
+        recipe: Settings of the segmenter and its predictions, and where ground truth is.
+        dataset: Its images.
+        steps: To the masks.
+        targets: Which of them the segmenter is trained on.
+        after: What is made of the predictions.
+    """
     whole = [
         *steps,
         segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets),
         predictions_step(dataset, recipe.predictions),
+        *after,
     ]
     return [*whole, evaluation_step(dataset, recipe.data, whole)]
 

@@ -43,10 +43,12 @@ class ImageWork:
         if self.source:
             name, kind = self.source
             samples = having(samples, context.inputs[name], kind)
-        failures = run_units(self.job(context), samples, title=title, engine=context.engine)
-        if failures and len(failures) == len(samples):
+        job = self.job(context)
+        failures = run_units(job, samples, title=title, engine=context.engine)
+        products = sum(len(unit.products) for unit in job.units(samples))
+        if failures and len(failures) == products:
             raise DataError(f"{title}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}")
-        return StepResult({"images": len(samples) - len(failures)}, failures)
+        return StepResult({"images": products - len(failures)}, failures)
 
 
 def over_images(

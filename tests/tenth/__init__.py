@@ -1,0 +1,1 @@
+"""A made-up method, whole in this folder: a learned pair of images scores each of them with the other's help."""
