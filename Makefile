@@ -30,7 +30,7 @@ results: $(STAMP)
 	$(BIN)/weakseg compare recipes/ablation_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg run recipes/supervised_msrc.yaml --out runs/supervised_msrc --data.root $(MSRC)
 	mkdir -p runs/msrc && cp -r $(MSRC)/. runs/msrc
-	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --data.root runs/msrc --data.format voc --data.train train --data.tags masks
+	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --data.root runs/msrc --data.format voc --data.train train --data.tags truth
 	$(BIN)/weakseg compare recipes/labels_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/labels_msrc.yaml --methods reference,reference-complete,tags,points,scribbles,boxes --segmenter --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/layers_msrc.yaml --out runs/labels_msrc --data.root runs/msrc

@@ -26,7 +26,7 @@ from weakseg.data.annotations import Box
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
-from weakseg.methods.a2gnn.problem import Problem, crf_kernel, normalized_colors, pixel_seeds
+from weakseg.methods.a2gnn.problem import A2gnnProblem, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.nn.graph_layers import build_network, initial_weights
 from weakseg.ops.readout import GridReadout
@@ -58,7 +58,7 @@ def main() -> None:
         print(LINE.format(**row), flush=True)
 
 
-def build_scene(with_boxes: bool, config: A2gnnConfig) -> Problem:
+def build_scene(with_boxes: bool, config: A2gnnConfig) -> A2gnnProblem:
     """Return a photograph's problem: features are noisy means of colour, seeds four levels of red."""
     photograph = skimage.data.astronaut()[: IMAGE[0], : IMAGE[1]]
     readout = GridReadout(IMAGE)
@@ -77,10 +77,10 @@ def build_scene(with_boxes: bool, config: A2gnnConfig) -> Problem:
     seeds = pixel_seeds(LabelMap(labels), label_ids, readout)
     boxes = BOXES if with_boxes else ()
     places = grid_places(readout.size)
-    return Problem("scene", graph.features, graph.affinity, readout, label_ids, seeds, boxes, kernel, places)
+    return A2gnnProblem("scene", graph.features, graph.affinity, readout, label_ids, seeds, boxes, kernel, places)
 
 
-def measure(problem: Problem, config: A2gnnConfig, repeats: int, dense_steps: int) -> dict[str, object]:
+def measure(problem: A2gnnProblem, config: A2gnnConfig, repeats: int, dense_steps: int) -> dict[str, object]:
     """Return times, memory and the largest relative difference of the losses."""
     few = replace(config, first_steps=dense_steps, second_steps=dense_steps)
     (ours,) = train_a2gnn([problem], few)  # also what is done once in a process
@@ -106,7 +106,7 @@ def measure(problem: Problem, config: A2gnnConfig, repeats: int, dense_steps: in
     }
 
 
-def train_dense(problem: Problem, config: A2gnnConfig, found: dict[str, float]) -> list[float]:
+def train_dense(problem: A2gnnProblem, config: A2gnnConfig, found: dict[str, float]) -> list[float]:
     """Train as published, with N x N attention and maps of all pixels; return the median seconds a step of each phase.
 
     ``found`` receives the terms after the last step.
@@ -135,7 +135,7 @@ def train_dense(problem: Problem, config: A2gnnConfig, found: dict[str, float]) 
 class DenseScene:
     """One image in the dense formulation."""
 
-    def __init__(self, problem: Problem, config: A2gnnConfig) -> None:
+    def __init__(self, problem: A2gnnProblem, config: A2gnnConfig) -> None:
         nodes = len(problem.features)
         self.problem, self.config = problem, config
         self.edges = config.network.beta * problem.affinity.to_dense(max_nodes=nodes)

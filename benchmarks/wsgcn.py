@@ -21,10 +21,10 @@ from torch.nn import functional as F
 
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
-from weakseg.methods.wsgcn.batch import Problem
+from weakseg.methods.wsgcn.batch import GcnProblem
 from weakseg.methods.wsgcn.complete import smoothness_matrix
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, SmoothnessConfig
-from weakseg.methods.wsgcn.gcn import initial_weights, train_gcn
+from weakseg.methods.wsgcn.gcn import gcn_weights, train_gcn
 from weakseg.ops.stencil import half_disc
 
 SIZE, CHANNELS, LABELS = (94, 125), 160, 4
@@ -49,7 +49,7 @@ def main() -> None:
         print(LINE.format(**row), flush=True)
 
 
-def build_scene() -> Problem:
+def build_scene() -> GcnProblem:
     """Return a photograph's problem: boundaries are its colour edges, features noisy means of colour."""
     photograph = skimage.data.astronaut()[:384, :500]
     pixels = torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None].float() / 255
@@ -65,10 +65,10 @@ def build_scene() -> Problem:
     labels = torch.full((nodes,), 255)
     chosen = torch.randperm(nodes, generator=noise)[: int(0.4 * nodes)]
     labels[chosen] = (colors.flatten(1)[0, chosen] * LABELS).long().clamp(max=LABELS - 1)  # by red, in four levels
-    return Problem(graph, smoothness_matrix(photograph, graph, SmoothnessConfig()), labels, LABELS)
+    return GcnProblem(graph, smoothness_matrix(photograph, graph, SmoothnessConfig()), labels, LABELS)
 
 
-def measure(problem: Problem, config: GcnConfig, repeats: int) -> dict[str, object]:
+def measure(problem: GcnProblem, config: GcnConfig, repeats: int) -> dict[str, object]:
     """Return times, memory and the largest relative difference of the losses."""
     train_gcn([problem], replace(config, steps=5))  # what is done once in a process
     times = []
@@ -94,14 +94,14 @@ def measure(problem: Problem, config: GcnConfig, repeats: int) -> dict[str, obje
     }
 
 
-def train_dense(problem: Problem, config: GcnConfig) -> dict[str, float]:
+def train_dense(problem: GcnProblem, config: GcnConfig) -> dict[str, float]:
     """Train as the published code does, with dense matrices; return the terms after the last step."""
     features, labels, nodes = problem.graph.features, problem.labels, problem.num_nodes
     propagation = dense_propagation(problem.graph.affinity.to_dense(max_nodes=nodes), config.propagation)
     smoothness = problem.smoothness.to_dense(max_nodes=nodes)
     laplacian = torch.diag(smoothness.sum(1)) - smoothness
     del smoothness
-    weights = [w[0].requires_grad_() for w in initial_weights([problem], CHANNELS, LABELS, config.hidden)]
+    weights = [w[0].requires_grad_() for w in gcn_weights([problem], CHANNELS, LABELS, config.hidden)]
     optimizer = torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay)
 
     def terms() -> dict[str, Tensor]:

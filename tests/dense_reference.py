@@ -104,7 +104,7 @@ def exact_crf(
     gaussian: tuple[float, float],
     bilateral: tuple[float, float, float],
 ) -> Tensor:
-    """Return exact mean-field marginals.
+    """Return exact mean-field marginals, in the precision of the unary.
 
     Args:
         unary: ``(L, H, W)`` energies.
@@ -114,10 +114,10 @@ def exact_crf(
         bilateral: (sigma_px, sigma_rgb, weight).
     """
     height, width, _ = image.shape
-    near = normalize_symmetric(gaussian_kernel(position_features(height, width, gaussian[0])))
-    alike = normalize_symmetric(gaussian_kernel(bilateral_features(image, *bilateral[:2])))
-    energies = unary.double().flatten(1)
-    return mean_field(energies, [(near, gaussian[1]), (alike, bilateral[2])], iterations).reshape(unary.shape)
+    features = (position_features(height, width, gaussian[0]), bilateral_features(image, *bilateral[:2]))
+    near, alike = (normalize_symmetric(gaussian_kernel(f.to(unary.dtype))) for f in features)
+    both = near.mul_(gaussian[1]).add_(alike, alpha=bilateral[2])  # one product for two
+    return mean_field(unary.flatten(1), [(both, 1.0)], iterations).reshape(unary.shape)
 
 
 def confusion_matrix(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:

@@ -69,5 +69,5 @@ def folder_arguments(root: Path) -> list[str]:
         "--data.format=folder",
         "--data.train=tags.json",
         "--data.val=val.json",
-        "--data.masks=masks",
+        "--data.truth=masks",
     ]

@@ -9,11 +9,11 @@ from PIL import Image
 
 import weakseg
 from generated import draw
-from weakseg.api_drawn import marks_of_file, read_marks
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.errors import ConfigError, DataError
+from weakseg.photograph.marks import marks_of_file, read_marks
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save, save_file
 
+from cases import each
 from weakseg.artifacts import Activations, LabelMap, Scores, voc_palette
 from weakseg.errors import DataError, OutputError, ShapeError, StoreError
 from weakseg.files import write_bytes
@@ -50,7 +51,7 @@ class TestActivations:
         with pytest.raises(dataclasses.FrozenInstanceError):
             random_activations().stride = 8  # type: ignore[misc]
 
-    @pytest.mark.parametrize(
+    @each(
         ("change", "message"),
         [
             ({"values": torch.zeros(3, 4)}, r"activations: expected shape \(K_present, h, w\), got \(3, 4\)"),
@@ -79,7 +80,7 @@ class TestActivations:
             with pytest.raises(StoreError, match=r"a\.safetensors: not a file of activations .* run the stage again"):
                 Activations.load(path)
 
-    @pytest.mark.parametrize(
+    @each(
         "header",
         [
             None,
@@ -111,6 +112,7 @@ class TestActivations:
 
 
 class TestLabelMap:
+    @settings(max_examples=30)
     @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9))))
     def test_round_trip(self, tmp_path_factory: pytest.TempPathFactory, labels: NDArray[np.uint8]) -> None:
         path = tmp_path_factory.mktemp("labels") / "a.png"
@@ -142,7 +144,7 @@ class TestLabelMap:
         Image.fromarray(labels).save(tmp_path / "a.png")
         np.testing.assert_array_equal(LabelMap.load(tmp_path / "a.png").labels, labels)
 
-    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "1", "I;16"])
+    @each("mode", ["RGB", "RGBA", "LA", "1", "I;16"])
     def test_colours_and_other_depths_are_refused(self, tmp_path: Path, mode: str) -> None:
         Image.new(mode, (3, 2)).save(tmp_path / "a.png")
         with pytest.raises(

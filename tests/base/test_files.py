@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cases import each
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, atomic_path, read_json, write_bytes, write_compact_json, write_json
 
@@ -80,11 +81,12 @@ class TestFailure:
             _ = 1 / 0
         assert names(old.parent) == ["a.bin"]
 
-    @pytest.mark.parametrize("code", PROBLEMS)
-    @pytest.mark.parametrize("where", ["write_bytes", "replace", "chmod"])
-    def test_of_the_system(self, old: Path, monkeypatch: pytest.MonkeyPatch, code: int, where: str) -> None:
-        monkeypatch.setattr(Path, where, failing(code))
-        with pytest.raises(OutputError, match=rf"a\.bin: cannot be written: {os.strerror(code)}; free some space"):
+    @each("code", PROBLEMS)
+    @each("where", ["write_bytes", "replace", "chmod"])
+    def test_of_the_system(self, old: Path, code: int, where: str) -> None:
+        wanted = rf"a\.bin: cannot be written: {os.strerror(code)}; free some space"
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match=wanted):
+            patch.setattr(Path, where, failing(code))
             write_bytes(old, b"new")
         assert old.read_bytes() == b"old"
         assert names(old.parent) == ["a.bin"]
@@ -121,9 +123,6 @@ class TestFailure:
             write_bytes(tmp_path / "a.bin", b"1")
         assert names(tmp_path) == ["a.bin"]
 
-    def test_output_errors_are_store_errors(self) -> None:
-        assert issubclass(OutputError, StoreError)
-
 
 VALUE: dict[str, Any] = {"name": "犬", "values": [1, 2.5, None, True], "nested": {"a": []}}
 
@@ -148,7 +147,7 @@ class TestJson:
         assert read_json(tmp_path / "a.json") == 1
         assert names(tmp_path) == ["a.json"]
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"a": 1} x'])
+    @each("content", [b"", b"{", b"\xff\xfe", b'{"a": 1} x'])
     def test_damaged_files_are_named(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(StoreError, match=r"a\.json: cannot be read as JSON"):

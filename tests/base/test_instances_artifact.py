@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import each
 from weakseg.errors import DataError, ShapeError, StoreError, WeaksegError
 from weakseg.instances import Instances
 
@@ -54,7 +55,7 @@ def test_chosen_objects_keep_what_is_theirs(order: list[int], count: int) -> Non
     assert found.class_ids == tuple(source.class_ids[n] for n in order[:count])
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "message"),
     [
         ({"class_ids": (1,)}, "want one of each"),
@@ -79,7 +80,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Instances.load(tmp_path / "b.instances.json")
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",
@@ -98,6 +99,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
         Instances.load(tmp_path / "a.json")
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_a_file_with_anything_in_it_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     """Above all no runs get through that pycocotools would write past its memory."""

@@ -103,7 +103,7 @@ def test_data_check_of_a_recipe(text: str, data: Path, tmp_path: Path, capsys: C
 
 
 def test_data_simulate(data: Path, tmp_path: Path, capsys: Capture) -> None:
-    words = ["data", "simulate", "--data.root", str(data), "--data.train", "tags.json", "--data.masks", "masks"]
+    words = ["data", "simulate", "--data.root", str(data), "--data.train", "tags.json", "--data.truth", "masks"]
     out = tmp_path / "new" / "boxes.json"
     assert main([*words, "--kind", "boxes", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -121,7 +121,7 @@ def test_data_simulate_names_truth_that_cannot_be_read(data: Path, tmp_path: Pat
     shutil.copytree(data, tmp_path / "copy")
     (tmp_path / "copy/masks/i01.png").write_bytes(b"no image")
     (tmp_path / "copy/masks/i02.png").unlink()
-    assert main([*words, "--data.masks", "masks", "--kind", "points", "--out", str(tmp_path / "p.json")]) == 1
+    assert main([*words, "--data.truth", "masks", "--kind", "points", "--out", str(tmp_path / "p.json")]) == 1
     printed = capsys.readouterr().out
     assert "failed: i01:" in printed and "left out: 1 images that have no ground truth" in printed
     assert list(json.loads((tmp_path / "p.json").read_text())["images"]) == ["i00", "i03", "i04", "i05"]

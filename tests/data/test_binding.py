@@ -8,7 +8,7 @@ from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn
 from weakseg.data.binding import BoundImage, bind, bind_image
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
-from weakseg.data.formats.regions import runs_of_mask
+from weakseg.data.regions import runs_of_mask
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

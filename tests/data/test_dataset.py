@@ -68,7 +68,7 @@ def test_settings_that_lead_outside(voc_root: Path, coco_root: Path) -> None:
     bad = [
         DataConfig(**good, format="voc", images="../photos"),
         DataConfig(**good, format="voc", tags="../tags.csv"),
-        DataConfig(**good, format="voc", tags="masks", masks="/tmp"),
+        DataConfig(**good, format="voc", tags="truth", truth="/tmp"),
         DataConfig(root=str(voc_root), format="voc", train="../../../train"),
         DataConfig(root=str(voc_root), format="coco", train="../train.json"),
         DataConfig(root=str(voc_root), format="coco", train="train.json", images=".."),

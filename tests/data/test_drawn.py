@@ -19,7 +19,7 @@ EVERY = Drawn((BOX,), (POINT,), (LINE,), (REGION, CROWD), (STROKE,))
         (Drawn(points=(POINT,), scribbles=(LINE,)), "scribbles"),
         (Drawn(points=(POINT,), strokes=(STROKE,)), "scribbles"),
         (Drawn(boxes=(BOX,), strokes=(STROKE,)), "boxes"),
-        (EVERY, "masks"),
+        (EVERY, "regions"),
     ],
 )
 def test_strongest(drawn: Drawn, kind: LabelKind) -> None:
@@ -49,12 +49,12 @@ def test_counts(tmp_path) -> None:
     samples = [WeakSample(str(n), tmp_path / f"{n}", tags, one) for n, one in enumerate(drawn)]
     assert count_drawn(samples, 4) == DrawnCounts(
         shapes={
-            "masks": (0, 0, 0, 1, 0),
+            "regions": (0, 0, 0, 1, 0),
             "boxes": (0, 1, 0, 0, 0),
             "scribbles": (1, 0, 0, 0, 1),
             "points": (0, 0, 3, 0, 0),
         },
-        strongest={"masks": 1, "points": 1, "tags": 1},
+        strongest={"regions": 1, "points": 1, "tags": 1},
         ignored=1,
     )
     assert count_drawn(samples[2:], 4) == DrawnCounts({}, {"tags": 1})

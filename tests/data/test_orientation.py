@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.api_drawn import marks_of_file
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.check import check_dataset
@@ -21,9 +20,10 @@ from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.image import image_size
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.truth import open_instance_truth, open_truth
+from weakseg.photograph.marks import marks_of_file
 
 ORIENTATIONS = range(10)  # 0 and 9 mean nothing
 EXCHANGED = (5, 6, 7, 8)  # rows and columns
@@ -33,7 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "cvat": {"format": "cvat", "train": "a.xml"},
     "labelme": {"format": "labelme", "train": "images"},
     "coco": {"format": "coco", "train": "a.json", "images": "images"},
-    "coco masks": {"format": "coco", "train": "a.json", "images": "images", "labels": "masks"},
+    "coco regions": {"format": "coco", "train": "a.json", "images": "images", "labels": "regions"},
     "labelstudio": {"format": "labelstudio", "train": "tasks.json"},
     "voc": {"format": "voc", "train": "train", "images": "images", "classes": ("cat",)},
     "scribblesup": {"format": "scribblesup", "train": "scribbles"},
@@ -46,7 +46,7 @@ KINDS = {  # boxes, points, scribbles, regions; all others draw boxes alone
     "cvat": (1, 1, 1, 2),
     "labelme": (1, 1, 1, 2),
     "coco": (1, 1, 0, 0),
-    "coco masks": (0, 0, 0, 2),
+    "coco regions": (0, 0, 0, 2),
     "labelstudio": (1, 1, 0, 1),
     "scribblesup": (0, 0, 1, 0),
     "drawn": (1, 1, 1, 0),
@@ -211,45 +211,47 @@ def check_labels(root: Path, format_name: str) -> None:
         np.testing.assert_array_equal(mask_of_runs(region.runs, region.size), red)
 
 
-@pytest.mark.parametrize("format_name", CONFIGS)
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
 @settings(max_examples=8, deadline=None)
 @given(scene=scenes())
-def test_labels_of_the_photograph_as_shown(format_name: str, orientation: int, scene: Scene) -> None:
-    with TemporaryDirectory() as folder:
-        write_photograph(Path(folder), scene, orientation)
-        write_labels(Path(folder), shown(scene, orientation))
-        check_labels(Path(folder), format_name)
+def test_labels_of_the_photograph_as_shown(scene: Scene) -> None:
+    for orientation in ORIENTATIONS:
+        with TemporaryDirectory() as folder:
+            write_photograph(Path(folder), scene, orientation)
+            write_labels(Path(folder), shown(scene, orientation))
+            for format_name in CONFIGS:
+                note(f"{format_name}, orientation {orientation}")
+                check_labels(Path(folder), format_name)
 
 
-@pytest.mark.parametrize("format_name", STATING)
-@pytest.mark.parametrize("orientation", [None, *ORIENTATIONS])
 @settings(max_examples=8, deadline=None)
 @given(scene=scenes())
-def test_labels_of_the_photograph_as_stored(format_name: str, orientation: int | None, scene: Scene) -> None:
+def test_labels_of_the_photograph_as_stored(scene: Scene) -> None:
     """They are turned where their size says so; where the size fits both frames they are taken to be upright."""
-    with TemporaryDirectory() as folder:
-        root = Path(folder)
-        write_labels(root, scene)
-        write_photograph(root, scene, orientation)
-        if orientation not in (2, 3, 4):
-            check_labels(root, format_name)
-        write_labels(root, scene, size=(scene.size[0] + BLOCK, scene.size[1] + BLOCK))
-        (failure,) = check_dataset(read(root, format_name)).failures
-        assert failure.image_id == "a" and "give the photograph that was labelled" in failure.reason
+    for orientation in (None, *ORIENTATIONS):
+        with TemporaryDirectory() as folder:
+            root = Path(folder)
+            write_labels(root, scene)
+            write_photograph(root, scene, orientation)
+            for format_name in STATING if orientation not in (2, 3, 4) else ():
+                note(f"{format_name}, orientation {orientation}")
+                check_labels(root, format_name)
+            write_labels(root, scene, size=(scene.size[0] + BLOCK, scene.size[1] + BLOCK))
+            for format_name in STATING:
+                note(f"{format_name}, orientation {orientation}, another size")
+                (failure,) = check_dataset(read(root, format_name)).failures
+                assert failure.image_id == "a" and "give the photograph that was labelled" in failure.reason
 
 
-@pytest.mark.parametrize("format_name", ["yolo", "csv"])
-@pytest.mark.parametrize("orientation", [None, 0, 1, 9])
 @settings(max_examples=8, deadline=None)
 @given(scene=scenes())
-def test_labels_without_a_size_mean_the_upright_photograph(
-    format_name: str, orientation: int | None, scene: Scene
-) -> None:
-    with TemporaryDirectory() as folder:
-        write_labels(Path(folder), scene)
-        write_photograph(Path(folder), scene, orientation)
-        check_labels(Path(folder), format_name)
+def test_labels_without_a_size_mean_the_upright_photograph(scene: Scene) -> None:
+    for orientation in (None, 0, 1, 9):
+        with TemporaryDirectory() as folder:
+            write_labels(Path(folder), scene)
+            write_photograph(Path(folder), scene, orientation)
+            for format_name in ("yolo", "csv"):
+                note(f"{format_name}, orientation {orientation}")
+                check_labels(Path(folder), format_name)
 
 
 SCENE = Scene((24, 40), (8, 16, 24, 24))

@@ -13,7 +13,7 @@ from weakseg.data.truth import open_truth
 
 @pytest.fixture
 def msrc(real_data: Path) -> DataConfig:
-    return DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="masks")
+    return DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="truth")
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from conftest import WriteImage
-from weakseg.data.config import DataConfig
-from weakseg.data.effort import WEAK_KINDS, WeakKind
-from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
+from weakseg.data.config import WEAK_KINDS, DataConfig, SimulationConfig, WeakKind
+from weakseg.data.simulated import save_simulated, simulate_split
 from weakseg.errors import ConfigError, DataError
 
 
@@ -31,7 +30,7 @@ def voc(tmp_path: Path, write_image: WriteImage) -> DataConfig:
             mask[9], objects[9] = 255, 255
         Image.fromarray(mask).save(tmp_path / f"SegmentationClass/{name}.png")
         Image.fromarray(objects).save(tmp_path / f"SegmentationObject/{name}.png")
-    return DataConfig(root=str(tmp_path), format="voc", train="train", tags="masks", min_pixels=10)
+    return DataConfig(root=str(tmp_path), format="voc", train="train", tags="truth", min_pixels=10)
 
 
 def saved(config: DataConfig, path: Path, **settings: object) -> dict[str, dict[str, object]]:
@@ -120,7 +119,7 @@ def test_coverage_must_be_a_fraction() -> None:
 
 
 def test_objects_of_msrc(real_data: Path) -> None:
-    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="val", tags="masks")
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="val", tags="truth")
     split = simulate_split(config, SimulationConfig("points"))
     assert len(split.images) == 100 and not split.failures
     assert sum(len(image.drawn.points) for image in split.images) == 125

@@ -26,7 +26,7 @@ def folder_config(tmp_path: Path, write_image) -> DataConfig:
     for name in ("a", "b"):
         write_image(tmp_path / f"images/{name}.png", 4, 6, seed=ord(name))
     (tmp_path / "train.csv").write_text("image,label\na.png,cat\nb.png,\n")
-    return DataConfig(root=str(tmp_path), train="train.csv", masks="masks")
+    return DataConfig(root=str(tmp_path), train="train.csv", truth="masks")
 
 
 def test_voc(voc_root: Path) -> None:
@@ -96,14 +96,14 @@ def test_folder_without_masks(folder_config: DataConfig) -> None:
 
 
 def test_masks_that_are_no_folder(folder_config: DataConfig) -> None:
-    with pytest.raises(DataError, match=r"data\.masks: .*masks is not a folder; give"):
+    with pytest.raises(DataError, match=r"data\.truth: .*masks is not a folder; give"):
         open_both(folder_config)
 
 
 def test_masks_outside_the_root(folder_config: DataConfig) -> None:
     dataset = open_dataset(folder_config)
-    with pytest.raises(DataError, match=r"data\.masks: '\.\./masks' leads outside"):
-        open_truth(DataConfig(root=folder_config.root, train="train.csv", masks="../masks"), dataset, "train")
+    with pytest.raises(DataError, match=r"data\.truth: '\.\./masks' leads outside"):
+        open_truth(DataConfig(root=folder_config.root, train="train.csv", truth="../masks"), dataset, "train")
 
 
 def test_mask_that_is_a_link_outside(folder_config: DataConfig, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -2,14 +2,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import EvaluationError, ShapeError
-from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
+from weakseg.evaluation.confusion import Confusion
+from weakseg.settings.evaluate import UndecidedPolicy
 
 POLICIES: tuple[UndecidedPolicy, ...] = ("error", "background", "drop")
 CLASSES = 3
@@ -38,12 +40,14 @@ def test_second_card_example() -> None:
     assert confusion.pixel_accuracy() == pytest.approx(2 / 3)
 
 
+@settings(max_examples=40)
 @given(labels, labels)
 def test_counts_equal_the_pixel_by_pixel_version(truth: Labels, prediction: Labels) -> None:
     found = Confusion.of(truth, prediction, CLASSES)
     np.testing.assert_array_equal(found.counts, dense.confusion_matrix(truth, prediction, CLASSES))
 
 
+@settings(max_examples=40)
 @given(labels, labels)
 def test_iou_is_that_of_pixel_sets(truth: Labels, prediction: Labels) -> None:
     # With "error" an undecided pixel is in no predicted set, hence a miss of its true class alone.
@@ -69,24 +73,28 @@ class TestUndecided:
         assert confusion.pixel_accuracy(policy) == pytest.approx(accuracy)
         assert confusion.coverage == pytest.approx(4 / 6)
 
+    @settings(max_examples=40)
     @given(labels, labels)
     def test_background_is_the_prediction_with_zeros(self, truth: Labels, prediction: Labels) -> None:
         filled = np.where(prediction == 255, 0, prediction).astype(np.uint8)
         found = Confusion.of(truth, prediction, CLASSES).iou("background")
         np.testing.assert_allclose(found, Confusion.of(truth, filled, CLASSES).iou(), equal_nan=True)
 
+    @settings(max_examples=40)
     @given(labels, labels)
     def test_drop_is_the_truth_with_void(self, truth: Labels, prediction: Labels) -> None:
         without = np.where(prediction == 255, 255, truth).astype(np.uint8)
         found = Confusion.of(truth, prediction, CLASSES).iou("drop")
         np.testing.assert_allclose(found, Confusion.of(without, prediction, CLASSES).iou("drop"), equal_nan=True)
 
+    @settings(max_examples=40)
     @given(labels, decided)
     def test_policies_agree_where_all_is_decided(self, truth: Labels, prediction: Labels) -> None:
         confusion = Confusion.of(truth, prediction, CLASSES)
         for policy in POLICIES:
             np.testing.assert_allclose(confusion.iou(policy), confusion.iou(), equal_nan=True)
 
+    @settings(max_examples=40)
     @given(labels, labels)
     def test_dropping_never_lowers_a_class(self, truth: Labels, prediction: Labels) -> None:
         confusion = Confusion.of(truth, prediction, CLASSES)
@@ -130,6 +138,7 @@ def test_extremes() -> None:
 class TestAddition:
     """cam.md, oracle 9; segmentation-stage.md, oracle 10."""
 
+    @settings(max_examples=40)
     @given(labels, labels)
     def test_halves_add_up(self, truth: Labels, prediction: Labels) -> None:
         halves = [Confusion.of(truth[rows], prediction[rows], CLASSES) for rows in (slice(2), slice(2, None))]
@@ -157,7 +166,7 @@ class TestRefusals:
         with pytest.raises(ShapeError, match=r"truth is \(1, 2\) but prediction is \(2, 1\)"):
             Confusion.of(array([[0, 1]]), array([[0], [1]]), 1)
 
-    @pytest.mark.parametrize("value", [3, 4, 100, 254])
+    @each("value", [3, 4, 100, 254])
     def test_values_above_the_classes(self, value: int) -> None:
         # Also the first value above: its column is the one of undecided pixels.
         for truth, prediction in (([[0, 1]], [[0, value]]), ([[0, value]], [[0, 1]])):

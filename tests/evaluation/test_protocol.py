@@ -96,7 +96,7 @@ class TestScoreMaps:
             score_maps("masks", make_truth(), tmp_path / "elsewhere")
 
     def test_no_truth_is_an_error(self, maps: Path) -> None:
-        with pytest.raises(EvaluationError, match=r"masks: no image has ground truth; set data\.masks"):
+        with pytest.raises(EvaluationError, match=r"masks: no image has ground truth; set data\.truth"):
             score_maps("masks", (), maps)
 
     def test_another_size_is_refused(self, make_truth: MakeTruth, maps: Path) -> None:

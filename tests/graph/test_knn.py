@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.knn import knn_graph, nearest_neighbors
 
@@ -91,8 +92,8 @@ class TestAgainstAllPairs:
         offset = normal(1, values.shape[1], seed)
         assert_exact(offset * 100 + scale * torch.from_numpy(values).float(), 1 + seed % (len(values) - 1))
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize(
+    @each("dtype", [torch.float32, torch.float64])
+    @each(
         ("name", "features"),
         [
             ("normal", normal(250, 32)),
@@ -136,7 +137,7 @@ class TestAgainstAllPairs:
         assert_exact(features, 5)
         assert products == expected
 
-    @pytest.mark.parametrize("block", [1, 7, 299, 300, 301])
+    @each("block", [1, 7, 299, 300, 301])
     def test_blocks_change_nothing(self, block: int) -> None:
         features = normal(300, 12)
         assert all(map(torch.equal, nearest_neighbors(features, 6, block=block), nearest_neighbors(features, 6)))
@@ -155,7 +156,7 @@ class TestLaws:
         assert torch.equal(order[neighbors], nearest_neighbors(features, 7)[0][order])
         torch.testing.assert_close(distances, nearest_neighbors(features, 7)[1][order], rtol=0, atol=0)
 
-    @pytest.mark.parametrize("power", [-110, -60, 60, 110])
+    @each("power", [-110, -60, 60, 110])
     def test_scaled_features_have_scaled_distances(self, power: int) -> None:
         features = normal(90, 5).clamp(-3, 3)
         features = torch.where(features.abs() < 0.1, 0.1, features)
@@ -164,7 +165,7 @@ class TestLaws:
         assert torch.equal(scaled[0], neighbors)
         torch.testing.assert_close(scaled[1], distances * 2.0**power, rtol=1e-6, atol=0)
 
-    @pytest.mark.parametrize("magnitude", [1e-320, 1e-300, 1e-200, 1e200, 1e307])
+    @each("magnitude", [1e-320, 1e-300, 1e-200, 1e200, 1e307])
     def test_any_magnitude_of_float64(self, magnitude: float) -> None:
         features = torch.tensor([[0.0], [10.0], [30.0], [70.0]], dtype=torch.float64) / 10 * magnitude
         assert nearest_neighbors(features, 2)[0].tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
@@ -226,15 +227,15 @@ class TestPrecisionOfProducts:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-    @pytest.mark.parametrize("function", [nearest_neighbors, knn_graph])
+    @each("bad", [math.nan, math.inf, -math.inf])
+    @each("function", [nearest_neighbors, knn_graph])
     def test_non_finite(self, function: Callable[[Tensor, int], object], bad: float) -> None:
         features = normal(20, 3)
         features[4, 1] = bad
         with pytest.raises(ShapeError, match="features: holds NaN or infinite"):
             function(features, 3)
 
-    @pytest.mark.parametrize(
+    @each(
         "features",
         [
             torch.zeros(3),

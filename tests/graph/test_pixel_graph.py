@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from cases import each
 from weakseg.artifacts import PixelGraph
 from weakseg.errors import ShapeError, StoreError
 from weakseg.graph.pixel_graph import build_pixel_graph
@@ -59,7 +60,7 @@ def hostile(change: dict[str, Tensor]) -> bytes:
     return save(tensors, {"weakseg": json.dumps({"size": [2, 2]})})
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"columns": torch.full((16,), 4, dtype=torch.int32)},

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.superpixel import paint_regions, region_adjacency, region_pooling, slic_regions
 
@@ -68,7 +69,7 @@ class TestSlic:
         assert torch.equal(slic_regions(image, 20), slic_regions(image, 20))
         assert torch.equal(image, before)
 
-    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3)])
+    @each("size", [(1, 1), (1, 9), (9, 1), (2, 3)])
     def test_tiny_flat_images(self, size: tuple[int, int]) -> None:
         regions = slic_regions(torch.zeros(*size, 3, dtype=torch.uint8))
         assert regions.shape == size
@@ -84,7 +85,7 @@ class TestSlic:
         with pytest.raises(ShapeError, match="image: expected RGB uint8"):
             slic_regions(image)
 
-    @pytest.mark.parametrize(("num_regions", "compactness"), [(0, 10.0), (5, 0.0), (5, -1.0), (5, float("nan"))])
+    @each(("num_regions", "compactness"), [(0, 10.0), (5, 0.0), (5, -1.0), (5, float("nan"))])
     def test_parameters(self, num_regions: int, compactness: float) -> None:
         with pytest.raises(ShapeError, match="num_regions, compactness"):
             slic_regions(blobs(8, 8), num_regions, compactness=compactness)
@@ -137,7 +138,7 @@ class TestPooling:
         expected = dense.pool_regions(regions, planes.numpy())
         np.testing.assert_allclose((pooling @ planes.flatten(1).T).numpy(), expected, rtol=0, atol=1e-12)
 
-    @pytest.mark.parametrize("grid", [(1, 1), (5, 8), (12, 10), (37, 50), (60, 70)])
+    @each("grid", [(1, 1), (5, 8), (12, 10), (37, 50), (60, 70)])
     def test_float32_against_torch(self, grid: tuple[int, int]) -> None:
         # Card, oracle 13.
         regions, planes = slic_regions(blobs(37, 50), 40), maps(7, grid, torch.float32)
@@ -210,18 +211,17 @@ class TestPainting:
             paint_regions(CHECKERBOARD, values)
 
 
-@pytest.mark.parametrize("call", [region_adjacency, lambda r: region_pooling(r, (2, 2)), lambda r: paint_regions(r, r)])
-class TestRegionsThatAreRefused:
-    @pytest.mark.parametrize(
-        ("regions", "message"),
-        [
-            (torch.zeros(4, dtype=torch.int64), r"regions: expected shape \(H, W\)"),
-            (torch.zeros(2, 2), "regions: expected labels from 0 up"),
-            (torch.zeros(0, 3, dtype=torch.int64), "regions: expected labels from 0 up"),
-            (torch.tensor([[0, -1]]), "regions: expected labels from 0 up"),
-            (torch.tensor([[0, 2]]), "regions: label 1 has no pixel"),
-        ],
-    )
-    def test_by_name(self, call: Callable[[Tensor], object], regions: Tensor, message: str) -> None:
-        with pytest.raises(ShapeError, match=message):
-            call(regions)
+@each("call", [region_adjacency, lambda r: region_pooling(r, (2, 2)), lambda r: paint_regions(r, r)])
+@each(
+    ("regions", "message"),
+    [
+        (torch.zeros(4, dtype=torch.int64), r"regions: expected shape \(H, W\)"),
+        (torch.zeros(2, 2), "regions: expected labels from 0 up"),
+        (torch.zeros(0, 3, dtype=torch.int64), "regions: expected labels from 0 up"),
+        (torch.tensor([[0, -1]]), "regions: expected labels from 0 up"),
+        (torch.tensor([[0, 2]]), "regions: label 1 has no pixel"),
+    ],
+)
+def test_regions_that_are_refused(call: Callable[[Tensor], object], regions: Tensor, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        call(regions)

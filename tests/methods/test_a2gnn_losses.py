@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
-from weakseg.errors import ShapeError
-from weakseg.methods.a2gnn.batch import Batch, box_losses
-from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
+from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
-from weakseg.methods.a2gnn.problem import Problem, Seeds, crf_kernel, normalized_colors, pixel_seeds
+from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.nn.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
@@ -38,27 +38,31 @@ def diagonal(nodes: int) -> SparseMatrix:
 
 def problem(
     readout: Readout, labels: Any = None, boxes: tuple[Box, ...] = (), num_labels: int = 2, image_id: str = "a"
-) -> Problem:
+) -> A2gnnProblem:
     """Return a problem without edges; ``labels`` are those of pixels, none by default."""
     label_ids = tuple(range(num_labels))
     values = np.full(readout.image_size, 255, np.uint8) if labels is None else np.asarray(labels, np.uint8)
     seeds = pixel_seeds(LabelMap(values), label_ids, readout, DOUBLE)
     nodes = readout.num_nodes
-    return Problem(image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes)
+    return A2gnnProblem(
+        image_id, torch.zeros(nodes, 1, dtype=DOUBLE), diagonal(nodes), readout, label_ids, seeds, boxes
+    )
 
 
-def windows_of(*problems: Problem) -> Windows:
+def windows_of(*problems: A2gnnProblem) -> BoxWindows:
     found = build_windows(problems, DOUBLE)
     assert found is not None
     return found
 
 
-def losses_of(one: Problem, logits: Tensor, hidden: Tensor | None = None, **config: Any) -> tuple[float, float, Points]:
+def losses_of(
+    one: A2gnnProblem, logits: Tensor, hidden: Tensor | None = None, **config: Any
+) -> tuple[float, float, PickedPoints]:
     """Return the two losses of the boxes of one image, and the points."""
     windows, settings_ = windows_of(one), A2gnnConfig(**config)
     points = windows.pick(logits, settings_)
     out = Output(torch.ones(len(logits), 1, dtype=DOUBLE) if hidden is None else hidden, logits)
-    of_points, apart = box_losses(Batch([one]), windows, points, out)
+    of_points, apart = box_losses(A2gnnBatch([one]), windows, points, out)
     return float(of_points), float(apart), points
 
 
@@ -179,40 +183,6 @@ class TestGatedCrf:
         assert float(slope.abs().max()) < 1e-12
 
 
-class TestReadout:
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18), (8, 8), (3, 20), (1, 1)])
-    def test_pixels_lie_where_the_padded_map_has_them(self, size: tuple[int, int]) -> None:
-        readout = GridReadout(size)
-        assert readout.size == (math.ceil(size[0] / 8), math.ceil(size[1] / 8))
-        values = noise(readout.num_nodes, 3)
-        rows, columns = torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij")
-        found = (readout.at(rows.flatten(), columns.flatten(), DOUBLE) @ values).reshape(*size, 3)
-        padded = (8 * readout.size[0], 8 * readout.size[1])
-        maps = torch.nn.functional.interpolate(readout.maps(values)[None], padded, mode="bilinear")[0]
-        torch.testing.assert_close(found, maps.permute(1, 2, 0)[: size[0], : size[1]])
-
-    def test_gradients(self) -> None:
-        readout, values = GridReadout((13, 18)), noise(6, 2).requires_grad_()
-        picked = torch.tensor([[0, 0], [12, 17], [5, 9], [5, 9]])
-        rows = readout.at(picked[:, 0], picked[:, 1], DOUBLE)
-        expected = dense.pixel_matrix((2, 3), 8)[picked[:, 0], picked[:, 1]]
-        torch.testing.assert_close(rows.to_dense(), expected)
-        slope = noise(4, 2, seed=1)
-        torch.testing.assert_close(torch.autograd.grad((rows @ values * slope).sum(), values)[0], expected.T @ slope)
-
-    def test_regions(self) -> None:
-        regions = torch.tensor([[0, 0, 2], [1, 1, 2]])
-        readout, values = RegionReadout(regions), noise(3, 2)
-        assert (readout.image_size, readout.num_nodes, readout.stride) == ((2, 3), 3, None)
-        found = readout.at(torch.tensor([1, 0]), torch.tensor([0, 2]), DOUBLE) @ values
-        assert found.equal(values[[1, 2]])
-        assert readout.maps(values).equal(values.T[:, regions])
-
-    def test_other_regions_are_refused(self) -> None:
-        with pytest.raises(ShapeError, match="regions"):
-            RegionReadout(torch.tensor([[-1, 0]]))
-
-
 class TestSeeds:
     def test_cross_entropy(self) -> None:
         logits = noise(6, 3).requires_grad_()
@@ -248,20 +218,20 @@ class TestSeeds:
         row, column = one.seeds.pixels[~kept].T.numpy()
         fewer = seeds.copy()
         fewer[row, column] = 255
-        alone = Batch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
-        torch.testing.assert_close(Batch([one]).seeds.loss(logits, kept), alone)
+        alone = A2gnnBatch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
+        torch.testing.assert_close(A2gnnBatch([one]).seeds.loss(logits, kept), alone)
 
     def test_weights_of_means(self) -> None:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)
         assert found.tolist() == [0.25, 0.75, 0, 1, 0]
 
-    @pytest.mark.parametrize("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
+    @each("labels", [(0, 1, 2, 255), (1, 2, 255), (0, 255), (255,)])
     def test_equals_the_dense_version(self, labels: tuple[int, ...]) -> None:
         # a2gnn.md, 2.6; oracle 16: without background the term of the foreground alone, without seeds 0.
         seeds = np.random.default_rng(0).choice(labels, (13, 18)).astype(np.uint8)
         one = problem(GridReadout((13, 18)), seeds, num_labels=3)
         logits = noise(6, 3).requires_grad_()
-        found = Batch([one]).seeds.loss(logits)[0]
+        found = A2gnnBatch([one]).seeds.loss(logits)[0]
         pixels = dense.pixel_matrix((2, 3), 8)[:13, :18]
         expected = dense.a2gnn_terms(logits, logits, pixels, seeds.astype(np.int64), [], torch.zeros(6, 6).double())[
             "seeds"
@@ -276,21 +246,21 @@ class TestSeeds:
         rng, readouts = np.random.default_rng(0), [GridReadout((9, 9)), GridReadout((8, 20))]
         problems = [problem(r, rng.choice([0, 1, 255], r.image_size)) for r in readouts]
         logits = noise(4 + 3, 2)
-        found = Batch(problems).seeds.loss(logits)
-        alone = [Batch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
+        found = A2gnnBatch(problems).seeds.loss(logits)
+        alone = [A2gnnBatch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
         torch.testing.assert_close(found, torch.stack(alone))
 
     def test_weights_of_nodes(self) -> None:
         # graph-baselines.md, 2.6: weighted by the number of labelled pixels.
         one = problem(GridReadout((1, 3), 1))
-        own = Seeds(
+        own = ProblemSeeds(
             torch.tensor([1, 1]),
             one.readout.at(torch.tensor([0, 0]), torch.tensor([0, 2]), DOUBLE),
             torch.tensor([3.0, 1], dtype=DOUBLE),
         )
         logits = noise(3, 2)
         each = row_cross_entropy(logits[[0, 2]], own.labels)
-        found = Batch([replace(one, seeds=own)]).seeds.loss(logits)[0]
+        found = A2gnnBatch([replace(one, seeds=own)]).seeds.loss(logits)[0]
         torch.testing.assert_close(found, 0.75 * each[0] + 0.25 * each[1])
 
 
@@ -318,15 +288,15 @@ class TestPoints:
         points = losses_of(one, torch.zeros(12, 2, dtype=DOUBLE))[2]
         assert points.pixels.tolist() == [0, 4, 8, 0, 1, 2, 3]
 
-    @pytest.mark.parametrize("score", ["probability", "logit"])
-    @pytest.mark.parametrize("size", [(16, 24), (13, 18)])
+    @each("score", ["probability", "logit"])
+    @each("size", [(16, 24), (13, 18)])
     def test_equals_the_dense_version(self, score: str, size: tuple[int, int]) -> None:
         boxes = (Box(2, 1, 2, 9, 12), Box(1, 5.5, 7, 30, 18), Box(1, 3, 3, 4, 5))
         one = problem(GridReadout(size), boxes=boxes, num_labels=3)
         logits, hidden = noise(6, 3).requires_grad_(), noise(6, 4, seed=1).requires_grad_()
         windows = windows_of(one)
         points = windows.pick(logits, A2gnnConfig(point_score=score))  # type: ignore[arg-type]
-        found = [values[0] for values in box_losses(Batch([one]), windows, points, Output(hidden, logits))]
+        found = [values[0] for values in box_losses(A2gnnBatch([one]), windows, points, Output(hidden, logits))]
         pixels = dense.pixel_matrix((2, 3), 8)[: size[0], : size[1]]
         nothing, none = np.full(size, 255), torch.zeros(6, 6, dtype=DOUBLE)
         terms = dense.a2gnn_terms(hidden, logits, pixels, nothing, one.usable_boxes, none, score=score)
@@ -343,7 +313,7 @@ class TestPoints:
         problems = [problem(r, boxes=(b,)) for r, b in zip(readouts, boxes, strict=False)] + [problem(readouts[2])]
         logits, hidden = noise(8, 2), noise(8, 3, seed=1)
         windows = windows_of(*problems)
-        found = box_losses(Batch(problems), windows, windows.pick(logits, EXACT), Output(hidden, logits))
+        found = box_losses(A2gnnBatch(problems), windows, windows.pick(logits, EXACT), Output(hidden, logits))
         parts = zip(problems, logits.split([4, 3, 1]), hidden.split([4, 3, 1]), strict=True)
         alone = [losses_of(p, own, h)[:2] if p.boxes else (0, 0) for p, own, h in parts]
         torch.testing.assert_close(torch.stack(found, 1), torch.tensor(alone, dtype=DOUBLE))

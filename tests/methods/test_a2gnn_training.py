@@ -19,8 +19,8 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, RADIUS_CELLS, A2gnnConfig, KernelConfig, fast
-from weakseg.methods.a2gnn.problem import Problem, build_problem, crf_kernel, pixel_seeds
-from weakseg.methods.a2gnn.train import Solution, memory_of, train_a2gnn
+from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, crf_kernel, pixel_seeds
+from weakseg.methods.a2gnn.train import A2gnnSolution, a2gnn_memory, train_a2gnn
 from weakseg.nn import per_image
 from weakseg.nn.graph_layers import build_network, initial_weights
 from weakseg.nn.per_image import kept_units
@@ -62,16 +62,16 @@ def problem(
     config: A2gnnConfig = STEPS,
     seed: int = 0,
     dtype: torch.dtype = DOUBLE,
-) -> Problem:
+) -> A2gnnProblem:
     """Return a random problem; ``labels`` are those that occur among its seeds."""
     rng = np.random.default_rng(seed)
     image = rng.integers(100, 140, (*size, 3), dtype=np.uint8)
     seeds = LabelMap(rng.choice(labels, size).astype(np.uint8))
     graph = graph_of((math.ceil(size[0] / 8), math.ceil(size[1] / 8)), seed=seed, dtype=dtype)
-    return build_problem(sample_of(boxes, present, str(seed)), image, graph, seeds, config, num_classes=3)
+    return build_cell_problem(sample_of(boxes, present, str(seed)), image, graph, seeds, config, num_classes=3)
 
 
-def seed_map(one: Problem) -> NDArray[np.int64]:
+def seed_map(one: A2gnnProblem) -> NDArray[np.int64]:
     """Return label indices of the padded image."""
     assert isinstance(one.readout, GridReadout) and one.seeds.pixels is not None
     found = np.full([8 * cells for cells in one.readout.size], 255)
@@ -80,7 +80,7 @@ def seed_map(one: Problem) -> NDArray[np.int64]:
 
 
 def reference(
-    one: Problem, config: A2gnnConfig, kept: Sequence[Tensor | None] | None = None
+    one: A2gnnProblem, config: A2gnnConfig, kept: Sequence[Tensor | None] | None = None
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the nodes' probabilities and the losses after training one image densely, step by step."""
     assert isinstance(one.readout, GridReadout)
@@ -112,11 +112,11 @@ def reference(
     return logits.softmax(1), {name: float(value) for name, value in found.items()}
 
 
-def probs_of(found: Solution) -> Tensor:
+def probs_of(found: A2gnnSolution) -> Tensor:
     return found.scores.values.flatten(1).T
 
 
-def assert_same(found: Solution, expected: Solution, tolerance: float = 1e-7) -> None:
+def assert_same(found: A2gnnSolution, expected: A2gnnSolution, tolerance: float = 1e-7) -> None:
     torch.testing.assert_close(found.scores.values, expected.scores.values, rtol=0, atol=tolerance)
     assert found.losses == pytest.approx(expected.losses, abs=tolerance)
     assert (found.scores.label_ids, found.warnings) == (expected.scores.label_ids, expected.warnings)
@@ -192,7 +192,7 @@ class TestManyImages:
         {"size": (40, 11), "boxes": BOXES[:1]},
     )  # fmt: skip
 
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[A2gnnProblem]:
         return [problem(**settings, seed=seed) for seed, settings in enumerate(self.SETTINGS)]  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -232,13 +232,13 @@ class TestManyImages:
         assert train_a2gnn([], STEPS) == []
 
     def test_memory_grows_with_everything(self) -> None:
-        one = memory_of(problem(), STEPS)
-        assert memory_of(problem((40, 27)), STEPS) > one
-        assert memory_of(problem(boxes=BOXES), STEPS) > one
-        assert memory_of(problem(dtype=torch.float32), STEPS) == pytest.approx(one / 2)
+        one = a2gnn_memory(problem(), STEPS)
+        assert a2gnn_memory(problem((40, 27)), STEPS) > one
+        assert a2gnn_memory(problem(boxes=BOXES), STEPS) > one
+        assert a2gnn_memory(problem(dtype=torch.float32), STEPS) == pytest.approx(one / 2)
         for kind in ("gcn", "gat"):
             config = replace(STEPS, network=replace(SMALL, kind=kind))  # type: ignore[arg-type]
-            assert memory_of(problem(), config) > memory_of(
+            assert a2gnn_memory(problem(), config) > a2gnn_memory(
                 problem(), replace(STEPS, network=replace(SMALL, kind="mlp"))
             )
 
@@ -256,7 +256,7 @@ class TestGeometry:
             readout = GridReadout((375 + padding[0], 500 + padding[1]))
             seeds = LabelMap(np.pad(labels, ((0, padding[0]), (0, padding[1])), constant_values=255))
             padded = torch.nn.functional.pad(colors, (0, padding[1], 0, padding[0]))
-            one = Problem(
+            one = A2gnnProblem(
                 "a",
                 graph.features,
                 graph.affinity,
@@ -277,12 +277,14 @@ class TestGeometry:
     def test_grids_that_differ_are_refused(self) -> None:
         image, seeds = np.zeros((20, 27, 3), np.uint8), LabelMap(np.zeros((20, 27), np.uint8))
         with pytest.raises(ShapeError, match=r"a: graph is \(3, 5\) but image in cells is \(3, 4\)"):
-            build_problem(sample_of(), image, graph_of((3, 5)), seeds, STEPS, num_classes=2)
+            build_cell_problem(sample_of(), image, graph_of((3, 5)), seeds, STEPS, num_classes=2)
         with pytest.raises(ShapeError, match="seeds"):
-            build_problem(sample_of(), image, graph_of((3, 4)), LabelMap(seeds.labels[1:]), STEPS, num_classes=2)
+            build_cell_problem(sample_of(), image, graph_of((3, 4)), LabelMap(seeds.labels[1:]), STEPS, num_classes=2)
 
 
-def planted(boxes: Sequence[Box] = (), seeded: Sequence[tuple[int, int, int]] = ((20, 8, 0), (20, 56, 1))) -> Problem:
+def planted(
+    boxes: Sequence[Box] = (), seeded: Sequence[tuple[int, int, int]] = ((20, 8, 0), (20, 56, 1))
+) -> A2gnnProblem:
     """Return an image with two flat halves, 8 x 8 cells, one-hot features, and single seeds (row, column, label)."""
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, 32:] = 255
@@ -294,7 +296,7 @@ def planted(boxes: Sequence[Box] = (), seeded: Sequence[tuple[int, int, int]] = 
     for row, column, label in seeded:
         labels[row, column] = label
     config = replace(A2gnnConfig(), crf_weight=0.3)
-    return build_problem(sample_of(boxes, (1,)), image, graph, LabelMap(labels), config, num_classes=2)
+    return build_cell_problem(sample_of(boxes, (1,)), image, graph, LabelMap(labels), config, num_classes=2)
 
 
 class TestPlanted:
@@ -397,7 +399,7 @@ class TestWhatIsMissing:
         self.assert_fine(found)
 
     @staticmethod
-    def assert_fine(found: Solution) -> None:
+    def assert_fine(found: A2gnnSolution) -> None:
         assert bool(torch.isfinite(found.scores.values).all())
         torch.testing.assert_close(
             found.scores.values.sum(0), torch.ones(found.scores.values.shape[1:], dtype=DOUBLE), rtol=0, atol=1e-5
@@ -419,7 +421,9 @@ class TestProblems:
         # a2gnn.md, section 4, 34
         image, seeds = np.zeros((8, 8, 3), np.uint8), LabelMap(np.array([[0, 2] + [255] * 6] * 8, np.uint8))
         config = replace(STEPS, restrict_to_tags=restrict)
-        one = build_problem(WeakSample("a", Path("a.png"), tags), image, graph_of((1, 1)), seeds, config, num_classes=3)
+        one = build_cell_problem(
+            WeakSample("a", Path("a.png"), tags), image, graph_of((1, 1)), seeds, config, num_classes=3
+        )
         assert one.label_ids == expected
         assert one.seeds.labels.tolist() == [0, expected.index(2)] * 8
 

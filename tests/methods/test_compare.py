@@ -17,12 +17,13 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.files import read_json
 from weakseg.methods import METHODS, Method
 from weakseg.methods.cam.config import CamRecipe
-from weakseg.methods.cam.method import build_plan
+from weakseg.methods.cam.plan import build_plan
 from weakseg.methods.compare import compare_methods, labelling_plan
-from weakseg.methods.figures import MethodFigures, final_product, measure, way_to
+from weakseg.methods.figures import MethodFigures, final_product, measure
 from weakseg.methods.shared_recipe import load_recipes
-from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
-from weakseg.pipeline.runner import RunOptions, run_plan, step_folders
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, way_to
+from weakseg.pipeline.runner import run_plan, step_folders
 from weakseg.pipeline.store import MANIFEST, Store, keyed_place
 from weakseg.report import Table
 
@@ -344,7 +345,7 @@ class TestComparison:
         assert [f.image_id for f in found.failures] == ["i03"]
 
     def test_without_truth_there_are_coverage_and_pictures(self, out: Path, data: Path) -> None:
-        given = [*(word for word in words(data) if not word.startswith("--data.masks")), "--workers=1"]
+        given = [*(word for word in words(data) if not word.startswith("--data.truth")), "--workers=1"]
         assert main(["compare", "cam", "--methods=cam", "--out", str(out), *given]) == 0
         figures = read_json(out / "results.json")["methods"][0]["figures"]
         assert figures["after_crf"] is None and 0 < figures["coverage"] <= 100

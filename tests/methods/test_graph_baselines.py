@@ -20,8 +20,8 @@ from weakseg.graph.region_graph import majority_labels, region_affinity, select_
 from weakseg.graph.superpixel import region_adjacency, region_pooling
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.graphnet import RegionSource, build_graphnet_problem, region_seeds, region_source
-from weakseg.methods.a2gnn.problem import Problem, Seeds
-from weakseg.methods.a2gnn.train import Solution, train_a2gnn
+from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds
+from weakseg.methods.a2gnn.train import A2gnnSolution, train_a2gnn
 from weakseg.ops.readout import RegionReadout
 from weakseg.ops.sparse import matrix_from_edges
 from weakseg.settings.graph import Norm
@@ -112,7 +112,7 @@ class TestMajority:
             majority_labels(CHECKERBOARD, torch.zeros(4, 4))
 
 
-def components(kind: NetworkKind, seed: int = 0) -> tuple[Solution, Tensor]:
+def components(kind: NetworkKind, seed: int = 0) -> tuple[A2gnnSolution, Tensor]:
     """Return the solution for two rings of 20 nodes without an edge between them, one seed in each, and the rings."""
     index = torch.arange(20)
     apart = (index[:, None] - index).abs()
@@ -124,9 +124,9 @@ def components(kind: NetworkKind, seed: int = 0) -> tuple[Solution, Tensor]:
     affinity = matrix_from_edges(edges, torch.ones(edges.shape[1], dtype=DOUBLE), (40, 40))
     readout = RegionReadout(torch.arange(40).reshape(5, 8))
     rows = readout.at(torch.tensor([0, 3]), torch.tensor([4, 4]), DOUBLE)  # nodes 4 and 28
-    seeds = Seeds(torch.tensor([0, 1]), rows, torch.ones(2, dtype=DOUBLE))
+    seeds = ProblemSeeds(torch.tensor([0, 1]), rows, torch.ones(2, dtype=DOUBLE))
     config = replace(PRESETS["tags"], network=NetworkConfig(kind, hidden=32))
-    return train_a2gnn([Problem("a", features, affinity, readout, (0, 4), seeds)], config)[0], which
+    return train_a2gnn([A2gnnProblem("a", features, affinity, readout, (0, 4), seeds)], config)[0], which
 
 
 @pytest.mark.parametrize("kind", GRAPH_KINDS)

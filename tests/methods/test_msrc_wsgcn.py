@@ -9,14 +9,13 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.files import read_json
 from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, SmoothnessConfig
-from weakseg.methods.wsgcn.method import completed_step
+from weakseg.methods.wsgcn.plan import completed_step
 from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.nn.weights import MODEL_FILE, save_model
-from weakseg.pipeline.label_steps import boundary_step, decode_steps
+from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Kind, Step
-from weakseg.pipeline.runner import RunOptions, run_plan
-from weakseg.pipeline.steps import activations_step, evaluation_step, masks_step, seeds_step
+from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.boundary import BoundaryConfig
@@ -25,6 +24,12 @@ from weakseg.settings.fit import FitConfig
 from weakseg.settings.graph import GraphConfig
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
+from weakseg.steps.activate import activations_step
+from weakseg.steps.boundary import boundary_step
+from weakseg.steps.decode import decode_steps
+from weakseg.steps.evaluate import evaluation_step
+from weakseg.steps.refine import masks_step
+from weakseg.steps.seed import seeds_step
 
 WORDS = {
     "aeroplane": "airliner",
@@ -41,7 +46,7 @@ WORDS = {
 @pytest.mark.slow
 def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
     """Measured with seed 0: activations 61.8, masks of cam 49.9, of WSGCN-I 61.1 and, with CRF, 62.5."""
-    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="masks")
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="truth")
     dataset = chosen(open_dataset(config))
     model = tmp_path / MODEL_FILE
     names = dataset.classes.names

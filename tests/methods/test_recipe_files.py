@@ -14,7 +14,7 @@ from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe
@@ -196,8 +196,8 @@ def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
     small = {"network": PRESETS[kind].network, "first_steps": 50, "second_steps": 50}
     assert replace(a2gnn.completion, **small) == fast(PRESETS[kind]) and a2gnn.completion.first_steps == 50
     assert a2gnn.affinity.network.radius_cells == RADIUS_CELLS[kind] and a2gnn.walk_weight == 0
-    counted = {counted(sample, a2gnn.seeds.use).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
-    assert counted == {kind}
+    kinds = {counted(sample, a2gnn.seeds.use).drawn.strongest for sample in open_dataset(a2gnn.data).splits["train"]}
+    assert kinds == {kind}
     free = recipes["boxes-free"]
     assert replace(free, graph_from="affinity", with_activations=True) == recipes["boxes"]
     published = recipes["tags-published"]

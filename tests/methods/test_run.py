@@ -18,8 +18,8 @@ from weakseg.cli.main import main
 from weakseg.errors import ConfigError, DataError, StoreError
 from weakseg.files import read_json
 from weakseg.methods.recipes import load_recipe
-from weakseg.methods.run import load_run, run_recipe
-from weakseg.pipeline.runner import RunOptions
+from weakseg.methods.run import run_recipe
+from weakseg.pipeline.options import RunOptions
 
 
 def run_words(root: Path, out: Path, *more: str) -> list[str]:

@@ -13,7 +13,7 @@ from generated import draw
 from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.methods.irnet.config import WalkConfig as IrnetConfig
+from weakseg.methods.irnet.config import BoundaryWalkConfig as IrnetConfig
 from weakseg.methods.irnet.walk import WalkJob as IrnetJob
 from weakseg.methods.irnet.walk import walk_activations as irnet_walk
 from weakseg.nn.affinity import AffinityNet
@@ -21,11 +21,11 @@ from weakseg.nn.backbones import build_backbone
 from weakseg.nn.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.stencil import half_disc, stencil_matrix
-from weakseg.pipeline.jobs import WalkJob as PsaJob
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.walk import WalkConfig as PsaConfig
 from weakseg.stages.walk import walk_activations as psa_walk
 from weakseg.stages.walk import without_border
+from weakseg.steps.affinity import AffinityWalkJob as PsaJob
 
 FIVE = half_disc(5)
 IRNET, PSA = IrnetConfig(error=0), PsaConfig(error=0)

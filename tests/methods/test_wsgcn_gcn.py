@@ -19,12 +19,12 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn import gcn
-from weakseg.methods.wsgcn.batch import Batch, Problem
-from weakseg.methods.wsgcn.complete import build_problem, choose_batches, memory_of, smoothness_matrix
-from weakseg.methods.wsgcn.config import CompleteConfig, GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig
-from weakseg.methods.wsgcn.gcn import Solution, initial_weights, train_gcn
+from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
+from weakseg.methods.wsgcn.complete import build_gcn_problem, choose_batches, gcn_memory, smoothness_matrix
+from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig, WsgcnConfig
+from weakseg.methods.wsgcn.gcn import GcnSolution, gcn_weights, train_gcn
 from weakseg.methods.wsgcn.jobs import CompleteJob
-from weakseg.methods.wsgcn.losses import Objective, Terms, build_objective, node_weights
+from weakseg.methods.wsgcn.losses import GcnObjective, GcnTerms, build_gcn_objective, node_weights
 from weakseg.methods.wsgcn.propagation import DenseBlocks, build_propagation, max_symmetrized
 from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import build_backbone
@@ -65,13 +65,13 @@ def problem(
     seed: int = 0,
     channels: int = 6,
     dtype: torch.dtype = torch.float32,
-) -> Problem:
+) -> GcnProblem:
     """Return a random problem; ``labels`` are those that occur."""
     rng = np.random.default_rng(seed)
     graph = boundary_graph(0.8 * uniform(*size, seed=seed).to(dtype), channels=channels, seed=seed)
     partial = torch.from_numpy(rng.choice([*(labels or (*range(num_labels), 255, 255))], size).astype(np.uint8))
     image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    return build_problem(partial, image, graph, tuple(range(num_labels)), SmoothnessConfig(), seed=seed)
+    return build_gcn_problem(partial, image, graph, tuple(range(num_labels)), SmoothnessConfig(), seed=seed)
 
 
 def from_dense(matrix: Tensor) -> SparseMatrix:
@@ -84,12 +84,12 @@ def matrix_of(affinity: SparseMatrix, config: PropagationConfig) -> Tensor:
     return build_propagation(affinity, config).apply(eye)
 
 
-def weights_of(one: Problem, config: GcnConfig) -> list[Tensor]:
-    found = initial_weights([one], one.graph.features.shape[1], one.num_labels, config.hidden)
+def weights_of(one: GcnProblem, config: GcnConfig) -> list[Tensor]:
+    found = gcn_weights([one], one.graph.features.shape[1], one.num_labels, config.hidden)
     return [weight[0].double() for weight in found]
 
 
-def reference(one: Problem, config: GcnConfig, kept: list[Tensor | None]) -> tuple[Tensor, dict[str, float]]:
+def reference(one: GcnProblem, config: GcnConfig, kept: list[Tensor | None]) -> tuple[Tensor, dict[str, float]]:
     steps = config.propagation.walk_steps
     return dense.train_wsgcn(
         dense.wsgcn_propagation(one.graph.affinity.to_dense().double(), config.propagation.kind, steps),
@@ -103,14 +103,14 @@ def reference(one: Problem, config: GcnConfig, kept: list[Tensor | None]) -> tup
     )
 
 
-def assert_same(found: Solution, expected: Solution, tolerance: float = 1e-4) -> None:
+def assert_same(found: GcnSolution, expected: GcnSolution, tolerance: float = 1e-4) -> None:
     torch.testing.assert_close(found.probs, expected.probs, rtol=0, atol=tolerance)
     assert found.losses == pytest.approx(expected.losses, abs=tolerance)
 
 
 def terms_of(
     labels: Tensor, log_probs: Tensor, smoothness: SparseMatrix | None = None, *, of_probs: bool = False
-) -> Terms:
+) -> GcnTerms:
     """Return the terms of one image of ``(N,)`` labels and ``(N, C)`` log-probabilities."""
     nodes, num_labels = log_probs.shape
     matrix = laplacian(smoothness) if smoothness else from_dense(torch.zeros(nodes, nodes, dtype=log_probs.dtype))
@@ -309,13 +309,13 @@ class TestTerms:
 class TestObjective:
     sizes, num_labels = ((2, 3), (1, 4), (1, 1)), (2, 3, 3)
 
-    def build(self, *, of_probs: bool, weights: tuple[float, float] = (0.7, 0.3)) -> tuple[Batch, Objective]:
+    def build(self, *, of_probs: bool, weights: tuple[float, float] = (0.7, 0.3)) -> tuple[GcnBatch, GcnObjective]:
         """Return images of other sizes and other numbers of labels, and their objective."""
         images = enumerate(zip(self.sizes, self.num_labels, strict=True))
-        batch = Batch([problem(size, count, seed=seed, dtype=torch.float64) for seed, (size, count) in images])
+        batch = GcnBatch([problem(size, count, seed=seed, dtype=torch.float64) for seed, (size, count) in images])
         matrix = laplacian(batch.blocks([one.smoothness for one in batch.problems]))
         counts = node_weights(batch.labels, batch.sizes, batch.num_labels, torch.float64)
-        return batch, build_objective(counts, matrix, batch.possible, weights=weights, of_probs=of_probs)
+        return batch, build_gcn_objective(counts, matrix, batch.possible, weights=weights, of_probs=of_probs)
 
     @pytest.mark.parametrize("of_probs", [False, True])
     @pytest.mark.parametrize("weights", [(0.7, 0.3), (10.0, 0.0), (0.0, 5.0)])
@@ -347,7 +347,7 @@ class TestObjective:
         # wsgcn.md, oracle 5: x ln x at 0 is 0, and has a slope.
         counts = node_weights(torch.tensor([[255]]), torch.tensor([1]), 3)
         nothing, possible = from_dense(torch.zeros(1, 1)), torch.ones(1, 1, 3, dtype=torch.bool)
-        objective = build_objective(counts, nothing, possible, weights=(1, 1), of_probs=of_probs)
+        objective = build_gcn_objective(counts, nothing, possible, weights=(1, 1), of_probs=of_probs)
         logits = torch.tensor([[0, 1e4, 0]]).requires_grad_()
         found = objective.value(logits)
         assert float(found.detach()) == 0
@@ -368,7 +368,7 @@ class TestNetwork:
     def test_zero_weights(self, monkeypatch: pytest.MonkeyPatch, entropy: float, expected: float) -> None:
         # wsgcn.md, oracle 6
         config = GcnConfig(steps=0, entropy=entropy)
-        monkeypatch.setattr(gcn, "initial_weights", lambda *args: [0 * weight for weight in initial_weights(*args)])
+        monkeypatch.setattr(gcn, "gcn_weights", lambda *args: [0 * weight for weight in gcn_weights(*args)])
         (found,) = train_gcn([problem(num_labels=21, labels=(0, 3, 20, 255), dtype=torch.float64)], config)
         assert found.losses["foreground"] == pytest.approx(math.log(21), abs=1e-6)
         assert found.losses["background"] == pytest.approx(math.log(21), abs=1e-6)
@@ -396,10 +396,10 @@ class TestNetwork:
         new = torch.where(one.labels == 255, 255, order.argsort()[one.labels.clamp(max=3)])
 
         def moved(*args: Any) -> list[Tensor]:
-            first, first_bias, second, second_bias = initial_weights(*args)
+            first, first_bias, second, second_bias = gcn_weights(*args)
             return [first, first_bias, second[..., order], second_bias[..., order]]
 
-        monkeypatch.setattr(gcn, "initial_weights", moved)
+        monkeypatch.setattr(gcn, "gcn_weights", moved)
         (after,) = train_gcn([replace(one, labels=new)], STEPS)
         assert_same(after, replace(before, probs=before.probs[:, order]), 1e-9)
 
@@ -423,7 +423,7 @@ class TestNetwork:
         # wsgcn.md, oracle 15: the whole loss, as the optimiser sees it, at N = 6, D = 3, C = 3.
         one = problem((2, 3), 3, channels=3, labels=(0, 1, 2, 255), seed=3, dtype=torch.float64)
         config = GcnConfig(EXACT[kind], hidden=4, dropout=0, steps=1, laplacian=0.5, smoothed=smoothed)
-        weights, seen = initial_weights([one], 3, 3, 4), []
+        weights, seen = gcn_weights([one], 3, 3, 4), []
 
         class Spy(gcn.Adam):
             def step(self) -> None:
@@ -433,7 +433,7 @@ class TestNetwork:
             return total(train_gcn([one], replace(config, steps=0))[0].losses, config)
 
         weights = [weight.double() for weight in weights]
-        monkeypatch.setattr(gcn, "initial_weights", lambda *_: [weight.clone() for weight in weights])
+        monkeypatch.setattr(gcn, "gcn_weights", lambda *_: [weight.clone() for weight in weights])
         monkeypatch.setattr(gcn, "Adam", Spy)
         train_gcn([one], config)
         for weight, slope in zip(weights, seen, strict=True):
@@ -448,7 +448,7 @@ class TestNetwork:
     def test_initial_weights(self) -> None:
         # wsgcn.md, 2.4: uniform in +-1 / sqrt(outputs), biases too; other seeds, other weights.
         one = problem(channels=200, num_labels=3, labels=(0, 1, 255))
-        found = initial_weights([one, replace(one, seed=1), replace(one, num_labels=2)], 200, 3, 16)
+        found = gcn_weights([one, replace(one, seed=1), replace(one, num_labels=2)], 200, 3, 16)
         assert [tuple(weight.shape) for weight in found] == [(3, 200, 16), (3, 1, 16), (3, 16, 3), (3, 1, 3)]
         for weight, outputs in zip(found, (16, 16, 3, 3), strict=True):
             assert (0.9 if weight[0].numel() > 16 else 0) < float(weight[:2].abs().max()) * outputs**0.5 <= 1
@@ -466,7 +466,7 @@ class TestTraining:
             one = problem(size, 3, seed=seed)
             probs, losses = reference(one, config, [None] * 20)
             (found,) = train_gcn([one], config)
-            assert_same(found, Solution(probs.float(), losses))
+            assert_same(found, GcnSolution(probs.float(), losses))
             before = train_gcn([one], replace(config, steps=0))[0].losses
             assert total(found.losses, config) < total(before, config)
 
@@ -476,7 +476,7 @@ class TestTraining:
     def test_other_settings_equal_the_dense_version(self, change: dict[str, Any]) -> None:
         one, config = problem(dtype=torch.float64), replace(STEPS, propagation=EXACT["affinity"], **change)
         probs, losses = reference(one, config, [None] * 20)
-        assert_same(train_gcn([one], config)[0], Solution(probs, losses), 1e-6)
+        assert_same(train_gcn([one], config)[0], GcnSolution(probs, losses), 1e-6)
 
     def test_dropout_equals_the_dense_version(self, monkeypatch: pytest.MonkeyPatch) -> None:
         one, masks = problem(dtype=torch.float64), []
@@ -489,7 +489,7 @@ class TestTraining:
         config = replace(STEPS, dropout=0.3, propagation=EXACT["affinity"])
         (found,) = train_gcn([one], config)
         assert len(masks) == 20 and not masks[0].equal(masks[1])
-        assert_same(found, Solution(*reference(one, config, [mask[0] for mask in masks])), 1e-6)
+        assert_same(found, GcnSolution(*reference(one, config, [mask[0] for mask in masks])), 1e-6)
 
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -521,7 +521,7 @@ class TestTraining:
         assert not one.probs.equal(other.probs)
 
     def test_seeds_differ_in_dropout(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gcn, "initial_weights", lambda p, *more: initial_weights([p[0]] * len(p), *more))
+        monkeypatch.setattr(gcn, "gcn_weights", lambda p, *more: gcn_weights([p[0]] * len(p), *more))
         one, other, same = train_gcn(
             [problem(), replace(problem(), seed=1), problem()], replace(STEPS, dropout=0.3, steps=3)
         )
@@ -561,7 +561,7 @@ class TestTraining:
         for row, column, label in ((1, 1, 0), (9, 4, 0), (3, 8, 1), (10, 11, 1)):
             partial[row, column] = label
         config = GcnConfig(PropagationConfig(kind), entropy=0, laplacian=0)
-        one = build_problem(partial, image, graph, (0, 1), SmoothnessConfig())
+        one = build_gcn_problem(partial, image, graph, (0, 1), SmoothnessConfig())
         inside = (boundary == 0).flatten()
         found = train_gcn([one], config)[0].probs.argmax(1)
         assert found[inside].equal(right.long()[inside])
@@ -573,7 +573,7 @@ class TestTraining:
         partial = torch.full((12, 12), 255, dtype=torch.uint8)
         for row, column, label in ((1, 1, 0), (9, 4, 0), (3, 8, 1), (10, 11, 1)):
             partial[row, column] = label
-        one = build_problem(partial, np.zeros((12, 12, 3), np.uint8), graph, (0, 1), SmoothnessConfig())
+        one = build_gcn_problem(partial, np.zeros((12, 12, 3), np.uint8), graph, (0, 1), SmoothnessConfig())
         found = train_gcn([one], GcnConfig(EXACT["affinity"], entropy=0, laplacian=0))[0]
         known = one.labels != 255
         assert found.probs.argmax(1)[known].equal(right[known])
@@ -594,14 +594,14 @@ class TestProblems:
     def test_labels_are_indices(self) -> None:
         graph, image = boundary_graph(uniform(1, 4)), np.zeros((4, 16, 3), np.uint8)
         partial = torch.tensor([[0, 3, 7, 255]], dtype=torch.uint8)
-        found = build_problem(partial, image, graph, (0, 3, 7), SmoothnessConfig())
+        found = build_gcn_problem(partial, image, graph, (0, 3, 7), SmoothnessConfig())
         assert found.labels.tolist() == [0, 1, 2, 255] and found.num_labels == 3
 
     def test_grids_that_differ_are_both_named(self) -> None:
         # wsgcn.md, section 8
         graph, image = boundary_graph(uniform(3, 4)), np.zeros((12, 16, 3), np.uint8)
         with pytest.raises(ShapeError, match=r"\(3, 5\).*\(3, 4\)"):
-            build_problem(torch.zeros(3, 5, dtype=torch.uint8), image, graph, (0,), SmoothnessConfig())
+            build_gcn_problem(torch.zeros(3, 5, dtype=torch.uint8), image, graph, (0,), SmoothnessConfig())
 
     @pytest.mark.parametrize(
         "change",
@@ -615,7 +615,7 @@ class TestProblems:
 
     def test_batches_hold_what_fits(self) -> None:
         problems = [problem((rows, 5), seed=rows) for rows in (2, 6, 3, 6, 1)]
-        largest = memory_of(problems[1], STEPS)
+        largest = gcn_memory(problems[1], STEPS)
         assert choose_batches(problems, STEPS, 1e-9) == [[1], [3], [2], [0], [4]]
         assert choose_batches(problems, STEPS, 1e9) == [[1, 3, 2, 0, 4]]
         two = choose_batches(problems, STEPS, 2.5 * largest)
@@ -626,7 +626,7 @@ class TestProblems:
     @pytest.mark.parametrize("change", [{"labels": "some"}, {"memory_mb": 0}])
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="completion"):
-            CompleteConfig(**change)
+            WsgcnConfig(**change)
 
 
 class TestCompleteJob:
@@ -648,7 +648,7 @@ class TestCompleteJob:
             )
             tags = Tags(frozenset(np.unique(mask).tolist()) - {0})
             samples.append(WeakSample(str(index), tmp_path / f"{index}.png", tags))
-        config = CompleteConfig(gcn=GcnConfig(steps=10, dropout=0), labels=labels)
+        config = WsgcnConfig(gcn=GcnConfig(steps=10, dropout=0), labels=labels)
         job = CompleteJob(
             tmp_path / "model.safetensors", kind, tmp_path / "partial", tmp_path / "one", GraphConfig(), config, 3, 0
         )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.nn.pair_losses import Pairs, affinity_loss, displacement_loss, label_pairs
 from weakseg.ops.stencil import Offset, half_disc
@@ -135,7 +136,7 @@ class TestAffinityLoss:
         perfect = (~pairs.different).double()
         assert float(affinity_loss(perfect, pairs)) == pytest.approx(-1e-5, abs=1e-8)
 
-    @pytest.mark.parametrize(
+    @each(
         ("labels", "weight", "right"),
         [([0, 0], 0.25, 0.3), ([4, 4], 0.25, 0.3), ([0, 4], 0.5, 0.7), ([3, 4], 0.5, 0.7), ([255, 0], 0.0, 0.3)],
     )

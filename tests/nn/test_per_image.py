@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -61,6 +61,7 @@ class TestBatches:
         assert plan_batches(costs, 1e9) == [[1, 3, 2, 0, 4]]
         assert plan_batches([], 1) == []
 
+    @settings(max_examples=40)
     @given(st.lists(st.floats(0.1, 10), max_size=12), st.floats(1, 40))
     def test_laws(self, costs: list[float], limit: float) -> None:
         batches = plan_batches(costs, limit)

@@ -1,9 +1,10 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
 from weakseg.ops.resample import resize_maps
@@ -13,7 +14,7 @@ def evidence(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize(
+@each(
     ("image_size", "stride", "expected"),
     [
         ((375, 500), 4, (94, 125)),  # cam card, oracle 6
@@ -73,6 +74,7 @@ class TestNormalizeEvidence:
         expected = torch.tensor([[[0.0, 1 / 4.00001, 4 / 4.00001]], [[0.0, 0.0, 0.5]]], dtype=torch.float64)
         torch.testing.assert_close(normalize_evidence(maps), expected)
 
+    @settings(max_examples=40)
     @given(st.integers(1, 4), st.floats(0, 1e4), st.integers(0, 99))
     def test_peaks(self, classes: int, top: float, seed: int) -> None:
         maps = top * evidence(classes, 3, 4, seed=seed).double()

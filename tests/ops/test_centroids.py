@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.centroids import Detections, detections, find_centroids, group_cells, split_by_groups
 
@@ -110,7 +111,7 @@ class TestGroupCells:
         field = torch.tensor([[0.0, 9.0], [9.0, 0.0]]).expand(2, 2, 2)
         assert group_cells(field, cells(2, 2)).tolist() == [[1, 0], [0, 2]]
 
-    @pytest.mark.parametrize("seed", range(5))
+    @each("seed", range(5))
     def test_numbers_are_consecutive(self, seed: int) -> None:
         groups = groups_of(4 * smooth_field(seed))
         assert groups.unique().tolist() == list(range(int(groups.max()) + 1))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.ops.crf import (
     PositionKernel,
@@ -167,7 +168,7 @@ class TestLaws:
             torch.testing.assert_close(message.apply(eye), message.apply(eye).T)
             assert message.apply(eye).min() >= 0
 
-    @pytest.mark.parametrize("row", ROWS)
+    @each("row", ROWS)
     def test_labels_sum_to_one(self, row: int) -> None:
         probs = dense_crf(random_unary(5, 11, 13), random_image(11, 13), ROWS[row])
         torch.testing.assert_close(probs.sum(0), torch.ones(11, 13), rtol=0, atol=1e-5)
@@ -205,7 +206,7 @@ class TestLaws:
         with pytest.raises(ShapeError, match="one for each of 2 images, got 1"):
             build_crf([random_image(7, 9), random_image(7, 9)], ROWS[2]).infer_batch([random_unary(2, 7, 9)])
 
-    @pytest.mark.parametrize("row", ROWS)
+    @each("row", ROWS)
     def test_rows_smooth_a_noisy_scene(self, row: int) -> None:
         image, labels = two_colours()
         unary = unary_from_softmax(F.one_hot(labels, 2).permute(2, 0, 1).float())
@@ -221,14 +222,14 @@ class TestLaws:
 
 
 class TestAgainstTheExactMeanField:
-    @pytest.mark.parametrize("row", ROWS)
+    @each("row", ROWS)
     def test_two_colour_scene(self, row: int) -> None:
         image, labels = two_colours()
         unary = unary_of_row(row, labels, 2)
         found, exact = dense_crf(unary, image, ROWS[row]), exact_marginals(unary, image, ROWS[row])
         assert equal_labels(found, exact) >= 0.97  # card, oracle 9
 
-    @pytest.mark.parametrize(("height", "width", "sigma_px"), [(20, 20, 3.0), (5, 40, 1.0), (40, 3, 4.0), (1, 30, 3.0)])
+    @each(("height", "width", "sigma_px"), [(20, 20, 3.0), (5, 40, 1.0), (40, 3, 4.0), (1, 30, 3.0)])
     def test_position_kernel_is_exact_up_to_its_truncation(self, height: int, width: int, sigma_px: float) -> None:
         # Beyond four standard deviations lie exp(-8) = 3e-4 and less.
         kernel = PositionKernel(((height, width),), sigma_px).apply(torch.eye(height * width, dtype=torch.float64))
@@ -313,8 +314,8 @@ class TestUnaries:
 class TestDegenerateInputs:
     """Card, section 8."""
 
-    @pytest.mark.parametrize("size", [(1, 1), (1, 17), (17, 1), (2, 1)])
-    @pytest.mark.parametrize("row", ROWS)
+    @each("size", [(1, 1), (1, 17), (17, 1), (2, 1)])
+    @each("row", ROWS)
     def test_images_of_one_pixel_row_or_column(self, size: tuple[int, int], row: int) -> None:
         unary, image = random_unary(3, *size), random_image(*size)
         found = dense_crf(unary, image, ROWS[row])
@@ -396,7 +397,7 @@ class TestDegenerateInputs:
         with pytest.raises(ShapeError, match=r"confidence: expected a value in \(0, 1\)"):
             unary_from_labels(torch.tensor([[0, 1]]), 2, confidence=confidence)
 
-    @pytest.mark.parametrize(
+    @each(
         "change",
         [
             {"iterations": -1},
@@ -416,6 +417,7 @@ class TestPhotographs:
     """Real photographs of MSRC with coarse, noisy class scores made from their masks."""
 
     IDS = ("1_2", "5_13", "9_3", "12_26", "16_14")
+    SIZE = (36, 48)  # where all pairs are few; the table in docs/results.md is that of (60, 80)
 
     @staticmethod
     def scene(folder: Path, image_id: str, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
@@ -439,34 +441,33 @@ class TestPhotographs:
             return unary_from_labels(scores.argmax(0), len(scores))
         return unary_from_softmax(scores / scores.sum(0)) if row == 4 else unary_from_scores(scores)
 
-    @pytest.mark.parametrize("row", [1, 2, 5])
-    def test_labels_equal_those_of_pydensecrf(self, real_data: Path, row: int) -> None:
-        for image_id in self.IDS:
+    @each(("row", "image_ids"), [(1, IDS[:2]), (2, IDS[2:4]), (5, IDS[3:])])
+    def test_labels_equal_those_of_pydensecrf(self, real_data: Path, row: int, image_ids: tuple[str, ...]) -> None:
+        for image_id in image_ids:
             image, scores = self.scene(real_data, image_id)
             unary = self.unary(row, scores)
             found, reference = dense_crf(unary, image, ROWS[row]), reference_marginals(unary, image, ROWS[row])
             # Measured: 99.85 % and more; with x and y exchanged in the features 99.76 % are left.
             assert equal_labels(found, reference) >= 0.998, image_id
 
-    @pytest.mark.parametrize("row", [1, 2, 5])
+    @each("row", [1, 2, 5])
     def test_mirror_image_gives_mirrored_labels(self, real_data: Path, row: int) -> None:
         image, scores = self.scene(real_data, self.IDS[2])
         unary = self.unary(row, scores)
         mirrored = dense_crf(unary.flip(-1), image.flip(1), ROWS[row]).flip(-1)
         assert equal_labels(mirrored, dense_crf(unary, image, ROWS[row])) >= 0.99  # card, oracle 11
 
-    @pytest.mark.slow
     def test_closer_to_the_exact_mean_field_than_pydensecrf(self, real_data: Path) -> None:
         names = (real_data / "msrc/ImageSets/Segmentation/val.txt").read_text().split()[::20]
         errors = np.array([self.errors(real_data, name, row) for row in (1, 2, 4, 5) for name in names])
         ours, theirs = errors.T
-        # Measured: 16 % closer in the mean, and closer in 75 % of the cases.
+        # Measured: 39 % closer in the mean, and closer in 90 % of the cases; at (60, 80) 16 and 75 %.
         assert ours.mean() < 0.9 * theirs.mean()
         assert (ours < theirs).mean() > 0.5
 
     def errors(self, folder: Path, image_id: str, row: int) -> tuple[float, float]:
-        """Return the mean distance of our and of pydensecrf's marginals from the exact ones at 60 x 80 pixels."""
-        image, scores = self.scene(folder, image_id, (60, 80))
+        """Return the mean distance of our and of pydensecrf's marginals from the exact ones, at ``SIZE``."""
+        image, scores = self.scene(folder, image_id, self.SIZE)
         unary = self.unary(row, scores)
         exact = exact_marginals(unary, image, ROWS[row])
         both = dense_crf(unary, image, ROWS[row]), reference_marginals(unary, image, ROWS[row])

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.fuse import fuse_scores
 from weakseg.ops.sparse import SparseMatrix
@@ -31,7 +32,7 @@ class TestFuseScores:
     def test_nothing_speaks_for_any(self) -> None:
         assert fuse_scores(values(0, 0), values(0, 0)).flatten().tolist() == pytest.approx([0.5, 0.5])
 
-    @pytest.mark.parametrize(
+    @each(
         ("probs", "scores", "weight"),
         [(values(1), values(1, 0), 3), (values(-1), values(1), 3), (values(1), values(float("nan")), 3),
          (values(1), values(1), -1)],

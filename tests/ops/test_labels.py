@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
@@ -32,6 +32,7 @@ class TestBackgroundScore:
         scores = torch.tensor([[[0.5, 0.0, 1.0]], [[0.2, 0.0, 0.9]]])
         torch.testing.assert_close(background_score(scores, "power", 4), torch.tensor([[[0.0625, 1.0, 0.0]]]))
 
+    @settings(max_examples=40)
     @given(score_stacks)
     def test_none_never_wins(self, scores: Tensor) -> None:
         assert labels_at(scores, "none", 0.0).min() >= 1
@@ -49,15 +50,17 @@ class TestBackgroundScore:
         with pytest.raises(ShapeError, match=r"scores: expected shape \(K, h, w\), got \(2, 2\)"):
             background_score(torch.rand(2, 2), "threshold", 0.5)
 
-    @pytest.mark.parametrize(("alpha", "threshold"), [(4, 0.27551), (16, 0.12283), (24, 0.09387), (32, 0.07700)])
-    @given(scores=score_stacks)
-    def test_a_power_equals_a_threshold(self, alpha: int, threshold: float, scores: Tensor) -> None:
+    @settings(max_examples=60)
+    @given(st.sampled_from([(4, 0.27551), (16, 0.12283), (24, 0.09387), (32, 0.07700)]), score_stacks)
+    def test_a_power_equals_a_threshold(self, root: tuple[int, float], scores: Tensor) -> None:
         # Cam card, 2.4 and oracle 12: the root of t = (1 - t)^alpha, for any number of classes.
+        alpha, threshold = root
         assert threshold == pytest.approx((1 - threshold) ** alpha, rel=2e-3)
         away_from_the_root = (scores.amax(0) - threshold).abs() > 1e-5
         by_power, by_threshold = labels_at(scores, "power", alpha), labels_at(scores, "threshold", threshold)
         assert by_power[away_from_the_root].equal(by_threshold[away_from_the_root])
 
+    @settings(max_examples=40)
     @given(score_stacks)
     def test_foreground_shrinks_as_the_threshold_rises(self, scores: Tensor) -> None:
         # Cam card, oracle 11; the foreground of a higher threshold is part of that of a lower one, class by class.
@@ -78,6 +81,7 @@ class TestBestLabel:
         found = best_label(torch.full((maps, *SIZE), value), tuple(range(maps)))
         torch.testing.assert_close(found, torch.zeros(SIZE, dtype=torch.uint8))
 
+    @settings(max_examples=40)
     @given(score_stacks)
     def test_equals_numpy(self, stack: Tensor) -> None:
         expected = np.argmax(stack.numpy(), axis=0).astype(np.uint8)
@@ -96,6 +100,7 @@ class TestMergeConfident:
     def test_a_map_with_itself_is_itself(self, labels: Tensor) -> None:
         assert merge_confident(labels, labels).equal(labels)
 
+    @settings(max_examples=40)
     @given(label_maps, label_maps)
     def test_every_pixel_follows_the_table(self, strict: Tensor, lenient: Tensor) -> None:
         copies = strict.clone(), lenient.clone()
@@ -106,6 +111,7 @@ class TestMergeConfident:
         assert strict.equal(copies[0])
         assert lenient.equal(copies[1])
 
+    @settings(max_examples=40)
     @given(score_stacks, st.floats(0, 1), st.floats(0, 1))
     def test_thresholds_leave_undecided_what_lies_between_them(self, scores: Tensor, one: float, other: float) -> None:
         low, high = sorted((one, other))

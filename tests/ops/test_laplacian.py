@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.feature_affinity import color_position_weights
 from weakseg.ops.laplacian import dense_crf_energy, gated_crf_energy, laplacian_energy
@@ -217,8 +218,8 @@ class TestBothStencilEnergies:
         assert float(probs.grad.abs().max()) == 0
         assert float(energy(uniform(0, 3, 3), (), random_probs(3, 3, 3))) == 0
 
-    @pytest.mark.parametrize("energy", [laplacian_energy, gated_crf_energy])
-    @pytest.mark.parametrize("size", [(1, 2), (2, 1), (2, 2), (1, 6)])
+    @each("energy", [laplacian_energy, gated_crf_energy])
+    @each("size", [(1, 2), (2, 1), (2, 2), (1, 6)])
     def test_grids_smaller_than_the_window(self, energy: Energy, size: tuple[int, int]) -> None:
         weights, probs = uniform(60, *size), random_probs(2, *size)
         reference = dense.laplacian_energy if energy is laplacian_energy else dense.gated_crf_energy
@@ -244,8 +245,8 @@ class TestBothStencilEnergies:
         energy(weights, WINDOW, probs).backward()
         torch.testing.assert_close((weights.detach(), probs.detach()), copies, rtol=0, atol=0)
 
-    @pytest.mark.parametrize("energy", [laplacian_energy, gated_crf_energy])
-    @pytest.mark.parametrize("bad", [-0.1, torch.nan, torch.inf])
+    @each("energy", [laplacian_energy, gated_crf_energy])
+    @each("bad", [-0.1, torch.nan, torch.inf])
     def test_weights_that_are_none_are_refused(self, energy: Energy, bad: float) -> None:
         weights = uniform(12, 3, 3)
         weights[2, 1, 1] = bad
@@ -257,7 +258,7 @@ class TestBothStencilEnergies:
         with pytest.raises(ShapeError, match="maps"):
             energy(uniform(12, 3, 3), WINDOW, torch.full((2, 3, 3), -torch.inf, dtype=torch.float64))
 
-    @pytest.mark.parametrize(
+    @each(
         ("weights", "maps"),
         [((12, 3), (2, 3, 3)), ((11, 3, 3), (2, 3, 3)), ((12, 3, 4), (2, 3, 3)), ((12, 3, 3), (3, 3)),
          ((2, 12, 3, 3), (2, 3, 3)), ((2, 12, 3, 3), (3, 2, 3, 3))],

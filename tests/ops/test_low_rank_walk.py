@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.ops.low_rank_walk import LowRankWalk, low_rank_walk
@@ -71,8 +72,8 @@ class TestWalk:
         found = factors(graph, 16, 20).apply(values, convention=convention)
         torch.testing.assert_close(found, walk(graph, values, 16, convention=convention), rtol=0, atol=1e-5)
 
-    @pytest.mark.parametrize(("make", "steps"), [(smooth_graph, 8), (walled_graph, 64)])
-    @pytest.mark.parametrize("convention", CONVENTIONS)
+    @each(("make", "steps"), [(smooth_graph, 8), (walled_graph, 64)])
+    @each("convention", CONVENTIONS)
     def test_off_by_no_more_than_the_bound(
         self, make: Callable[[], SparseMatrix], steps: int, convention: Convention
     ) -> None:
@@ -176,9 +177,7 @@ class TestWalk:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(
-        ("steps", "rank", "oversampling"), [(0, 1, 0), (3, 1, 0), (-2, 1, 0), (2, 0, 0), (2, 1, -1)]
-    )
+    @each(("steps", "rank", "oversampling"), [(0, 1, 0), (3, 1, 0), (-2, 1, 0), (2, 0, 0), (2, 1, -1)])
     def test_settings(self, steps: int, rank: int, oversampling: int) -> None:
         with pytest.raises(ShapeError, match="steps, rank"):
             factors(smooth_graph(2, 2), steps, rank, oversampling=oversampling)

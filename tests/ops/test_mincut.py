@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.mincut import MinCut, min_cut, terminal_links
 from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
@@ -113,7 +114,7 @@ class TestAgainstAllLabellings:
     """Card, oracle 3."""
 
     @given(scenes(eighths))
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     def test_multiples_of_a_power_of_two_are_exact(self, scene: tuple[Tensor, Tensor, Tensor]) -> None:
         cut = min_cut(sparse(scene[0]), *scene[1:])
         least, best = dense.minimum_cuts(*scene, slack=0)
@@ -122,7 +123,7 @@ class TestAgainstAllLabellings:
         np.testing.assert_array_equal(cut.foreground.numpy(), smallest)
 
     @given(scenes(st.floats(0, 10, allow_subnormal=False) | st.just(0.0) | st.floats(0, 1e9)))
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     def test_the_optimum_is_missed_by_no_more_than_stated(self, scene: tuple[Tensor, Tensor, Tensor]) -> None:
         cut = min_cut(sparse(scene[0]), *scene[1:])
         least, _ = dense.minimum_cuts(*scene, slack=0)
@@ -162,7 +163,7 @@ class TestAgainstAllLabellings:
         least, _ = dense.minimum_cuts(graph.to_dense(), source, sink, slack=0)
         assert cut.value == pytest.approx(least, rel=1e-9)
 
-    @pytest.mark.parametrize("capacity", [2.0**-1000, 1e-30, 1e-9, 1.0, 1e9, 1e30, 2.0**1000])
+    @each("capacity", [2.0**-1000, 1e-30, 1e-9, 1.0, 1e9, 1e30, 2.0**1000])
     def test_capacities_of_any_size(self, capacity: float) -> None:
         hard = 3 * capacity * torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
         weights = capacity * torch.tensor([2.0, 1.0, 2.0], dtype=torch.float64)
@@ -209,7 +210,7 @@ class TestLaws:
         cut = min_cut(graph, *terminal_links(probs, *chosen, graph))
         assert bool((cut.foreground == foreground).all())
 
-    @pytest.mark.parametrize("seed", range(5))
+    @each("seed", range(5))
     def test_exchanged_sides_give_the_complement(self, seed: int) -> None:
         # Card, oracle 7; with random capacities the minimum is unique.
         generator = torch.Generator().manual_seed(seed)
@@ -293,8 +294,8 @@ class TestTerminalLinks:
 class TestRefusals:
     GRAPH = joined(3, ((0, 1),))
 
-    @pytest.mark.parametrize("bad", [math.nan, math.inf])
-    @pytest.mark.parametrize(
+    @each("bad", [math.nan, math.inf])
+    @each(
         ("name", "call"),
         [
             ("source", lambda graph, values: min_cut(graph, values, torch.zeros(3))),
@@ -313,7 +314,7 @@ class TestRefusals:
         with pytest.raises(ShapeError, match=f"{name}: expected non-negative capacities, got -"):
             min_cut(self.GRAPH, torch.tensor(source), torch.tensor(sink))
 
-    @pytest.mark.parametrize(
+    @each(
         "weights",
         [
             [[0.0, 1.0], [0.5, 0.0]],
@@ -351,7 +352,7 @@ class TestRefusals:
         with pytest.raises(ShapeError, match=r"probs, floor: expected values in \[0, 1\]"):
             terminal_links(torch.tensor(probs), seeds(3), seeds(3), self.GRAPH)
 
-    @pytest.mark.parametrize("floor", [0.0, 0.5, -1.0, math.nan])
+    @each("floor", [0.0, 0.5, -1.0, math.nan])
     def test_floors(self, floor: float) -> None:
         with pytest.raises(ShapeError, match="floor"):
             terminal_links(torch.zeros(3), seeds(3), seeds(3), self.GRAPH, floor=floor)

@@ -10,6 +10,8 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
+from sparse_graphs import close, noise, value_and_gradients
 from weakseg.errors import ShapeError
 from weakseg.ops.neighborhood import edge_cosine, edge_softmax, neighborhood_attention
 from weakseg.ops.normalize import normalize_rows
@@ -25,10 +27,6 @@ def square_masks(smallest: int = 0) -> st.SearchStrategy[Tensor]:
     return st.integers(smallest, 8).flatmap(lambda n: hnp.arrays(np.bool_, (n, n))).map(torch.from_numpy)
 
 
-def noise(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
 def pattern_of(mask: Tensor) -> Pattern:
     edges = mask.nonzero().T
     return matrix_from_edges(edges, torch.ones(edges.shape[1]), (mask.shape[0], mask.shape[1])).pattern
@@ -40,20 +38,6 @@ def spread(pattern: Pattern, values: Tensor) -> Tensor:
 
 def dense_scores(mask: Tensor, scores: Tensor) -> Tensor:
     return torch.zeros(mask.shape, dtype=scores.dtype).index_put(tuple(mask.nonzero().T), scores)
-
-
-def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the value, and by each input the gradient of a random combination of it."""
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    value = function(*leaves)
-    nothing = sum((0 * leaf.sum() for leaf in leaves), value.new_zeros(()))  # so that each leaf takes part
-    total = (value * noise(*value.shape, dtype=value.dtype, seed=9)).sum() + nothing
-    return value.detach(), *torch.autograd.grad(total, leaves)
-
-
-def close(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> None:
-    tolerance = 1e-5 if found[0].dtype == torch.float32 else 1e-12
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
 def affinity_attention(pattern: Pattern, features: Tensor, edges: Tensor | float, *, w: float, beta: float) -> Tensor:
@@ -72,7 +56,7 @@ def scattered() -> Pattern:
     return pattern_of(noise(130, 130) > 2)
 
 
-every_graph = pytest.mark.parametrize("build", [grid, scattered])
+every_graph = each("build", [grid, scattered])
 PAIR = pattern_of(torch.ones(2, 2, dtype=torch.bool))
 ORTHONORMAL = torch.eye(2, dtype=torch.float64)
 
@@ -80,7 +64,7 @@ ORTHONORMAL = torch.eye(2, dtype=torch.float64)
 class TestTwoNodes:
     """Full graph with self-loops."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("features", "edge", "w", "beta", "row"),
         [
             (((1, 0), (0, 1)), 0.5, 1, 0, (0.7311, 0.2689)),  # a2gnn.md, 7.3, and AGNN: graph-baselines.md, 7.5
@@ -292,8 +276,8 @@ class TestAgainstTheDenseVersion:
     def test_attention_on_random_graphs(self, mask: Tensor, channels: int, dtype: torch.dtype) -> None:
         self.check(mask, channels, dtype)
 
-    @pytest.mark.parametrize("count", [1, 9])
-    @pytest.mark.parametrize("loops", [True, False])
+    @each("count", [1, 9])
+    @each("loops", [True, False])
     def test_attention_to_every_other_node(self, count: int, loops: bool) -> None:
         self.check(torch.ones(count, count, dtype=torch.bool).fill_diagonal_(loops), 3, torch.float64)
 
@@ -340,7 +324,7 @@ class TestGradcheck:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("shape", [(3,), (5,), (4, 1), (2, 2)])
+    @each("shape", [(3,), (5,), (4, 1), (2, 2)])
     def test_scores_that_are_not_one_an_edge(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(ShapeError, match=r"scores: expected one an edge \(4\)"):
             edge_softmax(PAIR, torch.ones(shape))

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.normalize import (
     add_self_loops,
@@ -57,8 +58,8 @@ STEPS: dict[str, tuple[Step, DenseStep, bool]] = {
     "max": (lambda a: symmetrize(a, "max"), lambda a: torch.maximum(a, a.T), True),
     "laplacian": (laplacian, lambda a: torch.diag(a.sum(1)) - a, True),
 }
-every_step = pytest.mark.parametrize("name", STEPS)
-square_steps = pytest.mark.parametrize("name", [name for name, (_, _, square) in STEPS.items() if square])
+every_step = each("name", STEPS)
+square_steps = each("name", [name for name, (_, _, square) in STEPS.items() if square])
 
 
 def grid() -> SparseMatrix:
@@ -74,8 +75,8 @@ def directed() -> SparseMatrix:
     return sparse(noise(90, 90) * (noise(90, 90, seed=1) > 0.95))
 
 
-every_graph = pytest.mark.parametrize("build", [grid, scattered, directed])
-undirected_graph = pytest.mark.parametrize("build", [grid, scattered])
+every_graph = each("build", [grid, scattered, directed])
+undirected_graph = each("build", [grid, scattered])
 
 
 def equal(found: SparseMatrix, expected: list[list[float]]) -> None:
@@ -186,8 +187,8 @@ class TestLaws:
         once = normalize(directed())
         torch.testing.assert_close(normalize(once).values, once.values)
 
-    @pytest.mark.parametrize("normalize", [normalize_rows, normalize_columns, normalize_symmetric])
-    @pytest.mark.parametrize("factor", [1e-30, 1e30])
+    @each("normalize", [normalize_rows, normalize_columns, normalize_symmetric])
+    @each("factor", [1e-30, 1e30])
     def test_a_common_factor_cancels(self, normalize: Step, factor: float) -> None:
         matrix = scattered()
         scaled = SparseMatrix(matrix.pattern, (factor * matrix.values).float())
@@ -268,16 +269,15 @@ class TestAgainstTheDenseVersion:
             gradients = [torch.autograd.grad((value * probe).sum(), weights)[0] for value in (found, expected)]
             torch.testing.assert_close(*gradients, **tolerance)
 
-    @every_step
-    @settings(max_examples=40)
-    @given(data=st.data(), dtype=st.sampled_from([torch.float32, torch.float64]))
+    @settings(max_examples=100)
+    @given(name=st.sampled_from(sorted(STEPS)), data=st.data(), dtype=st.sampled_from([torch.float32, torch.float64]))
     def test_random_graphs(self, name: str, data: st.DataObject, dtype: torch.dtype) -> None:
         rows, columns = data.draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))
         shape = (rows, rows) if STEPS[name][2] else (rows, columns)
         self.check(name, torch.from_numpy(data.draw(hnp.arrays(np.bool_, shape))), dtype)
 
     @every_step
-    @pytest.mark.parametrize("count", [1, 9])
+    @each("count", [1, 9])
     def test_every_node_with_every_other(self, name: str, count: int) -> None:
         self.check(name, ~torch.eye(count, dtype=torch.bool), torch.float64)
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import _elevate, _simplices, _vertex_codes, build_lattice
 
@@ -27,7 +28,7 @@ def test_one_point_in_one_dimension() -> None:
     torch.testing.assert_close(filtered, torch.full((1, 1), 5 / 6))
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_equals_the_dictionary_version(dimension: int) -> None:
     features, values = random_points(60, dimension), random_points(60, 3)
     filtered = build_lattice(features).filter(values)
@@ -36,7 +37,7 @@ def test_equals_the_dictionary_version(dimension: int) -> None:
     torch.testing.assert_close(filtered, torch.from_numpy(expected), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_elevated_points_and_vertices_lie_in_the_plane_of_sum_zero(dimension: int) -> None:
     elevated = _elevate(random_points(200, dimension).T)
     remainder, rank, _ = _simplices(elevated)
@@ -45,8 +46,8 @@ def test_elevated_points_and_vertices_lie_in_the_plane_of_sum_zero(dimension: in
     torch.testing.assert_close(rank.sort(0).values, torch.arange(dimension + 1)[:, None].expand(-1, 200))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dtype", [torch.float32, torch.float64])
+@each("dimension", DIMENSIONS)
 def test_barycentric_weights_are_non_negative_and_sum_to_one(dimension: int, dtype: torch.dtype) -> None:
     weights = build_lattice(random_points(5000, dimension, spread=30, dtype=dtype)).slice
     torch.testing.assert_close(weights.row_sums(), torch.ones(5000, dtype=dtype))
@@ -59,7 +60,7 @@ def test_points_on_vertices_and_on_faces_have_no_negative_weight() -> None:
     assert build_lattice(grid).slice.values.min() >= 0
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_barycentric_weights_reproduce_the_point(dimension: int) -> None:
     for point in random_points(20, dimension).numpy():
         corners = dense.simplex_corners(dense.elevate(point))
@@ -68,14 +69,14 @@ def test_barycentric_weights_reproduce_the_point(dimension: int) -> None:
         assert all(sum(key) == 0 for key, _ in corners)
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_corners_of_a_point_are_distinct_vertices(dimension: int) -> None:
     columns = build_lattice(random_points(500, dimension)).slice.pattern.columns
     vertices = columns.reshape(500, dimension + 1).sort(1).values
     assert (vertices.diff(dim=1) > 0).all()
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_factors_are_symmetric_and_each_others_transposed(dimension: int) -> None:
     lattice = build_lattice(random_points(300, dimension))
     torch.testing.assert_close(lattice.splat.to_dense(), lattice.slice.to_dense().T, rtol=0, atol=0)
@@ -84,7 +85,7 @@ def test_factors_are_symmetric_and_each_others_transposed(dimension: int) -> Non
         assert blur.pattern.num_entries > lattice.num_vertices  # some vertices are neighbours
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_kernel_is_symmetric(dimension: int) -> None:
     kernel = kernel_of(random_points(120, dimension))
     torch.testing.assert_close(kernel, kernel.T)
@@ -108,7 +109,7 @@ def test_codes_that_do_not_fit_beside_their_position(spread: float) -> None:
     torch.testing.assert_close(build_lattice(features[order]).filter(values[order]), filtered[order])
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_filter_is_linear(dimension: int) -> None:
     lattice = build_lattice(random_points(100, dimension))
     first, second = random_points(100, 2), random_points(100, 2).flip(0)
@@ -142,7 +143,7 @@ def test_a_constant_stays_constant_after_division_by_the_filtered_ones() -> None
     torch.testing.assert_close(lattice.filter(7 * ones) / lattice.filter(ones), 7 * ones)
 
 
-@pytest.mark.parametrize("dimension", DIMENSIONS)
+@each("dimension", DIMENSIONS)
 def test_kernel_is_non_negative(dimension: int) -> None:
     assert kernel_of(random_points(80, dimension)).min() >= 0
 
@@ -173,8 +174,8 @@ def test_gradient_is_the_filter_transposed() -> None:
     assert torch.autograd.gradcheck(build_lattice(features).filter, (values,))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("far", [1e9, 1e20, 1e30])
+@each("dtype", [torch.float32, torch.float64])
+@each("far", [1e9, 1e20, 1e30])
 def test_points_too_far_apart_are_refused(far: float, dtype: torch.dtype) -> None:
     features = torch.zeros(2, 5, dtype=dtype)
     features[1] = far

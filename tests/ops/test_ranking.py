@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dense_reference as dense
+from cases import each
 from weakseg.ops.ranking import average_precision, mean_average_precision
 
 NAN = float("nan")
@@ -15,7 +16,7 @@ def precision_of(scores: list[float], targets: list[float]) -> float:
     return average_precision(np.array(scores), np.array(targets))
 
 
-@pytest.mark.parametrize(
+@each(
     ("scores", "targets", "expected"),
     [
         ([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0], (1 / 1 + 2 / 3) / 2),  # by hand: precision at each hit
@@ -32,17 +33,19 @@ def test_exact_values(scores: list[float], targets: list[float], expected: float
     assert precision_of(scores, targets) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("targets", [[], [0.0, 0.0], [NAN, 0.0], [NAN]])
+@each("targets", [[], [0.0, 0.0], [NAN, 0.0], [NAN]])
 def test_a_class_that_no_image_shows_has_none(targets: list[float]) -> None:
     assert np.isnan(precision_of([0.5] * len(targets), targets))
 
 
+@settings(max_examples=40)
 @given(examples)
 def test_equals_the_threshold_by_threshold_version(pairs: list[tuple[float, float]]) -> None:
     scores, targets = [list(column) for column in zip(*pairs, strict=True)]
     np.testing.assert_allclose(precision_of(scores, targets), dense.average_precision(scores, targets), equal_nan=True)
 
 
+@settings(max_examples=40)
 @given(examples, st.randoms())
 def test_order_of_the_images_does_not_matter(pairs: list[tuple[float, float]], random: object) -> None:
     shuffled = list(pairs)
@@ -51,6 +54,7 @@ def test_order_of_the_images_does_not_matter(pairs: list[tuple[float, float]], r
     np.testing.assert_allclose(*values, equal_nan=True)
 
 
+@settings(max_examples=40)
 @given(examples)
 def test_only_the_order_of_the_scores_counts(pairs: list[tuple[float, float]]) -> None:
     scores, targets = (np.array(column) for column in zip(*pairs, strict=True))

@@ -2,10 +2,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.raster import raster_lines, raster_points
 
@@ -60,6 +61,7 @@ def test_a_dot_marks_at_least_its_pixel(position: tuple[float, float]) -> None:
     assert labels[row, column] == 2
 
 
+@settings(max_examples=40)
 @given(path=paths, width=st.sampled_from([1.0, 1.5, 2.0, 3.0, 5.0]))
 def test_reversed_lines_mark_the_same_connected_pixels(path: list[tuple[float, float]], width: float) -> None:
     labels = raster_lines([path], [1], SIZE, width=width)
@@ -67,6 +69,7 @@ def test_reversed_lines_mark_the_same_connected_pixels(path: list[tuple[float, f
     assert ndimage.label(labels == 1, np.ones((3, 3)))[1] == 1
 
 
+@settings(max_examples=30)
 @given(path=paths, width=st.sampled_from([1.0, 3.0]))
 def test_pixels_are_those_within_half_the_width(path: list[tuple[float, float]], width: float) -> None:
     """The slow way: 400 positions along each segment."""
@@ -97,7 +100,7 @@ def test_nothing_drawn() -> None:
     assert not pixels(raster_lines([], [], SIZE)) and not pixels(raster_points([], [], SIZE))
 
 
-@pytest.mark.parametrize(
+@each(
     ("paths", "labels", "size", "width", "message"),
     [
         ([[]], [1], SIZE, 3, "at least one position"),

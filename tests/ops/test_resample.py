@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 import dense_reference as dense
+from cases import each
 from weakseg.ops.resample import (
     Cells,
     bilinear_taps,
@@ -23,7 +24,7 @@ sizes = st.tuples(st.integers(1, 12), st.integers(1, 12))
 
 
 class TestScaledSize:
-    @pytest.mark.parametrize(
+    @each(
         ("size", "scale", "expected"),
         [
             ((375, 500), 0.5, (188, 250)),  # cam card, oracle 6: 187.5 and 140.5, half to even
@@ -58,6 +59,7 @@ class TestResizeMaps:
         down = resize_maps(maps.transpose(1, 2), (len(expected), 1))
         torch.testing.assert_close(down, torch.tensor([[expected]]).transpose(1, 2))
 
+    @settings(max_examples=40)
     @given(hnp.arrays(np.float64, sizes, elements=st.floats(0, 1)), sizes)
     def test_equals_the_pixel_by_pixel_version(self, plane: NDArray[np.float64], size: tuple[int, int]) -> None:
         found = resize_maps(torch.from_numpy(plane)[None], size)[0]
@@ -69,8 +71,8 @@ class TestResizeMaps:
 
 
 class TestResampleCells:
-    @pytest.mark.parametrize("cells", [Cells(0, 16), Cells(7.5, 16), Cells(0, 8), Cells(-3, 4)])
-    @pytest.mark.parametrize(("image_size", "size"), [((64, 96), (16, 24)), ((65, 90), (17, 23)), ((50, 70), (70, 50))])
+    @each("cells", [Cells(0, 16), Cells(7.5, 16), Cells(0, 8), Cells(-3, 4)])
+    @each(("image_size", "size"), [((64, 96), (16, 24)), ((65, 90), (17, 23)), ((50, 70), (70, 50))])
     def test_a_ramp_stays_and_ends_are_repeated(
         self, cells: Cells, image_size: tuple[int, int], size: tuple[int, int]
     ) -> None:
@@ -85,6 +87,7 @@ class TestResampleCells:
         torch.testing.assert_close(found[0], 3 * rows[:, None] - 2 * columns + 5)
         torch.testing.assert_close(found[1], rows[:, None] * columns)
 
+    @settings(max_examples=30)
     @given(hnp.arrays(np.float64, sizes, elements=st.floats(0, 1)), sizes, st.integers(1, 9))
     def test_cells_that_fill_the_image_are_resized(
         self, plane: NDArray[np.float64], size: tuple[int, int], stride: int
@@ -95,6 +98,7 @@ class TestResampleCells:
         same = resample_cells(maps, (plane.shape[0], plane.shape[1]), image_size, cells)
         torch.testing.assert_close(same, maps, rtol=0, atol=1e-12)
 
+    @settings(max_examples=40)
     @given(sizes, sizes, sizes, st.floats(-20, 20), st.integers(1, 32))
     def test_constants_stay(
         self, shape: tuple[int, int], size: tuple[int, int], image_size: tuple[int, int], first: float, stride: int
@@ -116,6 +120,7 @@ class TestResizeLabels:
         labels = np.array([[1, 255], [0, 3]], np.uint8)
         np.testing.assert_array_equal(resize_labels(labels, (6, 4)), labels.repeat(3, 0).repeat(2, 1))
 
+    @settings(max_examples=40)
     @given(hnp.arrays(np.uint8, sizes, elements=st.sampled_from([0, 1, 7, 255])), sizes)
     def test_no_new_values(self, labels: NDArray[np.uint8], size: tuple[int, int]) -> None:
         found = resize_labels(labels, size)

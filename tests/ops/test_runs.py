@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from cases import each
 from weakseg.errors import DataError, ShapeError
 from weakseg.ops.runs import check_counts, counts_of_text, decode_runs, encode_masks, run_areas, run_boxes
 
@@ -18,6 +19,7 @@ def ring(size: tuple[int, int] = (7, 9)) -> NDArray[np.bool_]:
     return mask
 
 
+@settings(max_examples=40)
 @given(stacks)
 def test_decoding_undoes_encoding(masks: NDArray[np.bool_]) -> None:
     size = masks.shape[1:]
@@ -26,6 +28,7 @@ def test_decoding_undoes_encoding(masks: NDArray[np.bool_]) -> None:
     assert run_areas(runs, size) == tuple(masks.sum((1, 2)))
 
 
+@settings(max_examples=40)
 @given(stacks)
 def test_texts_hold_the_lengths_down_the_columns(masks: NDArray[np.bool_]) -> None:
     for mask, run in zip(masks, encode_masks(masks), strict=True):
@@ -56,12 +59,13 @@ def test_other_arrays_are_refused(masks: NDArray[np.generic]) -> None:
         encode_masks(masks)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("counts", [[5, 6], [-1, 13], "text", [12.0], [True, 11]])
+@each("counts", [[5, 6], [-1, 13], "text", [12.0], [True, 11]])
 def test_lengths_must_cover_the_image(counts: object) -> None:
     with pytest.raises(DataError, match="x: counts"):
         check_counts(counts, (3, 4), "x")
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(min_codepoint=40, max_codepoint=120), max_size=12))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
+from sparse_graphs import noise, value_and_gradients
 from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal
@@ -23,19 +25,6 @@ from weakseg.ops.stencil import (
 
 SIZES = ((1, 1), (1, 2), (3, 1), (2, 3), (6, 7))  # a window of radius 5 is wider than all
 FIVE = half_disc(5)
-
-
-def noise(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def value_and_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the value, and by each input the gradient of a random combination of it."""
-    leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    value = function(*leaves)
-    nothing = sum((0 * leaf.sum() for leaf in leaves), value.new_zeros(()))  # so that each leaf takes part
-    total = (value * noise(*value.shape, dtype=value.dtype, seed=9)).sum() + nothing
-    return value.detach(), *torch.autograd.grad(total, leaves)
 
 
 def opposite(offsets: tuple[Offset, ...]) -> set[Offset]:
@@ -60,7 +49,7 @@ def distances(values: Tensor, offsets: tuple[Offset, ...]) -> SparseMatrix:
 class TestOffsets:
     """irnet.md, 2.2, and psa.md, 7.2."""
 
-    @pytest.mark.parametrize(("radius", "count"), [(0, 0), (1, 0), (1.2, 2), (2, 4), (3, 12), (5, 34), (10, 152)])
+    @each(("radius", "count"), [(0, 0), (1, 0), (1.2, 2), (2, 4), (3, 12), (5, 34), (10, 152)])
     def test_numbers_in_half_a_disc(self, radius: float, count: int) -> None:
         assert len(half_disc(radius)) == count
 
@@ -70,7 +59,7 @@ class TestOffsets:
         expected = [(y, x) for y, columns in enumerate(rows) for x in columns]
         assert half_disc(radius) == tuple(expected)
 
-    @pytest.mark.parametrize("radius", [0, 1, 1.2, 2, 2.5, 5, 10])
+    @each("radius", [0, 1, 1.2, 2, 2.5, 5, 10])
     def test_both_halves_are_the_disc_without_its_centre(self, radius: float) -> None:
         window = itertools.product(range(-11, 12), repeat=2)
         disc = {(y, x) for y, x in window if 0 < y * y + x * x < radius * radius}
@@ -78,7 +67,7 @@ class TestOffsets:
         assert set(offsets) | opposite(offsets) == disc
         assert 2 * len(offsets) == len(disc)
 
-    @pytest.mark.parametrize(("radius", "count"), [(0, 0), (1, 4), (2, 12), (3, 24), (4, 40)])
+    @each(("radius", "count"), [(0, 0), (1, 4), (2, 12), (3, 24), (4, 40)])
     def test_both_halves_are_the_square_without_its_centre(self, radius: int, count: int) -> None:
         square = set(itertools.product(range(-radius, radius + 1), repeat=2)) - {(0, 0)}
         offsets = half_square(radius)
@@ -97,7 +86,7 @@ class TestShiftedViews:
         assert here.tolist() == [[1, 2]]
         assert there.tolist() == [[3, 4]]
 
-    @pytest.mark.parametrize("size", SIZES)
+    @each("size", SIZES)
     def test_every_pair_at_the_offset_once(self, size: tuple[int, int]) -> None:
         cells = torch.stack(torch.meshgrid(torch.arange(size[0]), torch.arange(size[1]), indexing="ij"))
         for y, x in itertools.product(range(-7, 8), repeat=2):
@@ -185,22 +174,22 @@ def test_four_cells_in_a_square() -> None:
 
 
 class TestLaws:
-    @pytest.mark.parametrize("size", SIZES)
+    @each("size", SIZES)
     def test_symmetric_with_increasing_columns(self, size: tuple[int, int]) -> None:
         matrix = stencil_matrix(noise(34, *size), FIVE, diagonal=noise(*size))
         torch.testing.assert_close(matrix.to_dense(), matrix.to_dense().T, rtol=0, atol=0)
         inner = matrix.pattern.rows[1:] == matrix.pattern.rows[:-1]
         assert (matrix.pattern.columns.diff()[inner] > 0).all()
 
-    @pytest.mark.parametrize("size", SIZES)
+    @each("size", SIZES)
     def test_shifted_views_and_the_matrix_agree(self, size: tuple[int, int]) -> None:
         values = noise(*size)
         between = (values.flatten()[:, None] - values.flatten()).abs()
         near = stencil_matrix(torch.ones(34, *size, dtype=torch.float64), FIVE).to_dense()
         torch.testing.assert_close(distances(values, FIVE).to_dense(), near * between)
 
-    @pytest.mark.parametrize("size", SIZES)
-    @pytest.mark.parametrize("move", [lambda v: v.flip(0), lambda v: v.flip(1), lambda v: v.T])
+    @each("size", SIZES)
+    @each("move", [lambda v: v.flip(0), lambda v: v.flip(1), lambda v: v.T])
     def test_a_mirrored_or_transposed_image(self, size: tuple[int, int], move: Callable[[Tensor], Tensor]) -> None:
         values = noise(*size)
         order = move(torch.arange(values.numel()).reshape(size)).flatten()
@@ -219,7 +208,7 @@ class TestLaws:
         expected = torch.cat([m @ part for m, part in zip(matrices, parts, strict=True)])
         torch.testing.assert_close(block_diagonal(matrices) @ x, expected)
 
-    @pytest.mark.parametrize("size", SIZES)
+    @each("size", SIZES)
     def test_weights_and_matrix_are_inverse(self, size: tuple[int, int]) -> None:
         weights = noise(34, *size)
         for plane, offset in zip(weights, FIVE, strict=True):
@@ -240,7 +229,7 @@ class TestAgainstTheDenseVersion:
         expected = value_and_gradients(lambda w, d: dense.stencil_matrix(w, offsets, d), *inputs)
         torch.testing.assert_close(found, expected)
 
-    @pytest.mark.parametrize("size", [*SIZES, (0, 4)])
+    @each("size", [*SIZES, (0, 4)])
     def test_half_disc(self, size: tuple[int, int]) -> None:
         self.check(size, FIVE, torch.float32)
 
@@ -286,7 +275,7 @@ class TestErrors:
         with pytest.raises(ShapeError, match="offsets: each pair d, -d once"):
             stencil_matrix(torch.ones(2, 3, 4), offsets)
 
-    @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 3, 4), (3, 4), (1, 2, 3, 4)])
+    @each("shape", [(1, 3, 4), (3, 3, 4), (3, 4), (1, 2, 3, 4)])
     def test_maps_that_are_not_one_an_offset(self, shape: tuple[int, ...]) -> None:
         with pytest.raises(ShapeError, match="weights: expected"):
             stencil_matrix(torch.ones(shape), ((0, 1), (1, 0)))

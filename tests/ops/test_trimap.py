@@ -3,6 +3,7 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.ops.labels import background_score
 from weakseg.ops.trimap import confident_trimap, trimap
@@ -24,7 +25,7 @@ class TestTrimap:
         lenient = torch.tensor([[0.0, 1], [0, 1], [1, 0], [1, 0]]).T[:, None]
         assert trimap(strict, lenient).tolist() == [[1, 255, 0, 0]]
 
-    @pytest.mark.parametrize(("power", "expected"), [(4, 0.276), (6, 0.222), (16, 0.123), (24, 0.094), (32, 0.077)])
+    @each(("power", "expected"), [(4, 0.276), (6, 0.222), (16, 0.123), (24, 0.094), (32, 0.077)])
     def test_equivalent_constant_backgrounds(self, power: float, expected: float) -> None:
         # seam.md, oracle 12: the root of (1 - m)^power = m.
         def gap(value: float) -> float:
@@ -55,7 +56,7 @@ class TestConfident:
         assert found[0, :60].eq(255).all() and found[0, 61:].eq(1).all()
         assert int((found == 1).sum()) in (39, 40)
 
-    @pytest.mark.parametrize("seed", range(5))
+    @each("seed", range(5))
     def test_a_subset_of_the_trimap(self, seed: int) -> None:
         # seam.md, oracle 13
         activations = uniform(2, 9, 10, seed=seed)

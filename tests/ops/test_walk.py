@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.ops.matrix_power import power_coefficients, power_times
+from weakseg.ops.matrix_power import power_coefficients
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square, stencil_matrix
@@ -187,8 +188,8 @@ class TestLaws:
             alone = torch.cat([walk(part, x, 50, error=error) for part, x in zip(parts, values, strict=True)])
             torch.testing.assert_close(together, alone)
 
-    @pytest.mark.parametrize("convention", CONVENTIONS)
-    @pytest.mark.parametrize("error", [0.0, 1e-2])
+    @each("convention", CONVENTIONS)
+    @each("error", [0.0, 1e-2])
     def test_a_node_without_edges_keeps_its_value(self, convention: Convention, error: float) -> None:
         affinity = torch.tensor([[1.0, 0.5, 0], [0.5, 1, 0], [0, 0, 0]], dtype=torch.float64)
         stored = SparseMatrix(random_dense_pattern(3), affinity.flatten())  # zeros are entries, too
@@ -247,36 +248,6 @@ def random_dense_pattern(nodes: int) -> Pattern:
 
 
 class TestExpansion:
-    @pytest.mark.parametrize(("error", "degree"), [(1e-2, 42), (1e-3, 52), (1e-4, 62)])
-    def test_degrees_of_the_card(self, error: float, degree: int) -> None:
-        # irnet.md, section 6 (v), wsgcn.md, section 6, 3: t = 256
-        coefficients = power_coefficients(256, error)
-        assert len(coefficients) - 1 == degree
-        assert 1 - float(coefficients.sum()) < error
-
-    @pytest.mark.parametrize("steps", [0, 1, 2, 3, 8, 13, 40, 256])
-    def test_coefficients_are_binomials(self, steps: int) -> None:
-        expected = [0.0] * (steps + 1)
-        for j in range(steps // 2 + 1):
-            k = steps - 2 * j
-            expected[k] = math.comb(steps, j) * 2.0 ** (1 - steps) * (0.5 if k == 0 else 1)
-        found = power_coefficients(steps, 0.0)
-        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-11, atol=0)
-
-    @pytest.mark.parametrize(("steps", "error"), [(7, 0.3), (64, 1e-2), (255, 1e-3), (256, 1e-6), (5000, 1e-3)])
-    def test_largest_error_on_the_interval(self, steps: int, error: float) -> None:
-        coefficients = power_coefficients(steps, error)
-        angle = torch.linspace(0, math.pi, 2001, dtype=torch.float64)
-        degree = torch.arange(len(coefficients), dtype=torch.float64)
-        polynomial = (coefficients * torch.cos(angle[:, None] * degree)).sum(1)
-        off = (polynomial - torch.cos(angle) ** steps).abs()
-        dropped = 1 - float(coefficients.sum())
-        assert float(off.max()) == pytest.approx(dropped, rel=1e-6)
-        assert float(off[0]) == pytest.approx(dropped, rel=1e-6)
-        assert dropped <= error
-        if len(coefficients) > 2:
-            assert dropped + float(coefficients[-1]) > error  # no shorter one would do
-
     @settings(max_examples=15)
     @given(graphs, st.integers(20, 300), st.sampled_from([0.3, 1e-2, 1e-5]), st.sampled_from(CONVENTIONS))
     def test_bound(self, graph: SparseMatrix, steps: int, error: float, convention: Convention) -> None:
@@ -301,8 +272,8 @@ class TestExpansion:
         graph, values = random_graph(9), normal(9, 2)
         torch.testing.assert_close(walk(graph, values, 3, error=1e-9), walk(graph, values, 3), rtol=0, atol=0)
 
-    @pytest.mark.parametrize("convention", CONVENTIONS)
-    @pytest.mark.parametrize(("steps", "error"), [(3, 0.0), (12, 0.1), (13, 0.1)])
+    @each("convention", CONVENTIONS)
+    @each(("steps", "error"), [(3, 0.0), (12, 0.1), (13, 0.1)])
     def test_gradients_by_finite_differences(self, convention: Convention, steps: int, error: float) -> None:
         graph = random_graph(5, 0.9)
         upper = torch.triu(graph.to_dense())
@@ -317,12 +288,7 @@ class TestExpansion:
         assert torch.autograd.gradcheck(walked, (weights, values))
         assert torch.autograd.gradcheck(lambda x: walked(weights.detach(), x), (values,))
 
-    def test_power_times_is_differentiable_in_a_plain_matrix(self) -> None:
-        weights, x = (normal(9) / 9).requires_grad_(), normal(3, 2).requires_grad_()
-        pattern = random_dense_pattern(3)
-        assert torch.autograd.gradcheck(lambda w, x: power_times(SparseMatrix(pattern, w), x, 3), (weights, x))
-
-    @pytest.mark.parametrize(("steps", "error"), [(-1, 0.0), (4, -1e-3), (4, 1.0), (4, math.nan)])
+    @each(("steps", "error"), [(-1, 0.0), (4, -1e-3), (4, 1.0), (4, math.nan)])
     def test_senseless_settings_are_refused(self, steps: int, error: float) -> None:
         with pytest.raises(ShapeError, match="steps, error"):
             walk(random_graph(3), normal(3, 1), steps, error=error)
@@ -412,7 +378,7 @@ class TestGrid:
 
         torch.testing.assert_close(of(features.flip(-1), scores.flip(-1)).flip(-1), of(features, scores))
 
-    @pytest.mark.parametrize("size", [(12, 12), (1, 1), (1, 7), (2, 2), (4, 3)])
+    @each("size", [(12, 12), (1, 1), (1, 7), (2, 2), (4, 3)])
     def test_equals_the_dense_version(self, size: tuple[int, int]) -> None:
         # irnet.md, oracle 6, and grids smaller than the window
         boundary, cams = uniform(*size), uniform(3, *size, seed=1)
@@ -474,7 +440,7 @@ class TestGrid:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("beta", [0.0, -1.0, math.inf, math.nan])
+    @each("beta", [0.0, -1.0, math.inf, math.nan])
     def test_beta(self, beta: float) -> None:
         with pytest.raises(ShapeError, match="beta"):
             affinity_power(torch.ones(2), beta)

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from weakseg.errors import ConfigError, StoreError
+from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
-from weakseg.pipeline.runner import RunOptions, read_failures, run_plan
+from weakseg.pipeline.runner import read_failures, run_plan
 from weakseg.pipeline.store import Store
 
 OPTIONS = RunOptions(1, "cpu")

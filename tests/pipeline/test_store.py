@@ -5,7 +5,8 @@ import pytest
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, read_json
-from weakseg.pipeline.store import Store, differences, hash_of
+from weakseg.pipeline.keys import hash_of
+from weakseg.pipeline.store import Store, differences
 
 
 def test_the_first_call_settles_and_a_later_one_must_agree(tmp_path: Path) -> None:

@@ -1,15 +1,26 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from generated import folder_arguments, write_folder
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.data.truth import open_truth
+from weakseg.evaluation.protocol import score_maps
+from weakseg.files import write_json
+from weakseg.methods.recipe import Recipe
+from weakseg.methods.recipes import load_recipe
+from weakseg.pipeline.store import MANIFEST
 from weakseg.report import (
     Card,
     Chart,
-    Failure,
     KeyFigure,
     Panel,
     Report,
@@ -63,6 +74,40 @@ def sample_report(make_cards: Callable[..., tuple[Card, ...]]) -> Report:
         failures=(Failure("img_99", "activate", "truncated file"),),
         settings={"seed": 0, "segment": {"epochs": 3, "crop": [320, 320]}},
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+    """Six images to train on and two to validate on, with true masks."""
+    root = write_folder(tmp_path_factory.mktemp("report") / "data", 8)
+    return DataConfig(root=str(root), format="folder", train="tags.json", val="val.json", masks="masks")
+
+
+@pytest.fixture(scope="session")
+def recipe(tiny_data: DataConfig) -> Recipe:
+    return load_recipe("cam", folder_arguments(Path(tiny_data.root)))
+
+
+@pytest.fixture
+def leave_steps(tiny_data: DataConfig) -> Callable[..., dict[str, Any]]:
+    """Write what the steps of a run leave, and return the score of the masks."""
+
+    def leave(folder: Path, shift: int = 2) -> dict[str, Any]:
+        dataset = open_dataset(tiny_data)
+        truth = open_truth(tiny_data, dataset, "train")
+        for sample in truth:
+            seeds = sample.load_truth().copy()
+            LabelMap(np.roll(seeds, shift, 1)).save(folder / "masks" / f"{sample.id}.png")
+            seeds[:12] = 255  # of 48 rows
+            LabelMap(seeds).save(folder / "seeds" / f"{sample.id}.png")
+        Activations(torch.rand(1, 12, 16), (1,), (48, 64), 4).save(folder / "activations" / "i01.safetensors")
+        for name in ("activations", "seeds", "masks"):
+            measured = {"seconds": 1.5, "images": 6, "peak_mb": 100.0, "workers": 2, "failures": []}
+            write_json(folder / name / MANIFEST, {"summary": {**measured, "warnings": [f"{name} were slow"]}})
+        protocol = {"split": "train", "list": "tags.json", "tags_from": "labels"}
+        return score_maps("masks", truth, folder / "masks", protocol=protocol).as_json(dataset.classes)
+
+    return leave
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from cases import each
 from weakseg.artifacts import voc_palette
 from weakseg.errors import ShapeError
 from weakseg.report import difference, draw_activation, draw_labels, shrink
@@ -19,9 +20,7 @@ def test_shrink_averages_area():
     assert np.abs(shrink(image, 2) - blocks).max() <= 0.5
 
 
-@pytest.mark.parametrize(
-    ("shape", "expected"), [((100, 50), (20, 10)), ((50, 100), (10, 20)), ((20, 5), (20, 5)), ((400, 3), (20, 1))]
-)
+@each(("shape", "expected"), [((100, 50), (20, 10)), ((50, 100), (10, 20)), ((20, 5), (20, 5)), ((400, 3), (20, 1))])
 def test_shrink_bounds_the_longer_side_and_never_enlarges(shape, expected):
     assert shrink(np.zeros((*shape, 3), np.uint8), 20).shape == (*expected, 3)
 
@@ -56,9 +55,7 @@ def test_activation_may_have_any_resolution():
     assert (draw_activation(BLACK, coarse) == draw_activation(BLACK, fine)).all()
 
 
-@pytest.mark.parametrize(
-    "heat", [np.full((2, 2), np.nan), np.full((2, 2), 1.5), np.full((2, 2), -0.5), np.zeros((0, 2))]
-)
+@each("heat", [np.full((2, 2), np.nan), np.full((2, 2), 1.5), np.full((2, 2), -0.5), np.zeros((0, 2))])
 def test_activation_refuses_other_ranges(heat):
     with pytest.raises(ShapeError, match="heat"):
         draw_activation(BLACK, heat)
@@ -110,7 +107,7 @@ def test_labels_refuse_a_transposed_or_typeless_map(labels):
         draw_labels(BLACK, labels)
 
 
-@pytest.mark.parametrize(
+@each(
     ("truth", "mask", "state"),
     [
         (1, 1, "correct"),

@@ -1,16 +1,12 @@
-import base64
-import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from weakseg.errors import ShapeError, StoreError
-from weakseg.report import Card, Chart, Failure, KeyFigure, Panel, Report, Table, render, save
-from weakseg.report.pictures import data_uri, side_for
+from weakseg.report import Card, Chart, KeyFigure, Panel, Report, Table, render, save
 
 HOSTILE = """"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='alert(3)"""
 PANEL = Panel("photo", np.zeros((2, 3, 3), np.uint8))
@@ -143,22 +139,6 @@ def test_save_names_the_file_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         save(Report(title="r"), tmp_path / "file" / "report.html")
-
-
-def test_pictures_shrink_as_they_become_many():
-    assert [side_for(count) for count in (1, 800, 801, 1200, 1201, 5000)] == [320, 320, 272, 272, 240, 240]
-
-
-def test_a_picture_survives_the_trip_into_the_page():
-    photo = np.zeros((100, 200, 3), np.uint8)
-    photo[:, 100:] = (200, 40, 90)
-    head, _, content = data_uri(photo, 50).partition(",")
-    assert head == "data:image/webp;base64"
-    with Image.open(io.BytesIO(base64.b64decode(content))) as image:
-        decoded = np.asarray(image.convert("RGB")).astype(int)
-    assert decoded.shape == (25, 50, 3)
-    assert np.abs(decoded[:, :20]).max() < 12
-    assert np.abs(decoded[:, 30:] - (200, 40, 90)).max() < 12
 
 
 def test_the_markup_of_a_card_is_light(make_cards):

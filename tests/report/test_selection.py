@@ -1,5 +1,6 @@
 import pytest
 
+from cases import each
 from weakseg.errors import ShapeError
 from weakseg.report import choose
 
@@ -31,7 +32,7 @@ def test_without_any_value_the_sample_is_even():
     assert selection.sentence == "showing 10 of 1,000: an even sample"
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 299])
+@each("limit", [1, 2, 3, 5, 299])
 def test_exactly_the_limit_is_shown(limit):
     assert len(set(choose([index % 7 / 7 for index in range(300)], limit).indices)) == limit
 

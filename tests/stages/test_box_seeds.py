@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
-from weakseg.data.config import DataConfig
+from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.data.dataset import open_dataset
-from weakseg.data.simulated import SimulationConfig, simulate_image
+from weakseg.data.simulated import simulate_image
 from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.stages import box_seeds as module
-from weakseg.stages.box_seeds import BoxSeeds, Failure, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
 
 SIZE = (12, 16)
 Labels = NDArray[np.uint8]
@@ -294,7 +294,7 @@ class TestFusion:
 @pytest.mark.slow
 def test_boxes_of_msrc(real_data: Path) -> None:
     """On all of MSRC train: filled boxes 74.1, GrabCut 83.3 mIoU; seeds cover 88.1 %, of which 98.2 % are right."""
-    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="masks")
+    config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="truth")
     dataset = open_dataset(config)
     filled, cut, partial = (Confusion.empty(len(dataset.classes)) for _ in range(3))
     shown = [sample for sample in open_truth(config, dataset, "train") if sample.sample.tags.present]

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
-from weakseg.data.config import DataConfig
+from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.data.dataset import open_dataset
-from weakseg.data.simulated import SimulationConfig, simulate_image
+from weakseg.data.simulated import simulate_image
 from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
@@ -160,7 +160,7 @@ class TestSeeds:
 @pytest.mark.parametrize("kind", ["points", "scribbles"])
 def test_strokes_of_msrc(kind: str, real_data: Path) -> None:
     """Strokes along 0.3 of their way cover 1.1 %, their superpixels 10.8 %; points 0.002 % and 0.9 %; 96 % right."""
-    data = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="masks")
+    data = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="truth")
     dataset = open_dataset(data)
     bare, grown = (Confusion.empty(len(dataset.classes)) for _ in range(2))
     for sample in open_truth(data, dataset, "train")[::9][:40]:

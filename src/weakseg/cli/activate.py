@@ -1,18 +1,28 @@
 """``weakseg activate``."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
 from weakseg.cli.image_verb import ImageVerb
-from weakseg.data.dataset import open_labelled_folder
-from weakseg.data.sample import WeakSample
-from weakseg.pipeline.jobs import ActivateJob
 from weakseg.settings.activate import ActivateConfig
-from weakseg.stages.classify import load_classifier
+
+if TYPE_CHECKING:
+    from weakseg.data.sample import WeakSample
+    from weakseg.pipeline.units import Job
 
 
-def _samples(given: Namespace) -> Sequence[WeakSample]:
+def _job(given: Namespace, config: ActivateConfig, device: str) -> "Job":
+    from weakseg.steps.activate import ActivateJob
+
+    return ActivateJob(given.model, given.out, config, device)
+
+
+def _samples(given: Namespace) -> "Sequence[WeakSample]":
+    from weakseg.data.dataset import open_labelled_folder
+    from weakseg.stages.classify import load_classifier
+
     _, classes = load_classifier(given.model)
     return open_labelled_folder(given.images, given.labels, classes).splits["train"]
 
@@ -23,7 +33,7 @@ main = ImageVerb(
     "  weakseg activate --model out/classifier/model.safetensors --images photos --labels tags.csv --out act",
     ActivateConfig,
     "activations",
-    lambda given, config, device: ActivateJob(given.model, given.out, config, device),
+    _job,
     {"model": "trained classifier", "labels": "tags of the images: CSV, JSON or JSONL"},
     _samples,
 ).main

@@ -1,6 +1,5 @@
 """What the verbs share: parsers whose flags come from config dataclasses, and the closing summary."""
 
-import hashlib
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from weakseg.data.classes import Classes
-from weakseg.data.paths import read_lines
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
+from weakseg.pipeline.keys import digest_of
+from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
-from weakseg.pipeline.runner import RunOptions
 from weakseg.pipeline.store import Store
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from weakseg.data.classes import Classes
 
 SHOWN_FAILURES = 5
 RUN_FLAGS = ("--out", "--workers", "--device")
@@ -45,6 +46,7 @@ def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     Raises:
         ConfigError: If a flag is unknown or missing, or a value is of another type than its setting.
     """
+    refuse_old_words(words)
     try:
         given: Namespace = parser.instantiate(parser.parse_args(list(words)))
         return given
@@ -116,11 +118,14 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Non
 
 
 def _identity(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if path.is_file() else str(path.resolve())
+    return digest_of(path) if path.is_file() else str(path.resolve())
 
 
-def read_class_file(path: Path) -> Classes:
+def read_class_file(path: Path) -> "Classes":
     """Return the classes that a text file lists, one a line; a first line ``background`` is left out."""
+    from weakseg.data.classes import Classes
+    from weakseg.data.paths import read_lines
+
     names = [name for _, name in read_lines(path, "list of classes")]
     return Classes(tuple(names[1:] if names[:1] == ["background"] else names))
 

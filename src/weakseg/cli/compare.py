@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options, split_words
 from weakseg.methods import METHODS
-from weakseg.methods.compare import compare_methods
 from weakseg.methods.shared_recipe import load_recipes
-from weakseg.pipeline.runner import FAILURES_FILE
-from weakseg.pipeline.steps import RESULTS_FILE
-from weakseg.report import Table, save
-from weakseg.report.compare import build_comparison_report, figures_table
-from weakseg.report.formatting import format_column, is_numeric
+
+if TYPE_CHECKING:
+    from weakseg.report import Table
 
 
 def main(words: Sequence[str]) -> int:
@@ -37,15 +35,23 @@ def main(words: Sequence[str]) -> int:
     given = parse(parser, own)
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
     recipes = load_recipes(given.recipe, names, overrides)
+    from weakseg.methods.compare import compare_methods
+    from weakseg.methods.finished import COMPARISON_FILE
+    from weakseg.pipeline.runner import FAILURES_FILE
+    from weakseg.report import save
+    from weakseg.report.compare import build_comparison_report, figures_table
+
     comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter)
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
-    done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / RESULTS_FILE}\nreport: {page.resolve()}"
+    done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"
     return conclude(comparison.failures, done, listed=given.out / FAILURES_FILE)
 
 
-def aligned(table: Table) -> str:
+def aligned(table: "Table") -> str:
     """Return a table as text: numbers to the right, everything else to the left."""
+    from weakseg.report.formatting import format_column, is_numeric
+
     columns = []
     for index, title in enumerate(table.columns):
         cells = [row[index] for row in table.rows]

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse, settings_of
-from weakseg.data.check import DatasetReport, Failure, check_dataset
-from weakseg.data.config import DataConfig
-from weakseg.data.counts import DrawnCounts
-from weakseg.data.dataset import open_dataset
-from weakseg.data.effort import total_effort
-from weakseg.data.simulated import SimulationConfig, save_simulated, simulate_split
+from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.errors import ConfigError
 from weakseg.methods.recipes import METHODS_KEY, load_recipe, read_settings
 from weakseg.methods.shared_recipe import load_recipes
+
+if TYPE_CHECKING:
+    from weakseg.data.check import DatasetReport, UnreadableImage
+    from weakseg.data.counts import DrawnCounts
 
 
 def main(words: Sequence[str]) -> int:
@@ -40,6 +40,9 @@ def main(words: Sequence[str]) -> int:
     config = _data_of(given.recipe, _overrides(words)) if given.recipe else given.data
     if given.action == "simulate":
         return _simulate(config, settings_of(given, SimulationConfig), Path(given.out))
+    from weakseg.data.check import check_dataset
+    from weakseg.data.dataset import open_dataset
+
     report = check_dataset(open_dataset(config))
     print(describe(report))
     return 1 if report.failures else 0
@@ -59,7 +62,7 @@ def _overrides(words: Sequence[str]) -> list[str]:
     return [word for flag, value in given for word in (flag, *value)]
 
 
-def _drawn_lines(names: Sequence[str], counts: DrawnCounts) -> list[str]:
+def _drawn_lines(names: Sequence[str], counts: "DrawnCounts") -> list[str]:
     """Return a table of shapes by class and kind, and the images by strongest label; nothing where none is drawn."""
     if not counts.shapes:
         return []
@@ -83,6 +86,9 @@ def _dropped_lines(dropped: Mapping[str, str]) -> list[str]:
 
 def _simulate(data: DataConfig, config: SimulationConfig, out: Path) -> int:
     """Write simulated labels, print what they would cost, and return the exit code."""
+    from weakseg.data.effort import total_effort
+    from weakseg.data.simulated import save_simulated, simulate_split
+
     split = simulate_split(data, config)
     save_simulated(out, split.kind, split.classes, split.images)
     effort = total_effort(image.effort for image in split.images)
@@ -97,14 +103,14 @@ def _simulate(data: DataConfig, config: SimulationConfig, out: Path) -> int:
     return 1 if split.failures else 0
 
 
-def _failures(failures: Sequence[Failure]) -> list[str]:
+def _failures(failures: "Sequence[UnreadableImage]") -> list[str]:
     """Return a line for each of the first failures, and how many there are beyond."""
     more = len(failures) - SHOWN_FAILURES
     lines = [f"failed: {f.image_id}: {f.reason}" for f in failures[:SHOWN_FAILURES]]
     return [*lines, f"and {more} more failed images"] if more > 0 else lines
 
 
-def describe(report: DatasetReport) -> str:
+def describe(report: "DatasetReport") -> str:
     """Return the summary as text."""
     lines = [f"{report.num_images} images, {len(report.class_names)} classes"]
     if report.smallest and report.largest:

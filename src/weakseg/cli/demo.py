@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
-import numpy as np
-import skimage.data
-from joblib import Parallel, delayed
-from numpy.typing import NDArray
-
-from weakseg.api import Segmentation, SegmentOptions, segment
 from weakseg.cli.common import build_parser, conclude, parse
-from weakseg.data.image import as_rgb
-from weakseg.pipeline.engine import default_workers, one_thread
-from weakseg.progress import track
-from weakseg.report import save
-from weakseg.report.demo import build_demo_report
-from weakseg.stages.refine import refine_image
+from weakseg.photograph.config import SegmentOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from weakseg.photograph.photograph import Segmentation
+
 
 TAGS = {
     "cat": ("tabby cat",),
@@ -69,35 +66,46 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("weakseg-demo"), help="folder of the masks and the report")
     out = parse(parser, words).out
-    begun, results = monotonic(), {}
-    parallel = Parallel(n_jobs=min(default_workers(), len(TAGS)), return_as="generator")
+    from weakseg.pipeline.engines.local import LocalEngine, default_workers
+    from weakseg.progress import track
+    from weakseg.report import save
+    from weakseg.report.demo import build_demo_report
+
+    begun, found = monotonic(), {}
     with track("demo", len(TAGS)) as advance:
-        for name, masks in zip(TAGS, parallel(delayed(_segment)(name) for name in TAGS), strict=True):
-            results[name] = masks
+        for name, masks in LocalEngine(default_workers()).map(_segment, list(TAGS), title="demo"):
+            found[name] = masks
             for method, result in masks.items():
                 result.save(out / method / f"{name}.png")
             advance(1)
-    save(build_demo_report(results), out / "report.html")
+    save(build_demo_report({name: found[name] for name in TAGS}), out / "report.html")
     seconds = monotonic() - begun
-    return conclude((), f"{len(results)} photographs in {seconds:.0f} s; open {(out / 'report.html').resolve()}")
+    return conclude((), f"{len(found)} photographs in {seconds:.0f} s; open {(out / 'report.html').resolve()}")
 
 
-def photograph(name: str) -> NDArray[np.uint8]:
+def photograph(name: str) -> "NDArray[np.uint8]":
     """Return one of the photographs, RGB uint8; all are in the installed package."""
+    import skimage.data
+
+    from weakseg.data.image import as_rgb
+
     load = getattr(skimage.data, "stereo_motorcycle" if name == "motorcycle" else name)
     return as_rgb(load()[0] if name == "motorcycle" else load())
 
 
-def _segment(name: str) -> dict[str, Segmentation]:
+def _segment(name: str) -> "dict[str, Segmentation]":
     """Return what both methods make of the seeds of tags, and what drawn labels of each kind give."""
-    one_thread()
-    image, (on, off), (line, beside) = photograph(name), POINTS[name], SCRIBBLES[name]
-    completed = segment(image, TAGS[name], method="wsgcn")
+    from weakseg.photograph.marks import read_marks
+    from weakseg.photograph.photograph import Photograph
+    from weakseg.stages.refine import refine_image
+
+    photo, (on, off), (line, beside) = Photograph(photograph(name)), POINTS[name], SCRIBBLES[name]
+    completed = photo.segment(read_marks(TAGS[name]), SegmentOptions("wsgcn"))
     refined = refine_image(completed.seeds, completed.image, SegmentOptions().masks)
     return {
         "cam": replace(completed, labels=refined),
         "wsgcn": completed,
-        "boxes": segment(image, boxes=[(OBJECT, BOXES[name])]),
-        "scribbles": segment(image, scribbles=[(OBJECT, line), (REST, beside)]),
-        "points": segment(image, points=[(OBJECT, on), (REST, off)]),
+        "boxes": photo.segment(read_marks(boxes=[(OBJECT, BOXES[name])])),
+        "scribbles": photo.segment(read_marks(scribbles=[(OBJECT, line), (REST, beside)])),
+        "points": photo.segment(read_marks(points=[(OBJECT, on), (REST, off)])),
     }

@@ -6,13 +6,8 @@ import re
 import shutil
 from collections.abc import Sequence
 
-import torch
-
-import weakseg
 from weakseg.cli.common import build_parser, parse
-from weakseg.nn.backbones import build_backbone
-from weakseg.pipeline.engine import default_workers
-from weakseg.settings.backbone import BackboneConfig
+from weakseg.version import __version__
 
 OPTIONAL = {"playwright": "tests of the report in a browser", "pydensecrf2": "test oracle of the CRF"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,7 +17,13 @@ def main(words: Sequence[str]) -> int:
     """Print versions, devices and optional parts; the exit code is 2 if something needed is missing."""
     parser = build_parser("doctor", "Versions, devices, and which optional parts are there.", "  weakseg doctor")
     parse(parser, words)
-    print(f"weakseg {weakseg.__version__}, Python {platform.python_version()} on {platform.platform()}")
+    import torch
+
+    from weakseg.nn.backbones import build_backbone
+    from weakseg.pipeline.engines.local import default_workers
+    from weakseg.settings.backbone import BackboneConfig
+
+    print(f"weakseg {__version__}, Python {platform.python_version()} on {platform.platform()}")
     needed = {name: _version(name) for name in _requirements()}
     print("\n".join(f"  {name} {version or 'MISSING'}" for name, version in needed.items()))
     print(f"cores {default_workers()}, torch threads {torch.get_num_threads()}, {_devices()}")
@@ -48,6 +49,8 @@ def _version(name: str) -> str | None:
 
 
 def _devices() -> str:
+    import torch
+
     if not torch.cuda.is_available():
         return "no GPU that torch can use"
     return "GPUs: " + ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))

@@ -1,84 +1,24 @@
 """``weakseg export``."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.artifacts import LabelMap
-from weakseg.cli.common import build_parser, conclude, parse, read_class_file
-from weakseg.data.classes import Classes
-from weakseg.data.dataset import open_dataset, open_plain_folder
-from weakseg.data.formats import coco
-from weakseg.data.formats.instances_out import (
-    regions_of,
-    write_coco_annotations,
-    write_coco_results,
-    write_voc,
-    write_voc_lists,
-)
-from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError, DataError
-from weakseg.instances import SUFFIX, Instances
-from weakseg.methods.recipes import RECIPE_FILE
-from weakseg.methods.run import load_run
+from weakseg.cli.common import build_parser, parse
+from weakseg.errors import ConfigError
 
 Format = Literal["coco", "coco-results", "voc"]
-PRODUCTS = ("instances", "masks")  # of a run: the first that it has
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is exported.
-
-    Attributes:
-        folder: Holds ``ID.instances.json`` or ``ID.png``.
-        classes: Names of the classes.
-        file_names: Name of the photograph by image id; empty where nobody gave the photographs.
-    """
-
-    folder: Path
-    classes: Classes
-    file_names: Mapping[str, str]
-
-    def files(self) -> tuple[str, dict[str, Path]]:
-        """Return the suffix of the files, that of objects where there are any, and the files by image id."""
-        for suffix in (SUFFIX, ".png"):
-            paths = sorted(path for path in self.folder.rglob(f"*{suffix}") if path.is_file())
-            if paths:
-                return suffix, {p.relative_to(self.folder).as_posix().removesuffix(suffix): p for p in paths}
-        raise DataError(
-            f"{self.folder}: holds neither objects (ID{SUFFIX}) nor masks (ID.png); give a folder that does"
-        )
-
-    def check(self, class_ids: Iterable[int], image_id: str) -> None:
-        """Raise ``DataError`` if an image shows a class that has no name."""
-        if (top := max(class_ids, default=0)) > len(self.classes):
-            raise DataError(
-                f"{self.folder}: image {image_id!r} has class {top}, but there are {len(self.classes)} classes; give "
-                "--classes that it was made with"
-            )
 
 
 def main(words: Sequence[str]) -> int:
     """Write objects or masks as other programs read them."""
     given = parse(_parser(), words)
     _check(given)
-    source = _source(given)
-    suffix, files = source.files()
-    if suffix == ".png" and given.format == "coco-results":
-        raise ConfigError(f"--format: {source.folder} holds masks, but coco-results are of objects; take coco")
-    if suffix == ".png" and given.format == "voc":
-        _write_masks(given.out, source, files)
-        return conclude((), f"{len(files)} masks: {given.out.resolve()}")
-    found = {image_id: _objects(path, given.score) for image_id, path in files.items()}
-    for image_id, objects in found.items():
-        source.check(objects.class_ids, image_id)
-    _write(given, source, found)
-    counted = f"{sum(map(len, found.values()))} {'objects' if suffix == SUFFIX else 'regions'}"
-    return conclude((), f"{counted} on {len(found)} images: {given.out.resolve()}")
+    from weakseg.cli.exported import export
+
+    return export(given)
 
 
 def _parser() -> ArgumentParser:
@@ -97,7 +37,8 @@ def _parser() -> ArgumentParser:
         "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
         "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json",
     )
-    parser.add_argument("source", type=Path, help="run folder, or folder of objects or masks")
+    parser.add_argument("source", type=Path, help="folder of a run, of a comparison, or of objects or masks")
+    parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write; of voc: folder")
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
@@ -122,59 +63,3 @@ def _check(given: Namespace) -> None:
         raise ConfigError(f"--score: must lie in [0, 1], got {given.score}")
     if given.format != "voc" and given.out.suffix != ".json":
         raise ConfigError(f"--out: {given.out} must end in .json")
-
-
-def _source(given: Namespace) -> Source:
-    """Return what a run folder, or a folder of files with its flags, holds."""
-    if not given.source.is_dir():
-        raise DataError(f"{given.source}: no such folder; give a run folder, or one of objects or masks")
-    images = _names(open_plain_folder(given.images)) if given.images else None
-    classes = read_class_file(given.classes) if given.classes else None
-    if not (given.source / RECIPE_FILE).is_file():
-        if given.product:
-            raise ConfigError(f"--product: {given.source} is no run folder; give the folder of the product itself")
-        if classes is None:
-            raise ConfigError(f"--classes: needed, as {given.source} is no run folder; a run has classes.txt")
-        return Source(given.source, classes, images or {})
-    products = [given.product] if given.product else PRODUCTS
-    folder = next((f for f in (given.source / name for name in products) if f.is_dir()), None)
-    if folder is None:
-        raise DataError(f"{given.source}: has no {' and no '.join(products)}; finish the run, or name a --product")
-    dataset = open_dataset(load_run(given.source).data)
-    samples = [sample for split in dataset.splits.values() for sample in split]
-    return Source(folder, classes or dataset.classes, images or _names(samples))
-
-
-def _names(samples: Sequence[WeakSample]) -> dict[str, str]:
-    return {sample.id: f"{sample.id}{sample.image_path.suffix}" for sample in samples}
-
-
-def _objects(path: Path, score: float) -> Instances:
-    """Return the objects of a file that are sure enough; of a mask, one of each class."""
-    if path.suffix == ".png":
-        return regions_of(LabelMap.load(path))
-    found = Instances.load(path)
-    return found.chosen([number for number, value in enumerate(found.scores) if value >= score])
-
-
-def _write_masks(out: Path, source: Source, files: Mapping[str, Path]) -> None:
-    for image_id, path in files.items():
-        labels = LabelMap.load(path)
-        source.check(labels.label_ids, image_id)
-        labels.save(out / "SegmentationClass" / f"{image_id}.png")
-    write_voc_lists(out, list(files), source.classes)
-
-
-def _write(given: Namespace, source: Source, found: Mapping[str, Instances]) -> None:
-    if given.format == "voc":
-        for image_id, objects in found.items():
-            write_voc(given.out, image_id, objects)
-        write_voc_lists(given.out, list(found), source.classes)
-    elif given.format == "coco-results":
-        file = coco.read_instances(given.like)
-        categories = {class_id: category for category, class_id in file.class_ids(source.classes).items()}
-        write_coco_results(given.out, found, {i: image.number for i, image in file.images.items()}, categories)
-    else:
-        if unnamed := sorted(set(found) - set(source.file_names)):
-            raise DataError(f"{source.folder}: {unnamed[0]!r} has no photograph; give their folder with --images")
-        write_coco_annotations(given.out, found, source.file_names, source.classes, polygons=given.polygons)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -17,14 +17,16 @@ from weakseg.cli.common import (
     settings_of,
     settle,
 )
-from weakseg.data.dataset import open_plain_folder
-from weakseg.data.sample import WeakSample
-from weakseg.pipeline.engine import ImageJob, map_images
-from weakseg.pipeline.runner import FAILURES_FILE, write_failures
+
+if TYPE_CHECKING:
+    from weakseg.data.sample import WeakSample
+    from weakseg.pipeline.units import Job
 
 
-def every_image(given: Namespace) -> Sequence[WeakSample]:
+def every_image(given: Namespace) -> "Sequence[WeakSample]":
     """Return all images of the folder ``--images``."""
+    from weakseg.data.dataset import open_plain_folder
+
     return open_plain_folder(given.images)
 
 
@@ -49,9 +51,9 @@ class ImageVerb:
     examples: str
     config: type[Any]
     product: str
-    job: Callable[[Namespace, Any, str], ImageJob]
+    job: "Callable[[Namespace, Any, str], Job]"
     inputs: Mapping[str, str] = field(default_factory=dict)
-    samples: Callable[[Namespace], Sequence[WeakSample]] = every_image
+    samples: "Callable[[Namespace], Sequence[WeakSample]]" = every_image
     extend: Callable[[ArgumentParser], None] = lambda parser: None
 
     def main(self, words: Sequence[str]) -> int:
@@ -64,12 +66,15 @@ class ImageVerb:
         add_settings(parser, self.config)
         add_run_options(parser)
         given = parse(parser, words)
+        from weakseg.pipeline.runner import FAILURES_FILE, write_failures
+        from weakseg.pipeline.units import run_units
+
         options, config = run_options(given), settings_of(given, self.config)
         job, samples = self.job(given, config, options.device), self.samples(given)
         settings = {name: value for name, value in asdict(job).items() if not isinstance(value, Path)}  # type: ignore[call-overload]
         settings.pop("device")
-        settle(given.out, settings, images=given.images, **{name: given[name] for name in self.inputs})
-        failures = map_images(job, samples, title=self.name, workers=options.workers)
+        settle(given.out, settings, images=given.images, **{n: getattr(job, n, given[n]) for n in self.inputs})
+        failures = run_units(job, samples, title=self.name, engine=options.engine())
         write_failures(given.out, failures)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"
         return conclude(failures, done, listed=given.out / FAILURES_FILE)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
-from weakseg.methods.label import label_images
-from weakseg.pipeline.runner import FAILURES_FILE
 
 
 def main(words: Sequence[str]) -> int:
@@ -13,9 +11,11 @@ def main(words: Sequence[str]) -> int:
     parser = build_parser(
         "label",
         "Masks of new tagged images with the trained labeller of a run; nothing is trained.",
-        "  weakseg label out --images more-photos --labels more-tags.csv --out more-masks",
+        "  weakseg label out --images more-photos --labels more-tags.csv --out more-masks\n"
+        "  weakseg label comparison --method wsgcn-i --images more-photos --labels more-tags.csv --out more-masks",
     )
-    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("run", type=Path, help="run folder, or folder of a comparison")
+    parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--labels", type=Path, required=True, help="their tags: CSV, JSON or JSONL")
     parser.add_argument(
@@ -23,5 +23,8 @@ def main(words: Sequence[str]) -> int:
     )
     add_run_options(parser)
     given = parse(parser, words)
-    result = label_images(given.run, given.images, given.labels, given.out, run_options(given))
+    from weakseg.methods.label import label_images
+    from weakseg.pipeline.runner import FAILURES_FILE
+
+    result = label_images(given.run, given.images, given.labels, given.out, run_options(given), method=given.method)
     return conclude(result.failures, f"masks: {(given.out / 'masks').resolve()}", listed=given.out / FAILURES_FILE)

@@ -8,8 +8,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import weakseg
 from weakseg.errors import WeaksegError
+from weakseg.version import __version__
 
 VERBS = {
     "demo": "segment photographs that come with the installation, from tags, and show a report",
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(overview())
         return EXIT_OK
     if words[0] == "--version":
-        print(f"weakseg {weakseg.__version__}")
+        print(f"weakseg {__version__}")
         return EXIT_OK
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin lose to other programs; read by torch
     verb = words[0]

@@ -1,24 +1,47 @@
 """``weakseg predict``."""
 
-from jsonargparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.image_verb import ImageVerb
-from weakseg.pipeline.jobs import PredictJob
 from weakseg.settings.segment import PredictConfig
-from weakseg.stages.segment import load_segmenter
+
+if TYPE_CHECKING:
+    from weakseg.pipeline.units import Job
 
 
-def _job(given: Namespace, config: PredictConfig, device: str) -> PredictJob:
-    load_segmenter(given.model)  # a bad model is one error, not one for each image
-    return PredictJob(given.model, given.out, config, device)
+def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
+    from weakseg.stages.segment import load_segmenter
+    from weakseg.steps.segment import PredictJob
+
+    model = _segmenter_of(given.model, given.method)
+    load_segmenter(model)  # a bad model is one error, not one for each image
+    return PredictJob(model, given.out, config, device)
+
+
+def _segmenter_of(path: Path, method: str) -> Path:
+    """Return a model file: as given, or the segmenter of a run, or of a method of a comparison."""
+    from weakseg.methods.finished import is_finished, open_finished
+    from weakseg.nn.weights import MODEL_FILE
+
+    return open_finished(path, method).step_folder("segmenter") / MODEL_FILE if is_finished(path) else path
+
+
+def _extend(parser: ArgumentParser) -> None:
+    parser.add_argument("--method", type=str, default="", help="which method, where --model is that of a comparison")
 
 
 main = ImageVerb(
     "predict",
     "Masks of images with a trained segmenter, as indexed PNG.",
-    "  weakseg predict --model out/segmenter/model.safetensors --images photos --out masks --crf true",
+    "  weakseg predict --model out --images photos --out masks\n"
+    "  weakseg predict --model out/segmenter/model.safetensors --images photos --out masks --crf true\n"
+    "  weakseg predict --model comparison --method wsgcn-i --images photos --out masks",
     PredictConfig,
     "masks",
     _job,
-    {"model": "trained segmenter"},
+    {"model": "trained segmenter: its file, or the folder of its run or comparison"},
+    extend=_extend,
 ).main

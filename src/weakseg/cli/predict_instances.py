@@ -1,14 +1,20 @@
 """``weakseg predict-instances``."""
 
+from typing import TYPE_CHECKING
+
 from jsonargparse import Namespace
 
 from weakseg.cli.image_verb import ImageVerb
-from weakseg.pipeline.jobs import InstancePredictJob
 from weakseg.settings.instance_segment import InstancePredictConfig
-from weakseg.stages.instance_segment import load_instance_segmenter
+
+if TYPE_CHECKING:
+    from weakseg.pipeline.units import Job
 
 
-def _job(given: Namespace, config: InstancePredictConfig, device: str) -> InstancePredictJob:
+def _job(given: Namespace, config: InstancePredictConfig, device: str) -> "Job":
+    from weakseg.stages.instance_segment import load_instance_segmenter
+    from weakseg.steps.instance_segment import InstancePredictJob
+
     load_instance_segmenter(given.model)  # a bad model is one error, not one for each image
     return InstancePredictJob(given.model, given.out, config, device)
 

@@ -1,10 +1,20 @@
 """``weakseg refine``."""
 
-from jsonargparse import ArgumentParser
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.image_verb import ImageVerb
-from weakseg.pipeline.jobs import RefineJob
 from weakseg.settings.refine import RefineConfig
+
+if TYPE_CHECKING:
+    from weakseg.pipeline.units import Job
+
+
+def _job(given: Namespace, config: RefineConfig, device: str) -> "Job":
+    from weakseg.steps.refine import RefineJob
+
+    return RefineJob(given.seeds, given.out, config, given.background, device)
 
 
 def _extend(parser: ArgumentParser) -> None:
@@ -18,7 +28,7 @@ main = ImageVerb(
     "  weakseg refine --seeds seeds --images photos --out masks --crf.bilateral_sigma_rgb 3",
     RefineConfig,
     "masks",
-    lambda given, config, device: RefineJob(given.seeds, given.out, config, given.background, device),
+    _job,
     {"seeds": "folder of the seeds"},
     extend=_extend,
 ).main

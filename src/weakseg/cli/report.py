@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weakseg.cli.common import build_parser, conclude, parse
-from weakseg.report import save
-from weakseg.report.run import build_run_report
 
 
 def main(words: Sequence[str]) -> int:
@@ -17,6 +15,9 @@ def main(words: Sequence[str]) -> int:
 
 def write_report(run: Path) -> Path:
     """Write ``report.html`` into a run folder and return its path."""
+    from weakseg.report import save
+    from weakseg.report.run import build_run_report
+
     path = run / "report.html"
     save(build_run_report(run), path)
     return path

@@ -5,15 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.cli.common import HELP_FLAGS, add_run_options, build_parser, conclude, parse, run_options, split_words
-from weakseg.cli.report import write_report
-from weakseg.evaluation.instance_protocol import describe_objects
-from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
-from weakseg.methods.run import run_recipe
-from weakseg.pipeline.runner import FAILURES_FILE
-from weakseg.pipeline.steps import RESULTS_FILE
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,6 +30,10 @@ def main(words: Sequence[str]) -> int:
         return 0
     given = parse(parser, own)
     recipe = load_recipe(given.recipe, overrides)
+    from weakseg.cli.report import write_report
+    from weakseg.methods.run import run_recipe
+    from weakseg.pipeline.runner import FAILURES_FILE
+
     result = run_recipe(recipe, given.out, run_options(given))
     page = write_report(given.out)
     return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}", listed=given.out / FAILURES_FILE)
@@ -43,6 +41,9 @@ def main(words: Sequence[str]) -> int:
 
 def _scores(out: Path) -> str:
     """Return two lines for each scored product: figures and protocol."""
+    from weakseg.evaluation.protocol import describe_protocol
+    from weakseg.steps.evaluate import RESULTS_FILE
+
     results = read_json(out / "evaluation" / RESULTS_FILE)
     maps = [
         f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %\n"
@@ -53,6 +54,8 @@ def _scores(out: Path) -> str:
 
 
 def _objects(score: Mapping[str, Any]) -> str:
+    from weakseg.evaluation.instance_protocol import describe_objects
+
     shown = {f"at IoU {name}": value for name, value in score["mean_ap_region"].items()}
     shown |= {"COCO AP": score["coco"]["ap"]}
     figures = ", ".join(f"{name} {'absent' if value is None else f'{value:.1f}'}" for name, value in shown.items())

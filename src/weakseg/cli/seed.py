@@ -1,17 +1,22 @@
 """``weakseg seed``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.common import read_class_file
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.errors import ConfigError
-from weakseg.pipeline.jobs import SeedJob
 from weakseg.settings.seed import SeedConfig
 
+if TYPE_CHECKING:
+    from weakseg.pipeline.units import Job
 
-def _job(given: Namespace, config: SeedConfig, device: str) -> SeedJob:
+
+def _job(given: Namespace, config: SeedConfig, device: str) -> "Job":
+    from weakseg.steps.seed import SeedJob
+
     background_id = 0
     if config.background_class:
         if given.classes is None:

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentParser
-from PIL import Image
+from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.api import SegmentOptions, segment
 from weakseg.cli.common import add_settings, build_parser, conclude, parse, settings_of
 from weakseg.errors import ConfigError
 from weakseg.files import atomic_path
-from weakseg.report import draw_labels
+from weakseg.photograph.config import SegmentOptions
+
+if TYPE_CHECKING:
+    from weakseg.photograph.photograph import Segmentation
+
+NamedPlaces = tuple[str, list[list[float]]]
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,23 +27,33 @@ def main(words: Sequence[str]) -> int:
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
     if not (given.tags or any(marks) or given.labels):
         raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points, --scribbles or --labels")
-    result = segment(
-        given.image,
-        given.tags,
-        boxes=[(name, places[0]) for name, places in _single("boxes", marks[0])],
-        points=[(name, places[0]) for name, places in _single("points", marks[1])],
-        scribbles=marks[2],
-        labels=given.labels,
-        method=given.method,
-        options=settings_of(given, SegmentOptions),
-    )
+    result = _segmented(given, marks, settings_of(given, SegmentOptions))
     out = given.out or Path(f"{given.image.stem}-mask.png")
     result.save(out)
     if given.overlay:
+        from PIL import Image
+
+        from weakseg.report.overlay import draw_labels
+
         with atomic_path(given.overlay) as temporary:
             Image.fromarray(draw_labels(result.image, result.mask)).save(temporary)
     shares = (f"{label} {tag}: {(result.mask == label).mean():.1%}" for label, tag in enumerate(result.tags, start=1))
     return conclude((), f"{out}: {', '.join(shares)} of the pixels")
+
+
+def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: SegmentOptions) -> "Segmentation":
+    """Return the mask that the marks of the command line, or of its label file, ask for."""
+    from weakseg.api import segment, segment_labelled
+
+    if given.labels:
+        if given.tags or any(marks):
+            raise ConfigError(
+                f"labels: {given.labels} says what the photograph shows; give that, and no tags, boxes, points or "
+                "scribbles"
+            )
+        return segment_labelled(given.image, given.labels, options=options)
+    boxes, points = ([(n, p[0]) for n, p in _single(f, m)] for f, m in zip(("boxes", "points"), marks, strict=False))
+    return segment(given.image, given.tags, boxes=boxes, points=points, scribbles=marks[2], options=options)
 
 
 def _parser() -> ArgumentParser:
@@ -67,19 +81,13 @@ def _parser() -> ArgumentParser:
         help="instead of all these: label file of LabelMe, CVAT, Label Studio, COCO, VOC, YOLO, ScribbleSup, weakseg, "
         "or CSV, which calls the photograph by its file name; or folder of files with the photograph's name",
     )
-    parser.add_argument(
-        "--method",
-        type=str,
-        default="auto",
-        help="cam (CRF), wsgcn or a2gnn (a graph network for this photograph, and CRF); auto: cam for tags, else a2gnn",
-    )
     parser.add_argument("--out", type=Path, help="mask to write; default: IMAGE-mask.png in the working folder")
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
     add_settings(parser, SegmentOptions)
     return parser
 
 
-def _mark(flag: str, text: str) -> tuple[str, list[list[float]]]:
+def _mark(flag: str, text: str) -> NamedPlaces:
     """Return the name and the places of ``NAME x,y x,y``; a name may have spaces."""
     words = text.split()
     places = [word for word in words if "," in word]
@@ -93,7 +101,7 @@ def _mark(flag: str, text: str) -> tuple[str, list[list[float]]]:
     return name, found
 
 
-def _single(flag: str, marks: list[tuple[str, list[list[float]]]]) -> list[tuple[str, list[list[float]]]]:
+def _single(flag: str, marks: list[NamedPlaces]) -> list[NamedPlaces]:
     """Return marks of one place each; several are a mistake."""
     for name, places in marks:
         if len(places) != 1:

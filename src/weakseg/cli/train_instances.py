@@ -15,13 +15,7 @@ from weakseg.cli.common import (
     settings_of,
     settle,
 )
-from weakseg.data.dataset import open_plain_folder
-from weakseg.errors import DataError
-from weakseg.instances import SUFFIX
-from weakseg.nn.weights import MODEL_FILE
 from weakseg.settings.instance_segment import InstanceSegmentConfig
-from weakseg.stages.instance_segment import train_instance_segmenter
-from weakseg.training.loop import FitPlace
 
 
 def main(words: Sequence[str]) -> int:
@@ -42,6 +36,13 @@ def main(words: Sequence[str]) -> int:
     add_settings(parser, InstanceSegmentConfig)
     add_run_options(parser)
     given = parse(parser, words)
+    from weakseg.data.dataset import open_plain_folder
+    from weakseg.errors import DataError
+    from weakseg.instances import SUFFIX
+    from weakseg.nn.weights import MODEL_FILE
+    from weakseg.stages.instance_segment import train_instance_segmenter
+    from weakseg.training.loop import FitPlace
+
     options, classes = run_options(given), read_class_file(given.classes)
     samples = [s for s in open_plain_folder(given.images) if (given.instances / f"{s.id}{SUFFIX}").exists()]
     if not samples:

@@ -15,12 +15,7 @@ from weakseg.cli.common import (
     settings_of,
     settle,
 )
-from weakseg.data.dataset import open_plain_folder
-from weakseg.errors import DataError
-from weakseg.nn.weights import MODEL_FILE
 from weakseg.settings.segment import SegmentConfig
-from weakseg.stages.segment import train_segmenter
-from weakseg.training.loop import FitPlace
 
 
 def main(words: Sequence[str]) -> int:
@@ -38,6 +33,12 @@ def main(words: Sequence[str]) -> int:
     add_settings(parser, SegmentConfig)
     add_run_options(parser)
     given = parse(parser, words)
+    from weakseg.data.dataset import open_plain_folder
+    from weakseg.errors import DataError
+    from weakseg.nn.weights import MODEL_FILE
+    from weakseg.stages.segment import train_segmenter
+    from weakseg.training.loop import FitPlace
+
     options = run_options(given)
     samples = [s for s in open_plain_folder(given.images) if (given.masks / f"{s.id}.png").exists()]
     if not samples:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from weakseg.cli.common import build_parser, conclude, parse
-from weakseg.nn.vocabulary import imagenet_words
 
 SHOWN = 40
 
@@ -15,6 +14,8 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("text", type=str, help="part of a word")
     text = parse(parser, words).text.lower()
+    from weakseg.nn.vocabulary import imagenet_words
+
     found = [word for word in sorted(imagenet_words()) if text in word]
     more = f"\nand {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return conclude((), "\n".join(found[:SHOWN]) + more if found else f"no word contains {text!r}")

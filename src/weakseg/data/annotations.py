@@ -15,7 +15,7 @@ from weakseg.errors import DataError
 
 Position = tuple[float, float]
 Kind = Literal["box", "point", "scribble", "region"]
-LabelKind = Literal["masks", "boxes", "scribbles", "points", "tags"]
+LabelKind = Literal["regions", "boxes", "scribbles", "points", "tags"]
 STRENGTH: tuple[LabelKind, ...] = get_args(LabelKind)  # the strongest first
 
 
@@ -84,7 +84,7 @@ class Region:
 
 Drawing = Box | Point | Scribble | Region
 _FIELDS: dict[LabelKind, tuple[str, ...]] = {
-    "masks": ("regions",),
+    "regions": ("regions",),
     "boxes": ("boxes",),
     "scribbles": ("scribbles", "strokes"),
     "points": ("points",),

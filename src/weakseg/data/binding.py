@@ -20,8 +20,8 @@ from weakseg.data.annotations import (
 )
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
-from weakseg.data.formats.regions import count_pixels
 from weakseg.data.paths import image_id_of
+from weakseg.data.regions import count_pixels
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

@@ -35,7 +35,7 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class Failure:
+class UnreadableImage:
     """An image that cannot be used.
 
     Attributes:
@@ -83,7 +83,7 @@ class DatasetReport:
 
     class_names: tuple[str, ...]
     splits: dict[str, SplitCounts]
-    failures: tuple[Failure, ...]
+    failures: tuple[UnreadableImage, ...]
     smallest: tuple[int, int] | None
     largest: tuple[int, int] | None
     duplicates: tuple[tuple[tuple[str, str], ...], ...]
@@ -188,7 +188,7 @@ def summarize_dataset(
     return DatasetReport(
         class_names=dataset.classes.names,
         splits={split: _count_tags(samples, dataset.classes) for split, samples in dataset.splits.items()},
-        failures=tuple(Failure(image_id, path, failures[path]) for path, image_id in failed.items()),
+        failures=tuple(UnreadableImage(image_id, path, failures[path]) for path, image_id in failed.items()),
         smallest=(int(sizes[:, 0].min()), int(sizes[:, 1].min())) if len(sizes) else None,
         largest=(int(sizes[:, 0].max()), int(sizes[:, 1].max())) if len(sizes) else None,
         duplicates=_find_duplicates(entries, records),

@@ -1,9 +1,15 @@
-"""Which data to read, and how; one dataclass stands behind recipe, flags and API."""
+"""Which data to read, and how, and what to simulate of it; one dataclass each stands behind recipe, flags and API."""
 
+import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
+
+LAYOUTS = ("voc", "coco", "folder")  # formats of whole folders; all others are formats of label files
+WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]
+WEAK_KINDS: tuple[WeakKind, ...] = get_args(WeakKind)
 
 
 @dataclass(frozen=True)
@@ -13,25 +19,25 @@ class DataConfig:
     Attributes:
         root: Folder of the data set; nothing outside it is ever read.
         format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), ``folder`` (images and
-            a label file, or one folder a class); ``labelme``, ``cvat``, ``labelstudio``, ``yolo``, ``scribblesup``
-            and ``csv`` (points and boxes) as these tools write them.
+            a label file, or one folder a class); or one of ``formats/catalogue.py``: ``labelme``, ``cvat``,
+            ``labelstudio``, ``yolo``, ``scribblesup`` and ``csv`` (points and boxes) as these tools write them.
         images: Folder of the images inside the root; empty: the format's usual place.
         train: voc: list under ImageSets/Segmentation; coco: JSON file; folder: label file (CSV, JSON, JSONL), or empty
             for one folder a class; yolo: folder of photographs; scribblesup: folder of XML files; labelme: folder of
             JSON files; others: their file.
         val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
-        tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``masks`` (simulated from the
+        tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``truth`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
-        masks: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
+        truth: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
             (voc: SegmentationClass; coco: the polygons and runs of the JSON file; folder: none).
         classes: Foreground class names; empty: classes.txt in the root, else what the labels hold (voc: the 20 of
             VOC). With coco they choose among the categories.
-        min_pixels: With ``tags: masks``, a class counts as present from this many pixels on.
+        min_pixels: With ``tags: truth``, a class counts as present from this many pixels on.
         labels: Which drawn labels to keep beside the tags; ``auto``: all (but segmentations of coco, which are also
-            its truth, only with ``masks``).
+            its truth, only with ``regions``).
         drawn: More drawn labels inside the root: weakseg's own JSON, clicks of What's the Point (JSON), CSV of points
             or boxes, a folder of ScribbleSup XML, or one of indexed PNGs (ID.png, 255 unlabelled; scribbles, unless
-            ``labels`` is ``masks``). Of each kind they replace what the format has for the same photograph.
+            ``labels`` is ``regions``). Of each kind they replace what the format has for the same photograph.
         class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
         difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
         voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
@@ -39,15 +45,15 @@ class DataConfig:
     """
 
     root: str = "."
-    format: Literal["voc", "coco", "folder", "labelme", "cvat", "labelstudio", "yolo", "scribblesup", "csv"] = "folder"
+    format: str = "folder"
     images: str = ""
     train: str = ""
     val: str = ""
     tags: str = "auto"
-    masks: str = ""
+    truth: str = ""
     classes: tuple[str, ...] = ()
     min_pixels: int = 100
-    labels: Literal["auto", "tags", "boxes", "points", "scribbles", "masks"] = "auto"
+    labels: Literal["auto", "tags", "boxes", "points", "scribbles", "regions"] = "auto"
     drawn: str = ""
     class_map: str = ""
     difficult: bool = True
@@ -55,7 +61,10 @@ class DataConfig:
     yolo: Literal["", "segments", "boxes"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse what does not exist or contradicts itself."""
+        refuse_old_words({"data": {"tags": self.tags, "labels": self.labels}})
+        if self.format not in LAYOUTS:
+            _check_format(self.format)
         if self.format != "folder" and not self.train:
             raise ConfigError(
                 f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file, others: file or "
@@ -63,3 +72,38 @@ class DataConfig:
             )
         if self.min_pixels < 1:
             raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """Which weak labels are made from ground truth.
+
+    Attributes:
+        kind: ``tags``; ``boxes``, tight around each object; ``points``, one inside each object and none on the
+            background; ``scribbles``, one along each object and each large part of the background; or ``all`` of these,
+            the same as alone, to compare them.
+        seed: Of where points lie, and which part of the way is drawn; with the image id it decides them.
+        coverage: scribbles: length of a stroke as a fraction in (0, 1] of the way through its object.
+        split: ``train`` or ``val``.
+    """
+
+    kind: WeakKind = "tags"
+    seed: int = 0
+    coverage: float = 1.0
+    split: str = "train"
+
+    def __post_init__(self) -> None:
+        """Refuse a coverage that is no fraction."""
+        if not 0 < self.coverage <= 1:
+            raise ConfigError(f"coverage: must be a fraction in (0, 1], got {self.coverage}")
+
+
+def _check_format(name: str) -> None:
+    """Refuse a format that no data set may have; the catalogue, which takes long to import, is opened only here."""
+    from weakseg.data.formats.catalogue import formats_for
+
+    known = (*LAYOUTS, *formats_for("dataset"))
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"data.format: unknown {name!r}; {hint}There are {', '.join(known)}")

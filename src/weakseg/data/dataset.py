@@ -1,4 +1,4 @@
-"""A data set: its classes and its samples by split. Readers of the formats are found through one dictionary."""
+"""A data set: its classes and its samples by split. Readers of layouts are here, formats in their catalogue."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -8,25 +8,19 @@ from pathlib import Path
 from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
-from weakseg.data.drawn_labels import add_drawn, keep_kind
-from weakseg.data.formats import annotated, coco, folder, voc
 from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_id_of, inside
+from weakseg.data.readers import annotated, coco, folder, voc
+from weakseg.data.readers.drawn import add_drawn, keep_kind
 from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
-_READERS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
+_LAYOUTS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
     "voc": voc.read,
     "coco": coco.read,
     "folder": folder.read,
-    "labelme": annotated.read,
-    "cvat": annotated.read,
-    "labelstudio": annotated.read,
-    "yolo": annotated.read,
-    "scribblesup": annotated.read,
-    "csv": annotated.read,
 }
 
 
@@ -67,10 +61,10 @@ def open_dataset(config: DataConfig) -> Dataset:
         raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
     root = root.resolve()
     class_map = open_class_map(root, config.class_map)
-    reading = _READERS[config.format](config, root, class_map)
+    reading = _LAYOUTS.get(config.format, annotated.read)(config, root, class_map)
     if config.drawn:
         path = inside(root, config.drawn, "data.drawn")
-        reading = add_drawn(reading, path, class_map, masks=config.labels == "masks")
+        reading = add_drawn(reading, path, class_map, regions=config.labels == "regions")
     if config.labels != "auto":
         reading = keep_kind(reading, config.labels)
     return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes)

@@ -4,12 +4,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
 
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 
-WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]
-WEAK_KINDS: tuple[WeakKind, ...] = get_args(WeakKind)
 CLICKS = {"tag": 1, "box": 4, "point": 1, "scribble": 1}
 
 SECONDS = {

@@ -9,41 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weakseg.data.annotations import Drawn
-from weakseg.data.check import Failure
+from weakseg.data.check import UnreadableImage
 from weakseg.data.classes import Classes
-from weakseg.data.config import DataConfig
+from weakseg.data.config import DataConfig, SimulationConfig, WeakKind
 from weakseg.data.dataset import open_dataset
-from weakseg.data.effort import Effort, WeakKind, labelling_effort, mask_seconds
+from weakseg.data.effort import Effort, labelling_effort, mask_seconds
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.simulate_drawn import background_parts, inner_point, inner_stroke, tight_box, true_objects
 from weakseg.data.truth import EvalSample, open_truth
-from weakseg.errors import ConfigError, DataError
+from weakseg.errors import DataError
 from weakseg.progress import track
 from weakseg.rng import numpy_generator_for
-
-
-@dataclass(frozen=True)
-class SimulationConfig:
-    """Which weak labels are made from ground truth.
-
-    Attributes:
-        kind: ``tags``; ``boxes``, tight around each object; ``points``, one inside each object and none on the
-            background; ``scribbles``, one along each object and each large part of the background; or ``all`` of these,
-            the same as alone, to compare them.
-        seed: Of where points lie, and which part of the way is drawn; with the image id it decides them.
-        coverage: scribbles: length of a stroke as a fraction in (0, 1] of the way through its object.
-        split: ``train`` or ``val``.
-    """
-
-    kind: WeakKind = "tags"
-    seed: int = 0
-    coverage: float = 1.0
-    split: str = "train"
-
-    def __post_init__(self) -> None:
-        """Refuse a coverage that is no fraction."""
-        if not 0 < self.coverage <= 1:
-            raise ConfigError(f"coverage: must be a fraction in (0, 1], got {self.coverage}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +58,7 @@ class SimulatedSplit:
     kind: WeakKind
     classes: Classes
     images: tuple[SimulatedImage, ...]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[UnreadableImage, ...] = ()
     without_truth: int = 0
 
 
@@ -100,15 +76,17 @@ def simulate_split(data: DataConfig, config: SimulationConfig) -> SimulatedSplit
         raise DataError(f"split {config.split!r}: the data set has {', '.join(dataset.splits)}; choose one of these")
     samples = open_truth(data, dataset, config.split)
     if not samples:
-        raise DataError("data.masks: no image has ground truth to simulate labels from; give the folder of the masks")
+        raise DataError(
+            "data.truth: no image has ground truth to simulate labels from; give the folder of the true masks"
+        )
     images: list[SimulatedImage] = []
-    failures: list[Failure] = []
+    failures: list[UnreadableImage] = []
     with track("simulate", len(samples)) as advance:
         for sample in samples:
             try:
                 images.append(simulate_image(sample, config, min_pixels=data.min_pixels))
             except DataError as error:
-                failures.append(Failure(sample.id, sample.sample.image_path, str(error)))
+                failures.append(UnreadableImage(sample.id, sample.sample.image_path, str(error)))
             advance(1)
     missing = len(dataset.splits[config.split]) - len(samples)
     return SimulatedSplit(config.kind, dataset.classes, tuple(images), tuple(failures), missing)

@@ -13,18 +13,18 @@ from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
-from weakseg.data.formats import coco, voc
-from weakseg.data.formats.coco_masks import check_pixels, encode_runs, number_objects, paint_objects
+from weakseg.data.formats.coco import CocoFile, read_instances
+from weakseg.data.formats.coco_masks import check_pixels, number_objects, paint_objects
 from weakseg.data.formats.coco_objects import CocoImage
 from weakseg.data.image import Scalar, image_size
 from weakseg.data.paths import inside
+from weakseg.data.readers import voc
+from weakseg.data.regions import encode_runs
 from weakseg.data.sample import WeakSample
 from weakseg.data.upright import stored_frame, upright_mask, upright_runs
 from weakseg.errors import DataError, ShapeError
 from weakseg.instances import Instances
 from weakseg.ops.runs import run_areas, run_boxes
-
-OBJECT_FOLDER = "SegmentationObject"
 
 
 @dataclass(frozen=True)
@@ -137,25 +137,25 @@ class InstanceSample:
 def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSample, ...]:
     """Return the samples of a split that have ground truth; masks are not opened yet.
 
-    Truth is the folder ``config.masks`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
+    Truth is the folder ``config.truth`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
     segmentations of coco (images with an object that has none are left out), nothing for ``folder``.
 
     Raises:
-        DataError: If ``config.masks`` is set and no folder, or a path leads outside the root.
+        DataError: If ``config.truth`` is set and no folder, or a path leads outside the root.
     """
     root = Path(config.root).expanduser().resolve()
     samples = dataset.splits.get(split, ())
-    if config.masks and not inside(root, config.masks, "data.masks").is_dir():
-        raise DataError(f"data.masks: {root / config.masks} is not a folder; give the folder of the true masks")
-    if config.masks or config.format == "voc":
+    if config.truth and not inside(root, config.truth, "data.truth").is_dir():
+        raise DataError(f"data.truth: {root / config.truth} is not a folder; give the folder of the true masks")
+    if config.truth or config.format == "voc":
         paths = [voc.mask_path(config, root, sample.id) for sample in samples]
-        maps = [inside(root, f"{OBJECT_FOLDER}/{sample.id}.png", OBJECT_FOLDER) for sample in samples]
-        has_maps = config.format == "voc" and not config.masks
+        maps = [voc.object_path(root, sample.id) for sample in samples]
+        has_maps = config.format == "voc" and not config.truth
         return _from_files(samples, paths, len(dataset.classes), maps if has_maps else ())
     if config.format == "coco":
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
         class_map = open_class_map(root, config.class_map)
-        return _from_coco(samples, coco.read_instances(path, class_map), dataset) if samples else ()
+        return _from_coco(samples, read_instances(path, class_map), dataset) if samples else ()
     return ()
 
 
@@ -196,7 +196,7 @@ def instance_truth_from_coco(
     Objects of categories that the class map ignores, or that are none of ``classes``, are no true objects. Objects of
     ``photographs``, files by image id, become upright as labels do.
     """
-    file, files = coco.read_instances(path, class_map), photographs or {}
+    file, files = read_instances(path, class_map), photographs or {}
     class_ids = file.class_ids(classes)
     return tuple(
         InstanceSample(i, partial(_objects_of_coco, image, class_ids, files.get(i)), len(classes), str(path))
@@ -216,7 +216,7 @@ def _from_files(
     )
 
 
-def _from_coco(samples: Sequence[WeakSample], file: coco.CocoFile, dataset: Dataset) -> tuple[EvalSample, ...]:
+def _from_coco(samples: Sequence[WeakSample], file: CocoFile, dataset: Dataset) -> tuple[EvalSample, ...]:
     objects = file.class_ids(dataset.classes)
     class_ids = objects | dict.fromkeys(file.ignored, UNDECIDED)
     return tuple(

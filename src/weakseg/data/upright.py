@@ -8,8 +8,8 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import AnnotatedImage, Position, Shape
-from weakseg.data.formats.regions import mask_of_runs, runs_of_mask
 from weakseg.data.image import Frame, Scalar, read_frame
+from weakseg.data.regions import mask_of_runs, runs_of_mask
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)

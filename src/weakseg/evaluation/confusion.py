@@ -1,7 +1,7 @@
 """Confusion matrices and what follows from them; one matrix for the whole set, never a mean over images."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import UNDECIDED
 from weakseg.checks import check_same_size
 from weakseg.errors import EvaluationError
-
-UndecidedPolicy = Literal["error", "background", "drop"]
+from weakseg.settings.evaluate import UndecidedPolicy
 
 
 @dataclass(frozen=True)

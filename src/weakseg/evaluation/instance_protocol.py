@@ -12,9 +12,10 @@ from weakseg.data.classes import Classes
 from weakseg.data.truth import InstanceSample
 from weakseg.errors import EvaluationError
 from weakseg.evaluation.coco_ap import CocoAp, coco_ap
-from weakseg.evaluation.instances import THRESHOLDS, Match, RegionMatches
+from weakseg.evaluation.instances import THRESHOLDS, RegionMatches
 from weakseg.instances import SUFFIX, Instances
 from weakseg.progress import track
+from weakseg.settings.evaluate import Match
 
 RULES = {
     "best": "the true object of the highest IoU, IoU >= threshold",

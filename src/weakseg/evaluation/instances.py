@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from weakseg.checks import check_rank, check_same_size
 from weakseg.data.truth import TrueInstances
 from weakseg.errors import EvaluationError
 from weakseg.instances import Instances
+from weakseg.settings.evaluate import Match
 
-Match = Literal["best", "free"]
 THRESHOLDS = (0.25, 0.5, 0.7, 0.75)
 EXACT_FLOAT32 = 1 << 24  # pixel counts up to here are exact in float32
 

@@ -14,10 +14,11 @@ from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.truth import EvalSample, InstanceSample
 from weakseg.errors import DataError, EvaluationError
-from weakseg.evaluation.confusion import Confusion, UndecidedPolicy
+from weakseg.evaluation.confusion import Confusion
 from weakseg.evaluation.sweep import ThresholdSweep
 from weakseg.ops.resample import resize_maps
 from weakseg.progress import track
+from weakseg.settings.evaluate import UndecidedPolicy
 
 _Sample = TypeVar("_Sample", EvalSample, InstanceSample)
 VOID_RULE = "pixels whose truth is 255 are left out"
@@ -119,7 +120,7 @@ def score_activations(
             classes that do not exist.
     """
     if not truth:
-        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+        raise EvaluationError(f"{name}: no image has ground truth; set data.truth, or leave evaluation out")
     sweep, missing = ThresholdSweep(truth[0].num_classes), 0
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:
@@ -143,7 +144,7 @@ def _score(
     protocol: dict[str, Any],
 ) -> Score:
     if not truth:
-        raise EvaluationError(f"{name}: no image has ground truth; set data.masks, or leave evaluation out")
+        raise EvaluationError(f"{name}: no image has ground truth; set data.truth, or leave evaluation out")
     total, missing, per_image = Confusion.empty(truth[0].num_classes), 0, {}
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:

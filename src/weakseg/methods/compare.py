@@ -9,21 +9,70 @@ from typing import Any
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
 from weakseg.errors import ConfigError
-from weakseg.files import read_json, write_bytes, write_json
+from weakseg.files import read_json, write_json
 from weakseg.methods import METHODS
-from weakseg.methods.figures import MethodFigures, final_product, measure
+from weakseg.methods.figures import MethodFigures, measure
+from weakseg.methods.finished import COMPARISON_FILE, remember_place
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
+from weakseg.methods.run import write_classes
 from weakseg.pipeline.intake import Intake, take_in
-from weakseg.pipeline.jobs import release_models
-from weakseg.pipeline.plan import Failure, Kind, Step, check_plan
-from weakseg.pipeline.recipe import Recipe
-from weakseg.pipeline.runner import RunOptions, run_plan, step_folders, step_keys, write_failures
-from weakseg.pipeline.steps import RESULTS_FILE, ImageWork, evaluation_step
-from weakseg.pipeline.store import Store, hash_of, keyed_place
+from weakseg.pipeline.keys import hash_of, step_keys
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Failure, Kind, Role, Step, check_plan, result_of
+from weakseg.pipeline.runner import run_plan, step_folders, write_failures
+from weakseg.pipeline.store import Store, keyed_place
+from weakseg.steps.base import forget_models
+from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
 
 logger = logging.getLogger(__name__)
 
-OF_SEGMENTER = (Kind.SEGMENTER, Kind.PREDICTIONS)
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class MethodProducts:
+    """What a method made.
+
+    Attributes:
+        steps: Its plan, without evaluation.
+        folders: Where the products of each step are, by name.
+        scored: ``Score.as_json`` or ``InstanceScore.as_json`` of each product that was scored, by name.
+    """
+
+    steps: Sequence[Step]
+    folders: Mapping[str, Path]
+    scored: Scores
+
+    @property
+    def result(self) -> str:
+        """Name of the step that made the masks; empty where none did."""
+        step = result_of(self.steps)
+        return step.name if step else ""
+
+    @property
+    def result_score(self) -> Mapping[str, Any]:
+        """``Score.as_json`` of the masks; empty where they were not scored."""
+        return self.scored.get(self.result, {})
+
+    @property
+    def activations(self) -> Path | None:
+        """Folder of the activations, where there are any."""
+        return next((self.folders[step.name] for step in self.steps if step.kind == Kind.ACTIVATIONS), None)
+
+    @property
+    def scores(self) -> Scores:
+        """Of label maps and activations."""
+        return {name: score for name, score in self.scored.items() if name not in self._instances}
+
+    @property
+    def objects(self) -> Scores:
+        """Of instances."""
+        return {name: score for name, score in self.scored.items() if name in self._instances}
+
+    @property
+    def _instances(self) -> set[str]:
+        return {step.name for step in self.steps if step.kind == Kind.INSTANCES}
 
 
 @dataclass(frozen=True)
@@ -33,20 +82,14 @@ class ComparedMethod:
     Attributes:
         name: As in ``METHODS``, or as the shared recipe calls a variant.
         recipe: Its settings.
-        folders: Where the products of each of its steps are.
-        masks: Name of the step that made its masks; empty where none did.
-        scores: ``Score.as_json`` of each product that was scored, by the name of its step.
-        objects: ``InstanceScore.as_json`` likewise.
+        products: What it made.
         figures: What methods are compared by.
         failures: Images that some step of it could not do.
     """
 
     name: str
     recipe: Recipe
-    folders: Mapping[str, Path]
-    masks: str
-    scores: Mapping[str, Mapping[str, Any]]
-    objects: Mapping[str, Mapping[str, Any]]
+    products: MethodProducts
     figures: MethodFigures
     failures: Sequence[Failure]
 
@@ -90,36 +133,37 @@ def compare_methods(
     for recipe in recipes.values():
         check_plan(METHODS[recipe.method].build(recipe, dataset))
     store = Store(out, place=keyed_place)
-    intake = take_in(dataset, out / "data" / "images", workers=options.workers)
+    intake = take_in(dataset, out / "data" / "images", engine=options.engine())
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
-    write_bytes(out / "classes.txt", ("\n".join(dataset.classes.names) + "\n").encode())
+    write_classes(out, dataset.classes.names)
+    remember_place(out, next(iter(recipes.values())))
     work = _Work(store, content_key, options, intake, segmenter)
     compared = tuple(work.carry_out(name, recipe) for name, recipe in recipes.items())
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)
-    write_json(out / RESULTS_FILE, {"methods": [_as_json(method, out) for method in compared]})
+    write_json(out / COMPARISON_FILE, {"methods": [_as_json(method, out) for method in compared]})
     return Comparison(out, compared, failures)
 
 
-def labelling_plan(steps: Sequence[Step], *, segmenter: bool) -> tuple[list[Step], set[str]]:
+def compared_plan(steps: Sequence[Step], *, segmenter: bool) -> tuple[list[Step], set[str]]:
     """Return a method's plan without evaluation, and the names of its steps that the evaluation would score.
 
     Args:
         steps: From the method's ``build``.
-        segmenter: Whether to keep the segmenter, its predictions, and what needs them.
+        segmenter: Whether to keep what is made of the masks: the segmenter, its predictions, and what follows.
     """
+    dropped = {Role.CHECK} if segmenter else {Role.CHECK, Role.AFTER}
     left_out: set[str] = set()
     for step in steps:
-        of_segmenter = step.produces in OF_SEGMENTER or not left_out.isdisjoint(step.needs)
-        if step.produces == Kind.EVALUATION or (of_segmenter and not segmenter):
+        if step.role in dropped or not left_out.isdisjoint(step.needs):
             left_out.add(step.name)
-    scored = {name for step in steps if step.produces == Kind.EVALUATION for name in step.needs}
+    scored = {name for step in steps if step.role == Role.CHECK for name in step.needs}
     return [step for step in steps if step.name not in left_out], scored - left_out
 
 
 @dataclass(frozen=True)
 class _Work:
-    """Carries out one method after the other, and remembers what was scored, and by what code a key was made."""
+    """Carries out one method after the other, and remembers what was scored."""
 
     store: Store
     content_key: str
@@ -127,41 +171,23 @@ class _Work:
     intake: Intake
     segmenter: bool
     scores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    codes: dict[str, str] = field(default_factory=dict)
 
     def carry_out(self, name: str, recipe: Recipe) -> ComparedMethod:
         """Run what is missing of a method's plan, score what has not been scored, and measure it."""
         logger.info("method %s", name)
-        release_models()  # what the method before keeps in memory is none of this one's
+        forget_models()  # what the method before keeps in memory is none of this one's
         dataset = self.intake.dataset
-        steps, scored = labelling_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
+        steps, scored = compared_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
         keys = step_keys(steps, self.content_key)
-        self._refuse_other_code(name, steps, keys)
-        plan = [*steps, evaluation_step(dataset, recipe.data, self._unscored(steps, scored, keys))]
+        unscored = [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
+        plan = [*steps, evaluation_step(dataset, recipe.data, unscored)]
         failures = run_plan(plan, self.store, self.content_key, self.options, failures=self.intake.failures)
         folders = step_folders(plan, self.store, self.content_key)
         found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)
         self.scores.update({keys[score["name"]]: score for score in (*found["scores"], *found["objects"])})
         known = {step.name: self.scores[keys[step.name]] for step in steps if keys[step.name] in self.scores}
-        figures = measure(steps, folders, known)
-        instances = {step.name for step in steps if step.produces == Kind.INSTANCES}
-        scores = {name: score for name, score in known.items() if name not in instances}
-        objects = {name: score for name, score in known.items() if name in instances}
-        return ComparedMethod(name, recipe, folders, final_product(steps), scores, objects, figures, failures)
-
-    def _unscored(self, steps: Sequence[Step], scored: set[str], keys: Mapping[str, str]) -> list[Step]:
-        return [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
-
-    def _refuse_other_code(self, name: str, steps: Sequence[Step], keys: Mapping[str, str]) -> None:
-        """Refuse to take for a step of this method what other code made under the same key."""
-        for step in steps:
-            work = step.work.job if isinstance(step.work, ImageWork) else step.work
-            code = f"{work.__module__}.{getattr(work, '__qualname__', '')}"
-            if self.codes.setdefault(keys[step.name], code) != code:
-                raise ConfigError(
-                    f"method {name}: step {step.name!r} has the name, settings and needs of a step of another method, "
-                    f"but other code: {code} and {self.codes[keys[step.name]]}; rename one of them"
-                )
+        products = MethodProducts(steps, folders, known)
+        return ComparedMethod(name, recipe, products, measure(steps, folders, known), failures)
 
 
 def _common_data(recipes: Mapping[str, Recipe]) -> DataConfig:
@@ -177,13 +203,14 @@ def _common_data(recipes: Mapping[str, Recipe]) -> DataConfig:
 
 
 def _as_json(method: ComparedMethod, out: Path) -> dict[str, Any]:
+    products = method.products
     return {
         "method": method.name,
         "figures": asdict(method.figures),
-        "masks": method.masks,
-        "steps": {name: str(folder.relative_to(out)) for name, folder in method.folders.items()},
-        "scores": list(method.scores.values()),
-        "objects": list(method.objects.values()),
+        "masks": products.result,
+        "steps": {name: str(folder.relative_to(out)) for name, folder in products.folders.items()},
+        "scores": list(products.scores.values()),
+        "objects": list(products.objects.values()),
         "failures": [asdict(failure) for failure in method.failures],
         "settings": recipe_as_json(method.recipe),
     }

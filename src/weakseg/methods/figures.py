@@ -7,13 +7,10 @@ from typing import Any
 
 from weakseg.artifacts import LabelMap
 from weakseg.files import read_json
-from weakseg.pipeline.plan import Kind, Step
+from weakseg.pipeline.plan import Kind, Role, Step, result_of, way_to
 from weakseg.pipeline.store import MANIFEST
 
-MASKS = "masks"
-SHARED = ("classifier", "activations")
-TRAININGS = (Kind.CLASSIFIER, Kind.BOUNDARY, Kind.AFFINITY, Kind.SEGMENTER)
-BEFORE_CRF = (Kind.MASKS, Kind.SCORES, Kind.ACTIVATIONS)
+ScoresOf = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -24,12 +21,12 @@ class MethodFigures:
         before_crf: Mean IoU of what the masks were made of: label maps, else activations at their best threshold.
         after_crf: Mean IoU of the masks.
         coverage: Pixels that the partial labels decide.
-        train_seconds: Wall time of the trainings between activations and masks.
-        seconds_an_image: Wall time of the work on single images between activations and masks, by image. ``None``
-            where a step was interrupted: its first part was not timed.
+        train_seconds: Wall time of the method's own trainings on the way to the masks.
+        seconds_an_image: Wall time of its own work on images on that way, by image. ``None`` where a step was
+            interrupted: its first part was not timed.
         peak_mb: Largest memory of the process tree in these steps, in MiB.
         objects: Mean average precision of objects at mask IoU 0.5.
-        segmenter: Mean IoU of the segmenter's predictions.
+        segmenter: Mean IoU of the last label maps that were made after the masks: the segmenter's predictions.
     """
 
     before_crf: float | None = None
@@ -42,9 +39,7 @@ class MethodFigures:
     segmenter: float | None = None
 
 
-def measure(
-    steps: Sequence[Step], folders: Mapping[str, Path], scores: Mapping[str, Mapping[str, Any]]
-) -> MethodFigures:
+def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf) -> MethodFigures:
     """Return the figures of a finished plan.
 
     Args:
@@ -52,57 +47,38 @@ def measure(
         folders: Of each step, with its manifest.
         scores: ``Score.as_json`` and ``InstanceScore.as_json`` of the scored steps, by name.
     """
-    final = final_product(steps)
-    if not final:
+    result = result_of(steps)
+    if result is None:
         return MethodFigures()
-    way = way_to(steps, final)
+    way = way_to(steps, result.name)
     summaries = {step.name: read_json(folders[step.name] / MANIFEST)["summary"] for step in way}
-    own = [step for step in way if step.name not in SHARED]
-    trained = [summaries[step.name] for step in own if step.produces in TRAININGS]
-    mapped = [summaries[step.name] for step in own if step.produces not in TRAININGS]
+    own = [step for step in way if step.role != Role.START]
+    trained = [summaries[step.name] for step in own if step.kind == Kind.MODEL]
+    mapped = [summaries[step.name] for step in own if step.kind != Kind.MODEL]
+    after = [step.name for step in steps if step.role == Role.AFTER and step.kind == Kind.LABELS]
     return MethodFigures(
-        before_crf=_before(steps, final, scores),
-        after_crf=_mean_iou(scores, final),
+        before_crf=_before(steps, way, scores),
+        after_crf=_mean_iou(scores, result.name),
         coverage=_coverage(way, folders, scores),
         train_seconds=_sum(map(_seconds, trained)),
         seconds_an_image=_sum(map(_seconds_an_image, mapped)),
         peak_mb=max((summary["peak_mb"] for summary in (*trained, *mapped)), default=None),
-        objects=next((_precision(scores, s.name) for s in steps if s.produces == Kind.INSTANCES), None),
-        segmenter=next((_mean_iou(scores, s.name) for s in steps if s.produces == Kind.PREDICTIONS), None),
+        objects=next((_precision(scores, s.name) for s in steps if s.kind == Kind.INSTANCES), None),
+        segmenter=_mean_iou(scores, after[-1]) if after else None,
     )
 
 
-def final_product(steps: Sequence[Step]) -> str:
-    """Return the name of the step that makes a plan's masks: ``masks``, else the last of that kind, else ""."""
-    names = [step.name for step in steps if step.produces == Kind.MASKS]
-    return MASKS if MASKS in names else names[-1] if names else ""
+def _before(steps: Sequence[Step], way: Sequence[Step], scores: ScoresOf) -> float | None:
+    """Return the score of the plain result, else of the activations on the way."""
+    plain = [step.name for step in steps if step.role == Role.PLAIN]
+    evidence = [step.name for step in way if step.kind == Kind.ACTIVATIONS]
+    names = [name for name in (*evidence, *plain) if name in scores]
+    return _mean_iou(scores, names[-1]) if names else None
 
 
-def way_to(steps: Sequence[Step], name: str) -> list[Step]:
-    """Return the step ``name`` and all that it needs, directly or not, in the order of the plan."""
-    wanted = {name}
-    for step in reversed(steps):
-        if step.name in wanted:
-            wanted |= set(step.needs)
-    return [step for step in steps if step.name in wanted]
-
-
-def _before(steps: Sequence[Step], final: str, scores: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Return the score of the last other label maps made of what is on the way, else of scores, else of activations."""
-    way = {step.name for step in way_to(steps, final)} - {final}
-    for kind in BEFORE_CRF:
-        found = [step for step in steps if step.produces == kind and step.name != final and step.name in scores]
-        names = [s.name for s in found if s.name in way or (kind == Kind.MASKS and way.issuperset(s.needs))]
-        if names:
-            return _mean_iou(scores, names[-1])
-    return None
-
-
-def _coverage(
-    way: Sequence[Step], folders: Mapping[str, Path], scores: Mapping[str, Mapping[str, Any]]
-) -> float | None:
+def _coverage(way: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf) -> float | None:
     """Return how many pixels the last partial labels on the way decide, in percent; without truth, of all pixels."""
-    names = [step.name for step in way if step.produces == Kind.SEEDS]
+    names = [step.name for step in way if step.role == Role.SEEDS]
     if not names:
         return None
     if names[-1] in scores:
@@ -115,11 +91,11 @@ def _coverage(
     return 100.0 * decided / pixels if pixels else None
 
 
-def _mean_iou(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+def _mean_iou(scores: ScoresOf, name: str) -> float | None:
     return float(scores[name]["mean_iou"]) if name in scores else None
 
 
-def _precision(scores: Mapping[str, Mapping[str, Any]], name: str) -> float | None:
+def _precision(scores: ScoresOf, name: str) -> float | None:
     value: float | None = scores[name]["mean_ap_region"]["0.5"] if name in scores else None
     return value
 

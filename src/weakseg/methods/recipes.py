@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
-from weakseg.pipeline.recipe import Recipe
+from weakseg.methods.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
 BASE_KEY, METHODS_KEY = "base", "methods"
@@ -45,6 +46,7 @@ def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
     Raises:
         ConfigError: If a key does not exist, or a value is of another type than its setting.
     """
+    refuse_old_words(words, source)
     parser = recipe_parser(method)
     try:
         values = vars(parser.instantiate(parser.parse_args(list(words))))
@@ -93,6 +95,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         if METHODS_KEY in given:
             below.pop(METHODS_KEY, None)
         given = _merged(below, given)
+    refuse_old_words(given, str(path))
     return given
 
 

@@ -1,22 +1,24 @@
-"""A whole run: recipe and data to a run folder; and what a finished run can do for new images."""
+"""A whole run: recipe and data to a run folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.data.dataset import open_dataset
-from weakseg.errors import StoreError
-from weakseg.files import read_json, write_bytes, write_json
+from weakseg.files import write_bytes
 from weakseg.methods import METHODS
-from weakseg.methods.recipes import RECIPE_FILE, load_recipe, recipe_as_json
+from weakseg.methods.finished import remember_place
+from weakseg.methods.recipe import Recipe
+from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.pipeline.intake import take_in
+from weakseg.pipeline.keys import hash_of
+from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, check_plan
-from weakseg.pipeline.recipe import Recipe
-from weakseg.pipeline.runner import RunOptions, run_plan
-from weakseg.pipeline.store import Store, hash_of
+from weakseg.pipeline.runner import run_plan
+from weakseg.pipeline.store import Store
 
 CONTENT_FILE = "data/content.json"
-PLACE_FILE = "data/place.json"
+CLASSES_FILE = "classes.txt"
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,15 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     check_plan(build(recipe, dataset))
     store = Store(out)
     store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings")
-    intake = take_in(dataset, out / "data" / "images", workers=options.workers)
+    intake = take_in(dataset, out / "data" / "images", engine=options.engine())
     content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
     store.settle(CONTENT_FILE, content, "images or labels")
-    write_json(out / PLACE_FILE, {"root": str(Path(recipe.data.root).expanduser().resolve())})
-    write_bytes(out / "classes.txt", ("\n".join(dataset.classes.names) + "\n").encode())
+    remember_place(out, recipe)
+    write_classes(out, dataset.classes.names)
     steps = build(recipe, intake.dataset)
     return RunResult(out, run_plan(steps, store, hash_of(content), options, failures=intake.failures))
 
 
-def load_run(folder: Path) -> Recipe:
-    """Return the recipe of a run folder, with the data root that was last used.
-
-    Raises:
-        StoreError: If ``folder`` is no run folder.
-    """
-    if not (folder / RECIPE_FILE).is_file():
-        raise StoreError(f"{folder}: no run folder ({RECIPE_FILE} is missing); weakseg run makes one")
-    place = read_json(folder / PLACE_FILE) if (folder / PLACE_FILE).exists() else {"root": "."}
-    return load_recipe(str(folder / RECIPE_FILE), ["--data.root", place["root"]])
+def write_classes(folder: Path, names: Sequence[str]) -> None:
+    """Write the class names, one a line, in the order of their ids."""
+    write_bytes(folder / CLASSES_FILE, ("\n".join(names) + "\n").encode())

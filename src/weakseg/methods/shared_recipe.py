@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
-from weakseg.pipeline.recipe import Recipe
 
 Names = tuple[str, ...]
 
@@ -31,6 +32,7 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
         ConfigError: If a method does not exist or is named twice, none is named, a key is known to no method that is
             chosen or stands under ``methods``, or a value is of another type than its setting.
     """
+    refuse_old_words(overrides, source)
     given = _read(source)
     own = given.pop(METHODS_KEY, {})
     variants = _check_entries(source, own)

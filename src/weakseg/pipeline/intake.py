@@ -4,16 +4,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from weakseg.data.check import DatasetReport, ImageRecord, check_labels_fit, probe_image, summarize_dataset
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.files import read_json, write_json
-from weakseg.pipeline.engine import map_images
+from weakseg.pipeline.engines import Engine
+from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.plan import Failure
-from weakseg.pipeline.store import hash_of
+from weakseg.pipeline.units import ImageJob, run_units
 
 STEP = "data"
 
@@ -21,16 +22,14 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ProbeJob:
+class ProbeJob(ImageJob):
     """Decode one image and write its record; a record of an unchanged file is kept."""
 
     out: Path
 
-    def output(self, image_id: str) -> Path:
-        """Return the record's file."""
-        return self.out / f"{image_id}.json"
+    suffix: ClassVar[str] = ".json"
 
-    def run(self, sample: WeakSample) -> None:
+    def one(self, sample: WeakSample) -> None:
         """Decode and record."""
         write_json(self.output(sample.id), asdict(probe_image(sample)))
 
@@ -52,7 +51,7 @@ class Intake:
     content: Mapping[str, str]
 
 
-def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
+def take_in(dataset: Dataset, folder: Path, *, engine: Engine) -> Intake:
     """Probe every image of a data set, keeping records of unchanged files in ``folder``.
 
     Raises:
@@ -62,7 +61,7 @@ def take_in(dataset: Dataset, folder: Path, *, workers: int = 1) -> Intake:
     job = ProbeJob(folder)
     for sample in samples:
         _drop_stale(job.output(sample.id), sample)
-    failures = map_images(job, samples, title=STEP, workers=workers)
+    failures = run_units(job, samples, title=STEP, engine=engine)
     unreadable = {failure.image_id for failure in failures}
     records = {s.id: ImageRecord(**read_json(job.output(s.id))) for s in samples if s.id not in unreadable}
     failures += _misfits(dataset, samples, records)

@@ -1,4 +1,4 @@
-"""A plan: steps in order, each with what it needs and what it produces; checked before anything runs."""
+"""A plan: steps in order, each with what it is, what it needs and what it produces; checked before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,22 +7,52 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.errors import ConfigError
+from weakseg.pipeline.engines import Engine
+
+TRAIN, VAL = "train", "val"
 
 
 class Kind(StrEnum):
-    """What a step produces."""
+    """What the files of a step hold."""
 
-    CLASSIFIER = "classifier"
+    MODEL = "model"
     ACTIVATIONS = "activations"
-    SEEDS = "seeds"
-    BOUNDARY = "boundary"
-    AFFINITY = "affinity"
+    LABELS = "labels"
     SCORES = "scores"
-    MASKS = "masks"
     INSTANCES = "instances"
-    SEGMENTER = "segmenter"
-    PREDICTIONS = "predictions"
-    EVALUATION = "evaluation"
+    RESULTS = "results"
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the file of each image; empty for kinds that have none."""
+        return SUFFIXES.get(self, "")
+
+
+SUFFIXES = {
+    Kind.ACTIVATIONS: ".safetensors",
+    Kind.SCORES: ".safetensors",
+    Kind.LABELS: ".png",
+    Kind.INSTANCES: ".instances.json",
+}
+
+
+class Role(StrEnum):
+    """What a step is in its plan, for those who read plans: figures, comparison, labelling of new images, report."""
+
+    START = "start"
+    """What several methods start from; its cost is not the method's own."""
+    PART = "part"
+    """Own work on the way to the result."""
+    SEEDS = "seeds"
+    """Partial labels on that way."""
+    PLAIN = "plain"
+    """The result before its last refinement."""
+    RESULT = "result"
+    """The masks that the method is for."""
+    AFTER = "after"
+    """Made of the result: a segmenter, its predictions, and what follows."""
+    CHECK = "check"
+    """Compares with ground truth."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +60,7 @@ class Failure:
     """An image that a step could not do.
 
     Attributes:
-        image_id: The image.
+        image_id: The image, or the name of the product of several.
         step: The step.
         reason: The error's message.
     """
@@ -47,13 +77,13 @@ class StepContext:
     Attributes:
         folder: Where the step writes.
         inputs: Folders of the steps that it needs, by their names.
-        workers: Processes to use for work on single images.
+        engine: Spreads work on images.
         device: ``"cpu"`` or ``"cuda"``.
     """
 
     folder: Path
     inputs: Mapping[str, Path]
-    workers: int
+    engine: Engine
     device: str
 
 
@@ -66,23 +96,41 @@ class StepResult:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a step does.
+
+    Attributes:
+        code: Full name of the job or training; part of the step's key, so that two steps that differ in nothing else
+            are told apart.
+        run: Does it, resuming where files are there already.
+    """
+
+    code: str
+    run: Callable[[StepContext], StepResult]
+
+
+@dataclass(frozen=True)
 class Step:
     """One stage of a run.
 
     Attributes:
         name: Unique; the name of its folder.
-        produces: Kind of its product.
+        kind: What its files hold.
         needs: Earlier steps by name, with the kind that is expected of each.
         settings: Everything that the product depends on beside the needed steps and the data; JSON values.
-        work: Does it, resuming where files are there already.
+        work: Does it.
+        role: What it is in the plan.
+        split: Whose images its files are of.
         repeat: Whether it is done anew in each run, because it depends on what no key covers (the ground truth).
     """
 
     name: str
-    produces: Kind
+    kind: Kind
     needs: Mapping[str, Kind]
     settings: Mapping[str, Any]
-    work: Callable[[StepContext], StepResult]
+    work: Work
+    role: Role = Role.PART
+    split: str = TRAIN
     repeat: bool = False
 
 
@@ -97,4 +145,20 @@ def check_plan(steps: Sequence[Step]) -> None:
                 raise ConfigError(f"plan: step {step.name!r} needs {name!r}, which no earlier step produces")
             if produced[name] != kind:
                 raise ConfigError(f"plan: step {step.name!r} wants {kind} from {name!r}, which gives {produced[name]}")
-        produced[step.name] = step.produces
+        produced[step.name] = step.kind
+    if len(results := [step.name for step in steps if step.role == Role.RESULT]) > 1:
+        raise ConfigError(f"plan: {' and '.join(map(repr, results))} are both the result; give one another role")
+
+
+def way_to(steps: Sequence[Step], name: str) -> list[Step]:
+    """Return the step ``name`` and all that it needs, directly or not, in the order of the plan."""
+    wanted = {name}
+    for step in reversed(steps):
+        if step.name in wanted:
+            wanted |= set(step.needs)
+    return [step for step in steps if step.name in wanted]
+
+
+def result_of(steps: Sequence[Step]) -> Step | None:
+    """Return the step that makes a plan's masks; ``None`` where none does."""
+    return next((step for step in steps if step.role == Role.RESULT), None)

@@ -3,64 +3,21 @@
 import csv
 import io
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
-
-from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
-from weakseg.pipeline.engine import default_workers
+from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.memory import PeakMemory
-from weakseg.pipeline.plan import Failure, Step, StepContext, check_plan
-from weakseg.pipeline.store import LAYOUT_VERSION, MANIFEST, Store, hash_of
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Failure, Step, StepContext
+from weakseg.pipeline.store import MANIFEST, Store
 
 FAILURES_FILE = "failures.csv"
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a run is carried out; none of it changes a result.
-
-    Attributes:
-        workers: Processes for work on single images; 0: one for each core.
-        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-    """
-
-    workers: int = 0
-    device: str = "auto"
-
-    def resolve(self) -> "RunOptions":
-        """Return the options with ``auto`` and 0 replaced by what they mean here; a GPU is used by one process."""
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(f"device: 'auto', 'cpu' or 'cuda', got {self.device!r}")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU; see weakseg doctor")
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ConfigError("WORLD_SIZE: this is one process with its own workers; start it once, without a launcher")
-        device = "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
-        return RunOptions(1 if device == "cuda" else self.workers or default_workers(), device)
-
-
-def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
-    """Return the key of each step: a hash of its name, its settings, the keys of what it needs, and the data.
-
-    Steps of two plans that have the same key make the same products.
-
-    Raises:
-        ConfigError: If the plan does not fit together.
-    """
-    check_plan(steps)
-    keys: dict[str, str] = {}
-    for step in steps:
-        inputs = {name: keys[name] for name in step.needs}
-        keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.settings, inputs, content_key])
-    return keys
 
 
 def step_folders(steps: Sequence[Step], store: Store, content_key: str) -> dict[str, Path]:
@@ -111,7 +68,7 @@ def _run_step(step: Step, store: Store, keys: Mapping[str, str], options: RunOpt
     resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
     begun = time.monotonic()
     with PeakMemory() as memory:
-        result = step.work(StepContext(folder, inputs, options.workers, options.device))
+        result = step.work.run(StepContext(folder, inputs, options.engine(), options.device))
     seconds = time.monotonic() - begun
     failures = [replace(failure, step=step.name) for failure in result.failures]
     measured = {"seconds": seconds, "peak_mb": memory.peak_mb, "resumed": resumed, "workers": options.workers}

@@ -1,6 +1,5 @@
 """The run folder: one folder a step with a manifest; products appear whole, and are never mixed."""
 
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -9,35 +8,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-import weakseg
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, read_json, write_json
+from weakseg.version import __version__
 
 logger = logging.getLogger(__name__)
 
-LAYOUT_VERSION = 1
 MANIFEST = "manifest.json"
 STEPS_FOLDER = "steps"
 KEY_DIGITS = 12
 
 
-def hash_of(value: Any) -> str:
-    """Return a hexadecimal digest of a JSON value, independent of key order."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
     return {
-        "weakseg": weakseg.__version__,
+        "weakseg": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
         "timm": importlib.metadata.version("timm"),
-        "numpy": np.__version__,
+        "numpy": importlib.metadata.version("numpy"),
     }
 
 

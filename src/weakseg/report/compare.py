@@ -22,7 +22,7 @@ from weakseg.report.gallery import (
     summary_of,
     tag_names,
 )
-from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report, Table
+from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
 from weakseg.report.run import truth_loaders
 from weakseg.report.selection import choose
@@ -39,9 +39,9 @@ COLUMNS = {
 }
 EXPLAINED = (
     "Before CRF: label maps that the CRF was given, else activations at their best threshold. Coverage: of the partial "
-    "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the steps between activations and "
-    "masks, when they were first computed, the start of processes included; the classifier and the activations, which "
-    "methods share, are left out, and so is the memory of a GPU. "
+    "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the method's own steps up to the "
+    "masks, when they were first computed, the start of processes included; a classifier and activations that methods "
+    "share are left out, and so is the memory of a GPU. "
     "A dash: not measured, or interrupted."
 )
 
@@ -74,16 +74,18 @@ def build_comparison_report(comparison: Comparison) -> Report:
         title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
         subtitle=f"{data.format} data {Path(data.root).name}",
         key_figures=tuple(
-            KeyFigure(m.name, m.figures.after_crf, "mIoU % of the masks") for m in methods if m.masks in m.scores
+            KeyFigure(m.name, m.figures.after_crf, "mIoU % of the masks") for m in methods if m.products.result_score
         ),
         warnings=tuple(dict.fromkeys(_warnings(methods))),
-        notes=tuple(f"{m.name}: {describe_protocol(m.scores[m.masks])}." for m in methods if m.masks in m.scores),
+        notes=tuple(
+            f"{m.name}: {describe_protocol(m.products.result_score)}." for m in methods if m.products.result_score
+        ),
         tables=(figures_table(comparison), _agreement(methods), *_of_objects(methods), _steps(methods)),
         charts=_charts(methods),
         cards=cards,
         cards_note=note,
         legend=legend_of(dataset),
-        failures=tuple(Failure(f.image_id, f.step, f.reason) for f in comparison.failures),
+        failures=tuple(FailedImage(f.image_id, f.step, f.reason) for f in comparison.failures),
         settings={method.name: recipe_as_json(method.recipe) for method in methods},
     )
 
@@ -106,16 +108,20 @@ class _Gallery:
     def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
         """Yield method and folder of each mask of an image."""
         for method in self.methods:
-            if method.masks and (method.folders[method.masks] / f"{sample.id}.png").exists():
-                yield method.name, method.folders[method.masks]
+            if method.products.result and (self._masks(method) / f"{sample.id}.png").exists():
+                yield method.name, self._masks(method)
+
+    @staticmethod
+    def _masks(method: ComparedMethod) -> Path:
+        return method.products.folders[method.products.result]
 
     def _agreement(self, sample: WeakSample) -> dict[str, float]:
         """Return the IoU of each method's mask of an image, in [0, 1]."""
-        measured = {m.name: m.scores.get(m.masks, {}).get("per_image", {}).get(sample.id) for m in self.methods}
+        measured = {m.name: m.products.result_score.get("per_image", {}).get(sample.id) for m in self.methods}
         return {name: value / 100.0 for name, value in measured.items() if value is not None}
 
     def _card(self, sample: WeakSample, agreement: Mapping[str, float]) -> Card:
-        folders = [method.folders["activations"] for method in self.methods if "activations" in method.folders]
+        folders = [folder for method in self.methods if (folder := method.products.activations)]
         panels = first_panels(sample, folders[0] if folders else None)
         photo = panels[0].image
         masks = {name: labels_of(folder, sample.id) for name, folder in self._shown(sample)}
@@ -146,13 +152,13 @@ def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
             s["missing"],
         )
         for m in methods
-        for n, s in m.scores.items()
+        for n, s in m.products.scores.items()
     )
     return Table("Agreement with the truth", columns, rows, ONE_MATRIX)
 
 
 def _of_objects(methods: tuple[ComparedMethod, ...]) -> tuple[Table, ...]:
-    found = {f"{m.name}: {name}": score for m in methods for name, score in m.objects.items()}
+    found = {f"{m.name}: {name}": score for m in methods for name, score in m.products.objects.items()}
     return (objects_table(found),) if found else ()
 
 
@@ -160,7 +166,7 @@ def _steps(methods: tuple[ComparedMethod, ...]) -> Table:
     """Return the steps, each once, with the methods that use it."""
     used: dict[tuple[str, Path], list[str]] = {}
     for method in methods:
-        for step, folder in method.folders.items():
+        for step, folder in method.products.folders.items():
             used.setdefault((step, folder), []).append(method.name)
     rows = []
     for (step, folder), names in used.items():
@@ -171,18 +177,18 @@ def _steps(methods: tuple[ComparedMethod, ...]) -> Table:
 
 
 def _charts(methods: tuple[ComparedMethod, ...]) -> tuple[Chart, ...]:
-    series = {method.name: method.scores[method.masks]["iou"] for method in methods if method.masks in method.scores}
+    series = {m.name: m.products.result_score["iou"] for m in methods if m.products.result_score}
     return (Chart("IoU of each class, percent, masks", series),) if series else ()
 
 
 def _warnings(methods: tuple[ComparedMethod, ...]) -> Iterator[str]:
     for method in methods:
-        for folder in method.folders.values():
+        for folder in method.products.folders.values():
             yield from summary_of(folder).get("warnings", ())
 
 
 def _workers(comparison: Comparison) -> str:
-    summaries = (summary_of(folder) for method in comparison.methods for folder in method.folders.values())
+    summaries = (summary_of(folder) for method in comparison.methods for folder in method.products.folders.values())
     counts = sorted({summary["workers"] for summary in summaries if summary})
     return f"{' or '.join(map(str, counts))} process{'es' if counts != [1] else ''}"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from weakseg.api import Segmentation
+from weakseg.photograph.photograph import Segmentation
 from weakseg.report.model import Card, Panel, Report
 from weakseg.report.overlay import draw_activation, draw_labels, shrink
 

@@ -128,7 +128,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedImage:
     """An image that a stage had to leave out.
 
     Attributes:
@@ -171,7 +171,7 @@ class Report:
     cards: tuple[Card, ...] = ()
     cards_note: str = ""
     legend: Mapping[str, int] = field(default_factory=dict)
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailedImage, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-import weakseg
 from weakseg.artifacts import voc_palette
 from weakseg.files import write_bytes
 from weakseg.report.chart import TICKS_PERCENT, layout, values_table
@@ -21,6 +20,7 @@ from weakseg.report.model import Card, Report, Table
 from weakseg.report.overlay import DIFFERENCE_COLOURS, heat_colours
 from weakseg.report.pictures import data_uri, side_for
 from weakseg.report.selection import choose
+from weakseg.version import __version__
 
 MAX_CARDS = 300
 
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
             picture=partial(data_uri, side=side_for(sum(len(card.panels) for card in report.cards))),
             heat_colours=heat_colours()[None].repeat(12, axis=0),
             difference_colours=DIFFERENCE_COLOURS,
-            version=weakseg.__version__,
+            version=__version__,
         )
     )
 

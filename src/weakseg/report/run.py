@@ -1,6 +1,6 @@
 """The report of a run folder: figures, warnings, and a gallery of what every step made of each image."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from weakseg.evaluation.instance_protocol import describe_objects
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
+from weakseg.methods.finished import open_finished
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
-from weakseg.methods.run import load_run
-from weakseg.pipeline.plan import Kind
-from weakseg.pipeline.recipe import Recipe
+from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.pipeline.runner import read_failures
-from weakseg.pipeline.steps import RESULTS_FILE
 from weakseg.report.gallery import (
     MAX_CARDS,
     ONE_MATRIX,
@@ -32,11 +31,10 @@ from weakseg.report.gallery import (
     summary_of,
     tag_names,
 )
-from weakseg.report.model import Card, Chart, Failure, KeyFigure, Panel, Report, Table
+from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
 from weakseg.report.selection import choose
-
-SHOWN = (Kind.SEEDS, Kind.MASKS, Kind.PREDICTIONS)
+from weakseg.steps.evaluate import RESULTS_FILE
 
 
 def build_run_report(folder: Path) -> Report:
@@ -46,24 +44,25 @@ def build_run_report(folder: Path) -> Report:
         StoreError: If ``folder`` is no run folder.
         DataError: If the images are no longer where they were.
     """
-    recipe = load_run(folder)
+    recipe = open_finished(folder).recipe
     dataset = open_dataset(recipe.data)
-    steps = {step.name: step.produces for step in METHODS[recipe.method].build(recipe, dataset)}
-    gallery = _Gallery(folder, recipe, dataset, [name for name, kind in steps.items() if kind in SHOWN])
+    steps = METHODS[recipe.method].build(recipe, dataset)
+    gallery = _Gallery(folder, recipe, dataset, [step for step in steps if step.kind == Kind.LABELS])
     results, objects = _results(folder, "scores"), _results(folder, "objects")
+    summaries = {step.name: summary_of(folder / step.name) for step in steps}
     cards, note = gallery.cards(results)
     return Report(
         title=f"{recipe.method}: {folder.name}",
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
-        key_figures=_key_figures(folder, results, objects),
-        warnings=tuple(text for step in steps for text in summary_of(folder / step).get("warnings", ())),
+        key_figures=_key_figures(summaries, results, objects),
+        warnings=tuple(text for summary in summaries.values() for text in summary.get("warnings", ())),
         notes=_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
-        tables=_tables(folder, steps, results, objects),
-        charts=_charts(results),
+        tables=_tables(summaries, results, objects),
+        charts=_charts(results, steps),
         cards=cards,
         cards_note=note,
         legend=legend_of(gallery.dataset),
-        failures=tuple(Failure(f.image_id, f.step, f.reason) for f in read_failures(folder)),
+        failures=tuple(FailedImage(f.image_id, f.step, f.reason) for f in read_failures(folder)),
         settings=recipe_as_json(recipe),
     )
 
@@ -80,13 +79,14 @@ class _Gallery:
     folder: Path
     recipe: Recipe
     dataset: Dataset
-    shown: Sequence[str]
+    shown: Sequence[Step]
 
     def cards(self, results: Mapping[str, Any]) -> tuple[tuple[Card, ...], str]:
         """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
         iou: dict[str, float] = {}
-        for name in ("masks", "predictions"):
-            iou |= {k: v / 100.0 for k, v in results.get(name, {}).get("per_image", {}).items()}
+        for step in self.shown:
+            if step.role in (Role.RESULT, Role.AFTER):
+                iou |= {k: v / 100.0 for k, v in results.get(step.name, {}).get("per_image", {}).items()}
         samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
         confidence = {i: self._confidence(i) for i in samples} if not iou else {}
         measure = iou or confidence
@@ -98,9 +98,9 @@ class _Gallery:
         )
         return tuple(cards), picked.sentence
 
-    def _panels_of(self, sample: WeakSample) -> list[str]:
+    def _panels_of(self, sample: WeakSample) -> list[Step]:
         """Return the steps that left a label map of an image."""
-        return [n for n in self.shown if (self.folder / n / f"{sample.id}.png").exists()]
+        return [step for step in self.shown if (self.folder / step.name / f"{sample.id}.png").exists()]
 
     def _card(
         self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
@@ -108,18 +108,20 @@ class _Gallery:
         panels = first_panels(sample, self.folder / "activations")
         photo = panels[0].image
         shown = self._panels_of(sample)
-        for name in shown:
-            panels.append(labels_panel(name, photo, labels_of(self.folder / name, sample.id)))
-        if truth is not None and shown[-1] != "seeds":
-            compared = difference(photo, truth(), labels_of(self.folder / shown[-1], sample.id))
-            panels.append(Panel(f"{shown[-1]} against truth", compared, "difference"))
+        for step in shown:
+            panels.append(labels_panel(step.name, photo, labels_of(self.folder / step.name, sample.id)))
+        last = shown[-1]
+        if truth is not None and last.role != Role.SEEDS:
+            compared = difference(photo, truth(), labels_of(self.folder / last.name, sample.id))
+            panels.append(Panel(f"{last.name} against truth", compared, "difference"))
         split = "val" if any(sample is s for s in self.dataset.splits.get("val", ())) else "train"
         return Card(sample.id, tag_names(self.dataset, sample), tuple(panels), iou, confidence, split)
 
     def _confidence(self, image_id: str) -> float | None:
         """Return the fraction of pixels that the seeds decide: how sure the labeller was."""
-        path = self.folder / "seeds" / f"{image_id}.png"
-        return LabelMap.load(path).coverage if path.exists() else None
+        folders = [self.folder / step.name for step in self.shown if step.role == Role.SEEDS]
+        paths = [path for folder in folders if (path := folder / f"{image_id}.png").exists()]
+        return LabelMap.load(paths[-1]).coverage if paths else None
 
 
 def _results(folder: Path, part: str) -> dict[str, Any]:
@@ -127,7 +129,9 @@ def _results(folder: Path, part: str) -> dict[str, Any]:
     return {score["name"]: score for score in read_json(path).get(part, ())} if path.exists() else {}
 
 
-def _key_figures(folder: Path, results: Mapping[str, Any], objects: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
+def _key_figures(
+    summaries: Mapping[str, Mapping[str, Any]], results: Mapping[str, Any], objects: Mapping[str, Any]
+) -> tuple[KeyFigure, ...]:
     figures = [
         KeyFigure(name, score["mean_iou"], f"mIoU %, {score['images']} images") for name, score in results.items()
     ]
@@ -135,19 +139,17 @@ def _key_figures(folder: Path, results: Mapping[str, Any], objects: Mapping[str,
         KeyFigure(name, score["mean_ap_region"]["0.5"], f"mAP^r % at IoU 0.5, {score['objects']} objects")
         for name, score in objects.items()
     ]
-    if "mAP" in (summary := summary_of(folder / "classifier")):
-        figures.insert(0, KeyFigure("classifier", summary["mAP"], "mAP %"))
-    return tuple(figures)
+    trained = [KeyFigure(name, summary["mAP"], "mAP %") for name, summary in summaries.items() if "mAP" in summary]
+    return (*trained, *figures)
 
 
 def _tables(
-    folder: Path, names: Iterable[str], results: Mapping[str, Any], objects: Mapping[str, Any]
+    summaries: Mapping[str, Mapping[str, Any]], results: Mapping[str, Any], objects: Mapping[str, Any]
 ) -> tuple[Table, ...]:
-    steps = [(name, summary_of(folder / name)) for name in names]
     times = Table(
         "Steps",
         ("step", "seconds", "images", "failed"),
-        tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in steps if s),
+        tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in summaries.items() if s),
     )
     of_objects = (objects_table(objects),) if objects else ()
     if not results:
@@ -167,6 +169,7 @@ def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bo
     return (*maps, *(f"{name}: {describe_objects(score)}." for name, score in objects.items()))
 
 
-def _charts(results: Mapping[str, Any]) -> tuple[Chart, ...]:
-    series = {name: score["iou"] for name, score in results.items() if name != "seeds"}
+def _charts(results: Mapping[str, Any], steps: Sequence[Step]) -> tuple[Chart, ...]:
+    partial = {step.name for step in steps if step.role == Role.SEEDS}
+    series = {name: score["iou"] for name, score in results.items() if name not in partial}
     return (Chart("IoU of each class, percent", series),) if series else ()

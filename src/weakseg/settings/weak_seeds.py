@@ -11,7 +11,7 @@ from weakseg.settings.tag_seeds import TagSeedConfig
 
 BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
 TagUse = Literal["confident", "thresholds"]
-Use = Literal["strongest", "masks", "boxes", "scribbles", "points", "tags"]
+Use = Literal["strongest", "regions", "boxes", "scribbles", "points", "tags"]
 
 
 @dataclass(frozen=True)

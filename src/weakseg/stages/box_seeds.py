@@ -16,7 +16,7 @@ from weakseg.settings.box_seeds import BoxSeedConfig
 
 GRABCUT_SEED = 0  # of the k-means that GrabCut starts from
 MIN_BOX_PIXELS = 5  # as many as GrabCut has colours of a kind
-Failure = Literal["", "outside", "tiny", "whole image", "error", "empty", "small", "full"]
+NoEvidence = Literal["", "outside", "tiny", "whole image", "error", "empty", "small", "full"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class BoxSeeds:
     labels: LabelMap
     boxes: tuple[Box, ...]
     segments: NDArray[np.bool_]
-    failures: tuple[Failure, ...]
+    failures: tuple[NoEvidence, ...]
 
     @property
     def failed(self) -> tuple[bool, ...]:
@@ -50,13 +50,16 @@ class BoxSeeds:
         return LabelMap(np.where(claimed, labels, 0).astype(np.uint8))
 
 
-def box_seeds(boxes: Sequence[Box], image: NDArray[np.uint8], config: BoxSeedConfig) -> BoxSeeds:
+def box_seeds(
+    boxes: Sequence[Box], image: NDArray[np.uint8], config: BoxSeedConfig, *, known: BoxSeeds | None = None
+) -> BoxSeeds:
     """Return seeds from boxes: each claims the foreground that GrabCut finds in it, smaller segments on top.
 
     Args:
         boxes: In any order; without any all is background.
         image: ``(H, W, 3)`` uint8.
         config: GrabCut, and when not to believe it.
+        known: Of the same image and settings: what was found in its boxes is not looked for again.
 
     Reference:
         [zhang2021a2gnn], equations 2 and 3; [rother2004grabcut]. Differs from the paper: exact rectangles, segments
@@ -66,7 +69,8 @@ def box_seeds(boxes: Sequence[Box], image: NDArray[np.uint8], config: BoxSeedCon
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=config.max_side)
     pixels = np.ascontiguousarray(resize_image(image, working)[..., ::-1])  # B, G, R
-    found = [_segment(box, size, pixels, config) for box in boxes]
+    before = dict(zip(known.boxes, zip(known.segments, known.failures, strict=True), strict=True)) if known else {}
+    found = [before.get(box) or _segment(box, size, pixels, config) for box in boxes]
     segments = np.array([segment for segment, _ in found], np.bool_).reshape(-1, *size)
     labels = _stacked(boxes, segments, size, contested=config.contested)
     return BoxSeeds(LabelMap(labels), tuple(boxes), segments, tuple(failure for _, failure in found))
@@ -129,7 +133,7 @@ def check_seeds(seeds: BoxSeeds, trimap: LabelMap | None) -> LabelMap:
 
 def _segment(
     box: Box, size: tuple[int, int], pixels: NDArray[np.uint8], config: BoxSeedConfig
-) -> tuple[NDArray[np.bool_], Failure]:
+) -> tuple[NDArray[np.bool_], NoEvidence]:
     """Return ``(H, W)`` pixels that a box claims, and why they are the whole box."""
     whole = _inside(box, size)
     if box.pixels(size) is None:
@@ -144,7 +148,7 @@ def _segment(
         return whole, "error"
     segment = resize_labels(cut, size).astype(np.bool_) & whole
     share = segment.sum() / whole.sum()  # the IoU, since a segment does not leave its box
-    failure: Failure = "empty" if not share else "small" if share < config.min_iou else "full" if share == 1 else ""
+    failure: NoEvidence = "empty" if not share else "small" if share < config.min_iou else "full" if share == 1 else ""
     return (whole, failure) if failure else (segment, "")
 
 

@@ -12,7 +12,7 @@ from weakseg.artifacts import UNDECIDED, LabelMap, Scores
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
-from weakseg.ops.crf import dense_crf, unary_from_labels, unary_from_scores, unary_from_softmax
+from weakseg.ops.crf import DenseCrf, build_crf, unary_from_labels, unary_from_scores, unary_from_softmax
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.decode import DecodeConfig, Enlarged
@@ -20,7 +20,14 @@ from weakseg.settings.decode import DecodeConfig, Enlarged
 SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
 
 
-def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig, *, device: str = "cpu") -> LabelMap:
+def decode_image(
+    scores: Scores,
+    image: NDArray[np.uint8],
+    config: DecodeConfig,
+    *,
+    device: str = "cpu",
+    crf: DenseCrf | None = None,
+) -> LabelMap:
     """Return the mask of an image: scores enlarged, optionally a CRF, the best label.
 
     Args:
@@ -28,6 +35,7 @@ def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig,
         image: ``(H, W, 3)`` uint8 of the size that the scores were made for.
         config: CRF, unary and interpolation.
         device: Where the CRF runs.
+        crf: From ``decoding_crf`` of the same image and settings, where it is used again.
 
     Returns:
         ``(H, W)`` labels among those of the scores; the lowest of equal ones.
@@ -41,9 +49,14 @@ def decode_image(scores: Scores, image: NDArray[np.uint8], config: DecodeConfig,
     cells = None if scores.stride is None else (scores.stride, scores.reduced_size or size)
     values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=cells)
     if config.crf.iterations and len(values) > 1:
-        pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
-        values = dense_crf(_unary(values, config), pixels, config.crf)
+        values = (crf or decoding_crf(image, config, device=device)).infer(_unary(values, config))
     return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
+
+
+def decoding_crf(image: NDArray[np.uint8], config: DecodeConfig, *, device: str = "cpu") -> DenseCrf:
+    """Return the CRF of an image at the size that it is decoded at, for any number of scores."""
+    working = scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side)
+    return build_crf(torch.from_numpy(np.array(resize_image(image, working))).to(device), config.crf)
 
 
 def keep_to_boxes(mask: LabelMap, boxes: Sequence[Box]) -> LabelMap:

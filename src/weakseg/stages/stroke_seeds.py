@@ -19,7 +19,9 @@ NUM_LABELS = 256
 STRAY_SHARE = 0.2
 
 
-def stroke_seeds(drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfig) -> LabelMap:
+def stroke_seeds(
+    drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfig, *, regions: NDArray[np.int64] | None = None
+) -> LabelMap:
     """Return seeds from points and scribbles: every superpixel that holds one label takes it.
 
     Points lie on top of scribbles. Points outside the image are left out; scribbles are moved to its edge there;
@@ -29,6 +31,7 @@ def stroke_seeds(drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfi
         drawn: Boxes and regions are not looked at; without points and scribbles nothing is decided.
         image: ``(H, W, 3)`` uint8.
         config: Lines, superpixels and conflicts.
+        regions: From ``superpixels`` of the same image and settings, where they are used again.
 
     Reference:
         [zhang2021a2gnn], seeds ``M_P`` and ``M_S``; [achanta2012slic]. Numbers are not published there.
@@ -37,7 +40,8 @@ def stroke_seeds(drawn: Drawn, image: NDArray[np.uint8], config: StrokeSeedConfi
     annotated = raster_strokes(drawn, (image.shape[0], image.shape[1]), config)
     if not config.superpixels or (annotated == UNDECIDED).all():
         return LabelMap(annotated)
-    return LabelMap(expand_labels(annotated, _superpixels(image, config), conflict=config.conflict))
+    regions = superpixels(image, config) if regions is None else regions
+    return LabelMap(expand_labels(annotated, regions, conflict=config.conflict))
 
 
 def stray_marks(drawn: Drawn, size: tuple[int, int]) -> tuple[str, ...]:
@@ -109,7 +113,7 @@ def merge_over(top: LabelMap, below: LabelMap) -> LabelMap:
     return LabelMap(np.where(top.labels == UNDECIDED, below.labels, top.labels).astype(np.uint8))
 
 
-def _superpixels(image: NDArray[np.uint8], config: StrokeSeedConfig) -> NDArray[np.int64]:
+def superpixels(image: NDArray[np.uint8], config: StrokeSeedConfig) -> NDArray[np.int64]:
     """Return ``(H, W)`` superpixels; their number follows the area of the photograph as it is worked on."""
     size = (image.shape[0], image.shape[1])
     working = scaled_size(size, 1.0, max_side=config.max_side)

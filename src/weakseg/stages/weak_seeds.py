@@ -1,6 +1,6 @@
 """From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,32 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
-from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.seed import seed_image
-from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
+from weakseg.stages.stroke_seeds import merge_over, stroke_seeds, superpixels
 from weakseg.stages.tag_seeds import tag_seeds
 
 
 def counted(sample: WeakSample, use: Use) -> WeakSample:
     """Return a sample with those of its labels that count."""
     return sample if use == "strongest" else replace(sample, drawn=sample.drawn.only(use))
+
+
+@dataclass
+class SeedParts:
+    """What seeds of one photograph were made of, kept for its next marks.
+
+    Attributes:
+        regions: Superpixels of strokes.
+        cuts: GrabCut of boxes.
+    """
+
+    regions: NDArray[np.int64] | None = None
+    cuts: BoxSeeds | None = None
 
 
 def weak_seeds(
@@ -30,6 +43,7 @@ def weak_seeds(
     config: WeakSeedConfig,
     *,
     device: str = "cpu",
+    parts: SeedParts | None = None,
 ) -> LabelMap:
     """Return seeds from the strongest kind of label that a photograph has.
 
@@ -39,6 +53,7 @@ def weak_seeds(
         activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
         config: How each kind is used.
         device: Where the CRF of activations runs.
+        parts: What calls for the same image and settings share; filled here.
 
     Raises:
         DataError: If there is neither a drawn label nor activations.
@@ -46,16 +61,21 @@ def weak_seeds(
     Reference:
         [zhang2021a2gnn], seeds of its four settings.
     """
-    kind = drawn.strongest
-    if kind == "masks":
+    kind, parts = drawn.strongest, parts or SeedParts()
+    if kind == "regions":
         return paint_regions(drawn.regions, (image.shape[0], image.shape[1]))
-    if kind == "boxes":
-        return _from_boxes(drawn, image, activations, config, device)
     if kind == "tags":
         if activations is None:
             raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
         return _from_tags(activations, image, config, device)
-    seeds = stroke_seeds(drawn, image, config.strokes)
+    if kind == "boxes":
+        if config.boxes_as == "filled":
+            return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
+        parts.cuts = box_seeds(drawn.boxes, image, config.boxes, known=parts.cuts)
+        return _from_boxes(parts.cuts, image, activations, config, device)
+    if parts.regions is None and config.strokes.superpixels:
+        parts.regions = superpixels(image, config.strokes)
+    seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
     below = config.points_over_tags if kind == "points" else config.scribbles_over_tags
     if not below or activations is None:
         return seeds
@@ -78,11 +98,8 @@ def _from_tags(activations: Activations, image: NDArray[np.uint8], config: WeakS
 
 
 def _from_boxes(
-    drawn: Drawn, image: NDArray[np.uint8], activations: Activations | None, config: WeakSeedConfig, device: str
+    seeds: BoxSeeds, image: NDArray[np.uint8], activations: Activations | None, config: WeakSeedConfig, device: str
 ) -> LabelMap:
-    if config.boxes_as == "filled":
-        return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
-    seeds = box_seeds(drawn.boxes, image, config.boxes)
     if config.boxes_as == "grabcut":
         return seeds.complete()
     said = None if activations is None else tag_seeds(activations, image, config.tags, device=device)

@@ -14,7 +14,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.coco_objects import CocoObject
 from weakseg.data.formats.coco_shapes import shapes_of
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 
@@ -58,7 +58,7 @@ def test_boxes_and_points(coco_root: Path, coco_document: dict[str, Any]) -> Non
 
 def test_masks_only_where_asked_for(coco_root: Path) -> None:
     assert read(coco_root).splits["train"][0].drawn == Drawn()
-    a, b = read(coco_root, labels="masks").splits["train"]
+    a, b = read(coco_root, labels="regions").splits["train"]
     cat, dog = (mask_of_runs(region.runs, region.size) for region in a.drawn.regions)
     assert [region.class_id for region in a.drawn.regions] == [1, 2]
     assert cat.sum() == 4 and cat[1:3, 1:3].all()
@@ -70,7 +70,7 @@ def test_masks_only_where_asked_for(coco_root: Path) -> None:
 
 def test_an_ignored_class_becomes_a_region_to_be_ignored(coco_root: Path) -> None:
     (coco_root / "m.yaml").write_text("ignore: [cat]")
-    regions = read(coco_root, labels="masks", class_map="m.yaml").splits["train"][0].drawn.regions
+    regions = read(coco_root, labels="regions", class_map="m.yaml").splits["train"][0].drawn.regions
     assert [region.class_id for region in regions] == [255, 1]
 
 
@@ -78,7 +78,7 @@ def test_masks_need_a_size(coco_root: Path, coco_document: dict[str, Any]) -> No
     del coco_document["images"][0]["height"], coco_document["images"][0]["width"]
     save(coco_root, coco_document)
     with pytest.raises(DataError, match=r"annotations\[0\]: its image has no 'height' and 'width'; add them"):
-        read(coco_root, labels="masks")
+        read(coco_root, labels="regions")
 
 
 def test_a_box_outside_is_dropped(coco_root: Path, coco_document: dict[str, Any]) -> None:
@@ -117,5 +117,5 @@ def test_refused(coco_root: Path, coco_document: dict[str, Any], field: str, val
 def test_a_crowd_has_a_region_alone() -> None:
     item = CocoObject(1, True, [[0, 0, 2, 0, 2, 2, 0, 2]], "f", [0, 0, 2, 2], [1, 1, 2])
     assert shapes_of(item, "cat", (4, 6), "auto") == []
-    (shape,) = shapes_of(item, "cat", (4, 6), "masks")
+    (shape,) = shapes_of(item, "cat", (4, 6), "regions")
     assert shape.ignored

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from weakseg.data.annotations import AnnotationTable, Shape
 from weakseg.data.formats.cvat import read_table
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 
 SIZE = (6, 8)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.data.classes import Classes
-from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, read_drawn, read_table, write_drawn
+from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, read_table, write_drawn
+from weakseg.data.readers.drawn_file import read_drawn
 from weakseg.errors import DataError
 
 CLASSES = Classes(("cat", "dog"))

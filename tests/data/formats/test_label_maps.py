@@ -12,7 +12,7 @@ from PIL import Image
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.formats.label_maps import read_mask, read_strokes
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 
 maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.sampled_from([0, 1, 2, 255]))
@@ -33,7 +33,7 @@ def test_round_trip(tmp_path_factory, labels: NDArray[np.uint8]) -> None:
         painted[mask_of_runs(region.runs, region.size)] = region.class_id
     np.testing.assert_array_equal(painted, labels)
     assert strokes.strongest == ("scribbles" if (labels != 255).any() else "tags")
-    assert masks.strongest == "masks"
+    assert masks.strongest == "regions"
 
 
 def test_indices_count_and_not_colours(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from weakseg.data.annotations import Shape
 from weakseg.data.formats.labelme import read_table
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 
 Document = dict[str, Any]

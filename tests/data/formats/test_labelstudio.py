@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from weakseg.data.annotations import AnnotationTable, Shape
 from weakseg.data.formats.brush import mask_of_brush
 from weakseg.data.formats.labelstudio import image_name, read_table
-from weakseg.data.formats.regions import mask_of_runs
 from weakseg.data.formats.shapes import Unusable
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 
 Document = dict[str, Any]

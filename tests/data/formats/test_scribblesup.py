@@ -8,7 +8,7 @@ from weakseg.data.annotations import Scribble
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.scribblesup import read_table
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from weakseg.data.annotations import Point
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.formats.whats_the_point import read_table
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError

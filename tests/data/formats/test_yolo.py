@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from weakseg.data.annotations import Box
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.data.formats.regions import mask_of_runs
+from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
 from weakseg.errors import ConfigError, DataError
 

@@ -1,1 +1,1 @@
-"""One file for each label format; each turns foreign conventions into ``WeakSample``."""
+"""One module for each label format: text and shapes in and out; ``catalogue`` knows them all."""

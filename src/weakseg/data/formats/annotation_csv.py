@@ -1,6 +1,6 @@
 """CSV files of boxes and points, one a row; rows without coordinates are tags."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Shape
@@ -13,12 +13,9 @@ POINT, BOX = ("x", "y"), ("xmin", "ymin", "xmax", "ymax")
 _WANTED = "want 'image,label' with 'x,y' (points), with 'xmin,ymin,xmax,ymax' (boxes), or with both"
 
 
-def is_annotation_csv(path: Path) -> bool:
-    """Return whether a file is CSV whose header has the columns of points or boxes."""
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return False
-    _, header = csv_rows(path)[0]
-    return {"image", "label"} <= set(header) and any(set(group) <= set(header) for group in (POINT, BOX))
+def has_shapes(header: Set[str]) -> bool:
+    """Return whether the header of a CSV file has the columns of points or boxes."""
+    return {"image", "label"} <= header and any(set(group) <= header for group in (POINT, BOX))
 
 
 def read_table(path: Path) -> AnnotationTable:

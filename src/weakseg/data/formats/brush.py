@@ -9,7 +9,7 @@ elements are red, green, blue and opacity of the pixels, row by row.
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.formats.regions import check_size
+from weakseg.data.regions import check_size
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 

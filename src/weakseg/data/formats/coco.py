@@ -1,21 +1,16 @@
-"""COCO layout: a folder of images and a JSON file of instances for each split."""
+"""COCO: a JSON file of images, categories and their annotations."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from weakseg.data.annotations import AnnotatedImage
-from weakseg.data.binding import bind_image
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.class_map import ClassMap
-from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
-from weakseg.data.config import DataConfig
+from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.formats.coco_objects import CocoImage, CocoObject
 from weakseg.data.formats.coco_shapes import shapes_of
-from weakseg.data.paths import find_image, image_id_of, inside, parse_json, read_classes, read_text
-from weakseg.data.reading import Extras, Reading
-from weakseg.data.sample import Tags, WeakSample
-from weakseg.data.upright import turn_upright
+from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.errors import DataError
 
 _Value = TypeVar("_Value")
@@ -48,27 +43,20 @@ class CocoFile:
         return {category: ids[name] for category, name in self.categories.items() if name in ids}
 
 
-def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
-    """Return classes and samples of COCO files; given class names choose among the categories.
-
-    Boxes and visible keypoints are labels, segmentations only where ``labels: masks`` asks for them: they are also
-    what results are scored with.
+def read_table(path: Path) -> AnnotationTable:
+    """Return boxes, visible keypoints and class names of all images; segmentations are left alone.
 
     Raises:
-        DataError: If a file is malformed, a class or category does not exist, or a path leads outside the root.
+        DataError: As ``read_instances``, or if a box or keypoint is malformed.
     """
-    names = {"train": config.train, "val": config.val}
-    files = {s: read_instances(inside(root, name, f"data.{s}"), class_map) for s, name in names.items() if name}
-    given = read_classes(root, config.classes)
-    classes = Classes(given or files["train"].class_names)
-    for file in files.values():
-        _check_classes(file, classes, chosen=given is not None)
-    extras = Extras()
-    splits = {
-        split: _samples(file, classes, root, _image_folder(config, root, split, file.path), config.labels, extras)
-        for split, file in files.items()
-    }
-    return Reading(classes, splits, extras.dropped, extras.sizes)
+    file = read_instances(path)
+    images = []
+    for image in file.images.values():
+        named = [(item, file.categories[item.category_id]) for item in image.objects]
+        shapes = (shape for item, name in named for shape in shapes_of(item, name, image.size, "auto"))
+        shown = frozenset(name for item, name in named if not item.crowd)
+        images.append(AnnotatedImage(image.file_name, tuple(shapes), image.where, shown, image.size))
+    return AnnotationTable(path, tuple(images), file.class_names)
 
 
 def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:
@@ -105,57 +93,6 @@ def read_instances(path: Path, class_map: ClassMap | None = None) -> CocoFile:
     targets = {i: (class_map or ClassMap()).target(name) for i, name in sorted(categories.items())}
     named = {i: name for i, name in targets.items() if name is not None}
     return CocoFile(path, named, images, frozenset(targets) - frozenset(named))
-
-
-def _check_classes(file: CocoFile, classes: Classes, *, chosen: bool) -> None:
-    """Refuse a class without category and, unless the classes were chosen among them, a category without class."""
-    wanted, known = (classes.names, file.class_names) if chosen else (file.class_names, classes.names)
-    for name in wanted:
-        if name not in known:
-            raise unknown_class(name, known, f"{file.path}: {'data.classes' if chosen else 'categories'}")
-
-
-def _samples(
-    file: CocoFile, classes: Classes, root: Path, folder: Path, labels: str, extras: Extras
-) -> tuple[WeakSample, ...]:
-    class_ids = file.class_ids(classes)
-    images, paths = [], []
-    for image in file.images.values():
-        paths.append(find_image(root, folder, image.file_name, image.where))
-        shapes = [
-            shape
-            for item in image.objects
-            if item.category_id in class_ids or item.category_id in file.ignored
-            for shape in shapes_of(item, file.categories.get(item.category_id), image.size, labels)
-        ]
-        images.append(AnnotatedImage(image.file_name, tuple(shapes), image.where, size=image.size))
-    samples = []
-    for (image_id, entry), path, upright in zip(
-        file.images.items(), paths, turn_upright(images, paths, file.path), strict=True
-    ):
-        bound = bind_image(upright, classes)
-        extras.add(image_id, upright.size, bound.dropped)
-        samples.append(WeakSample(image_id, path, _tags(entry.objects, class_ids), bound.drawn))
-    return tuple(samples)
-
-
-def _tags(objects: Sequence[CocoObject], class_ids: dict[int, int]) -> Tags:
-    """Return the classes of the objects; one that only crowd regions show is unknown."""
-    present = frozenset(class_ids[o.category_id] for o in objects if o.category_id in class_ids and not o.crowd)
-    crowds = frozenset(class_ids[o.category_id] for o in objects if o.category_id in class_ids and o.crowd)
-    return Tags(present, crowds - present)
-
-
-def _image_folder(config: DataConfig, root: Path, split: str, file: Path) -> Path:
-    """Return the folder of images: as configured, else ``images``, ``train``, ``train2017`` (instances_train2017)."""
-    if config.images:
-        return inside(root, config.images, "data.images")
-    names = ("images", split, file.stem.removeprefix("instances_"))
-    if (found := next((name for name in names if (root / name).is_dir()), None)) is None:
-        raise DataError(
-            f"{root}: none of the folders {', '.join(names)} exists; set data.images to the folder of images"
-        )
-    return inside(root, found, "data.images")
 
 
 def _records(document: dict[str, object], key: str, path: Path) -> list[tuple[str, dict[str, object]]]:

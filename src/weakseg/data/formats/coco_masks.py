@@ -1,8 +1,7 @@
-"""COCO segmentations (polygons, runs as a list, runs as a string) become pixels, by pycocotools."""
+"""Objects of one COCO image become the pixels of one map, by pycocotools."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,9 @@ from pycocotools import mask as coco_mask
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.formats.coco_objects import CocoObject
 from weakseg.data.image import MAX_PIXELS
+from weakseg.data.regions import encode_runs
 from weakseg.errors import DataError
-from weakseg.ops.runs import Size, check_counts, counts_of_text
-
-Runs = dict[str, Any]
+from weakseg.ops.runs import Size
 
 
 def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.uint8]:
@@ -75,48 +73,3 @@ def check_pixels(size: Size) -> None:
         raise DataError(
             f"truth of {size[0]} x {size[1]} pixels is more than the limit of {MAX_PIXELS:,}; correct the size"
         )
-
-
-def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
-    """Return a segmentation as compressed runs; what pycocotools would read past its memory is refused.
-
-    Args:
-        segmentation: List of polygons ``[x, y, x, y, ...]``, or ``{"size": [rows, columns], "counts": ...}`` with
-            counts as list or string, column by column, the first run of zeros.
-        size: (rows, columns) of the image.
-        where: File and entry, for errors.
-
-    Raises:
-        DataError: If it is malformed or of another size.
-    """
-    if isinstance(segmentation, list):
-        polygons = [_polygon(values, size, where) for values in segmentation]
-        merged: Runs = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
-        return merged
-    if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
-        raise DataError(
-            f"{where}: segmentation must be polygons, or size and counts, got {segmentation!r:.60}; correct it"
-        )
-    if segmentation["size"] != list(size):
-        raise DataError(
-            f"{where}: segmentation of size {segmentation['size']!r}, but the image is {list(size)}; correct it"
-        )
-    counts = segmentation["counts"]
-    check_counts(counts_of_text(counts, where) if isinstance(counts, str) else counts, size, where)
-    runs: Runs = (
-        {"size": list(size), "counts": counts.encode()}
-        if isinstance(counts, str)
-        else coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
-    )
-    return runs
-
-
-def _polygon(values: object, size: Size, where: str) -> list[float]:
-    """Return a checked polygon: at least three points, none farther outside than the image is long."""
-    if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
-        raise DataError(f"{where}: a polygon needs x, y of at least three points, got {values!r:.60}; correct it")
-    reach = max(size)
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -reach <= value <= 2 * reach:
-            raise DataError(f"{where}: polygon coordinate {value!r} is not near the image of {size}; correct it")
-    return [float(value) for value in values]

@@ -1,8 +1,8 @@
 """COCO annotations become boxes, points and regions."""
 
 from weakseg.data.annotations import Shape
-from weakseg.data.formats.coco_masks import encode_runs
 from weakseg.data.formats.coco_objects import CocoObject
+from weakseg.data.regions import encode_runs
 from weakseg.data.values import as_list, as_number
 from weakseg.errors import DataError
 
@@ -24,7 +24,7 @@ def shapes_of(item: CocoObject, label: str | None, size: tuple[int, int] | None,
         DataError: If it is malformed, or the size that a region needs is missing.
     """
     ignored = item.crowd or label is None
-    if labels == "masks" and item.segmentation:
+    if labels == "regions" and item.segmentation:
         return [_region(item, label or "", size, ignored)]
     if ignored or label is None:
         return []

@@ -10,7 +10,6 @@ from defusedxml import DefusedXmlException, ElementTree
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.regions import check_size, place_crop
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
@@ -22,6 +21,7 @@ from weakseg.data.formats.shapes import (
     turned,
     usable_shapes,
 )
+from weakseg.data.regions import check_size, place_crop
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Kind, Position, Shape
-from weakseg.data.binding import bind
 from weakseg.data.classes import Classes
 from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
@@ -55,6 +54,21 @@ class DrawnFile:
     images: Mapping[str, DrawnImage]
 
 
+@dataclass(frozen=True)
+class DrawnDocument:
+    """A file of drawn labels before class names are bound to ids.
+
+    Attributes:
+        kind: What they are to their maker.
+        table: Its labels.
+        efforts: What they took, by image id as written, in the order of the table.
+    """
+
+    kind: str
+    table: AnnotationTable
+    efforts: Mapping[str, Mapping[str, float]]
+
+
 def write_drawn(path: Path, file: DrawnFile) -> None:
     """Write drawn labels, coordinates to a hundredth of a pixel.
 
@@ -69,28 +83,16 @@ def write_drawn(path: Path, file: DrawnFile) -> None:
     )
 
 
-def read_drawn(path: Path) -> DrawnFile:
-    """Return the drawn labels in a file.
+def read_document(path: Path) -> DrawnDocument:
+    """Return all that is in a file.
 
     Raises:
-        DataError: If it is malformed, or a label lies outside its photograph.
+        DataError: If it is malformed.
     """
     document = _document(path)
     table = _table(path, document)
-    classes = Classes(table.declared)
-    bound = bind(table, classes)
-    if bound.dropped:
-        where, reason = next(iter(bound.dropped.items()))
-        raise DataError(f"{where}: {reason}; correct it")
-    images = {}
-    for image, (image_id, record) in zip(table.images, _images(path, document), strict=True):
-        where = f"{path}: image {image_id!r}"
-        assert image.size is not None
-        effort = as_record(record.get("effort", {}), "effort", where)
-        numbers = {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
-        tags, drawn = bound.labels[image_id_of(image.name)]
-        images[image_id] = DrawnImage(image.size, drawn, numbers, tags.present)
-    return DrawnFile(as_text(document.get("kind"), "kind", str(path)), classes, images)
+    efforts = {image_id: _effort(record, f"{path}: image {image_id!r}") for image_id, record in _images(path, document)}
+    return DrawnDocument(as_text(document.get("kind"), "kind", str(path)), table, efforts)
 
 
 def read_table(path: Path) -> AnnotationTable:
@@ -153,6 +155,11 @@ def _document(path: Path) -> dict[str, object]:
 def _images(path: Path, document: dict[str, object]) -> list[tuple[str, dict[str, object]]]:
     images = as_record(document.get("images"), "images", str(path))
     return [(i, as_record(record, "an image", f"{path}: image {i!r}")) for i, record in images.items()]
+
+
+def _effort(record: dict[str, object], where: str) -> dict[str, float]:
+    effort = as_record(record.get("effort", {}), "effort", where)
+    return {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
 
 
 def _table(path: Path, document: dict[str, object]) -> AnnotationTable:

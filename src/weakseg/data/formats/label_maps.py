@@ -6,7 +6,7 @@ import numpy as np
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.annotations import Drawn, Region
-from weakseg.data.formats.regions import runs_of_mask
+from weakseg.data.regions import runs_of_mask
 from weakseg.errors import DataError
 
 

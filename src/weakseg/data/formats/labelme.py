@@ -16,7 +16,6 @@ from PIL import Image
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
-from weakseg.data.formats.regions import place_crop, unite_runs
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
@@ -29,6 +28,7 @@ from weakseg.data.formats.shapes import (
 )
 from weakseg.data.image import MAX_PIXELS
 from weakseg.data.paths import parse_json, read_text
+from weakseg.data.regions import place_crop, unite_runs
 from weakseg.data.values import as_record, shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size

@@ -3,7 +3,7 @@
 import math
 
 from weakseg.data.annotations import Position
-from weakseg.data.formats.regions import check_size
+from weakseg.data.regions import check_size
 from weakseg.data.values import as_list, as_text, shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size

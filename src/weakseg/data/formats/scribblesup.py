@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.formats.xml_files import parse_xml, xml_size
 from weakseg.data.paths import files_inside
 from weakseg.data.values import number_of_text

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import Position, Shape
-from weakseg.data.formats.regions import count_pixels, runs_of_mask, runs_of_polygons
+from weakseg.data.regions import count_pixels, runs_of_mask, runs_of_polygons
 from weakseg.errors import WeaksegError
 from weakseg.ops.runs import Size
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.paths import image_id_of, parse_json, read_lines, read_text
@@ -98,6 +99,21 @@ def read_tags(path: Path, classes: Classes) -> dict[str, Tags]:
         DataError: See ``read_table``; or the file names a class that is none of ``classes``.
     """
     return read_table(path).bind(classes)
+
+
+def read_shown(path: Path) -> AnnotationTable:
+    """Return the classes that each image in a tag file shows; what is absent or unknown says nothing.
+
+    Raises:
+        DataError: As ``read_table``.
+    """
+    present: dict[str, set[str]] = {}
+    first: dict[str, str] = {}
+    for row in read_table(path).rows:
+        present.setdefault(row.image, set()).update(name for name, state in row.states.items() if state)
+        first.setdefault(row.image, row.where)
+    images = (AnnotatedImage(name, (), first[name], frozenset(names)) for name, names in present.items())
+    return AnnotationTable(path, tuple(images))
 
 
 def read_table(path: Path) -> TagTable:

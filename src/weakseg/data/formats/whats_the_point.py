@@ -1,12 +1,18 @@
 """What's the Point: a JSON file of clicks by image id."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Shape
-from weakseg.data.formats.voc import VOC_CLASSES
+from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record
 from weakseg.errors import DataError
+
+
+def has_clicks(document: Mapping[str, object]) -> bool:
+    """Return whether anything in a JSON object can be a click."""
+    return any(isinstance(entry, dict) for value in document.values() if isinstance(value, list) for entry in value)
 
 
 def read_table(path: Path) -> AnnotationTable:

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import yaml
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.regions import runs_of_polygons
+from weakseg.data.formats.label_format import Quadrilaterals, Surroundings
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
 from weakseg.data.paths import files_inside, inside, read_lines, read_text
+from weakseg.data.regions import runs_of_polygons
 from weakseg.data.values import as_record, as_text, number_of_text, shown
 from weakseg.errors import DataError
 
-Quadrilaterals = Literal["", "segments", "boxes"]
 _DETECT, _QUADRILATERAL, _SMALLEST_SEGMENT = 5, 9, 7
 
 
@@ -44,6 +43,24 @@ def read_names(root: Path, given: Sequence[str] | None) -> tuple[str, ...]:
     if twice := [name for name in checked if checked.count(name) > 1]:
         raise DataError(f"{path}: {twice[0]!r} is listed more than once; rename one, and merge them by data.class_map")
     return checked
+
+
+def read_labels(path: Path, around: Surroundings) -> AnnotationTable:
+    """Return the labels of a folder of photographs; or, where one photograph is asked for, those in its label file.
+
+    Class names are in ``data.yaml`` in the root; for one photograph in the nearest folder above its label file.
+
+    Raises:
+        DataError: As ``read_names`` and ``read_table``.
+    """
+    if around.photograph is None:
+        names = read_names(around.root, around.classes)
+        return read_table(path, root=around.root, start=around.start, names=names, quadrilaterals=around.quadrilaterals)
+    folders = path.resolve().parents
+    root = next((f for f in folders if (f / "data.yaml").is_file() or (f / "data.yml").is_file()), path.parent)
+    names, dropped = read_names(root, around.classes), dict[str, str]()
+    image = read_image(around.photograph, path, around.photograph.name, names, dropped)
+    return AnnotationTable(path, (image,), names, dropped)
 
 
 def read_table(

@@ -7,10 +7,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from weakseg.methods.a2gnn.boxes import Points, Windows, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
-from weakseg.methods.a2gnn.problem import Problem
+from weakseg.methods.a2gnn.problem import A2gnnProblem
 from weakseg.nn.graph_layers import Graphs, Network, Output
 from weakseg.nn.per_image import ImageDropout
 from weakseg.ops.pattern import Pattern
@@ -21,7 +21,7 @@ IMPOSSIBLE = -1e4  # added to a logit, leaves a probability of exactly 0
 
 
 @dataclass(frozen=True)
-class Batch:
+class A2gnnBatch:
     """Problems of one device.
 
     Attributes:
@@ -29,7 +29,7 @@ class Batch:
         device: Where all tensors are.
     """
 
-    problems: Sequence[Problem]
+    problems: Sequence[A2gnnProblem]
     device: str = "cpu"
 
     @property
@@ -75,11 +75,11 @@ class Batch:
         return Output(hidden.index_select(0, places), logits.index_select(0, places) + self.impossible)
 
     @cached_property
-    def seeds(self) -> "BatchSeeds":
+    def seeds(self) -> "A2gnnBatchSeeds":
         """The seeds of all images."""
         seeds = [problem.seeds for problem in self.problems]
         counts = torch.tensor([len(own.labels) for own in seeds])
-        return BatchSeeds(
+        return A2gnnBatchSeeds(
             block_diagonal([own.rows for own in seeds]).to(self.device),
             torch.cat([own.labels for own in seeds]).to(self.device),
             torch.cat([own.weights for own in seeds]).to(self.device),
@@ -99,13 +99,13 @@ class Batch:
         return block_diagonal([own or none for own, none in zip(kernels, nothing, strict=True)]).to(self.device)
 
     @cached_property
-    def windows(self) -> Windows | None:
+    def windows(self) -> BoxWindows | None:
         """The boxes of all images."""
         windows = build_windows(self.problems, self.dtype)
         if windows is None:
             return None
         labels, codes = windows.labels.to(self.device), windows.codes.to(self.device)
-        return Windows(windows.windows, windows.rows.to(self.device), labels, codes)
+        return BoxWindows(windows.windows, windows.rows.to(self.device), labels, codes)
 
     @cached_property
     def inside(self) -> Tensor:
@@ -115,7 +115,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class BatchSeeds:
+class A2gnnBatchSeeds:
     """Seeds of several images.
 
     Attributes:
@@ -177,7 +177,7 @@ class BatchSeeds:
         return self._taken(self._all_shares)
 
 
-def box_losses(batch: Batch, windows: Windows, points: Points, out: Output) -> tuple[Tensor, Tensor]:
+def box_losses(batch: A2gnnBatch, windows: BoxWindows, points: PickedPoints, out: Output) -> tuple[Tensor, Tensor]:
     """Return ``(B,)`` mean cross-entropy of the points, and ``(B,)`` mean of ``1 - cos`` over pairs within boxes.
 
     Reference:
@@ -197,7 +197,9 @@ def box_losses(batch: Batch, windows: Windows, points: Points, out: Output) -> t
 
 
 @torch.no_grad()
-def consistent_seeds(batch: Batch, windows: Windows, points: Points, hidden: Tensor, config: A2gnnConfig) -> Tensor:
+def consistent_seeds(
+    batch: A2gnnBatch, windows: BoxWindows, points: PickedPoints, hidden: Tensor, config: A2gnnConfig
+) -> Tensor:
     """Return the seeds, ``(P,)`` bool, that no box of their own class around them overrules; see ``agreement``."""
     rows = windows.rows.take_rows(points.pixels)
     num_boxes = len(windows.windows)
@@ -219,7 +221,7 @@ def consistent_seeds(batch: Batch, windows: Windows, points: Points, hidden: Ten
     return kept
 
 
-def crf_loss(batch: Batch, logits: Tensor) -> Tensor:
+def crf_loss(batch: A2gnnBatch, logits: Tensor) -> Tensor:
     """Return the ``(B,)`` gated CRF loss of the nodes' probabilities."""
     if batch.kernel is None:
         return logits.new_zeros(len(batch.problems))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from weakseg.methods.a2gnn.config import A2gnnConfig, Consistency
-from weakseg.methods.a2gnn.problem import Problem
+from weakseg.methods.a2gnn.problem import A2gnnProblem
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal
 
 
-class Window(NamedTuple):
+class BoxWindow(NamedTuple):
     """A box: its image, index of its label, its number within the image, height and width in pixels."""
 
     image: int
@@ -23,15 +23,15 @@ class Window(NamedTuple):
     width: int
 
 
-class Points(NamedTuple):
-    """Picked pixels, ``(n,)`` int64 each: their rows in ``Windows.rows``, and their windows."""
+class PickedPoints(NamedTuple):
+    """Picked pixels, ``(n,)`` int64 each: their rows in ``BoxWindows.rows``, and their windows."""
 
     pixels: Tensor
     window: Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class BoxWindows:
     """The pixels of all boxes of several images, box after box, row by row.
 
     Attributes:
@@ -41,7 +41,7 @@ class Windows:
         codes: ``(P,)`` int64: equal for the same pixel of the same image.
     """
 
-    windows: tuple[Window, ...]
+    windows: tuple[BoxWindow, ...]
     rows: SparseMatrix
     labels: Tensor
     codes: Tensor
@@ -51,7 +51,7 @@ class Windows:
         return torch.tensor([getattr(w, field) for w in self.windows], dtype=torch.int64, device=self.labels.device)
 
     @torch.no_grad()
-    def pick(self, logits: Tensor, config: A2gnnConfig) -> Points:
+    def pick(self, logits: Tensor, config: A2gnnConfig) -> PickedPoints:
         """Return the best pixel for the box's class of each row and of each column of every box; the first of equals.
 
         Args:
@@ -76,26 +76,26 @@ class Windows:
             start += size
         counts = torch.tensor([len(chosen) for chosen in picked], device=logits.device)
         number = torch.arange(len(picked), device=logits.device).repeat_interleave(counts)
-        points = Points(torch.cat(picked), number)
+        points = PickedPoints(torch.cat(picked), number)
         return points if config.contested == "kept" else self._uncontested(points)
 
-    def _uncontested(self, points: Points) -> Points:
+    def _uncontested(self, points: PickedPoints) -> PickedPoints:
         """Return the points without pixels that are picked for two classes."""
         codes = self.codes[points.pixels]
         claims = torch.unique(torch.stack([codes, self.labels[points.pixels]], 1), dim=0)
         pixels, counts = torch.unique(claims[:, 0], return_counts=True)
         fine = ~torch.isin(codes, pixels[counts > 1])
-        return Points(points.pixels[fine], points.window[fine])
+        return PickedPoints(points.pixels[fine], points.window[fine])
 
 
-def build_windows(problems: Sequence[Problem], dtype: torch.dtype) -> Windows | None:
+def build_windows(problems: Sequence[A2gnnProblem], dtype: torch.dtype) -> BoxWindows | None:
     """Return the boxes of several images, or ``None`` if there is none."""
     windows, blocks, labels, codes, before = [], [], [], [], 0
     for image, problem in enumerate(problems):
         height, width = problem.readout.image_size
         pixels = []
         for number, (label, rows, columns) in enumerate(problem.usable_boxes):
-            window = Window(image, label, number, rows.stop - rows.start, columns.stop - columns.start)
+            window = BoxWindow(image, label, number, rows.stop - rows.start, columns.stop - columns.start)
             grid = torch.meshgrid(torch.arange(height)[rows], torch.arange(width)[columns], indexing="ij")
             pixels.append(torch.stack([axis.flatten() for axis in grid]))
             labels.append(torch.full((window.height * window.width,), label))
@@ -112,10 +112,10 @@ def build_windows(problems: Sequence[Problem], dtype: torch.dtype) -> Windows | 
         before += height * width
     if not windows:
         return None
-    return Windows(tuple(windows), block_diagonal(blocks), torch.cat(labels), torch.cat(codes))
+    return BoxWindows(tuple(windows), block_diagonal(blocks), torch.cat(labels), torch.cat(codes))
 
 
-def inside_own_box(problem: Problem, most: int) -> Tensor:
+def inside_own_box(problem: A2gnnProblem, most: int) -> Tensor:
     """Return ``(P, most)`` bool: which boxes of its own class each seed lies in."""
     seeds = problem.seeds
     inside = torch.zeros(len(seeds.labels), most, dtype=torch.bool)

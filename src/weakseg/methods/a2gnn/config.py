@@ -87,7 +87,6 @@ class A2gnnConfig:
         background_outside_boxes: Whether, where boxes are given, scores of a class are zero away from its boxes: at
             nodes that no pixel of them looks at. ``stages.decode.keep_to_boxes`` does it for the pixels of a mask.
         kernel: Of the gated CRF loss.
-        seed: Of everything random; each image draws by this and its id.
         memory_mb: Bound on what the networks that are trained at once may take; an image that is over it goes alone.
     """
 
@@ -105,7 +104,6 @@ class A2gnnConfig:
     restrict_to_tags: bool = True
     background_outside_boxes: bool = True
     kernel: KernelConfig = field(default_factory=KernelConfig)
-    seed: int = 0
     memory_mb: int = 4000
 
     def __post_init__(self) -> None:

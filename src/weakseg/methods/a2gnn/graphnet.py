@@ -14,7 +14,7 @@ from weakseg.graph.pixel_graph import normalize_nodes
 from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling, slic_regions
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
-from weakseg.methods.a2gnn.problem import Problem, Seeds, foreign_labels, known_labels, label_indices
+from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, foreign_labels, known_labels, label_indices
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.readout import GridReadout, RegionReadout
 from weakseg.ops.resample import Cells, resample_cells
@@ -55,7 +55,7 @@ def build_graphnet_problem(
     *,
     regions: RegionConfig | None = None,
     num_classes: int,
-) -> Problem:
+) -> A2gnnProblem:
     """Return what the network of an image's superpixels is trained on; ``config.GRAPHNET`` is its published training.
 
     Args:
@@ -79,7 +79,7 @@ def build_graphnet_problem(
         features = normalize_nodes(features, source.norm)
     alike = region_affinity(features, region_adjacency(areas))
     label_ids = known_labels(sample, config, num_classes)
-    return Problem(
+    return A2gnnProblem(
         sample.id,
         features,
         select_edges(alike, regions.edges, least=regions.least_affinity),
@@ -93,7 +93,7 @@ def build_graphnet_problem(
 
 def region_seeds(
     regions: Tensor, labels: LabelMap, label_ids: tuple[int, ...], *, counted: bool = False, dtype: torch.dtype
-) -> Seeds:
+) -> ProblemSeeds:
     """Return the seeds of superpixels: the label of the most labelled pixels; none where there is a tie."""
     indices = torch.from_numpy(label_indices(labels.labels, label_ids).astype(np.uint8))
     found, counts = majority_labels(regions, indices)
@@ -101,4 +101,4 @@ def region_seeds(
     starts = torch.arange(len(nodes) + 1, dtype=torch.int32)
     rows = SparseMatrix(Pattern(starts, nodes.int(), len(found)), torch.ones(len(nodes), dtype=dtype))
     weights = counts[nodes].to(dtype) if counted else torch.ones(len(nodes), dtype=dtype)
-    return Seeds(found[nodes].long(), rows, weights)
+    return ProblemSeeds(found[nodes].long(), rows, weights)

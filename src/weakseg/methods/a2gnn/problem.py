@@ -26,7 +26,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, c
 
 
 @dataclass(frozen=True, eq=False)
-class Seeds:
+class ProblemSeeds:
     """Where labels are known.
 
     Attributes:
@@ -43,7 +43,7 @@ class Seeds:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class A2gnnProblem:
     """One image.
 
     Attributes:
@@ -65,7 +65,7 @@ class Problem:
     affinity: SparseMatrix
     readout: Readout
     label_ids: tuple[int, ...]
-    seeds: Seeds
+    seeds: ProblemSeeds
     boxes: tuple[Box, ...] = ()
     kernel: SparseMatrix | None = None
     places: Tensor | None = None
@@ -145,44 +145,60 @@ def reduce_labelled(
     return sample, resize_image(image, working), LabelMap(resize_labels(seeds.labels, working))
 
 
-def build_problem(
-    sample: WeakSample,
-    image: NDArray[np.uint8],
-    graph: PixelGraph,
-    seeds: LabelMap,
-    config: A2gnnConfig,
-    *,
-    num_classes: int,
-) -> Problem:
-    """Return what an image's network is trained on, nodes being cells of 8 x 8 pixels.
+@dataclass(frozen=True, eq=False)
+class ImageCells:
+    """What of a problem depends on the image alone: cells of 8 x 8 pixels.
 
-    Args:
-        sample: For its id, tags and boxes.
-        image: ``(H, W, 3)`` uint8.
+    Attributes:
         graph: Of ``ceil(H / 8) x ceil(W / 8)`` cells.
-        seeds: ``(H, W)`` partial labels.
-        config: Which labels the network knows, and the kernel.
-        num_classes: K of the data set.
+        readout: How pixels look at cells.
+        kernel: Which cells' colours should share a label; ``None`` where no loss asks for it.
+    """
+
+    graph: PixelGraph
+    readout: GridReadout
+    kernel: SparseMatrix | None
+
+
+def image_cells(image: NDArray[np.uint8], graph: PixelGraph, config: A2gnnConfig) -> ImageCells:
+    """Return the cells of an ``(H, W, 3)`` uint8 image with their graph, and the kernel of the CRF loss.
 
     Raises:
         ShapeError: If sizes disagree.
     """
     readout = GridReadout((image.shape[0], image.shape[1]))
-    check_same_size(f"{sample.id}: graph", graph.size, "image in cells", readout.size)
-    boxes, dtype = sample.drawn.boxes, graph.features.dtype
-    label_ids = known_labels(sample, config, num_classes)
+    check_same_size("graph", graph.size, "image in cells", readout.size)
     kernel = None
     if config.crf_weight:
-        kernel = crf_kernel(normalized_colors(image).to(dtype), readout, config.kernel)
-    return Problem(
+        kernel = crf_kernel(normalized_colors(image).to(graph.features.dtype), readout, config.kernel)
+    return ImageCells(graph, readout, kernel)
+
+
+def build_cell_problem(
+    sample: WeakSample, cells: ImageCells, seeds: LabelMap, config: A2gnnConfig, *, num_classes: int
+) -> A2gnnProblem:
+    """Return what an image's network is trained on, nodes being cells of 8 x 8 pixels.
+
+    Args:
+        sample: For its id, tags and boxes.
+        cells: Of the image.
+        seeds: ``(H, W)`` partial labels.
+        config: Which labels the network knows.
+        num_classes: K of the data set.
+
+    Raises:
+        ShapeError: If sizes disagree.
+    """
+    graph, label_ids = cells.graph, known_labels(sample, config, num_classes)
+    return A2gnnProblem(
         sample.id,
         graph.features,
         graph.affinity,
-        readout,
+        cells.readout,
         label_ids,
-        pixel_seeds(seeds, label_ids, readout, dtype),
-        boxes,
-        kernel,
+        pixel_seeds(seeds, label_ids, cells.readout, graph.features.dtype),
+        sample.drawn.boxes,
+        cells.kernel,
         grid_places(graph.size),
         remarks=foreign_labels(seeds, label_ids),
     )
@@ -203,13 +219,13 @@ def foreign_labels(seeds: LabelMap, label_ids: tuple[int, ...]) -> tuple[str, ..
 
 def pixel_seeds(
     labels: LabelMap, label_ids: tuple[int, ...], readout: Readout, dtype: torch.dtype = torch.float32
-) -> Seeds:
+) -> ProblemSeeds:
     """Return the seeds of a map of labels: every pixel whose label the network knows."""
     check_same_size("seeds", labels.labels.shape, "image", readout.image_size)
     known = torch.from_numpy(label_indices(labels.labels, label_ids))
     pixels = (known != UNDECIDED).nonzero()
     rows = readout.at(pixels[:, 0], pixels[:, 1], dtype)
-    return Seeds(known[pixels[:, 0], pixels[:, 1]], rows, torch.ones(len(pixels), dtype=dtype), pixels)
+    return ProblemSeeds(known[pixels[:, 0], pixels[:, 1]], rows, torch.ones(len(pixels), dtype=dtype), pixels)
 
 
 def label_indices(labels: NDArray[np.uint8], label_ids: tuple[int, ...]) -> NDArray[np.int64]:

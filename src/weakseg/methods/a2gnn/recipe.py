@@ -5,13 +5,10 @@ from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.methods.a2gnn.config import A2GNN_CRF, A2gnnConfig, RegionConfig
-from weakseg.pipeline.recipe import Recipe
-from weakseg.settings.activate import ActivateConfig
-from weakseg.settings.classify import ClassifierConfig
+from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
 from weakseg.settings.instances import Overlap
-from weakseg.settings.segment import PredictConfig, SegmentConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.settings.window_affinity import WindowAffinityConfig
 
@@ -20,17 +17,12 @@ Nodes = Literal["cells", "superpixels"]
 
 
 @dataclass(frozen=True)
-class A2gnnRecipe(Recipe):
+class A2gnnRecipe(TagRecipe):
     """Labels of any kind to seeds, an affinity network, a graph network for each image, masks and a segmenter.
 
     Attributes:
-        method: ``a2gnn``.
-        seed: Of everything random.
-        data: The data set.
         with_activations: Whether a tag classifier's activations join in: tags and points need them, boxes are checked
             against them, scribbles can do without.
-        classifier: The tag classifier and its training.
-        activations: How activations are computed.
         seeds: How each kind of label becomes seeds.
         graph_from: Where the graph comes from: the trained ``affinity`` network, or ``free``: colours and ImageNet
             features, with no training.
@@ -40,21 +32,17 @@ class A2gnnRecipe(Recipe):
         nodes: What the network labels: ``cells`` of 8 pixels, or GraphNet's ``superpixels``, which have the mean
             features of the same graph, and edges where they touch.
         regions: The superpixels, their edges and seeds.
-        completion: The network of an image; its defaults are those for boxes, its seed is the recipe's.
+        completion: The network of an image; its defaults are those for boxes.
         walk_weight: Weight of a random walk of the activations on the same graph, fused with the network's
             probabilities; the paper takes 3 for tags, and 0 otherwise.
         masks: How masks are made of scores.
         within_boxes: Whether a class appears in its boxes alone, where boxes are drawn.
         instances: Whether masks are split by boxes into objects.
         overlap: Whose a pixel is that several boxes of its class hold.
-        segmenter: The segmenter and its training.
-        predictions: How the segmenter is applied.
     """
 
     method: str = "a2gnn"
     with_activations: bool = True
-    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivateConfig = field(default_factory=ActivateConfig)
     seeds: WeakSeedConfig = field(default_factory=WeakSeedConfig)
     graph_from: GraphFrom = "affinity"
     affinity: WindowAffinityConfig = field(default_factory=WindowAffinityConfig)
@@ -68,8 +56,6 @@ class A2gnnRecipe(Recipe):
     within_boxes: bool = True
     instances: bool = False
     overlap: Overlap = "shared"
-    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
-    predictions: PredictConfig = field(default_factory=PredictConfig)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""

@@ -4,18 +4,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from weakseg.errors import ConfigError
-from weakseg.pipeline.recipe import Recipe
-from weakseg.settings.activate import ActivateConfig
+from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.boundary import BoundaryConfig
-from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.instances import InstanceConfig
 from weakseg.settings.seed import SeedConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig
 
 
 @dataclass(frozen=True)
-class WalkConfig:
+class BoundaryWalkConfig:
     """How activations walk.
 
     Attributes:
@@ -46,33 +43,22 @@ class WalkConfig:
 
 
 @dataclass(frozen=True)
-class IrnetRecipe(Recipe):
+class IrnetRecipe(TagRecipe):
     """Tags to activations, seeds, a boundary network, walked scores, masks and a segmenter.
 
     Attributes:
-        method: ``irnet``.
-        seed: Of everything random.
-        data: The data set.
-        classifier: The tag classifier and its training.
-        activations: How activations are computed.
-        seeds: How seeds are read off them; the boundary network learns from their pairs.
+        seeds: How seeds are read off the activations; the boundary network learns from their pairs.
         boundary: The boundary network and its training.
         walk: How activations walk.
         masks: How masks are made of walked scores.
         instances: Whether class-agnostic groups of the displacement field are made into instance masks.
         instance: How instances are found.
-        segmenter: The segmenter and its training.
-        predictions: How the segmenter is applied.
     """
 
     method: str = "irnet"
-    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivateConfig = field(default_factory=ActivateConfig)
     seeds: SeedConfig = field(default_factory=SeedConfig)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
-    walk: WalkConfig = field(default_factory=WalkConfig)
+    walk: BoundaryWalkConfig = field(default_factory=BoundaryWalkConfig)
     masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(unary="labels"))
     instances: bool = False
     instance: InstanceConfig = field(default_factory=InstanceConfig)
-    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
-    predictions: PredictConfig = field(default_factory=PredictConfig)

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from weakseg.artifacts import Activations
 from weakseg.data.sample import WeakSample
-from weakseg.instances import SUFFIX, Instances
-from weakseg.pipeline.jobs import cached
+from weakseg.instances import Instances
+from weakseg.pipeline.plan import Kind
+from weakseg.pipeline.units import ImageJob
 from weakseg.settings.instances import InstanceConfig
 from weakseg.stages.boundary import find_boundary, load_boundary
 from weakseg.stages.instances import find_instances
+from weakseg.steps.base import cached
 
 
 @dataclass(frozen=True)
-class InstanceJob:
+class BoundaryInstanceJob(ImageJob):
     """Image and activations to instances; ``model`` is a boundary network with its displacement branch.
 
     Detections of score 0 are left out.
@@ -24,12 +27,9 @@ class InstanceJob:
     out: Path
     config: InstanceConfig
     device: str = "cpu"
+    suffix: ClassVar[str] = Kind.INSTANCES.suffix
 
-    def output(self, image_id: str) -> Path:
-        """Return the file of instances."""
-        return self.out / f"{image_id}{SUFFIX}"
-
-    def run(self, sample: WeakSample) -> None:
+    def one(self, sample: WeakSample) -> None:
         """Find and save the instances."""
         model, side = cached(load_boundary, self.model, self.device)
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")

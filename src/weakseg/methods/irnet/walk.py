@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,17 +10,19 @@ from torch import Tensor
 from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.methods.irnet.config import WalkConfig
+from weakseg.methods.irnet.config import BoundaryWalkConfig
 from weakseg.nn.boundary import GRID_STRIDE
 from weakseg.ops.resample import resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores
-from weakseg.pipeline.jobs import cached
+from weakseg.pipeline.plan import Kind
+from weakseg.pipeline.units import ImageJob
 from weakseg.stages.boundary import find_boundary, load_boundary
 from weakseg.stages.build_graph import activations_on
+from weakseg.steps.base import cached
 
 
-def walk_activations(activations: Activations, boundary: Tensor, config: WalkConfig) -> Scores:
+def walk_activations(activations: Activations, boundary: Tensor, config: BoundaryWalkConfig) -> Scores:
     """Return scores of the background and of the classes after the walk.
 
     Args:
@@ -48,20 +51,17 @@ def walk_activations(activations: Activations, boundary: Tensor, config: WalkCon
 
 
 @dataclass(frozen=True)
-class WalkJob:
+class BoundaryWalkJob(ImageJob):
     """Image and activations to walked scores; ``model`` is a boundary network."""
 
     model: Path
     activations: Path
     out: Path
-    config: WalkConfig
+    config: BoundaryWalkConfig
     device: str = "cpu"
+    suffix: ClassVar[str] = Kind.SCORES.suffix
 
-    def output(self, image_id: str) -> Path:
-        """Return the scores file."""
-        return self.out / f"{image_id}.safetensors"
-
-    def run(self, sample: WeakSample) -> None:
+    def one(self, sample: WeakSample) -> None:
         """Compute and save the scores."""
         model, side = cached(load_boundary, self.model, self.device)
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")

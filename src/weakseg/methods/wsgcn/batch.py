@@ -16,7 +16,7 @@ from weakseg.ops.sparse import SparseMatrix, block_diagonal
 
 
 @dataclass(frozen=True)
-class Problem:
+class GcnProblem:
     """What one image's network is trained on.
 
     Attributes:
@@ -50,7 +50,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Batch:
+class GcnBatch:
     """Problems of one device, padded to N nodes and C labels.
 
     Attributes:
@@ -58,7 +58,7 @@ class Batch:
         device: Where all tensors are.
     """
 
-    problems: Sequence[Problem]
+    problems: Sequence[GcnProblem]
     device: str = "cpu"
 
     @property

@@ -1,24 +1,26 @@
 """From activations and a pixel graph to scores of every cell: partial labels, smoothness, network."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weakseg.artifacts import UNDECIDED, PixelGraph
+from weakseg.artifacts import UNDECIDED, PixelGraph, Scores
 from weakseg.checks import check_same_size
 from weakseg.graph.feature_affinity import color_position_weights
-from weakseg.methods.wsgcn.batch import Problem
-from weakseg.methods.wsgcn.config import GcnConfig, SmoothnessConfig
+from weakseg.methods.wsgcn.batch import GcnProblem
+from weakseg.methods.wsgcn.config import GcnConfig, SmoothnessConfig, WsgcnConfig
+from weakseg.methods.wsgcn.gcn import train_gcn
 from weakseg.methods.wsgcn.partial import grid_image
 from weakseg.nn.per_image import plan_batches
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
 
 
-def build_problem(
+def build_gcn_problem(
     partial: Tensor,
     image: NDArray[np.uint8],
     graph: PixelGraph,
@@ -26,7 +28,7 @@ def build_problem(
     config: SmoothnessConfig,
     *,
     seed: int = 0,
-) -> Problem:
+) -> GcnProblem:
     """Return what an image's network is trained on.
 
     Args:
@@ -44,7 +46,7 @@ def build_problem(
     index_of = torch.full((256,), UNDECIDED, dtype=torch.int64)
     index_of[list(label_ids)] = torch.arange(len(label_ids))
     labels = index_of[partial.flatten().long()]
-    return Problem(graph, smoothness_matrix(image, graph, config), labels, len(label_ids), seed)
+    return GcnProblem(graph, smoothness_matrix(image, graph, config), labels, len(label_ids), seed)
 
 
 def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: SmoothnessConfig) -> SparseMatrix:
@@ -66,12 +68,32 @@ def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: Smoot
     return stencil_matrix(weights, offsets)
 
 
-def choose_batches(problems: Sequence[Problem], config: GcnConfig, memory_mb: float) -> list[list[int]]:
+class GcnTask(NamedTuple):
+    """An image to complete: its problem, what the labels of that are, and (rows, columns) of the photograph."""
+
+    problem: GcnProblem
+    label_ids: tuple[int, ...]
+    image_size: tuple[int, int]
+
+
+def complete_by_gcn(tasks: Sequence[GcnTask], config: WsgcnConfig, *, device: str = "cpu") -> list[Scores]:
+    """Return the scores of every cell of some images; their networks are trained together as memory allows."""
+    scores: dict[int, Scores] = {}
+    for members in choose_batches([task.problem for task in tasks], config.gcn, config.memory_mb):
+        solutions = train_gcn([tasks[member].problem for member in members], config.gcn, device=device)
+        for member, solution in zip(members, solutions, strict=True):
+            problem, label_ids, image_size = tasks[member]
+            values = solution.probs.T.reshape(-1, *problem.graph.size).clamp(0, 1)
+            scores[member] = Scores(values, label_ids, image_size)
+    return [scores[member] for member in range(len(tasks))]
+
+
+def choose_batches(problems: Sequence[GcnProblem], config: GcnConfig, memory_mb: float) -> list[list[int]]:
     """Return which problems are trained at once: of similar size, within the memory, largest first."""
-    return plan_batches([memory_of(problem, config) for problem in problems], memory_mb)
+    return plan_batches([gcn_memory(problem, config) for problem in problems], memory_mb)
 
 
-def memory_of(problem: Problem, config: GcnConfig) -> float:
+def gcn_memory(problem: GcnProblem, config: GcnConfig) -> float:
     """Return the MB, estimated, that a problem takes in training."""
     nodes, labels = problem.num_nodes, problem.num_labels
     numbers = nodes * (2 * problem.graph.features.shape[1] + 6 * config.hidden + 12 * labels)

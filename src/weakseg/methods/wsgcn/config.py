@@ -129,7 +129,7 @@ class SmoothnessConfig:
 
 
 @dataclass(frozen=True)
-class CompleteConfig:
+class WsgcnConfig:
     """How partial labels become complete ones.
 
     Attributes:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.methods.wsgcn.batch import Batch, Problem
+from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
 from weakseg.methods.wsgcn.config import GcnConfig
-from weakseg.methods.wsgcn.losses import build_objective, node_weights
+from weakseg.methods.wsgcn.losses import build_gcn_objective, node_weights
 from weakseg.methods.wsgcn.propagation import Propagation, build_propagation
 from weakseg.nn.per_image import Adam, kept_units
 from weakseg.ops.normalize import laplacian
@@ -17,7 +17,7 @@ from weakseg.rng import derive_seed
 
 
 @dataclass(frozen=True)
-class Solution:
+class GcnSolution:
     """What the network of an image found.
 
     Attributes:
@@ -30,7 +30,7 @@ class Solution:
 
 
 @dataclass(frozen=True)
-class Networks:
+class GcnNetworks:
     """The networks of a batch.
 
     Attributes:
@@ -52,7 +52,7 @@ class Networks:
         return (mixed.reshape(*hidden.shape[:2], -1) + b2).flatten(0, 1)
 
 
-def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "cpu") -> list[Solution]:
+def train_gcn(problems: Sequence[GcnProblem], config: GcnConfig, *, device: str = "cpu") -> list[GcnSolution]:
     """Train the networks of several images at once, as if each were trained alone.
 
     ``O = log_softmax(P h W2 + b2)``, ``h = dropout(relu(P X W1 + b1))``, P the propagation matrix. The losses of the
@@ -69,13 +69,13 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
     Reference:
         [pan2021wsgcn], section 3.3 and its code.
     """
-    batch = Batch(problems, device)
-    networks = build_networks(batch, config)
+    batch = GcnBatch(problems, device)
+    networks = build_gcn_networks(batch, config)
     smoothness = laplacian(batch.blocks([problem.smoothness for problem in problems]))
     counts = node_weights(batch.labels, batch.sizes, batch.num_labels, batch.features.dtype)
     of_probs = config.smoothed == "probs"
     weights = (config.entropy, config.laplacian)
-    objective = build_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
+    objective = build_gcn_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
     generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
     optimizer = Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay)
     units = [(problem.num_nodes, config.hidden) for problem in problems]
@@ -88,22 +88,22 @@ def train_gcn(problems: Sequence[Problem], config: GcnConfig, *, device: str = "
         terms = counts.terms(log_probs, smoothness, of_probs=of_probs)
     probs = (log_probs.exp() * batch.possible).cpu()
     return [
-        Solution(probs[i, : p.num_nodes, : p.num_labels], {name: float(t[i]) for name, t in terms._asdict().items()})
+        GcnSolution(probs[i, : p.num_nodes, : p.num_labels], {name: float(t[i]) for name, t in terms._asdict().items()})
         for i, p in enumerate(problems)
     ]
 
 
-def build_networks(batch: Batch, config: GcnConfig) -> Networks:
+def build_gcn_networks(batch: GcnBatch, config: GcnConfig) -> GcnNetworks:
     """Return the untrained networks of a batch."""
     affinity = batch.blocks([problem.graph.affinity for problem in batch.problems])
     propagation = build_propagation(affinity, config.propagation, images=len(batch.problems))
     features = batch.features
     propagated = propagation.apply(features.flatten(0, 1)).reshape(features.shape)
-    weights = initial_weights(batch.problems, features.shape[2], batch.num_labels, config.hidden)
-    return Networks(propagation, propagated, [w.to(features).requires_grad_() for w in weights])
+    weights = gcn_weights(batch.problems, features.shape[2], batch.num_labels, config.hidden)
+    return GcnNetworks(propagation, propagated, [w.to(features).requires_grad_() for w in weights])
 
 
-def initial_weights(problems: Sequence[Problem], channels: int, num_labels: int, hidden: int) -> list[Tensor]:
+def gcn_weights(problems: Sequence[GcnProblem], channels: int, num_labels: int, hidden: int) -> list[Tensor]:
     """Return W1 ``(B, D, hidden)``, b1, W2 ``(B, hidden, C)``, b2, uniform in ``+-1 / sqrt(outputs)``, by each seed.
 
     Reference:

@@ -3,46 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.sample import WeakSample
-from weakseg.methods.wsgcn.batch import Problem
-from weakseg.methods.wsgcn.complete import build_problem, choose_batches
-from weakseg.methods.wsgcn.config import CompleteConfig, PartialConfig
-from weakseg.methods.wsgcn.gcn import train_gcn
+from weakseg.methods.wsgcn.complete import GcnTask, build_gcn_problem, complete_by_gcn
+from weakseg.methods.wsgcn.config import PartialConfig, WsgcnConfig
+from weakseg.methods.wsgcn.graphs import GraphSource
 from weakseg.methods.wsgcn.partial import partial_labels
-from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.ops.resample import grid_labels
-from weakseg.pipeline.jobs import PerImageTraining, cached
 from weakseg.pipeline.plan import Kind
+from weakseg.pipeline.units import ImageJob
 from weakseg.rng import derive_seed
-from weakseg.settings.affinity import GRID_STRIDE as AFFINITY_STRIDE
 from weakseg.settings.graph import GraphConfig
-from weakseg.stages.affinity import load_affinity
-from weakseg.stages.boundary import load_boundary
-from weakseg.stages.build_graph import activations_on, affinity_graph, boundary_graph
-
-STRIDES = {Kind.BOUNDARY: BOUNDARY_STRIDE, Kind.AFFINITY: AFFINITY_STRIDE}
+from weakseg.stages.build_graph import activations_on
+from weakseg.steps.per_image import PerImageTraining
 
 
 @dataclass(frozen=True)
-class PartialJob:
+class PartialJob(ImageJob):
     """Image and activations to partial labels: each cell of the grid is written as ``stride`` pixels square."""
 
     activations: Path
     out: Path
     config: PartialConfig
     stride: int
+    suffix: ClassVar[str] = Kind.LABELS.suffix
 
-    def output(self, image_id: str) -> Path:
-        """Return the label file."""
-        return self.out / f"{image_id}.png"
-
-    def run(self, sample: WeakSample) -> None:
+    def one(self, sample: WeakSample) -> None:
         """Compute and save the partial labels."""
         image = sample.load_image()
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")
@@ -52,17 +43,32 @@ class PartialJob:
 
 
 @dataclass(frozen=True)
-class CompleteJob(PerImageTraining):
-    """Image and partial labels to scores; ``model`` is a network of the kind ``graph_of``."""
+class GcnCompletion:
+    """How images are completed.
 
-    model: Path
-    graph_of: Kind
-    partial: Path
-    out: Path
+    Attributes:
+        source: Where graphs come from.
+        graph: How they are built.
+        config: Network, training and labels.
+        num_classes: K of the data.
+        seed: Of the run; each image draws by this and its id.
+    """
+
+    source: GraphSource
     graph: GraphConfig
-    config: CompleteConfig
+    config: WsgcnConfig
     num_classes: int
     seed: int
+
+
+@dataclass(frozen=True)
+class GcnJob(PerImageTraining):
+    """Image and partial labels to scores; ``model`` is the file of the network that makes graphs."""
+
+    model: Path
+    partial: Path
+    out: Path
+    how: GcnCompletion
     device: str = "cpu"
 
     def is_background(self, sample: WeakSample) -> bool:
@@ -71,30 +77,15 @@ class CompleteJob(PerImageTraining):
 
     def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
         """Train the networks of some images, as many at once as memory allows."""
-        found = [self._problem(sample) for sample in samples]
-        scores: dict[int, Scores] = {}
-        for members in choose_batches([problem for problem, _, _ in found], self.config.gcn, self.config.memory_mb):
-            solutions = train_gcn([found[member][0] for member in members], self.config.gcn, device=self.device)
-            for member, solution in zip(members, solutions, strict=True):
-                problem, label_ids, image_size = found[member]
-                values = solution.probs.T.reshape(-1, *problem.graph.size).clamp(0, 1)
-                scores[member] = Scores(values, label_ids, image_size)
-        return [scores[member] for member in range(len(found))]
+        return complete_by_gcn([self._task(sample) for sample in samples], self.how.config, device=self.device)
 
-    def _problem(self, sample: WeakSample) -> tuple[Problem, tuple[int, ...], tuple[int, int]]:
-        image = sample.load_image()
-        graph = self._graph(image)
+    def _task(self, sample: WeakSample) -> GcnTask:
+        how, image = self.how, sample.load_image()
+        graph = how.source.build(self.model, self.device, image, how.graph)
         labels = LabelMap.load(self.partial / f"{sample.id}.png").labels
-        partial = torch.from_numpy(grid_labels(labels, graph.size, STRIDES[self.graph_of]))
-        classes = sample.tags.present if self.config.labels == "tagged" else range(1, self.num_classes + 1)
+        partial = torch.from_numpy(grid_labels(labels, graph.size, how.source.stride))
+        classes = sample.tags.present if how.config.labels == "tagged" else range(1, how.num_classes + 1)
         label_ids = (0, *sorted(classes))
-        seed = derive_seed(self.seed, sample.id, "wsgcn")
-        problem = build_problem(partial, image, graph, label_ids, self.config.smoothness, seed=seed)
-        return problem, label_ids, (image.shape[0], image.shape[1])
-
-    def _graph(self, image: NDArray[np.uint8]) -> PixelGraph:
-        if self.graph_of == Kind.BOUNDARY:
-            boundary, side = cached(load_boundary, self.model, self.device)
-            return boundary_graph(boundary, side, image, self.graph)
-        affinity = cached(load_affinity, self.model, self.device)
-        return affinity_graph(affinity, image, self.graph)
+        seed = derive_seed(how.seed, sample.id, "wsgcn")
+        problem = build_gcn_problem(partial, image, graph, label_ids, how.config.smoothness, seed=seed)
+        return GcnTask(problem, label_ids, (image.shape[0], image.shape[1]))

@@ -10,7 +10,7 @@ from weakseg.artifacts import UNDECIDED
 from weakseg.ops.sparse import SparseMatrix
 
 
-class Terms(NamedTuple):
+class GcnTerms(NamedTuple):
     """The losses of each image without their weights, ``(B,)`` each.
 
     Attributes:
@@ -42,7 +42,7 @@ class NodeWeights:
     unlabelled: Tensor
     nodes: Tensor
 
-    def terms(self, log_probs: Tensor, laplacian: SparseMatrix, *, of_probs: bool = False) -> Terms:
+    def terms(self, log_probs: Tensor, laplacian: SparseMatrix, *, of_probs: bool = False) -> GcnTerms:
         """Return the terms for ``(B, N, C)`` log-probabilities, 0 for impossible labels.
 
         Args:
@@ -57,7 +57,7 @@ class NodeWeights:
         entropy = -(torch.exp(log_probs) * log_probs).sum(-1, keepdim=True)
         smooth = torch.exp(log_probs) if of_probs else log_probs
         moved = (laplacian @ smooth.flatten(0, 1)).reshape(smooth.shape)
-        return Terms(
+        return GcnTerms(
             -(self.foreground * log_probs).sum((1, 2)),
             -(self.background * log_probs).sum((1, 2)),
             (self.unlabelled * entropy).sum((1, 2)),
@@ -80,7 +80,7 @@ def node_weights(labels: Tensor, sizes: Tensor, num_labels: int, dtype: torch.dt
 
 
 @dataclass(frozen=True)
-class Objective:
+class GcnObjective:
     """The weighted sum of all terms over all images, as a function of the logits, with its derivative in closed form.
 
     Attributes:
@@ -113,9 +113,9 @@ class Objective:
         return torch.log_softmax(turned.masked_fill(~self.possible, -torch.inf), 0).masked_fill(~self.possible, 0)
 
 
-def build_objective(
+def build_gcn_objective(
     counts: NodeWeights, laplacian: SparseMatrix, possible: Tensor, *, weights: tuple[float, float], of_probs: bool
-) -> Objective:
+) -> GcnObjective:
     """Return the objective.
 
     Args:
@@ -128,7 +128,7 @@ def build_objective(
     entropy, smoothness = weights
     labelled = (counts.foreground + counts.background).flatten(0, 1).T.contiguous()
     allowed = possible.expand(*counts.foreground.shape).flatten(0, 1).T.contiguous()
-    return Objective(
+    return GcnObjective(
         labelled,
         entropy * counts.unlabelled.flatten(),
         laplacian.scale(rows=smoothness * counts.nodes.flatten()) if smoothness else None,
@@ -141,7 +141,7 @@ class _Objective(torch.autograd.Function):
     """Value and derivative from one softmax and one product with the Laplacian."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, objective: Objective) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, objective: GcnObjective) -> Tensor:
         log_probs = objective.log_probs(logits)
         probs = log_probs.exp()
         if objective.possible is not None:

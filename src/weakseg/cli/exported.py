@@ -1,0 +1,133 @@
+"""What ``weakseg export`` writes: objects or masks as other programs read them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from weakseg.artifacts import LabelMap
+from weakseg.cli.common import conclude, read_class_file
+from weakseg.data.classes import Classes
+from weakseg.data.dataset import open_dataset, open_plain_folder
+from weakseg.data.formats import coco
+from weakseg.data.formats.instances_out import (
+    regions_of,
+    write_coco_annotations,
+    write_coco_results,
+    write_voc,
+    write_voc_lists,
+)
+from weakseg.data.sample import WeakSample
+from weakseg.errors import ConfigError, DataError
+from weakseg.instances import SUFFIX, Instances
+from weakseg.methods.finished import is_finished, open_finished
+
+PRODUCTS = ("instances", "masks")  # of a run: the first that it has
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        folder: Holds ``ID.instances.json`` or ``ID.png``.
+        classes: Names of the classes.
+        file_names: Name of the photograph by image id; empty where nobody gave the photographs.
+    """
+
+    folder: Path
+    classes: Classes
+    file_names: Mapping[str, str]
+
+    def files(self) -> tuple[str, dict[str, Path]]:
+        """Return the suffix of the files, that of objects where there are any, and the files by image id."""
+        for suffix in (SUFFIX, ".png"):
+            paths = sorted(path for path in self.folder.rglob(f"*{suffix}") if path.is_file())
+            if paths:
+                return suffix, {p.relative_to(self.folder).as_posix().removesuffix(suffix): p for p in paths}
+        raise DataError(
+            f"{self.folder}: holds neither objects (ID{SUFFIX}) nor masks (ID.png); give a folder that does"
+        )
+
+    def check(self, class_ids: Iterable[int], image_id: str) -> None:
+        """Raise ``DataError`` if an image shows a class that has no name."""
+        if (top := max(class_ids, default=0)) > len(self.classes):
+            raise DataError(
+                f"{self.folder}: image {image_id!r} has class {top}, but there are {len(self.classes)} classes; give "
+                "--classes that it was made with"
+            )
+
+
+def export(given: Namespace) -> int:
+    """Write what the command line asks for, and return the exit code."""
+    source = _source(given)
+    suffix, files = source.files()
+    if suffix == ".png" and given.format == "coco-results":
+        raise ConfigError(f"--format: {source.folder} holds masks, but coco-results are of objects; take coco")
+    if suffix == ".png" and given.format == "voc":
+        _write_masks(given.out, source, files)
+        return conclude((), f"{len(files)} masks: {given.out.resolve()}")
+    found = {image_id: _objects(path, given.score) for image_id, path in files.items()}
+    for image_id, objects in found.items():
+        source.check(objects.class_ids, image_id)
+    _write(given, source, found)
+    counted = f"{sum(map(len, found.values()))} {'objects' if suffix == SUFFIX else 'regions'}"
+    return conclude((), f"{counted} on {len(found)} images: {given.out.resolve()}")
+
+
+def _source(given: Namespace) -> Source:
+    """Return what a run folder, or a folder of files with its flags, holds."""
+    if not given.source.is_dir():
+        raise DataError(f"{given.source}: no such folder; give a run folder, or one of objects or masks")
+    images = _names(open_plain_folder(given.images)) if given.images else None
+    classes = read_class_file(given.classes) if given.classes else None
+    if not is_finished(given.source):
+        if given.product:
+            raise ConfigError(f"--product: {given.source} is no run folder; give the folder of the product itself")
+        if classes is None:
+            raise ConfigError(f"--classes: needed, as {given.source} is no run folder; a run has classes.txt")
+        return Source(given.source, classes, images or {})
+    products = [given.product] if given.product else PRODUCTS
+    finished = open_finished(given.source, given.method)
+    folder = next((f for f in map(finished.step_folder, products) if f.is_dir()), None)
+    if folder is None:
+        raise DataError(f"{given.source}: has no {' and no '.join(products)}; finish the run, or name a --product")
+    dataset = open_dataset(finished.recipe.data)
+    samples = [sample for split in dataset.splits.values() for sample in split]
+    return Source(folder, classes or dataset.classes, images or _names(samples))
+
+
+def _names(samples: Sequence[WeakSample]) -> dict[str, str]:
+    return {sample.id: f"{sample.id}{sample.image_path.suffix}" for sample in samples}
+
+
+def _objects(path: Path, score: float) -> Instances:
+    """Return the objects of a file that are sure enough; of a mask, one of each class."""
+    if path.suffix == ".png":
+        return regions_of(LabelMap.load(path))
+    found = Instances.load(path)
+    return found.chosen([number for number, value in enumerate(found.scores) if value >= score])
+
+
+def _write_masks(out: Path, source: Source, files: Mapping[str, Path]) -> None:
+    for image_id, path in files.items():
+        labels = LabelMap.load(path)
+        source.check(labels.label_ids, image_id)
+        labels.save(out / "SegmentationClass" / f"{image_id}.png")
+    write_voc_lists(out, list(files), source.classes)
+
+
+def _write(given: Namespace, source: Source, found: Mapping[str, Instances]) -> None:
+    if given.format == "voc":
+        for image_id, objects in found.items():
+            write_voc(given.out, image_id, objects)
+        write_voc_lists(given.out, list(found), source.classes)
+    elif given.format == "coco-results":
+        file = coco.read_instances(given.like)
+        categories = {class_id: category for category, class_id in file.class_ids(source.classes).items()}
+        write_coco_results(given.out, found, {i: image.number for i, image in file.images.items()}, categories)
+    else:
+        if unnamed := sorted(set(found) - set(source.file_names)):
+            raise DataError(f"{source.folder}: {unnamed[0]!r} has no photograph; give their folder with --images")
+        write_coco_annotations(given.out, found, source.file_names, source.classes, polygons=given.polygons)

@@ -1,0 +1,108 @@
+"""Scores of masks and instances against ground truth, as ``weakseg evaluate`` prints them."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import Namespace
+from numpy.typing import NDArray
+
+from weakseg.artifacts import LabelMap
+from weakseg.cli.common import conclude, read_class_file
+from weakseg.data.classes import Classes
+from weakseg.data.paths import read_lines
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
+from weakseg.errors import DataError
+from weakseg.evaluation.instance_protocol import InstanceScore, describe_objects, score_instances
+from weakseg.evaluation.protocol import Score, describe_protocol, score_maps
+from weakseg.files import write_json
+
+
+def evaluate_masks(given: Namespace) -> int:
+    """Compare masks with true masks, as the command line asks, and return the exit code."""
+    classes = read_class_file(given.classes)
+    truth = _truth(given.truth, given.list, len(classes))
+    protocol = {"list": str(given.list or given.truth), "tags_from": "not known here"}
+    score = score_maps("predictions", truth, given.predictions, policy=given.undecided, protocol=protocol)
+    if given.out:
+        write_json(given.out, score.as_json(classes))
+    return conclude((), describe(score, classes))
+
+
+def evaluate_instances(given: Namespace) -> int:
+    """Compare instances with true objects, as the command line asks, and return the exit code."""
+    classes = read_class_file(given.classes)
+    truth = _true_objects(given.truth, given.objects, given.list, classes)
+    protocol = {"list": str(given.list or given.objects or given.truth)}
+    score = score_instances("predictions", truth, given.predictions, match=given.match, protocol=protocol)
+    if given.out:
+        write_json(given.out, score.as_json(classes))
+    return conclude((), describe_instances(score, classes))
+
+
+def describe_instances(score: InstanceScore, classes: Classes) -> str:
+    """Return the table of an instance score, with its protocol."""
+    values = score.as_json(classes)
+    width = max(len("mAP^r"), *map(len, classes.names))
+    rows = {**values["ap_region"], "mAP^r": values["mean_ap_region"]}
+    heads = [f"IoU {threshold}" for threshold in values["mean_ap_region"]]
+    lines = [f"{'':<{width}} " + " ".join(f"{head:>8}" for head in heads)]
+    lines += [f"{name:<{width}} " + " ".join(f"{_cell(v):>8}" for v in row.values()) for name, row in rows.items()]
+    lines.append("COCO " + ", ".join(f"{name} {_cell(value)}" for name, value in values["coco"].items()))
+    lines.append(describe_objects(values))
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "absent" if value is None else f"{value:.2f}"
+
+
+def describe(score: Score, classes: Classes) -> str:
+    """Return the table of a score, with its protocol."""
+    values = score.as_json(classes)
+    width = max(map(len, values["iou"]))
+    lines = [f"{name:<{width}} {'absent' if iou is None else f'{iou:6.2f}'}" for name, iou in values["iou"].items()]
+    lines.append(f"{'mean IoU':<{width}} {values['mean_iou']:6.2f}")
+    lines.append(f"pixel accuracy {values['pixel_accuracy']:.2f} %, coverage {values['coverage']:.2f} %")
+    lines.append(describe_protocol(values))
+    return "\n".join(lines)
+
+
+def _truth(folder: Path, listed: Path | None, num_classes: int) -> list[EvalSample]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of true masks")
+    ids = [line for _, line in read_lines(listed, "list of images")] if listed else _ids(folder)
+    if not ids:
+        raise DataError(f"{listed or folder}: no true masks; --truth wants a folder of ID.png, --list image ids")
+    return [_sample(folder / f"{image_id}.png", image_id, num_classes) for image_id in ids]
+
+
+def _true_objects(
+    truth: Path, objects: Path | None, listed: Path | None, classes: Classes
+) -> tuple[InstanceSample, ...]:
+    """Return the images of a COCO file, or of two folders of masks; those of the list where there is one."""
+    wanted = [line for _, line in read_lines(listed, "list of images")] if listed else None
+    if objects is None:
+        found = {sample.id: sample for sample in instance_truth_from_coco(truth, classes)}
+    else:
+        for folder in (truth, objects):
+            if not folder.is_dir():
+                raise DataError(f"{folder}: no such folder of true masks")
+        paths = {i: (objects / f"{i}.png", truth / f"{i}.png") for i in (wanted or _ids(objects))}
+        found = {sample.id: sample for sample in instance_truth_from_masks(paths, len(classes))}
+    if missing := [image_id for image_id in wanted or () if image_id not in found]:
+        raise DataError(f"{listed}: image {missing[0]!r} has no true objects in {truth}; take it off the list")
+    return tuple(found[image_id] for image_id in (wanted or found))
+
+
+def _ids(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
+
+
+def _sample(path: Path, image_id: str, num_classes: int) -> EvalSample:
+    return EvalSample(WeakSample(image_id, path, Tags(frozenset())), partial(_load, path), num_classes, str(path))
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    return LabelMap.load(path).labels

@@ -1,0 +1,147 @@
+"""Every label format, and the one place that tells which of them a file is of.
+
+A format is added by a module beside this one and an entry here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from weakseg.data.formats import (
+    annotation_csv,
+    coco,
+    cvat,
+    drawn_json,
+    labelme,
+    labelstudio,
+    scribblesup,
+    tags,
+    voc_xml,
+    whats_the_point,
+    yolo,
+)
+from weakseg.data.formats.label_format import Content, LabelFormat, Use, by_itself
+
+FORMATS: dict[str, LabelFormat] = {
+    "labelme": LabelFormat(
+        "LabelMe",
+        by_itself(labelme.read_table),
+        (".json",),
+        lambda content: content.has_keys("shapes"),
+        uses=frozenset({"dataset", "photograph"}),
+        names_from="labels",
+        one_each=True,
+    ),
+    "cvat": LabelFormat(
+        "CVAT",
+        by_itself(cvat.read_table),
+        (".xml",),
+        lambda content: content.xml.tag == "annotations",
+        uses=frozenset({"dataset", "photograph"}),
+    ),
+    "labelstudio": LabelFormat(
+        "Label Studio",
+        by_itself(labelstudio.read_table),
+        (".json",),
+        lambda content: isinstance(content.json, list),
+        uses=frozenset({"dataset", "photograph"}),
+    ),
+    "coco": LabelFormat(
+        "COCO",
+        by_itself(coco.read_table),
+        (".json",),
+        lambda content: content.has_keys("images", "annotations"),
+        uses=frozenset({"photograph"}),
+    ),
+    "scribblesup": LabelFormat(
+        "ScribbleSup",
+        by_itself(scribblesup.read_table),
+        (".xml",),
+        lambda content: content.xml.tag != "annotations" and content.xml.find("polygon") is not None,
+        one_each=True,
+    ),
+    "voc": LabelFormat(
+        "VOC",
+        by_itself(voc_xml.read_table),
+        (".xml",),
+        uses=frozenset({"photograph"}),
+        one_each=True,
+        unmarked=True,
+    ),
+    "yolo": LabelFormat(
+        "YOLO",
+        yolo.read_labels,
+        (".txt",),
+        uses=frozenset({"dataset", "photograph"}),
+        names_from="photographs",
+        one_each=True,
+    ),
+    "weakseg": LabelFormat(
+        "weakseg",
+        by_itself(drawn_json.read_table),
+        (".json",),
+        lambda content: content.has_keys("weakseg"),
+        uses=frozenset({"drawn", "photograph"}),
+    ),
+    "csv": LabelFormat(
+        "CSV of points or boxes",
+        by_itself(annotation_csv.read_table),
+        (".csv",),
+        lambda content: annotation_csv.has_shapes(content.header),
+    ),
+    "tags": LabelFormat(
+        "tags",
+        by_itself(tags.read_shown),
+        (".csv", ".json", ".jsonl"),
+        lambda content: isinstance(content.json, dict) and not whats_the_point.has_clicks(content.json),
+        uses=frozenset({"photograph"}),
+        unmarked=True,
+    ),
+    "whats_the_point": LabelFormat(
+        "What's the Point",
+        by_itself(whats_the_point.read_table),
+        (".json",),
+        lambda content: isinstance(content.json, dict),
+        uses=frozenset({"drawn", "photograph"}),
+        unmarked=True,
+    ),
+}
+
+
+def formats_for(use: Use) -> dict[str, LabelFormat]:
+    """Return the formats that may be given in one place, by name."""
+    return {name: known for name, known in FORMATS.items() if use in known.uses}
+
+
+def recognise_file(path: Path, known: Mapping[str, LabelFormat], what: str = "label file") -> str | None:
+    """Return the name of the format of a file, or ``None`` where it is none of the ``known`` ones.
+
+    The suffix decides; where several formats have it, the content does.
+
+    Args:
+        path: The file.
+        known: The formats that it may be of.
+        what: What it is to the user, for errors.
+
+    Raises:
+        DataError: If the content is asked for and cannot be read.
+    """
+    possible = {name: one for name, one in known.items() if path.suffix.lower() in one.suffixes}
+    if len(possible) == 1:
+        return next(iter(possible))
+    content = Content(path, what)
+    marked = [name for name, one in possible.items() if not one.unmarked]
+    if (found := next((name for name in marked if possible[name].holds(content)), None)) is not None:
+        return found
+    unmarked = [name for name in possible if name not in marked]
+    return unmarked[0] if len(unmarked) == 1 else next((n for n in unmarked if possible[n].holds(content)), None)
+
+
+def recognise_folder(path: Path, known: Mapping[str, LabelFormat]) -> str | None:
+    """Return the name of the format whose files, one for each photograph, a folder holds.
+
+    The suffixes decide; where no file has one, it is the first of the ``known`` formats that come in folders, whose
+    parser says what is missing.
+    """
+    possible = {name: one for name, one in known.items() if one.one_each}
+    there = {child.suffix.lower() for child in path.iterdir()}
+    return next((name for name, one in possible.items() if there & set(one.suffixes)), next(iter(possible), None))

@@ -1,0 +1,106 @@
+"""What is known of a label format, and what one sees of a file to tell which format it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from xml.etree.ElementTree import Element
+
+from weakseg.data.annotations import AnnotationTable
+from weakseg.data.formats.tags import csv_rows
+from weakseg.data.formats.xml_files import parse_xml
+from weakseg.data.paths import parse_json, read_text
+
+Use = Literal["dataset", "drawn", "photograph"]
+Quadrilaterals = Literal["", "segments", "boxes"]
+EVERY_USE: frozenset[Use] = frozenset({"dataset", "drawn", "photograph"})
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a label file, parsed as far as a format asks.
+
+    Attributes:
+        path: The file.
+        what: What it is to the user, for errors.
+    """
+
+    path: Path
+    what: str = "label file"
+
+    @cached_property
+    def text(self) -> str:
+        """The text of the file."""
+        return read_text(self.path, self.what)
+
+    @cached_property
+    def json(self) -> object:
+        """The value in a JSON file."""
+        return parse_json(self.path, self.text)
+
+    @cached_property
+    def xml(self) -> Element:
+        """The root element of an XML file."""
+        return parse_xml(self.path, self.what, "repair it, or export it again")
+
+    @cached_property
+    def header(self) -> frozenset[str]:
+        """The columns of a CSV file."""
+        return frozenset(csv_rows(self.path)[0][1])
+
+    def has_keys(self, *keys: str) -> bool:
+        """Return whether a JSON file is an object with all of these keys."""
+        return isinstance(self.json, dict) and set(keys) <= self.json.keys()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What labels may need to be understood and does not stand in their file.
+
+    Attributes:
+        root: Resolved folder that must not be left.
+        start: Folder that names of photographs start from.
+        classes: Class names that the user gave, in the order of their numbers; ``None``: none were given.
+        photograph: The one photograph that labels are wanted of; ``None``: all.
+        quadrilaterals: What lines of 9 values are to YOLO: outlines or oriented boxes; empty: an error.
+    """
+
+    root: Path
+    start: Path
+    classes: tuple[str, ...] | None = None
+    photograph: Path | None = None
+    quadrilaterals: Quadrilaterals = ""
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """What is known of a label format.
+
+    Attributes:
+        title: Its name in errors.
+        parse: Returns the labels in a file, or in a folder of files.
+        suffixes: Of its files, lower case with the dot.
+        holds: Whether a file with such a suffix is one of this format, asked where several have the suffix.
+        uses: Where it may be given: ``dataset``, as ``data.format``; ``drawn``, as ``data.drawn``; ``photograph``, as
+            labels of one photograph.
+        names_from: Where names of photographs start: the folder of ``images``, or that of the ``labels``; or what is
+            given is a folder of ``photographs``, and their labels are found from there.
+        one_each: Whether each photograph has a file of its own, so that a folder of them is given.
+        unmarked: Whether nothing in its files tells it from every other format; such formats are asked last, and the
+            only one that is left is not asked: its parser says what is wrong.
+    """
+
+    title: str
+    parse: Callable[[Path, Surroundings], AnnotationTable]
+    suffixes: tuple[str, ...]
+    holds: Callable[[Content], bool] = lambda content: True
+    uses: frozenset[Use] = EVERY_USE
+    names_from: Literal["images", "labels", "photographs"] = "images"
+    one_each: bool = False
+    unmarked: bool = False
+
+
+def by_itself(parse: Callable[[Path], AnnotationTable]) -> Callable[[Path, Surroundings], AnnotationTable]:
+    """Return the parser of a format whose files say everything themselves."""
+    return lambda path, _: parse(path)

@@ -1,0 +1,115 @@
+"""A folder of images with a label file, or with one folder a class."""
+
+import filecmp
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from weakseg.data.class_map import ClassMap
+from weakseg.data.classes import BACKGROUND_NAMES, Classes
+from weakseg.data.config import DataConfig
+from weakseg.data.formats.catalogue import FORMATS, recognise_file
+from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
+from weakseg.data.image import IMAGE_SUFFIXES
+from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.readers import annotated
+from weakseg.data.reading import Reading
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The labels of a split, and the image file of every image id in order."""
+
+    table: TagTable
+    paths: dict[str, Path]
+
+
+def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
+    """Return classes and samples; without given classes they are those that the labels of all splits name.
+
+    A CSV file whose header has the columns of points or boxes is read as such.
+
+    Raises:
+        DataError: If there are no labels, a label file is malformed, or a path leads outside the root.
+    """
+    known = {name: FORMATS[name] for name in ("csv", "tags")}
+    if config.train and recognise_file(inside(root, config.train, "data.train"), known) == "csv":
+        return annotated.read(replace(config, format="csv"), root, class_map)
+    images = image_folder(root, config.images)
+    if config.train:
+        sources = {"train": _from_label_file(root, images, config.train, "data.train")}
+    else:
+        sources = {"train": _from_class_folders(config, root, images)}
+    if config.val:
+        sources["val"] = _from_label_file(root, images, config.val, "data.val")
+    sources = {split: replace(source, table=source.table.mapped(class_map)) for split, source in sources.items()}
+    found = frozenset().union(*(source.table.class_names for source in sources.values()))
+    classes = Classes.from_labels(read_classes(root, config.classes), found)
+    return Reading(classes, {split: _samples(source, classes) for split, source in sources.items()})
+
+
+def _samples(source: _Source, classes: Classes) -> tuple[WeakSample, ...]:
+    tags = source.table.bind(classes)
+    return tuple(WeakSample(image_id, path, tags[image_id]) for image_id, path in source.paths.items())
+
+
+def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Source:
+    table = read_table(inside(root, name, setting))
+    paths: dict[str, Path] = {}
+    for row in table.rows:
+        image_id = image_id_of(row.image)
+        if image_id not in paths:
+            paths[image_id] = find_image(root, images, row.image, row.where)
+    return _Source(table, paths)
+
+
+def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source:
+    """Read ``CLASS/NAME.jpg``; one file name in several folders is one image with several tags."""
+    masks = inside(root, config.truth, "data.truth") if config.truth else None
+    rows: list[TagRow] = []
+    paths: dict[str, Path] = {}
+    for folder in sorted(path for path in images.iterdir() if path.is_dir() and path.resolve() != masks):
+        for path in _image_files(folder):
+            inside(root, str(path.relative_to(root)), str(path))
+            _check_same_image(paths.setdefault(path.stem, path), path)
+            rows.append(TagRow(path.name, str(path), {} if folder.name in BACKGROUND_NAMES else {folder.name: True}))
+    _check_layout(images, bool(rows))
+    return _Source(long_table(images, rows), paths)
+
+
+def _image_files(folder: Path) -> Iterator[Path]:
+    """Yield the image files directly in a folder by name; hidden files and folders do not count."""
+    if not folder.name.startswith("."):
+        visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+        yield from (path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+
+
+def _check_same_image(first: Path, second: Path) -> None:
+    """Refuse two different photographs with one name; the second would silently count as the first."""
+    if first.name == second.name and first.is_file() and not filecmp.cmp(first, second, shallow=False):
+        raise DataError(
+            f"{second}: another image than {first}, with the same name; rename one (one name in several class folders "
+            "means one image with several tags)"
+        )
+
+
+def _check_layout(images: Path, class_folders: bool) -> None:
+    """Refuse a folder without any label, and images that lie beside the class folders."""
+    loose = [path.name for path in _image_files(images)]
+    if loose and class_folders:
+        raise DataError(
+            f"{images}: {len(loose)} images such as {loose[0]!r} lie beside the class folders and have no label; move "
+            "them into a class folder, or into one named 'background' if they show no class"
+        )
+    if loose:
+        raise DataError(
+            f"{images}: {len(loose)} images such as {loose[0]!r}, but no labels; set data.train to a label file (CSV, "
+            "JSON, JSONL), or put the images into one folder a class"
+        )
+    if not class_folders:
+        raise DataError(
+            f"{images}: no images, and no class folders with images; set data.images to the folder of the class "
+            "folders, or data.train to a label file"
+        )

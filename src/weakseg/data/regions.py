@@ -1,0 +1,138 @@
+"""Outlines and painted pixels become COCO's compressed runs, and runs become pixels, by pycocotools."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from weakseg.data.annotations import Position
+from weakseg.data.image import MAX_PIXELS
+from weakseg.errors import DataError
+from weakseg.ops.runs import Size, as_coco, check_counts, counts_of_text, encode_masks, run_areas
+
+Runs = dict[str, Any]
+
+
+def check_size(size: Size, where: str) -> Size:
+    """Return (rows, columns) of a photograph as a label file states them.
+
+    Raises:
+        DataError: If a side is less than 1, or there are more than ``MAX_PIXELS`` pixels.
+    """
+    if min(size) < 1:
+        raise DataError(f"{where}: height {size[0]} and width {size[1]} must be at least 1; correct them")
+    if math.prod(size) > MAX_PIXELS:
+        raise DataError(
+            f"{where}: {size[0]} x {size[1]} pixels: more than the limit of {MAX_PIXELS:,}; correct the size"
+        )
+    return size
+
+
+def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
+    """Return a segmentation as compressed runs; what pycocotools would read past its memory is refused.
+
+    Args:
+        segmentation: List of polygons ``[x, y, x, y, ...]``, or ``{"size": [rows, columns], "counts": ...}`` with
+            counts as list or string, column by column, the first run of zeros.
+        size: (rows, columns) of the image.
+        where: File and entry, for errors.
+
+    Raises:
+        DataError: If it is malformed or of another size.
+    """
+    if isinstance(segmentation, list):
+        polygons = [_polygon(values, size, where) for values in segmentation]
+        merged: Runs = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
+        return merged
+    if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
+        raise DataError(
+            f"{where}: segmentation must be polygons, or size and counts, got {segmentation!r:.60}; correct it"
+        )
+    if segmentation["size"] != list(size):
+        raise DataError(
+            f"{where}: segmentation of size {segmentation['size']!r}, but the image is {list(size)}; correct it"
+        )
+    counts = segmentation["counts"]
+    check_counts(counts_of_text(counts, where) if isinstance(counts, str) else counts, size, where)
+    runs: Runs = (
+        {"size": list(size), "counts": counts.encode()}
+        if isinstance(counts, str)
+        else coco_mask.frPyObjects({"size": list(size), "counts": counts}, *size)
+    )
+    return runs
+
+
+def runs_of_polygons(rings: Sequence[Sequence[Position]], size: Size, where: str) -> bytes:
+    """Return the pixels inside any of the rings, as COCO rasters polygons; what lies outside the image is cut off.
+
+    Args:
+        rings: At least one closed outline of at least three (row, column) positions, none farther outside than the
+            image is long; they are united, so that a ring within another makes no hole.
+        size: (rows, columns) of the image.
+        where: File and entry, for errors.
+
+    Raises:
+        DataError: If there is no ring, a ring is none, or the size is absurd.
+    """
+    if not rings:
+        raise DataError(f"{where}: a region needs at least one outline, got none; add it, or remove the entry")
+    flat = [[value for row, column in ring for value in (column, row)] for ring in rings]
+    return _counts(encode_runs(flat, check_size(size, where), where))
+
+
+def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:
+    """Return the runs of an ``(H, W)`` mask; holes and separate parts are kept."""
+    return encode_masks(np.asarray(mask, np.bool_)[None])[0]
+
+
+def mask_of_runs(runs: bytes, size: Size) -> NDArray[np.bool_]:
+    """Return the ``(H, W)`` mask that runs stand for.
+
+    Raises:
+        DataError: If the runs do not cover exactly the pixels of ``size``: pycocotools would write past its memory.
+    """
+    segmentation = {"size": list(check_size(size, "region")), "counts": runs.decode("latin-1")}
+    mask: NDArray[np.bool_] = coco_mask.decode(encode_runs(segmentation, size, "region")).astype(bool)
+    return mask
+
+
+def unite_runs(parts: Sequence[bytes], size: Size) -> bytes:
+    """Return the pixels that are in any of the parts, all of which were made for ``size``."""
+    return _counts(coco_mask.merge(as_coco(parts, size)))
+
+
+def count_pixels(runs: bytes, size: Size) -> int:
+    """Return how many pixels runs that were made for ``size`` cover."""
+    return run_areas([runs], size)[0]
+
+
+def place_crop(crop: NDArray[np.bool_], corner: tuple[int, int], size: Size) -> NDArray[np.bool_]:
+    """Return the ``(H, W)`` mask of ``size`` with a crop whose first pixel is ``corner``, cut at the borders."""
+    (top, left), (rows, columns) = corner, size
+    mask = np.zeros(size, np.bool_)
+    inside = crop[max(-top, 0) : max(rows - top, 0), max(-left, 0) : max(columns - left, 0)]
+    if inside.size:
+        top, left = max(top, 0), max(left, 0)
+        mask[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return mask
+
+
+def _polygon(values: object, size: Size, where: str) -> list[float]:
+    """Return a checked polygon: at least three points, none farther outside than the image is long."""
+    if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
+        raise DataError(f"{where}: a polygon needs x, y of at least three points, got {values!r:.60}; correct it")
+    reach = max(size)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -reach <= value <= 2 * reach:
+            raise DataError(f"{where}: polygon coordinate {value!r} is not near the image of {size}; correct it")
+    return [float(value) for value in values]
+
+
+def _counts(runs: Runs) -> bytes:
+    """Return the compressed counts of a pycocotools dictionary."""
+    counts = runs["counts"]
+    assert isinstance(counts, bytes)
+    return counts

@@ -1,0 +1,14 @@
+"""The plan of the ``drawn`` method."""
+
+from weakseg.data.dataset import Dataset
+from weakseg.methods.drawn.config import DrawnRecipe
+from weakseg.methods.plans import with_segmenter
+from weakseg.pipeline.plan import Step
+from weakseg.steps.refine import masks_step
+from weakseg.steps.weak_seeds import weak_seeds_step
+
+
+def build_plan(recipe: DrawnRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from drawn labels to a scored segmenter."""
+    steps = [weak_seeds_step(dataset, recipe.seeds, activations=False), masks_step(dataset, recipe.masks)]
+    return with_segmenter(recipe, dataset, steps)

@@ -1,0 +1,105 @@
+"""What a run, or one method of a comparison, has left: its recipe, and where the products of its steps are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weakseg.errors import CheckpointError, ConfigError, StoreError
+from weakseg.files import read_json, write_json
+from weakseg.methods.recipe import Recipe
+from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
+from weakseg.nn.weights import MODEL_FILE, read_header
+from weakseg.pipeline.plan import Step
+from weakseg.pipeline.store import MANIFEST
+
+PLACE_FILE = "data/place.json"
+COMPARISON_FILE = "results.json"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run folder, or one method of a comparison's folder.
+
+    Attributes:
+        folder: The folder.
+        recipe: With the data root that was last used.
+        places: Folder of each step below ``folder``; a step that is not named has that of its name.
+    """
+
+    folder: Path
+    recipe: Recipe
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def step_folder(self, name: str) -> Path:
+        """Return where the products of a step are."""
+        return self.folder / self.places.get(name, name)
+
+    def model_of(self, step: Step) -> Path:
+        """Return the file of the network that a step has trained.
+
+        Raises:
+            CheckpointError: If it has not been trained to the end, or its file is damaged.
+        """
+        folder = self.step_folder(step.name)
+        manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+        if not manifest.get("complete"):
+            raise CheckpointError(f"{folder}: {step.name!r} has not been trained to the end; finish the run first")
+        read_header(folder / MODEL_FILE)
+        return folder / MODEL_FILE
+
+
+def open_finished(folder: Path, method: str = "") -> FinishedRun:
+    """Return what a folder holds.
+
+    Args:
+        folder: Of a run, or of a comparison.
+        method: Which method of a comparison; may be left out where there is one.
+
+    Raises:
+        StoreError: If it is neither.
+        ConfigError: If the comparison has no such method, or several and none is named.
+    """
+    if (folder / RECIPE_FILE).is_file():
+        recipe = load_recipe(str(folder / RECIPE_FILE), _root_words(folder))
+        if method not in ("", recipe.method):
+            raise ConfigError(f"{folder}: is a run of {recipe.method!r}, not of {method!r}; leave the method out")
+        return FinishedRun(folder, recipe)
+    if not (folder / COMPARISON_FILE).is_file():
+        raise StoreError(
+            f"{folder}: no run folder ({RECIPE_FILE} is missing) and no comparison ({COMPARISON_FILE} is missing); "
+            "weakseg run and weakseg compare make them"
+        )
+    entry = _entry(folder, method)
+    settings = entry["settings"]
+    words = ["--config", json.dumps(settings), *_root_words(folder)]
+    return FinishedRun(folder, parse_recipe(settings["method"], words, str(folder)), entry["steps"])
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a path is the folder of a run or of a comparison."""
+    return any((folder / name).is_file() for name in (RECIPE_FILE, COMPARISON_FILE))
+
+
+def remember_place(folder: Path, recipe: Recipe) -> None:
+    """Write where the data lay when the folder was last worked on."""
+    write_json(folder / PLACE_FILE, {"root": str(Path(recipe.data.root).expanduser().resolve())})
+
+
+def _entry(folder: Path, method: str) -> Mapping[str, Any]:
+    """Return what the comparison says of a method."""
+    entries: dict[str, Mapping[str, Any]] = {
+        entry["method"]: entry for entry in read_json(folder / COMPARISON_FILE)["methods"]
+    }
+    if not method and len(entries) == 1:
+        return next(iter(entries.values()))
+    if method not in entries:
+        what = f"has no method {method!r}" if method else "is a comparison of several methods"
+        raise ConfigError(f"{folder}: {what}; name one by --method: {', '.join(entries)}")
+    return entries[method]
+
+
+def _root_words(folder: Path) -> list[str]:
+    place = read_json(folder / PLACE_FILE) if (folder / PLACE_FILE).exists() else {"root": "."}
+    return ["--data.root", place["root"]]

@@ -1,0 +1,45 @@
+"""What plans of several methods begin and end with."""
+
+from collections.abc import Sequence
+
+from weakseg.data.dataset import Dataset
+from weakseg.methods.affinity_walk import AffinityWalkRecipe
+from weakseg.methods.recipe import Recipe, TagRecipe
+from weakseg.pipeline.plan import Step
+from weakseg.steps.activate import activations_step
+from weakseg.steps.affinity import affinity_step, affinity_walk_step
+from weakseg.steps.classify import classifier_step
+from weakseg.steps.decode import decode_steps
+from weakseg.steps.evaluate import evaluation_step
+from weakseg.steps.seed import reading_steps
+from weakseg.steps.segment import predictions_step, segmenter_step
+
+
+def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from tags to activations."""
+    return [
+        classifier_step(dataset, recipe.classifier, recipe.seed),
+        activations_step(dataset, recipe.activations),
+    ]
+
+
+def with_segmenter(recipe: Recipe, dataset: Dataset, steps: Sequence[Step], *, targets: str = "masks") -> list[Step]:
+    """Return steps with the segmenter that is trained on the label maps of one, its predictions, and all scores."""
+    whole = [
+        *steps,
+        segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets),
+        predictions_step(dataset, recipe.predictions),
+    ]
+    return [*whole, evaluation_step(dataset, recipe.data, whole)]
+
+
+def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step]) -> list[Step]:
+    """Return the steps from activations, which ``start`` ends with, to a scored segmenter."""
+    steps = [
+        *start,
+        *reading_steps(dataset, recipe.readings),
+        affinity_step(dataset, recipe.affinity, recipe.seed),
+        affinity_walk_step(dataset, recipe.walk),
+        *decode_steps(dataset, recipe.masks, "walk"),
+    ]
+    return with_segmenter(recipe, dataset, steps)

@@ -1,0 +1,40 @@
+"""What recipes hold: settings of a whole run, from the data set to the segmenter."""
+
+from dataclasses import dataclass, field
+
+from weakseg.data.config import DataConfig
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a whole run; each method adds its own sections.
+
+    Attributes:
+        method: Name of the method that the recipe is for.
+        seed: Of everything random.
+        data: The data set.
+        segmenter: The segmenter and its training.
+        predictions: How the segmenter is applied.
+    """
+
+    method: str = ""
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    segmenter: SegmentConfig = field(default_factory=SegmentConfig)
+    predictions: PredictConfig = field(default_factory=PredictConfig)
+
+
+@dataclass(frozen=True)
+class TagRecipe(Recipe):
+    """Settings of a method that starts from tags: a classifier's activations.
+
+    Attributes:
+        classifier: The tag classifier and its training.
+        activations: How activations are computed.
+    """
+
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivateConfig = field(default_factory=ActivateConfig)

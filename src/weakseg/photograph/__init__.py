@@ -1,0 +1,1 @@
+"""One photograph: what has been computed of it is kept, so that further marks cost only what is new."""

@@ -1,0 +1,81 @@
+"""Processes of this machine, by joblib."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from weakseg.errors import WeaksegError
+from weakseg.pipeline.engines import Item, Outcome
+
+
+def default_workers() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_thread() -> None:
+    """Compute on one thread from here on, so that results do not depend on the number of processes."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Spreads calls over processes; one worker is this process itself.
+
+    Attributes:
+        workers: Number of processes.
+    """
+
+    workers: int = 1
+
+    def map(
+        self, work: Callable[[Item], Outcome], items: Sequence[Item], *, title: str
+    ) -> Iterator[tuple[Item, Outcome]]:
+        """Yield each item with what ``work`` returned of it, in whatever order they end.
+
+        Raises:
+            WeaksegError: If the system ended a process.
+        """
+        if min(self.workers, len(items)) <= 1:
+            yield from self._here(work, items)
+            return
+        parallel = Parallel(
+            n_jobs=min(self.workers, len(items)),
+            return_as="generator_unordered",
+            batch_size=1,
+            pre_dispatch=2 * self.workers,
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
+            try:
+                yield from parallel(delayed(_alone)(work, item) for item in items)
+            except TerminatedWorkerError as error:
+                raise WeaksegError(
+                    f"{title}: a process was ended by the system, most likely for want of memory; use fewer --workers"
+                ) from error
+
+    def release(self) -> None:
+        """End idle processes, so that a step of another kind has their memory."""
+        get_reusable_executor().shutdown(wait=True)
+
+    @staticmethod
+    def _here(work: Callable[[Item], Outcome], items: Sequence[Item]) -> Iterator[tuple[Item, Outcome]]:
+        threads = torch.get_num_threads()
+        try:
+            for item in items:
+                yield _alone(work, item)
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _alone(work: Callable[[Item], Outcome], item: Item) -> tuple[Item, Outcome]:
+    one_thread()
+    return item, work(item)

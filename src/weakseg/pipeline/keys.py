@@ -1,0 +1,73 @@
+"""What the key of a step's products covers: a hash of what they depend on, and of nothing else."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from weakseg.errors import ConfigError
+from weakseg.pipeline.plan import Step, check_plan
+
+LAYOUT_VERSION = 2
+CHANGES_NOTHING = frozenset({"loader_workers", "memory_mb"})
+"""Settings of these names change how work is done, and no result."""
+FILES = frozenset({"file"})
+"""Settings of these names are files: their content counts, not where they lie."""
+
+
+def hash_of(value: Any) -> str:
+    """Return a hexadecimal digest of a JSON value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """Return a hexadecimal digest of a file's content."""
+    status = path.stat()
+    return _digest(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, _size: int, _written_ns: int) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
+    """Return the key of each step: a hash of name, code, settings, the keys of what it needs, and the data.
+
+    Steps of two plans that have the same key make the same products.
+
+    Raises:
+        ConfigError: If the plan does not fit together, or a file that a setting names is missing.
+    """
+    check_plan(steps)
+    keys: dict[str, str] = {}
+    for step in steps:
+        inputs = {name: keys[name] for name in step.needs}
+        settings = settings_that_count(step.settings, step.name)
+        keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.work.code, settings, inputs, content_key])
+    return keys
+
+
+def settings_that_count(settings: Any, where: str = "") -> Any:
+    """Return settings without those of ``CHANGES_NOTHING``, and with digests in place of ``FILES``."""
+    if isinstance(settings, Mapping):
+        return {
+            name: _of_file(value, f"{where}.{name}") if name in FILES else settings_that_count(value, f"{where}.{name}")
+            for name, value in settings.items()
+            if name not in CHANGES_NOTHING
+        }
+    if isinstance(settings, list | tuple):
+        return [settings_that_count(value, where) for value in settings]
+    return settings
+
+
+def _of_file(name: Any, where: str) -> str:
+    if not name:
+        return ""
+    path = Path(str(name)).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"{where}: {path} is no file; correct the path")
+    return digest_of(path)

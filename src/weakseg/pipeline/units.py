@@ -1,0 +1,159 @@
+"""Work on images in units of one or several; a failing unit is named and does not stop the others."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from weakseg.data.sample import WeakSample
+from weakseg.errors import OutputError
+from weakseg.pipeline.engines import Engine
+from weakseg.pipeline.plan import Failure
+from weakseg.progress import track
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Images that are worked on at once.
+
+    Attributes:
+        samples: At least one; of a group the first is the one that the others help.
+        name: Of the product of a group: an image's id where it is that image's, empty for the unit's own id.
+        together: Whether the images make one product (a group), or one each (a batch, which may be split).
+        seed: That the group was drawn with.
+    """
+
+    samples: tuple[WeakSample, ...]
+    name: str = ""
+    together: bool = False
+    seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """The image's id, or a digest of seed and members: no list's order, only that of a group's members, counts."""
+        ids = [sample.id for sample in self.samples]
+        if len(ids) == 1:
+            return ids[0]
+        return hashlib.blake2b("\x1f".join([str(self.seed), *ids]).encode(), digest_size=8).hexdigest()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Names of what the unit leaves: one for a group, one an image for a batch."""
+        return (self.name or self.id,) if self.together else tuple(sample.id for sample in self.samples)
+
+
+class Job(Protocol):
+    """Work on units that leaves one file a product. Picklable, so that processes can share it."""
+
+    def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+        """Return how the images are worked on; the same for any order of the list."""
+        ...
+
+    def output(self, name: str) -> Path:
+        """Return the file of a product; where it exists the work is done."""
+        ...
+
+    def run(self, samples: Sequence[WeakSample]) -> None:
+        """Do a unit's work and write its files atomically."""
+        ...
+
+
+class ImageJob:
+    """A job on single images, which says in ``one`` what is done to one.
+
+    Attributes:
+        out: Folder of the files.
+        suffix: Of the files.
+    """
+
+    out: Path
+    suffix: ClassVar[str]
+
+    def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+        """Return one unit an image."""
+        return [Unit((sample,)) for sample in samples]
+
+    def output(self, name: str) -> Path:
+        """Return the file of an image."""
+        return self.out / f"{name}{self.suffix}"
+
+    def run(self, samples: Sequence[WeakSample]) -> None:
+        """Do one image after the other."""
+        for sample in samples:
+            self.one(sample)
+
+    def one(self, sample: WeakSample) -> None:
+        """Do the work on one image and write its file."""
+        raise NotImplementedError
+
+
+def batches(samples: Sequence[WeakSample], size: int) -> list[Unit]:
+    """Return batches of at most ``size`` images, by id, so that their company depends on no list's order."""
+    ordered = samples if size == 1 else sorted(samples, key=lambda sample: sample.id)
+    return [Unit(tuple(ordered[start : start + size])) for start in range(0, len(ordered), size)]
+
+
+def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: Engine) -> list[Failure]:
+    """Run a job on what is not done of some images, and return the failures in the order of the units.
+
+    Each unit is computed by one thread, whatever the number of processes, so that results are the same for any.
+
+    Args:
+        job: What is done.
+        samples: The images.
+        title: For progress, and the step's name in failures.
+        engine: Spreads the units.
+
+    Raises:
+        OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
+    """
+    every = job.units(samples)
+    todo = [unit for unit in (_undone(job, unit) for unit in every) if unit is not None]
+    names = [name for unit in every for name in unit.products]
+    failures: dict[str, Failure] = {}
+    with track(title, len(names)) as advance:
+        advance(len(names) - sum(len(unit.products) for unit in todo))
+        for unit, (failed, remark) in engine.map(partial(_attempt, job, title), todo, title=title):
+            if remark:
+                logger.warning("%s", remark)
+            failures |= {failure.image_id: failure for failure in failed}
+            advance(len(unit.products))
+    return [failures[name] for name in names if name in failures]
+
+
+def _undone(job: Job, unit: Unit) -> Unit | None:
+    """Return what is left to do of a unit; a batch loses the images that are done."""
+    if unit.together:
+        return None if job.output(unit.products[0]).exists() else unit
+    left = tuple(sample for sample in unit.samples if not job.output(sample.id).exists())
+    return Unit(left, seed=unit.seed) if left else None
+
+
+def _attempt(job: Job, title: str, unit: Unit) -> tuple[list[Failure], str]:
+    """Return the failures of a unit, and what the log should say: a batch that failed is tried image by image."""
+    failure = _run(job, unit, title)
+    if failure is None:
+        return [], ""
+    if unit.together or len(unit.samples) == 1:
+        return [failure], ""
+    alone = [Unit((sample,)) for sample in unit.samples if not job.output(sample.id).exists()]
+    failures = [failed for one in alone if (failed := _run(job, one, title))]
+    remark = f"{title}: {len(unit.samples)} images at once failed ({failure.reason}); each was tried alone"
+    return failures, f"{remark}, {len(failures)} of them failed again"
+
+
+def _run(job: Job, unit: Unit, title: str) -> Failure | None:
+    try:
+        job.run(unit.samples)
+    except OutputError:
+        raise
+    except Exception as error:  # any fault of one unit is reported, with its type, and must not stop the others
+        company = [sample.id for sample in unit.samples[1:]] if unit.together else []
+        beside = f"with {', '.join(map(repr, company))}: " if company else ""
+        return Failure(unit.products[0], title, f"{beside}{type(error).__name__}: {error}")
+    return None

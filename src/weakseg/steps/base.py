@@ -1,0 +1,157 @@
+"""What steps share: work on images, trainings, models that are kept for further images, and who takes part."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from torch import nn
+
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
+from weakseg.files import write_bytes
+from weakseg.nn.weights import MODEL_FILE
+from weakseg.pipeline.plan import TRAIN, VAL, Kind, Step, StepContext, StepResult, Work
+from weakseg.pipeline.units import Job, run_units
+from weakseg.training.loop import FitPlace
+
+Loaded = TypeVar("Loaded")
+Source = tuple[str, Kind]
+MakeJob = Callable[[StepContext], Job]
+Train = Callable[[StepContext, FitPlace], StepResult]
+
+
+@dataclass(frozen=True)
+class ImageWork:
+    """Work on images, alone or in groups; an error if every one of them failed.
+
+    Attributes:
+        job: Makes, of what the step gets to see, what is done.
+        samples: The images.
+        source: Step, and its kind, that must have left a file of an image; ``None``: all images take part.
+    """
+
+    job: MakeJob
+    samples: Sequence[WeakSample]
+    source: Source | None = None
+
+    def __call__(self, context: StepContext) -> StepResult:
+        """Do it."""
+        samples, title = self.samples, context.folder.name
+        if self.source:
+            name, kind = self.source
+            samples = having(samples, context.inputs[name], kind)
+        failures = run_units(self.job(context), samples, title=title, engine=context.engine)
+        if failures and len(failures) == len(samples):
+            raise DataError(f"{title}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}")
+        return StepResult({"images": len(samples) - len(failures)}, failures)
+
+
+def over_images(
+    job: Callable[..., Job], make: MakeJob, samples: Sequence[WeakSample], *, source: Source | None = None
+) -> Work:
+    """Return work that maps a job over images.
+
+    Args:
+        job: Class of the job, whose name is part of the step's key.
+        make: Makes the job of what the step gets to see.
+        samples: The images.
+        source: See ``ImageWork``.
+    """
+    return Work(code_of(job), ImageWork(make, samples, source))
+
+
+def training(train: Callable[..., Any], run: Train, seed: int) -> Work:
+    """Return work that trains a model, with the memory of idle processes given back first.
+
+    Args:
+        train: The training, whose name is part of the step's key.
+        run: Calls it.
+        seed: Of everything random.
+    """
+
+    def work(context: StepContext) -> StepResult:
+        release_models(context)
+        return run(context, FitPlace(context.folder, seed, context.device))
+
+    return Work(code_of(train), work)
+
+
+def fitted(records: Sequence[Mapping[str, Any]], samples: Sequence[WeakSample]) -> StepResult:
+    """Return what a training reports: its last loss, and how many images it has seen."""
+    return StepResult({"loss": records[-1]["loss"], "images": len(samples)})
+
+
+def code_of(function: Callable[..., Any]) -> str:
+    """Return the full name of a class or function."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def having(samples: Sequence[WeakSample], folder: Path, kind: Kind) -> list[WeakSample]:
+    """Return the samples that the step before could do; the others are in its list of failures."""
+    kept = [sample for sample in samples if (folder / f"{sample.id}{kind.suffix}").exists()]
+    if not kept:
+        raise DataError(f"{folder}: the step before left nothing for any image; see failures.csv for the reasons")
+    return kept
+
+
+def tagged(samples: Sequence[WeakSample]) -> list[WeakSample]:
+    """Return the samples with a tag: nothing can be learned of pairs where all is background."""
+    kept = [sample for sample in samples if sample.tags.present]
+    if not kept:
+        raise DataError("data: no training image has a tag; pairs of pixels need some class")
+    return kept
+
+
+def prediction_split(dataset: Dataset) -> str:
+    """Return the split that a segmenter is applied to."""
+    return VAL if dataset.splits.get(VAL) else TRAIN
+
+
+def classifier_of(context: StepContext) -> Path | None:
+    """Return the file of the plan's classifier, where the step needs it."""
+    return context.inputs["classifier"] / MODEL_FILE if "classifier" in context.inputs else None
+
+
+def started(start: str) -> dict[str, Kind]:
+    """Return what a training needs for where its backbone starts from."""
+    return {"classifier": Kind.MODEL} if start == "classifier" else {}
+
+
+def given_model(step: Step, model: Path, digest: str) -> Step:
+    """Return a training step that takes what it trained before; what only the training needed falls out of the plan."""
+
+    def take(context: StepContext) -> StepResult:
+        write_bytes(context.folder / MODEL_FILE, model.read_bytes())
+        return StepResult()
+
+    return replace(step, needs={}, settings={"model": digest}, work=Work(code_of(given_model), take))
+
+
+def release_models(context: StepContext) -> None:
+    """Give back the memory of models that jobs keep, here and in idle processes."""
+    context.engine.release()
+    forget_models()
+
+
+def forget_models() -> None:
+    """Give back the memory of the model that is kept in this process."""
+    _cached.cache_clear()
+
+
+def cached(load: Callable[[Path], Loaded], path: Path, device: str) -> Loaded:
+    """Return a model, or a tuple that begins with one, as ``load`` makes it of a file, on the device.
+
+    The last one is kept for further images.
+    """
+    return cast(Loaded, _cached(load, path, path.stat().st_mtime_ns, device))
+
+
+@lru_cache(maxsize=1)
+def _cached(load: Callable[[Path], Any], path: Path, _written_ns: int, device: str) -> Any:
+    found = load(path)
+    model: nn.Module = found[0] if isinstance(found, tuple) else found
+    model.to(device)
+    return found

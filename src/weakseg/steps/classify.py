@@ -1,0 +1,75 @@
+"""The step that trains a tag classifier."""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.nn.backbones import check_backbone
+from weakseg.pipeline.plan import TRAIN, VAL, Kind, Role, Step, StepContext, StepResult
+from weakseg.rng import derive_seed
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.stages.classify import train_classifier
+from weakseg.steps.base import training
+from weakseg.training.loop import FitPlace
+
+logger = logging.getLogger(__name__)
+
+HOLD_OUT = 0.1
+
+
+def classifier_step(
+    dataset: Dataset,
+    config: ClassifierConfig,
+    seed: int,
+    *,
+    train: Callable[..., list[dict[str, Any]]] = train_classifier,
+    role: Role = Role.START,
+) -> Step:
+    """Train the tag classifier; without a ``val`` split a tenth of the images is held out to measure its mAP.
+
+    Args:
+        dataset: Its tags.
+        config: The classifier.
+        seed: Of everything random.
+        train: The training; another one than that of a plain classifier is a method's own, and so is its ``role``.
+        role: In the plan.
+    """
+    check_backbone(config.backbone)
+
+    def run(context: StepContext, place: FitPlace) -> StepResult:
+        learned, measured = hold_out(dataset, seed)
+        records = train(learned, measured, dataset.classes, config=config, place=place)
+        last = records[-1]
+        return StepResult({"mAP": last["mAP"], "loss": last["loss"], "warnings": _doubts(records, config)})
+
+    return Step("classifier", Kind.MODEL, {}, {**asdict(config), "seed": seed}, training(train, run, seed), role)
+
+
+def hold_out(dataset: Dataset, seed: int) -> tuple[Sequence[WeakSample], Sequence[WeakSample]]:
+    """Return images to train the classifier on and to measure it on; under ten images none are held out."""
+    train, val = dataset.splits[TRAIN], dataset.splits.get(VAL, ())
+    if val or len(train) < 1 / HOLD_OUT:
+        return train, val
+    ranked = sorted(train, key=lambda sample: derive_seed(seed, sample.id, "hold-out"))
+    held = {sample.id for sample in ranked[: int(len(train) * HOLD_OUT)]}
+    return [s for s in train if s.id not in held], [s for s in train if s.id in held]
+
+
+def _doubts(records: Sequence[Mapping[str, Any]], config: ClassifierConfig) -> list[str]:
+    """Return, and log, what makes the classifier's activations doubtful."""
+    value = records[-1]["mAP"]
+    if math.isnan(value):
+        text = "classifier: mAP could not be measured (no tagged image held out); look at the activations before use"
+    elif value < config.warn_below:
+        text = (
+            f"classifier: validation mAP is {value:.1f} %, under {config.warn_below:.0f} %: activations mean little. "
+            "Check the tags, train longer, or add images"
+        )
+    else:
+        return []
+    logger.warning(text)
+    return [text]

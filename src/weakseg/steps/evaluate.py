@@ -1,0 +1,90 @@
+"""The steps that see ground truth: scores of products, and true masks as those of the supervised reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import Dataset
+from weakseg.data.truth import InstanceSample, open_instance_truth, open_truth
+from weakseg.errors import DataError
+from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
+from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
+from weakseg.files import write_json
+from weakseg.pipeline.plan import TRAIN, Failure, Kind, Role, Step, StepContext, StepResult, Work
+from weakseg.steps.base import code_of
+
+RESULTS_FILE = "results.json"
+MAPS = (Kind.ACTIVATIONS, Kind.LABELS)
+
+
+def true_masks_step(dataset: Dataset, data: DataConfig, *, void_is_background: bool) -> Step:
+    """Take the true masks as training masks: the supervised reference that weak labels are measured against."""
+
+    def work(context: StepContext) -> StepResult:
+        truth, bad = usable_truth(open_truth(data, dataset, TRAIN))
+        if not truth:
+            raise DataError("data: no training image has a usable true mask; the supervised reference needs data.truth")
+        export_truth(truth, context.folder, void=0 if void_is_background else UNDECIDED)
+        failures = [Failure(image_id, "masks", reason) for image_id, reason in bad.items()]
+        return StepResult({"images": len(truth)}, failures)
+
+    settings = {"from": "truth", "void_is_background": void_is_background}
+    return Step("masks", Kind.LABELS, {}, settings, Work(code_of(true_masks_step), work), Role.RESULT)
+
+
+def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
+    """Score the products of steps wherever there is truth; without truth the result is an empty list.
+
+    Label maps and activations are compared with true masks (``scores``), instances with true objects (``objects``).
+    """
+    maps = [step for step in steps if step.kind in MAPS]
+    instances = [step for step in steps if step.kind == Kind.INSTANCES]
+
+    def work(context: StepContext) -> StepResult:
+        opened = {split: usable_truth(open_truth(data, dataset, split)) for split in {step.split: 0 for step in maps}}
+        scores = [
+            _score(step, truth, context, data).as_json(dataset.classes)
+            for step in maps
+            if (truth := opened[step.split][0])
+        ]
+        true_objects, wrong = usable_truth(open_instance_truth(data, dataset, TRAIN) if instances else ())
+        found = [_score_objects(step, true_objects, context, data) for step in instances]
+        objects = [score.as_json(dataset.classes) for score in found if score]
+        write_json(context.folder / RESULTS_FILE, {"scores": scores, "objects": objects})
+        reasons = {i: reason for _, each in opened.values() for i, reason in each.items()} | wrong
+        failures = [Failure(image_id, "evaluation", reason) for image_id, reason in reasons.items()]
+        return StepResult(_figures(scores, objects), failures)
+
+    needs = {step.name: step.kind for step in (*maps, *instances)}
+    settings = {"undecided": "error"}
+    return Step(
+        "evaluation", Kind.RESULTS, needs, settings, Work(code_of(evaluation_step), work), Role.CHECK, repeat=True
+    )
+
+
+def _figures(scores: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    figures = {score["name"]: score["mean_iou"] for score in scores}
+    return figures | {score["name"]: score["mean_ap_region"]["0.5"] for score in objects}
+
+
+def _protocol(step: Step, data: DataConfig) -> dict[str, Any]:
+    source = data.tags if data.format == "voc" else "label file"
+    return {"split": step.split, "list": getattr(data, step.split), "tags_from": source, "settings": step.settings}
+
+
+def _score(step: Step, truth: Sequence[Any], context: StepContext, data: DataConfig) -> Score:
+    folder, protocol = context.inputs[step.name], _protocol(step, data)
+    if step.kind == Kind.ACTIVATIONS:
+        return score_activations(step.name, truth, folder, protocol=protocol)[0]
+    return score_maps(step.name, truth, folder, protocol=protocol)
+
+
+def _score_objects(
+    step: Step, truth: Sequence[InstanceSample], context: StepContext, data: DataConfig
+) -> InstanceScore | None:
+    """Return how well instances agree with the true objects; ``None`` where no image has both."""
+    folder = context.inputs[step.name]
+    if not any((folder / f"{sample.id}{step.kind.suffix}").exists() for sample in truth):
+        return None
+    return score_instances(step.name, truth, folder, protocol=_protocol(step, data))

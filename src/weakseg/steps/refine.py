@@ -1,0 +1,44 @@
+"""The step from seeds to masks."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from weakseg.artifacts import LabelMap
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
+from weakseg.pipeline.units import ImageJob
+from weakseg.settings.refine import RefineConfig
+from weakseg.stages.refine import refine_image
+from weakseg.steps.base import over_images
+
+
+@dataclass(frozen=True)
+class RefineJob(ImageJob):
+    """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one."""
+
+    seeds: Path
+    out: Path
+    config: RefineConfig
+    with_background: bool = True
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.LABELS.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Compute and save the mask."""
+        seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
+        image = sample.load_image()
+        mask = refine_image(seeds, image, self.config, with_background=self.with_background, device=self.device)
+        mask.save(self.output(sample.id))
+
+
+def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool = True) -> Step:
+    """Make masks of seeds."""
+
+    def make(context: StepContext) -> RefineJob:
+        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device)
+
+    work = over_images(RefineJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
+    settings = {**asdict(config), "with_background": with_background}
+    return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, work, Role.RESULT)

@@ -1,0 +1,85 @@
+"""The steps from activations to seeds, and to the readings that an affinity network learns from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from weakseg.artifacts import Activations
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
+from weakseg.pipeline.units import ImageJob
+from weakseg.settings.seed import SeedConfig
+from weakseg.stages.seed import reading_scores, seed_image
+from weakseg.steps.base import over_images
+
+READINGS = ("foreground", "background")
+OF_ACTIVATIONS = {"activations": Kind.ACTIVATIONS}
+
+
+@dataclass(frozen=True)
+class SeedJob(ImageJob):
+    """Image and activations to seeds."""
+
+    activations: Path
+    out: Path
+    config: SeedConfig
+    background_id: int = 0
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.LABELS.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Compute and save the seeds."""
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        image = sample.load_image()
+        seeds = seed_image(activations, image, self.config, background_id=self.background_id, device=self.device)
+        seeds.save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class ReadingJob(ImageJob):
+    """Image and activations to the CRF's marginals of one reading; ``value`` is its background score or exponent."""
+
+    activations: Path
+    out: Path
+    config: SeedConfig
+    value: float
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.SCORES.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Compute and save the marginals."""
+        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+        image = sample.load_image()
+        scores = reading_scores(activations, image, self.config, self.value, device=self.device)
+        scores.save(self.output(sample.id))
+
+
+def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
+    """Read seeds off the activations."""
+    class_id = background_id(dataset, config)
+
+    def make(context: StepContext) -> SeedJob:
+        return SeedJob(context.inputs["activations"], context.folder, config, class_id, context.device)
+
+    work = over_images(SeedJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
+    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, asdict(config), work, Role.SEEDS)
+
+
+def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:
+    """Compute the CRF's marginals of the strict and of the lenient reading of the activations."""
+    values = (config.strict, config.lenient)
+    return [_reading_step(dataset, config, name, value) for name, value in zip(READINGS, values, strict=True)]
+
+
+def background_id(dataset: Dataset, config: SeedConfig) -> int:
+    """Return the id of the class that is the background, or 0."""
+    return dataset.classes.id_of(config.background_class, "seeds.background_class") if config.background_class else 0
+
+
+def _reading_step(dataset: Dataset, config: SeedConfig, name: str, value: float) -> Step:
+    def make(context: StepContext) -> ReadingJob:
+        return ReadingJob(context.inputs["activations"], context.folder, config, value, context.device)
+
+    work = over_images(ReadingJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
+    return Step(name, Kind.SCORES, OF_ACTIVATIONS, {**asdict(config), "value": value}, work)

@@ -1,0 +1,57 @@
+"""The steps that train a segmenter on label maps, and apply it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import WeakSample
+from weakseg.nn.backbones import check_backbone
+from weakseg.nn.weights import MODEL_FILE
+from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
+from weakseg.pipeline.units import ImageJob
+from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.stages.segment import load_segmenter, predict_image, train_segmenter
+from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
+from weakseg.training.loop import FitPlace
+
+
+@dataclass(frozen=True)
+class PredictJob(ImageJob):
+    """Image to the segmenter's mask; ``model`` is a segmenter file."""
+
+    model: Path
+    out: Path
+    config: PredictConfig
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.LABELS.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Predict and save the mask."""
+        model, _ = cached(load_segmenter, self.model, self.device)
+        predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
+
+
+def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
+    """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss; those of the step ``targets``."""
+    check_backbone(config.model.backbone)
+
+    def run(context: StepContext, place: FitPlace) -> StepResult:
+        masks = context.inputs[targets]
+        samples = having(dataset.splits[TRAIN], masks, Kind.LABELS)
+        return fitted(train_segmenter(samples, masks, dataset.classes, config=config, place=place), samples)
+
+    settings = {**asdict(config), "seed": seed}
+    work = training(train_segmenter, run, seed)
+    return Step("segmenter", Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
+
+
+def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
+    """Apply the segmenter to ``val``, or to the training images where there is no ``val``."""
+
+    def make(context: StepContext) -> PredictJob:
+        return PredictJob(context.inputs["segmenter"] / MODEL_FILE, context.folder, config, context.device)
+
+    split = prediction_split(dataset)
+    work = over_images(PredictJob, make, dataset.splits[split])
+    return Step("predictions", Kind.LABELS, {"segmenter": Kind.MODEL}, asdict(config), work, Role.AFTER, split)

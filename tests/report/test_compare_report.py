@@ -1,0 +1,85 @@
+"""The page of a comparison whose products were laid out by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weakseg.methods.compare import ComparedMethod, Comparison
+from weakseg.methods.figures import MethodFigures
+from weakseg.methods.recipe import Recipe
+from weakseg.pipeline.plan import Failure
+from weakseg.report.compare import build_comparison_report, figures_table
+
+
+@pytest.fixture
+def compared(recipe: Recipe, leave_steps: Callable[..., dict[str, Any]], tmp_path: Path) -> Comparison:
+    """Two methods with seeds in common; the masks of the second are two columns further off."""
+    methods = []
+    for name, shift in (("near", 1), ("far", 3)):
+        score = leave_steps(tmp_path / name, shift)
+        folders = {step: tmp_path / "near" / step for step in ("activations", "seeds")}
+        folders["masks"] = tmp_path / name / "masks"
+        figures = MethodFigures(after_crf=score["mean_iou"], peak_mb=100.0 if name == "near" else None)
+        methods.append(ComparedMethod(name, recipe, folders, "masks", {"masks": score}, {}, figures, ()))
+    return Comparison(tmp_path, tuple(methods), [Failure("i99", "seeds", "torn")])
+
+
+def test_columns_without_a_figure_are_left_out(compared):
+    table = figures_table(compared)
+    near, far = (method.figures.after_crf for method in compared.methods)
+    assert table.columns == ("method", "after CRF, mIoU %", "peak MB")
+    assert table.rows == (("near", near, 100.0), ("far", far, None)) and near > far
+    assert "(wall clock, 2 processes)" in table.note
+
+
+def test_tables_and_figures(compared, tmp_path):
+    report = build_comparison_report(compared)
+    assert report.title == f"near, far: {tmp_path.name}"
+    assert [figure.label for figure in report.key_figures] == ["near", "far"]
+    methods, agreement, steps = report.tables
+    assert methods == figures_table(compared)
+    assert [row[:3] for row in agreement.rows] == [("near", "masks", "train"), ("far", "masks", "train")]
+    assert [row[:2] for row in steps.rows] == [
+        ("activations", "near, far"), ("seeds", "near, far"), ("masks", "near"), ("masks", "far"),
+    ]  # fmt: skip
+    assert report.warnings == ("activations were slow", "seeds were slow", "masks were slow")
+    assert list(report.charts[0].series) == list(report.settings) == ["near", "far"]
+    assert [failure.image_id for failure in report.failures] == ["i99"]
+
+
+def test_cards_show_all_masks_side_by_side(compared):
+    scores = {method.name: method.scores["masks"]["per_image"] for method in compared.methods}
+    cards = {card.image_id: card for card in build_comparison_report(compared).cards}
+    assert len(cards) == 6
+    card = cards["i01"]
+    assert [panel.title for panel in card.panels] == [
+        "photograph", "activation", "near", "far", "near against truth", "far against truth",
+    ]  # fmt: skip
+    assert card.iou == pytest.approx((scores["near"]["i01"] + scores["far"]["i01"]) / 200)
+    assert card.note == f"near {scores['near']['i01']:.1f}, far {scores['far']['i01']:.1f}"
+
+
+def test_without_truth_masks_are_shown_all_the_same(compared):
+    blind = [replace(method, scores={}, figures=MethodFigures()) for method in compared.methods]
+    report = build_comparison_report(replace(compared, methods=tuple(blind)))
+    assert (report.key_figures, report.charts, report.notes) == ((), (), ())
+    assert [panel.title for panel in report.cards[0].panels][-2:] == ["near", "far"]
+    assert {card.iou for card in report.cards} == {None}
+
+
+def test_objects_have_a_table_of_their_own(compared):
+    score = {
+        "protocol": {"split": "train"}, "mean_ap_region": {"0.5": 80.0}, "coco": {"ap": 40.0, "ap50": 75.0},
+        "images": 6, "missing": 0, "objects": 8,
+    }  # fmt: skip
+    near, far = compared.methods
+    report = build_comparison_report(replace(compared, methods=(replace(near, objects={"instances": score}), far)))
+    assert report.tables[2].rows[0][:3] == ("near: instances", "train", 80.0)
+
+
+def test_a_method_without_masks_has_no_card(compared):
+    bare = [replace(method, masks="", scores={}) for method in compared.methods]
+    assert build_comparison_report(replace(compared, methods=tuple(bare))).cards == ()
