@@ -28,7 +28,7 @@ from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.a2gnn.config import PRESETS, A2gnnConfig
 from weakseg.methods.a2gnn.problem import A2gnnProblem, crf_kernel, normalized_colors, pixel_seeds
 from weakseg.methods.a2gnn.train import train_a2gnn
-from weakseg.nn.graph_layers import build_network, initial_weights
+from weakseg.nn.graphs.graph_layers import build_network, initial_weights
 from weakseg.ops.readout import GridReadout
 from weakseg.ops.stencil import half_square
 from weakseg.ops.tiles import grid_places

@@ -18,7 +18,7 @@ from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, bui
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
-from weakseg.nn.graph_layers import Output
+from weakseg.nn.graphs.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.stages.decode import keep_to_boxes

@@ -21,9 +21,9 @@ from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, RADIUS_CELLS, A2gnnConfig, KernelConfig, fast
 from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, crf_kernel, pixel_seeds
 from weakseg.methods.a2gnn.train import A2gnnSolution, a2gnn_memory, train_a2gnn
-from weakseg.nn import per_image
-from weakseg.nn.graph_layers import build_network, initial_weights
-from weakseg.nn.per_image import kept_units
+from weakseg.nn.graphs import per_image
+from weakseg.nn.graphs.graph_layers import build_network, initial_weights
+from weakseg.nn.graphs.per_image import kept_units
 from weakseg.ops.readout import GridReadout
 from weakseg.ops.stencil import half_square
 from weakseg.ops.tiles import grid_places

@@ -12,7 +12,7 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.instances import Instances
 from weakseg.methods.irnet.instances import InstanceJob
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryNet
+from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instances import InstanceConfig

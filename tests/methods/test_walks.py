@@ -16,9 +16,9 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.methods.irnet.config import BoundaryWalkConfig as IrnetConfig
 from weakseg.methods.irnet.walk import WalkJob as IrnetJob
 from weakseg.methods.irnet.walk import walk_activations as irnet_walk
-from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryNet
+from weakseg.nn.pairs.affinity import AffinityNet
+from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.stencil import half_disc, stencil_matrix
 from weakseg.settings.backbone import BackboneConfig

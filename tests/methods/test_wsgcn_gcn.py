@@ -26,10 +26,10 @@ from weakseg.methods.wsgcn.gcn import GcnSolution, gcn_weights, train_gcn
 from weakseg.methods.wsgcn.jobs import CompleteJob
 from weakseg.methods.wsgcn.losses import GcnObjective, GcnTerms, build_gcn_objective, node_weights
 from weakseg.methods.wsgcn.propagation import DenseBlocks, build_propagation, max_symmetrized
-from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryNet
-from weakseg.nn.per_image import kept_units
+from weakseg.nn.graphs.per_image import kept_units
+from weakseg.nn.pairs.affinity import AffinityNet
+from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.normalize import laplacian
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges

@@ -15,9 +15,9 @@ from weakseg.artifacts import Scores
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError, ShapeError, StoreError
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import TagClassifier
+from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.weights import load_weights, save_model
 from weakseg.ops.resample import block_means
 from weakseg.settings.affinity import AffinityConfig

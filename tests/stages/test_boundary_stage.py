@@ -13,7 +13,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, ShapeError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryMaps, BoundaryNet
+from weakseg.nn.pairs.boundary import BoundaryMaps, BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig

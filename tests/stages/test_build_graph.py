@@ -11,9 +11,9 @@ from torch import Tensor
 import dense_reference as dense
 from weakseg.artifacts import Activations, PixelGraph
 from weakseg.errors import ConfigError
-from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import Backbone, build_backbone
-from weakseg.nn.boundary import BoundaryNet
+from weakseg.nn.pairs.affinity import AffinityNet
+from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.ops.resample import block_means
 from weakseg.ops.stencil import half_disc
 from weakseg.settings.backbone import BackboneConfig

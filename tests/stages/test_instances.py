@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.nn.boundary import BoundaryMaps
+from weakseg.nn.pairs.boundary import BoundaryMaps
 from weakseg.ops.centroids import Detections, detections, find_centroids, group_cells, split_by_groups
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores

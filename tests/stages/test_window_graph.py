@@ -9,7 +9,7 @@ from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.pixel_graph import normalize_nodes
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.window_affinity import WindowAffinityNet
+from weakseg.nn.pairs.window_affinity import WindowAffinityNet
 from weakseg.ops.stencil import half_square
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig

@@ -15,8 +15,8 @@ from weakseg.errors import CheckpointError, ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import TagClassifier
+from weakseg.nn.pairs.window_affinity import WindowAffinityNet
 from weakseg.nn.weights import load_weights, save_model
-from weakseg.nn.window_affinity import WindowAffinityNet
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig

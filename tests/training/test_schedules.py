@@ -98,7 +98,8 @@ class TestCourse:
             plan_course(FitConfig(batch_size=8, drop_last=True), 7)
 
     def test_processes_share_the_batches(self) -> None:
-        assert plan_course(FitConfig(batch_size=4), 19, processes=2).steps == 3
+        course = plan_course(FitConfig(batch_size=4, iterations=5), 19, processes=2)
+        assert course.steps == 3 and [course.batches_of(epoch) for epoch in range(2)] == [6, 4]
 
 
 def test_rates_of_the_groups_keep_their_ratio() -> None:

@@ -1,1 +1,1 @@
-"""Neural parts: backbones, the tag classifier, the segmenter and losses."""
+"""Neural parts: families of networks in folders, losses, and what is written to and read from model files."""

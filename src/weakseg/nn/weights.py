@@ -42,7 +42,7 @@ def read_header(path: Path, *, kinds: Collection[str] = ()) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a weakseg model ({error}); train it again or restore the file") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path}: the header is no JSON object; train the model again or restore the file")
-    if kinds and header.get("kind") not in kinds:
+    if kinds and header.get("kind") not in tuple(kinds):
         raise CheckpointError(f"{path}: is no {' or '.join(kinds)} but a {header.get('kind')}; give another file")
     return header
 

@@ -15,8 +15,8 @@ from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
-from weakseg.nn.affinity import AffinityNet
-from weakseg.nn.pair_losses import affinity_loss, label_pairs
+from weakseg.nn.pairs.affinity import AffinityNet
+from weakseg.nn.pairs.pair_losses import affinity_loss, label_pairs
 from weakseg.ops.resample import block_means, image_tensor, padded_to
 from weakseg.ops.stencil import half_disc
 from weakseg.rng import numpy_generator_for

@@ -13,8 +13,8 @@ from torch import Tensor
 from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet
-from weakseg.nn.pair_losses import affinity_loss, displacement_loss, label_pairs
+from weakseg.nn.pairs.boundary import GRID_STRIDE, BoundaryMaps, BoundaryNet
+from weakseg.nn.pairs.pair_losses import affinity_loss, displacement_loss, label_pairs
 from weakseg.ops.cam import grid_size
 from weakseg.ops.resample import grid_labels, image_tensor, padded_to
 from weakseg.ops.stencil import half_disc

@@ -9,10 +9,10 @@ from weakseg.artifacts import Activations, PixelGraph
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import color_position_weights, feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph, normalize_nodes
-from weakseg.nn.affinity import AffinityNet
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.boundary import BoundaryNet
-from weakseg.nn.window_affinity import WindowAffinityNet
+from weakseg.nn.pairs.affinity import AffinityNet
+from weakseg.nn.pairs.boundary import BoundaryNet
+from weakseg.nn.pairs.window_affinity import WindowAffinityNet
 from weakseg.ops.cam import grid_size
 from weakseg.ops.resample import block_means, image_tensor, resample_cells, resize_image, resize_maps, scaled_size
 from weakseg.ops.stencil import half_disc

@@ -6,7 +6,7 @@ from torch import Tensor
 from weakseg.artifacts import Activations
 from weakseg.checks import check_same_size
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.nn.boundary import GRID_STRIDE, BoundaryMaps
+from weakseg.nn.pairs.boundary import GRID_STRIDE, BoundaryMaps
 from weakseg.ops.cam import grid_size
 from weakseg.ops.centroids import Detections, detections, find_centroids, group_cells, split_by_groups
 from weakseg.ops.resample import resize_maps

@@ -13,8 +13,8 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.sample import WeakSample
 from weakseg.graph.feature_affinity import color_position_weights, feature_distance
-from weakseg.nn.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
-from weakseg.nn.window_affinity import WindowAffinityNet, WindowMaps, node_colors
+from weakseg.nn.pairs.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
+from weakseg.nn.pairs.window_affinity import WindowAffinityNet, WindowMaps, node_colors
 from weakseg.ops.resample import image_tensor, padded_to
 from weakseg.ops.stencil import Offset, half_square
 from weakseg.rng import numpy_generator_for

@@ -1,1 +1,1 @@
-"""One plain training loop, its optimiser and its augmentations."""
+"""One training: the loop, its course and rates, its optimiser, its state, and the variation of its images."""

@@ -182,14 +182,14 @@ class Fit:
         return epoch_loader(
             self.data,
             epoch,
-            batches=(course.steps_of(epoch), self.config.batch_size),
+            batches=(course.batches_of(epoch), self.config.batch_size),
             generator=generator_for(self.place.seed, "", f"{self.title}/order/{epoch}"),
             workers=self.config.loader_workers,
             collate=self.collate,
         )
 
     def _examples_of(self, course: Course, epoch: int) -> int:
-        return min(len(self.data), course.steps_of(epoch) * self.config.batch_size)
+        return min(len(self.data), course.batches_of(epoch) * self.config.batch_size)
 
     def _accelerator(self) -> "Accelerator":
         from accelerate import Accelerator

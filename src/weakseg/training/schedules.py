@@ -19,12 +19,14 @@ class Course:
         accumulate: Steps an update.
         iterations: Updates altogether; 0: those of ``epochs``.
         epochs: Passes, unless updates are given.
+        processes: That share the batches; each takes one a step.
     """
 
     steps: int
     accumulate: int
     iterations: int
     epochs: int
+    processes: int = 1
 
     @property
     def updates(self) -> int:
@@ -47,6 +49,10 @@ class Course:
             return self.steps
         return min(self.steps, (self.iterations - epoch * self.updates) * self.accumulate)
 
+    def batches_of(self, epoch: int) -> int:
+        """Return how many batches an epoch has."""
+        return self.processes * self.steps_of(epoch)
+
     def update_of(self, epoch: int, step: int) -> int:
         """Return the number of the update, from 0, that a step of an epoch belongs to."""
         return epoch * self.updates + step // self.accumulate
@@ -68,7 +74,7 @@ def plan_course(config: FitConfig, count: int, processes: int = 1) -> Course:
         raise ConfigError(
             f"fit.batch_size: {count} examples fill no batch of {config.batch_size}; add images, or lower it"
         )
-    return Course(-(-batches // processes), config.accumulate, config.iterations, config.epochs)
+    return Course(-(-batches // processes), config.accumulate, config.iterations, config.epochs, processes)
 
 
 def rate_share(schedule: ScheduleConfig, course: Course, update: int) -> float:

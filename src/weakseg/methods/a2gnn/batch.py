@@ -11,8 +11,8 @@ from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, bui
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem
-from weakseg.nn.graph_layers import Graphs, Network, Output
-from weakseg.nn.per_image import ImageDropout
+from weakseg.nn.graphs.graph_layers import Graphs, Network, Output
+from weakseg.nn.graphs.per_image import ImageDropout
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix, block_diagonal
 from weakseg.ops.tiles import build_tiles

@@ -12,8 +12,8 @@ from weakseg.methods.a2gnn.batch import IMPOSSIBLE, A2gnnBatch, box_losses, cons
 from weakseg.methods.a2gnn.boxes import build_windows
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.problem import A2gnnProblem
-from weakseg.nn.graph_layers import Output, build_network, initial_weights
-from weakseg.nn.per_image import Adam, ImageDropout, plan_batches
+from weakseg.nn.graphs.graph_layers import Output, build_network, initial_weights
+from weakseg.nn.graphs.per_image import Adam, ImageDropout, plan_batches
 from weakseg.rng import derive_seed, generator_for
 
 LEAST_PROBABILITY = 2.0**-24  # the smallest that float16 holds, so that logarithms of stored scores are finite

@@ -11,7 +11,7 @@ from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.methods.irnet.config import BoundaryWalkConfig
-from weakseg.nn.boundary import GRID_STRIDE
+from weakseg.nn.pairs.boundary import GRID_STRIDE
 from weakseg.ops.resample import resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores

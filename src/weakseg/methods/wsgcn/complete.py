@@ -15,7 +15,7 @@ from weakseg.methods.wsgcn.batch import GcnProblem
 from weakseg.methods.wsgcn.config import GcnConfig, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.gcn import train_gcn
 from weakseg.methods.wsgcn.partial import grid_image
-from weakseg.nn.per_image import plan_batches
+from weakseg.nn.graphs.per_image import plan_batches
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
 

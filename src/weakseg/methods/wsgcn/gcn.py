@@ -11,7 +11,7 @@ from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
 from weakseg.methods.wsgcn.config import GcnConfig
 from weakseg.methods.wsgcn.losses import build_gcn_objective, node_weights
 from weakseg.methods.wsgcn.propagation import Propagation, build_propagation
-from weakseg.nn.per_image import Adam, kept_units
+from weakseg.nn.graphs.per_image import Adam, kept_units
 from weakseg.ops.normalize import laplacian
 from weakseg.rng import derive_seed
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.artifacts import PixelGraph
-from weakseg.nn.boundary import GRID_STRIDE as BOUNDARY_STRIDE
+from weakseg.nn.pairs.boundary import GRID_STRIDE as BOUNDARY_STRIDE
 from weakseg.settings.affinity import GRID_STRIDE as AFFINITY_STRIDE
 from weakseg.settings.graph import GraphConfig
 from weakseg.stages.affinity import load_affinity

@@ -37,20 +37,23 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, *, eps: float) -> None:
         super().__init__()
-        self.stem = _conv(3, STEM, 3, stride=2, eps=eps)
+        self.stem = _conv(3, STEM, 3, stride=2)
         channels, reduction, dilation, stages = STEM, 2, 1, []
         for stage in STAGES:
             blocks: list[nn.Module] = []
             stride = stage.stride if reduction * stage.stride <= OUTPUT_STRIDE else 1
             for index in range(stage.blocks):
                 step = stride if index == 0 else 1
-                blocks.append(_Block(channels, stage, step, dilation, eps))
+                blocks.append(_Block(channels, stage, step, dilation))
                 channels = stage.channels
                 if index == 0:
                     reduction, dilation = reduction * stride, dilation * stage.stride // stride
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.Sequential(*stages)
-        self.head = _conv(channels, HEAD, 1, eps=eps)
+        self.head = _conv(channels, HEAD, 1)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = eps
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Return ``(B, 1280, h, w)`` features."""
@@ -72,12 +75,12 @@ class EfficientNetLite0(nn.Module):
 class _Block(nn.Module):
     """Expansion, depthwise convolution and projection, around which the input is added where shapes are equal."""
 
-    def __init__(self, channels: int, stage: Stage, stride: int, dilation: int, eps: float) -> None:
+    def __init__(self, channels: int, stage: Stage, stride: int, dilation: int) -> None:
         super().__init__()
         inner = channels * stage.expansion
-        self.expand = nn.Sequential() if stage.expansion == 1 else _conv(channels, inner, 1, eps=eps)
-        depthwise = _conv(inner, inner, stage.kernel, stride=stride, dilation=dilation, groups=inner, eps=eps)
-        self.project = nn.Sequential(depthwise, *list(_conv(inner, stage.channels, 1, eps=eps))[:2])
+        self.expand = nn.Sequential() if stage.expansion == 1 else _conv(channels, inner, 1)
+        depthwise = _conv(inner, inner, stage.kernel, stride=stride, dilation=dilation, groups=inner)
+        self.project = nn.Sequential(depthwise, *list(_conv(inner, stage.channels, 1))[:2])
         self.adds = stride == 1 and channels == stage.channels
 
     def forward(self, values: Tensor) -> Tensor:
@@ -87,8 +90,8 @@ class _Block(nn.Module):
 
 
 def _conv(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1, eps: float
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Sequential:
     padding = (stride - 1 + dilation * (kernel - 1)) // 2
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs, eps=eps), nn.ReLU6())
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU6())

@@ -4,7 +4,7 @@ The instance segmenter, in ``instance``, is imported by its own name: it needs t
 """
 
 from weakseg.nn.segmenters.deeplab import Aspp, LargeFov
-from weakseg.nn.segmenters.heads import HEADS, SEGMENTERS, build_segmenter
+from weakseg.nn.segmenters.heads import HEADS, SEGMENTERS, build_segmenter, check_head
 from weakseg.nn.segmenters.segmenter import Segmenter
 
-__all__ = ["HEADS", "SEGMENTERS", "Aspp", "LargeFov", "Segmenter", "build_segmenter"]
+__all__ = ["HEADS", "SEGMENTERS", "Aspp", "LargeFov", "Segmenter", "build_segmenter", "check_head"]

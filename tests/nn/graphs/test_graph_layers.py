@@ -9,8 +9,8 @@ import dense_reference as dense
 from cases import each
 from tiled_graphs import DOUBLE, affinity_of, matrix_of, noise, ring, uniform
 from weakseg.errors import ConfigError
-from weakseg.nn.graph_layers import Graphs, Output, build_network, initial_weights, normalized_map
-from weakseg.nn.per_image import ImageDropout
+from weakseg.nn.graphs.graph_layers import Graphs, Output, build_network, initial_weights, normalized_map
+from weakseg.nn.graphs.per_image import ImageDropout
 from weakseg.ops.tile_attention import mix
 from weakseg.ops.tiles import build_tiles, grid_places
 from weakseg.settings.graph_network import NetworkConfig, NetworkKind

@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
+from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.boundary import BoundaryNet, DisplacementField
-from weakseg.nn.branches import Branch, concatenated, pooled_to
+from weakseg.nn.pairs.boundary import BoundaryNet, DisplacementField
+from weakseg.nn.pairs.branches import Branch, concatenated, pooled_to
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.training.optimizers import build_optimizer
@@ -133,3 +134,7 @@ class TestDisplacementField:
         single = [(64, 64, 8), (256, 128, 16), (512, 256, 16), (1024, 256, 16), (2048, 256, 16)]
         assert found == [*single, (768, 256, 16), (448, 256, 16)]
         assert field.last.bias is None
+
+
+def test_every_parameter_that_learns_is_in_one_group(small: BoundaryNet) -> None:
+    assert_grouped(small)

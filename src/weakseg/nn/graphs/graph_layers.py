@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from weakseg.nn.per_image import ImageDropout
+from weakseg.nn.graphs.per_image import ImageDropout
 from weakseg.ops.tile_attention import additive_attention, cosine_attention, mix
 from weakseg.ops.tiles import Tiles
 from weakseg.settings.graph_network import Adjacency, NetworkConfig, Normalization

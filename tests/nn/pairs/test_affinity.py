@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
+from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
-from weakseg.nn.affinity import AffinityHead, AffinityNet
 from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.pairs.affinity import AffinityHead, AffinityNet
 from weakseg.settings.backbone import BackboneConfig
 
 
@@ -105,3 +106,7 @@ def test_a_backbone_of_two_levels_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Backbone, "level_shapes", lambda self: [(8, 8), (16, 16)])
     with pytest.raises(ConfigError, match=r"affinity\.backbone: has 2 levels, 3 are needed"):
         build()
+
+
+def test_every_parameter_is_in_one_group() -> None:
+    assert_grouped(build())

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.branches import pooled_to
+from weakseg.nn.pairs.branches import pooled_to
 from weakseg.settings.affinity import GRID_STRIDE
 
 WIDTHS = (64, 128, 256)  # channels that the last three levels give, the finest first

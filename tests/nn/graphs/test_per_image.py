@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from weakseg.nn.per_image import Adam, ImageDropout, kept_units, plan_batches
+from weakseg.nn.graphs.per_image import Adam, ImageDropout, kept_units, plan_batches
 
 
 def drop(

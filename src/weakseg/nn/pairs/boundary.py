@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.branches import Branch, concatenated, pooled_to
+from weakseg.nn.pairs.branches import Branch, concatenated, pooled_to
 
 GRID_STRIDE = 4
 WIDTH = 32  # channels of a boundary branch

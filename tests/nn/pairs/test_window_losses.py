@@ -10,8 +10,8 @@ from torch import Tensor
 
 import dense_reference as dense
 from weakseg.graph.feature_affinity import color_position_weights, feature_affinity, feature_distance
-from weakseg.nn.pair_losses import Pairs, affinity_loss, label_pairs, own_pairs, similarity_loss
-from weakseg.nn.window_affinity import node_colors
+from weakseg.nn.pairs.pair_losses import Pairs, affinity_loss, label_pairs, own_pairs, similarity_loss
+from weakseg.nn.pairs.window_affinity import node_colors
 from weakseg.ops.stencil import half_square
 from weakseg.settings.window_affinity import PairLossConfig
 from weakseg.stages.window_affinity import pair_loss

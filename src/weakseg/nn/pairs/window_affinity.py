@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.nn.affinity import AffinityHead, enlarged
 from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from weakseg.nn.branches import pooled_to
+from weakseg.nn.pairs.affinity import AffinityHead, enlarged
+from weakseg.nn.pairs.branches import pooled_to
 from weakseg.ops.resample import block_means, resample_cells
 from weakseg.ops.stencil import half_square
 from weakseg.settings.affinity import GRID_STRIDE

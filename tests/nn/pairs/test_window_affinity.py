@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 import torch
+from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.window_affinity import WindowAffinityNet, node_colors
+from weakseg.nn.pairs.window_affinity import WindowAffinityNet, node_colors
 from weakseg.ops.resample import resample_cells
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.window_affinity import WindowConfig
@@ -144,3 +145,7 @@ class TestNodeColors:
 def test_impossible_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="window affinity"):
         WindowConfig(**change)
+
+
+def test_every_parameter_is_in_one_group() -> None:
+    assert_grouped(build())

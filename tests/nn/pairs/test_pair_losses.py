@@ -9,7 +9,7 @@ from torch import Tensor
 import dense_reference as dense
 from cases import each
 from weakseg.errors import ShapeError
-from weakseg.nn.pair_losses import Pairs, affinity_loss, displacement_loss, label_pairs
+from weakseg.nn.pairs.pair_losses import Pairs, affinity_loss, displacement_loss, label_pairs
 from weakseg.ops.stencil import Offset, half_disc
 
 THREE, FIVE = half_disc(3), half_disc(5)

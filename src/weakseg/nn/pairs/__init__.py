@@ -1,0 +1,1 @@
+"""Networks that learn from pairs of cells: class boundaries, displacements and affinities."""
