@@ -56,8 +56,8 @@ def test_three_detections_of_three_objects() -> None:
     found = Instances.of(np.stack([squares[0], squares[3], squares[1]]), [1, 1, 1], scores=[0.9, 0.8, 0.7])
     figures = coco_ap({"a": (found, truth(squares[:3], [1, 1, 1]))}, 2)
     expected = (34 + 33 * 2 / 3) / 101
-    assert [figures.ap, figures.ap50, figures.ap75, figures.small] == pytest.approx([expected] * 4)
-    assert np.isnan(figures.medium) and np.isnan(figures.large)
+    assert [figures.ap, figures.ap50, figures.ap75, figures.by_size["small"]] == pytest.approx([expected] * 4)
+    assert np.isnan(figures.by_size["medium"]) and np.isnan(figures.by_size["large"])
     assert figures.per_class[0] == pytest.approx(expected) and np.isnan(figures.per_class[1])
 
 
@@ -73,7 +73,7 @@ def test_sizes() -> None:
     masks = [rectangle(0, 0, 31, 31), rectangle(0, 40, 32, 73), rectangle(20, 50, 117, 147)]
     found = Instances.of(np.stack(masks[1:]), [1, 1])
     figures = coco_ap({"a": (found, truth(masks, [1, 1, 1]))}, 1)
-    assert (figures.small, figures.medium, figures.large) == pytest.approx((0, 1, 1))
+    assert figures.by_size == pytest.approx({"small": 0, "medium": 1, "large": 1})
 
 
 @pytest.mark.parametrize(("crowd", "expected"), [(True, 1.0), (False, 1 / 2)])
@@ -110,7 +110,7 @@ def test_equal_to_the_reference_on_files(seed: int, tmp_path: Path) -> None:
         evaluation.accumulate()
         evaluation.summarize()
     ours = coco_ap(pairs, 3)
-    figures = [ours.ap, ours.ap50, ours.ap75, ours.small, ours.medium, ours.large]
+    figures = [ours.ap, ours.ap50, ours.ap75, *ours.by_size.values()]
     np.testing.assert_allclose(np.nan_to_num(figures, nan=-1), evaluation.stats[:6], rtol=1e-12)
     assert 0.2 < ours.ap < 0.99
 

@@ -30,7 +30,7 @@ def test_figures_of_a_small_set(tmp_path: Path) -> None:
     truth = [sample("x/a", 1, 2), sample("b", 1)]
     squares(1, 3).save(tmp_path / f"x/a{SUFFIX}")
     score = score_instances("found", truth, tmp_path, match="free", protocol={"list": "val"})
-    assert score.mean_precision == (0.25,) * 4 and (score.images, score.missing, score.objects) == (2, 1, 3)
+    assert score.mean_precision == (0.25,) * 4 and score.counts == {"images": 2, "missing": 1, "objects": 3}
     values = json.loads(json.dumps(score.as_json(CLASSES), allow_nan=False))
     assert values["mean_ap_region"] == {"0.25": 25.0, "0.5": 25.0, "0.7": 25.0, "0.75": 25.0}
     assert values["ap_region"]["cat"]["0.5"] == 50.0 and values["ap_region"]["dog"]["0.5"] == 0.0

@@ -35,7 +35,7 @@ def test_msrc(real_data: Path, tmp_path: Path) -> None:
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="truth")
     scores = upper_bounds(config, "val", tmp_path)
     for overlap, score in scores.items():
-        assert (score.images, score.missing, score.objects) == (100, 0, 125), overlap
+        assert score.counts == {"images": 100, "missing": 0, "objects": 125}, overlap
         assert score.mean_precision[:3] == (1, 1, 1) and score.mean_precision[3] > 0.98, overlap
     found = {overlap: 100 * score.coco.ap for overlap, score in scores.items()}
     assert found == pytest.approx({"shared": 97.7, "exclusive": 98.4, "component": 99.2}, abs=0.1)
@@ -46,6 +46,6 @@ def test_coco(real_data: Path, tmp_path: Path) -> None:
     config = DataConfig(root=str(real_data / "coco"), format="coco", train="instances.json")
     scores = upper_bounds(config, "train", tmp_path)
     for overlap, score in scores.items():
-        assert (score.images, score.objects) == (88, 631), overlap
+        assert (score.counts["images"], score.counts["objects"]) == (88, 631), overlap
     found = {overlap: 100 * score.coco.ap for overlap, score in scores.items()}
     assert found == pytest.approx({"shared": 86.6, "exclusive": 86.2, "component": 82.0}, abs=0.1)

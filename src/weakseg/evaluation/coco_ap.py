@@ -17,7 +17,8 @@ from weakseg.instances import Instances
 from weakseg.ops.runs import as_coco
 
 _AT_50, _AT_75 = 0, 5  # places among the IoU thresholds 0.50, 0.55, ..., 0.95
-_ALL, _SMALL, _MEDIUM, _LARGE = range(4)  # places among the area ranges
+_ALL = 0  # place among the area ranges
+_SIZES = {"small": 1, "medium": 2, "large": 3}
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,14 @@ class CocoAp:
         ap: Mean over IoU 0.50:0.05:0.95 and classes, at most 100 detections an image.
         ap50: At IoU 0.5.
         ap75: At IoU 0.75.
-        small: ``ap`` of objects below 32^2 pixels.
-        medium: Of 32^2 to 96^2 pixels.
-        large: Above 96^2 pixels.
+        by_size: ``ap`` of ``small`` objects (below 32^2 pixels), ``medium`` and ``large`` ones (above 96^2).
         per_class: ``(K,)`` ``ap`` of each class.
     """
 
     ap: float
     ap50: float
     ap75: float
-    small: float
-    medium: float
-    large: float
+    by_size: dict[str, float]
     per_class: NDArray[np.float64]
 
 
@@ -104,9 +101,7 @@ def _figures(precision: NDArray[np.float64]) -> CocoAp:
         ap=_mean(seen[..., _ALL]),
         ap50=_mean(seen[_AT_50, ..., _ALL]),
         ap75=_mean(seen[_AT_75, ..., _ALL]),
-        small=_mean(seen[..., _SMALL]),
-        medium=_mean(seen[..., _MEDIUM]),
-        large=_mean(seen[..., _LARGE]),
+        by_size={name: _mean(seen[..., area]) for name, area in _SIZES.items()},
         per_class=np.array([_mean(seen[:, :, column, _ALL]) for column in range(seen.shape[2])]),
     )
 

@@ -32,9 +32,8 @@ class InstanceScore:
         precision: ``(T, K)`` AP of each class at each threshold of ``THRESHOLDS``; NaN for classes without objects.
         coco: COCO's figures.
         match: What a detection is compared with.
-        images: Number of images with truth.
-        missing: Of these, how many have no prediction; nothing is found there.
-        objects: Number of true objects, crowds left out.
+        counts: ``images`` with truth; ``missing``: of these, how many have no prediction, nothing is found there;
+            ``objects``: true ones, crowds left out.
         protocol: What else a reader must know.
     """
 
@@ -42,9 +41,7 @@ class InstanceScore:
     precision: NDArray[np.float64]
     coco: CocoAp
     match: Match
-    images: int
-    missing: int
-    objects: int
+    counts: dict[str, int]
     protocol: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -55,7 +52,7 @@ class InstanceScore:
     def as_json(self, classes: Classes) -> dict[str, Any]:
         """Return percentages, class by class, and the protocol, as JSON values (``None`` where there is no object)."""
         whole = {"ap": self.coco.ap, "ap50": self.coco.ap50, "ap75": self.coco.ap75}
-        sizes = {"ap_small": self.coco.small, "ap_medium": self.coco.medium, "ap_large": self.coco.large}
+        sizes = {f"ap_{name}": value for name, value in self.coco.by_size.items()}
         return {
             "name": self.name,
             "mean_ap_region": dict(zip(map(str, THRESHOLDS), map(_percent, self.mean_precision), strict=True)),
@@ -65,9 +62,7 @@ class InstanceScore:
             },
             "coco": {name: _percent(value) for name, value in {**whole, **sizes}.items()},
             "coco_ap": {n: _percent(v) for n, v in zip(classes.names, self.coco.per_class, strict=True)},
-            "images": self.images,
-            "missing": self.missing,
-            "objects": self.objects,
+            **self.counts,
             "protocol": {"match": RULES[self.match], "void": "part of no object", **self.protocol},
         }
 
@@ -109,8 +104,9 @@ def score_instances(
     missing = sum(found is None for found, _ in pairs.values())
     if missing == len(truth):
         raise EvaluationError(f"{name}: none of the {missing} images with truth has instances in {folder} (ID{SUFFIX})")
-    coco, count = coco_ap(pairs, truth[0].num_classes), int(regions.truths.sum())
-    return InstanceScore(name, regions.average_precision(), coco, match, len(truth), missing, count, protocol or {})
+    coco = coco_ap(pairs, truth[0].num_classes)
+    counts = {"images": len(truth), "missing": missing, "objects": int(regions.truths.sum())}
+    return InstanceScore(name, regions.average_precision(), coco, match, counts, protocol or {})
 
 
 def _percent(value: float) -> float | None:

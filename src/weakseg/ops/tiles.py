@@ -28,8 +28,7 @@ class Tiles:
         cells: ``(M,)`` int64 positions of the edges of all images in a flattened map.
         outside: ``(T, ROWS, m)`` bool: not an edge.
         mirror: ``(T * ROWS * m,)`` int32: where the opposite edge is; of a cell without an edge, itself.
-        widths: Columns that the tiles of each image need, without the others.
-        spans: Places that the nodes of each image need, without the others.
+        sizes: Places that the nodes of each image need, and columns of its tiles, without the others.
     """
 
     places: Tensor
@@ -37,13 +36,22 @@ class Tiles:
     cells: Tensor
     outside: Tensor
     mirror: Tensor
-    widths: tuple[int, ...]
-    spans: tuple[int, ...]
+    sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """Places that the nodes of each image need."""
+        return tuple(span for span, _ in self.sizes)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Columns that the tiles of each image need."""
+        return tuple(width for _, width in self.sizes)
 
     @property
     def num_places(self) -> int:
         """n: places of an image."""
-        return len(self.columns) * ROWS // len(self.spans)
+        return len(self.columns) * ROWS // len(self.sizes)
 
     @cached_property
     def barrier(self) -> Tensor:
@@ -59,7 +67,7 @@ class Tiles:
     def scatter(self, values: Tensor) -> Tensor:
         """Return ``(B, n, C)`` of ``(N, C)`` values of nodes, zero in empty places."""
         spread = values.new_zeros(len(self.columns) * ROWS, values.shape[1]).index_copy(0, self.places, values)
-        return spread.reshape(len(self.spans), -1, values.shape[1])
+        return spread.reshape(len(self.sizes), -1, values.shape[1])
 
     def gather(self, values: Tensor) -> Tensor:
         """Return ``(N, C)`` values of nodes from ``(B, n, C)`` values of places."""
@@ -89,8 +97,7 @@ class Tiles:
             self.cells.to(device),
             self.outside.to(device),
             self.mirror.to(device),
-            self.widths,
-            self.spans,
+            self.sizes,
         )
 
 
@@ -120,9 +127,9 @@ def build_tiles(patterns: Sequence[Pattern], places: Sequence[Tensor | None] | N
     reached[tile, slot] = (codes % total).int()
     cells = rows * width + slot[inverse]
     outside = torch.ones(total * width, dtype=torch.bool, device=cells.device).index_fill(0, cells, False)
-    widths = tuple(counts.reshape(len(patterns), -1).amax(1).tolist())
+    sizes = tuple(zip(spans, counts.reshape(len(patterns), -1).amax(1).tolist(), strict=True))
     mirror = _mirror(patterns, cells, total * width)
-    return Tiles(torch.cat(own), reached, cells, outside.reshape(-1, ROWS, width), mirror, widths, spans)
+    return Tiles(torch.cat(own), reached, cells, outside.reshape(-1, ROWS, width), mirror, sizes)
 
 
 def grid_places(size: tuple[int, int]) -> Tensor:

@@ -49,7 +49,7 @@ def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
             train_affinity(samples, strict, lenient, config=config, place=place, classifier=classifier), samples
         )
 
-    needs = {**dict.fromkeys(READINGS, Kind.SCORES), **started(config.start)}
+    needs = {**dict.fromkeys(READINGS, Kind.SCORES), **started(config)}
     return Step("affinity", Kind.MODEL, needs, {**asdict(config), "seed": seed}, training(train_affinity, run, seed))
 
 

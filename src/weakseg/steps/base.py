@@ -12,9 +12,11 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.files import write_bytes
+from weakseg.nn.backbones import check_backbone
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, VAL, Kind, Step, StepContext, StepResult, Work
 from weakseg.pipeline.units import Job, run_units
+from weakseg.settings.networks import StartedConfig
 from weakseg.training.loop import FitPlace
 
 Loaded = TypeVar("Loaded")
@@ -117,9 +119,16 @@ def classifier_of(context: StepContext) -> Path | None:
     return context.inputs["classifier"] / MODEL_FILE if "classifier" in context.inputs else None
 
 
-def started(start: str) -> dict[str, Kind]:
-    """Return what a training needs for where its backbone starts from."""
-    return {"classifier": Kind.MODEL} if start == "classifier" else {}
+def started(config: StartedConfig) -> dict[str, Kind]:
+    """Return what a training needs for where its backbone starts from.
+
+    Raises:
+        ConfigError: If that is a backbone that does not exist.
+    """
+    if config.start == "classifier":
+        return {"classifier": Kind.MODEL}
+    check_backbone(config.backbone)
+    return {}
 
 
 def given_model(step: Step, model: Path, digest: str) -> Step:

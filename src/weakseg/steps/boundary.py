@@ -20,5 +20,5 @@ def boundary_step(dataset: Dataset, config: BoundaryConfig, seed: int) -> Step:
             train_boundary(samples, seeds, config=config, place=place, classifier=classifier_of(context)), samples
         )
 
-    needs = {"seeds": Kind.LABELS, **started(config.start)}
+    needs = {"seeds": Kind.LABELS, **started(config)}
     return Step("boundary", Kind.MODEL, needs, {**asdict(config), "seed": seed}, training(train_boundary, run, seed))

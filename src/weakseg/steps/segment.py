@@ -7,6 +7,7 @@ from typing import ClassVar
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.nn.backbones import check_backbone
+from weakseg.nn.segmenters import check_head
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
 from weakseg.pipeline.units import ImageJob
@@ -34,6 +35,7 @@ class PredictJob(ImageJob):
 
 def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
     """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss; those of the step ``targets``."""
+    check_head(config.model)
     check_backbone(config.model.backbone)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:

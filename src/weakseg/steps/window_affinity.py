@@ -21,6 +21,6 @@ def window_affinity_step(dataset: Dataset, config: WindowAffinityConfig, seed: i
             train_window_affinity(samples, folder, config=config, place=place, classifier=classifier), samples
         )
 
-    needs = {seeds: Kind.LABELS, **started(config.start)}
+    needs = {seeds: Kind.LABELS, **started(config)}
     work = training(train_window_affinity, run, seed)
     return Step("affinity", Kind.MODEL, needs, {**asdict(config), "seed": seed}, work)

@@ -85,8 +85,7 @@ class A2gnnBatch:
             torch.cat([own.weights for own in seeds]).to(self.device),
             torch.arange(len(seeds)).repeat_interleave(counts).to(self.device),
             self.image,
-            len(self.problems),
-            max(self.num_labels),
+            (len(self.problems), max(self.num_labels)),
         )
 
     @cached_property
@@ -124,8 +123,7 @@ class A2gnnBatchSeeds:
         weights: ``(P,)``.
         image: ``(P,)`` int64.
         image_of_nodes: ``(N,)`` int64.
-        num_images: B.
-        num_labels: C.
+        size: B images and C labels.
     """
 
     rows: SparseMatrix
@@ -133,8 +131,7 @@ class A2gnnBatchSeeds:
     weights: Tensor
     image: Tensor
     image_of_nodes: Tensor
-    num_images: int
-    num_labels: int
+    size: tuple[int, int]
 
     def loss(self, logits: Tensor, kept: Tensor | None = None) -> Tensor:
         """Return ``(B,)``: mean cross-entropy of background seeds plus that of all others; 0 for a group without any.
@@ -154,18 +151,16 @@ class A2gnnBatchSeeds:
         above = logits[:, 1:] - logits[:, :1]
         partition = log_partition(self.rows @ above) * shares
         own = (above * taken).sum(1)
-        return image_sums(partition, self.image, self.num_images) - image_sums(
-            own, self.image_of_nodes, self.num_images
-        )
+        return image_sums(partition, self.image, self.size[0]) - image_sums(own, self.image_of_nodes, self.size[0])
 
     def _shares(self, kept: Tensor | None = None) -> Tensor:
         """Return ``(P,)``: what each seed counts in its mean."""
         counts = self.weights if kept is None else self.weights * kept
-        return mean_weights(counts, 2 * self.image + (self.labels > 0), 2 * self.num_images)
+        return mean_weights(counts, 2 * self.image + (self.labels > 0), 2 * self.size[0])
 
     def _taken(self, shares: Tensor) -> Tensor:
         """Return ``(N, C - 1)``: how much of each node's d the seeds of a label read, label 0 left out."""
-        labels = torch.arange(1, self.num_labels, device=shares.device)
+        labels = torch.arange(1, self.size[1], device=shares.device)
         return self.rows.transpose() @ ((self.labels[:, None] == labels) * shares[:, None])
 
     @cached_property

@@ -16,13 +16,12 @@ from weakseg.data.sample import WeakSample
 from weakseg.errors import ShapeError
 from weakseg.graph.feature_affinity import color_position_weights
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
+from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
 from weakseg.ops.readout import GridReadout, Readout
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, scaled_size
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.stencil import half_square, stencil_matrix
 from weakseg.ops.tiles import grid_places
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, colours in [0, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +236,7 @@ def label_indices(labels: NDArray[np.uint8], label_ids: tuple[int, ...]) -> NDAr
 
 def normalized_colors(image: NDArray[np.uint8]) -> Tensor:
     """Return ``(3, H, W)`` float32 colours less the ImageNet mean, by its deviation."""
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     return (image_tensor(image) / 255 - mean) / deviation
 
 
