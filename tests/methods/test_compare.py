@@ -379,6 +379,18 @@ class TestComparison:
         assert [[f.image_id for f in method.failures] for method in found.methods] == [["i03"], ["i03"]]
         assert [f.image_id for f in found.failures] == ["i03"]
 
+    def test_a_method_of_it_labels_new_photographs(
+        self, out: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        images = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--workers=1"]
+        assert main(["label", str(out), *images, "--method=cam", "--out", str(tmp_path / "new")]) == 0
+        cam = read_json(out / "results.json")["methods"][0]
+        for path in (out / cam["steps"]["masks"]).glob("*.png"):
+            assert path.read_bytes() == (tmp_path / "new" / "masks" / path.name).read_bytes()
+        for method, message in {"supervised": "has no labeller", "": "name one by --method: cam, supervised"}.items():
+            assert main(["label", str(out), *images, f"--method={method}", "--out", str(tmp_path / "no")]) == 2
+            assert message in capsys.readouterr().err
+
     def test_without_truth_there_are_coverage_and_pictures(self, out: Path, data: Path) -> None:
         given = [*(word for word in words(data) if not word.startswith("--data.truth")), "--workers=1"]
         assert main(["compare", "cam", "--methods=cam", "--out", str(out), *given]) == 0

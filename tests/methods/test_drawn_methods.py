@@ -200,16 +200,14 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         assert message in capsys.readouterr().err
 
 
-def test_tags_alone_with_the_walk(data: Path, tmp_path: Path) -> None:
-    words = [
-        "run",
-        "a2gnn",
-        "--out",
-        str(tmp_path / "out"),
-        "--workers",
-        "1",
-        *folder_arguments(data),
-        "--walk_weight=3",
-    ]
+def test_tags_alone_with_the_walk_and_new_photographs(data: Path, tmp_path: Path) -> None:
+    """What a run has learned, its graph too, labels the same photographs again, and without the segmenter."""
+    out, new = tmp_path / "out", tmp_path / "new"
+    words = ["run", "a2gnn", "--out", str(out), "--workers", "1", *folder_arguments(data), "--walk_weight=3"]
     assert main([*words, *SEGMENTER, *CLASSIFIER, *AFFINITY, *COMPLETION]) == 0
-    assert "masks" in ious(tmp_path / "out")
+    assert "masks" in ious(out) and (out / "affinity" / "model.safetensors").exists()
+    images = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--workers", "1"]
+    assert main(["label", str(out), *images, "--out", str(new)]) == 0
+    made, again = ({path.name: path.read_bytes() for path in (f / "masks").glob("*.png")} for f in (out, new))
+    assert made == again and len(made) == len(json.loads((data / "tags.json").read_text()))
+    assert not (new / "segmenter").exists()
