@@ -112,7 +112,7 @@ def train_dense(problem: A2gnnProblem, config: A2gnnConfig, found: dict[str, flo
     ``found`` receives the terms after the last step.
     """
     scene = DenseScene(problem, config)
-    drawn = [generator_for(config.seed, problem.image_id, "a2gnn/init")]
+    drawn = [generator_for(0, problem.image_id, "a2gnn/init")]
     first = initial_weights(build_network(config.network), CHANNELS, [LABELS], drawn)
     weights = [w[0].requires_grad_() for w in first]
     optimizer = torch.optim.Adam(weights, lr=config.lr, weight_decay=config.weight_decay)

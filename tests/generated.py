@@ -71,3 +71,11 @@ def folder_arguments(root: Path) -> list[str]:
         "--data.val=val.json",
         "--data.truth=masks",
     ]
+
+
+def write_labelme(folder: Path, *shapes: tuple[str, str, list[tuple[float, float]]], size: tuple[int, int]) -> Path:
+    """Write ``i.json`` of LabelMe for ``i.png``: (kind, label, places as x and y) of each shape."""
+    records = [{"shape_type": kind, "label": label, "points": points} for kind, label, points in shapes]
+    document = {"imagePath": "i.png", "imageHeight": size[0], "imageWidth": size[1], "shapes": records}
+    (folder / "i.json").write_text(json.dumps(document))
+    return folder / "i.json"

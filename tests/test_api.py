@@ -6,6 +6,7 @@ import pytest
 import skimage.data
 
 import weakseg
+from weakseg import SegmentOptions
 from weakseg.errors import ConfigError, DataError
 
 METHODS = ("cam", "wsgcn")
@@ -37,25 +38,31 @@ def test_a_file_an_array_and_a_float_array_are_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_tag_is_all_background(method: Any) -> None:
-    assert not weakseg.segment(np.zeros((20, 30), np.uint8), [], method=method).mask.any()
+    assert not weakseg.segment(np.zeros((20, 30), np.uint8), [], options=SegmentOptions(method=method)).mask.any()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("size", [(1, 1), (9, 30)])
 def test_small_images(method: Any, size: tuple[int, int]) -> None:
-    assert weakseg.segment(np.zeros((*size, 3), np.uint8), ["cat"], method=method).mask.shape == size
+    assert (
+        weakseg.segment(np.zeros((*size, 3), np.uint8), ["cat"], options=SegmentOptions(method=method)).mask.shape
+        == size
+    )
 
 
 def test_a_graph_network_finds_the_cat() -> None:
     image = skimage.data.cat()
-    masks = [weakseg.segment(image[::3, ::3], ["cat"], method=method).mask for method in ("cam", "wsgcn")]
+    masks = [
+        weakseg.segment(image[::3, ::3], ["cat"], options=SegmentOptions(method=method)).mask
+        for method in ("cam", "wsgcn")
+    ]
     assert masks[0].shape == masks[1].shape and set(np.unique(masks[1])) == {0, 1}
     assert (masks[0] & masks[1]).sum() > 0.6 * (masks[0] | masks[1]).sum()
 
 
 def test_an_unknown_method() -> None:
     with pytest.raises(ConfigError, match=r"method: one of \('auto', 'cam', 'wsgcn', 'a2gnn'\), got 'crf'"):
-        weakseg.segment(np.zeros((8, 8, 3), np.uint8), [], method="crf")  # type: ignore[arg-type]
+        SegmentOptions(method="crf")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

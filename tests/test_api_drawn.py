@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import weakseg
-from generated import draw
+from generated import draw, write_labelme
+from weakseg import SegmentOptions
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
-from weakseg.data.annotations import Box, Drawn, Point, Scribble
-from weakseg.errors import ConfigError, DataError
-from weakseg.photograph.marks import marks_of_file, read_marks
+from weakseg.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +28,6 @@ def box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 def iou(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
     return float((found & wanted).sum() / (found | wanted).sum())
-
-
-def test_marks_turn_x_and_y_into_rows_and_columns() -> None:
-    names, drawn = read_marks(
-        ["dog"], [("cat", (1, 2, 30, 40))], [("background", (5, 6))], [("dog", [(7, 8), (9, 10)])]
-    )
-    assert names == ("dog", "cat")
-    assert drawn == Drawn((Box(2, 2, 1, 40, 30),), (Point(0, 6, 5),), (Scribble(1, ((8, 7), (10, 9))),))
 
 
 @pytest.mark.parametrize(
@@ -81,14 +71,16 @@ def test_points_with_one_on_the_background(scene: tuple[NDArray[np.uint8], NDArr
     left, top, right, bottom = box_of(mask == 2)
     inside, outside = ((left + right) / 2, (top + bottom) / 2), (4, 90)
     for method in ("auto", "cam"):
-        result = weakseg.segment(image, points=[("brick", inside), ("background", outside)], method=method)
+        options = SegmentOptions(method=method)  # type: ignore[arg-type]
+        result = weakseg.segment(image, points=[("brick", inside), ("background", outside)], options=options)
         assert result.mask[round(inside[1]), round(inside[0])] == 1 and result.mask[90, 4] == 0
 
 
 def test_every_method_takes_boxes_and_tags_and_gives_a_mask_of_its_own() -> None:
     image = np.ascontiguousarray(skimage.data.coffee()[::3, ::3])
     for labels in ({"boxes": [("cup", (57, 6, 136, 103))]}, {"tags": ["cup"]}):
-        found = {method: weakseg.segment(image, method=method, **labels).mask for method in ("cam", "wsgcn", "a2gnn")}
+        options = {method: SegmentOptions(method=method) for method in ("cam", "wsgcn", "a2gnn")}  # type: ignore[arg-type]
+        found = {method: weakseg.segment(image, options=one, **labels).mask for method, one in options.items()}
         assert len({mask.tobytes() for mask in found.values()}) == 3
         auto = weakseg.segment(image, **labels).mask
         np.testing.assert_array_equal(auto, found["a2gnn" if "boxes" in labels else "cam"])
@@ -101,21 +93,14 @@ def test_a_large_photograph_is_worked_on_reduced() -> None:
 
 
 class TestLabelFiles:
-    @staticmethod
-    def labelme(folder: Path, *shapes: tuple[str, str, list[tuple[float, float]]], size: tuple[int, int]) -> Path:
-        records = [{"shape_type": kind, "label": label, "points": points} for kind, label, points in shapes]
-        document = {"imagePath": "i.png", "imageHeight": size[0], "imageWidth": size[1], "shapes": records}
-        (folder / "i.json").write_text(json.dumps(document))
-        return folder / "i.json"
-
     def test_it_gives_the_mask_of_what_it_holds(
         self, scene: tuple[NDArray[np.uint8], NDArray[np.uint8]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         image, mask = scene
         Image.fromarray(image).save(tmp_path / "i.png")
         left, top, right, bottom = box_of(mask == 2)
-        path = self.labelme(tmp_path, ("rectangle", "brick", [(right, top), (left, bottom)]), size=(96, 128))
-        found = weakseg.segment(tmp_path / "i.png", labels=path)
+        path = write_labelme(tmp_path, ("rectangle", "brick", [(right, top), (left, bottom)]), size=(96, 128))
+        found = weakseg.segment_labelled(tmp_path / "i.png", path)
         typed = weakseg.segment(image, boxes=[("brick", (left, top, right, bottom))])
         assert found.tags == ("brick",)
         np.testing.assert_array_equal(found.mask, typed.mask)
@@ -125,46 +110,6 @@ class TestLabelFiles:
         np.testing.assert_array_equal(LabelMap.load(tmp_path / "m.png").labels, typed.mask)
         assert main([*words, "--boxes", "brick 1,2,3,4"]) == 2
         assert "give that, and no tags, boxes, points or scribbles" in capsys.readouterr().err
-        with pytest.raises(ConfigError, match="the file of a photograph"):
-            weakseg.segment(image, labels=path)
-
-    def test_x_and_y_of_every_kind(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
-        shapes = [
-            ("rectangle", "cat", [(1, 2), (50, 9)]),
-            ("point", "background", [(5, 6)]),
-            ("line", "dog", [(7, 8), (9, 10)]),
-            ("polygon", "cow", [(1, 1), (9, 1), (9, 9)]),
-        ]
-        names, drawn = marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=(30, 40)))
-        assert names == ("cat", "dog")
-        assert drawn == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
-        assert "1 outlined or painted regions, which are masks already" in caplog.text
-
-    def test_tags_where_nothing_is_drawn(self, tmp_path: Path) -> None:
-        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
-        (tmp_path / "t.csv").write_text("image,labels\ni.png,dog;cat\nj.png,cow")
-        assert marks_of_file(tmp_path / "i.png", tmp_path / "t.csv") == (("cat", "dog"), Drawn())
-
-    @pytest.mark.parametrize(
-        ("shapes", "size", "message"),
-        [
-            ([], (30, 40), "no box, point, scribble or tag of 'i.png'"),
-            ([("polygon", "cow", [(1, 1), (9, 1), (9, 9)])], (30, 40), "no box, point, scribble or tag"),
-            ([("rectangle", "cat", [(50, 2), (60, 9)])], (30, 40), "no box, point, scribble or tag"),
-            ([("point", "cat", [(5, 6)])], (40, 30), "drawn on its side"),
-        ],
-    )
-    def test_what_leaves_nothing_is_refused(
-        self,
-        shapes: list[tuple[str, str, list[tuple[float, float]]]],
-        size: tuple[int, int],
-        message: str,
-        tmp_path: Path,
-    ) -> None:
-        Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
-        with pytest.raises(DataError, match=message):
-            marks_of_file(tmp_path / "i.png", self.labelme(tmp_path, *shapes, size=size))
 
 
 def test_command(

@@ -36,7 +36,7 @@ DATA_LEVELS = (
     {"check", "truth", "simulated"},
 )
 DATA_LEVEL_OF = {part: level for level, parts in enumerate(DATA_LEVELS) for part in parts}
-NEVER_EVALUATION = {"data", "nn", "graph", "stages", "training", "methods"}
+NEVER_EVALUATION = {"data", "nn", "graph", "pipeline", "stages", "training", "methods", "photograph"}
 TRUTH = "weakseg.data.truth"
 MAY_SEE_TRUTH = (
     "evaluation/",
@@ -45,7 +45,7 @@ MAY_SEE_TRUTH = (
     "report/run.py",  # to score, and to draw scores
     "data/simulated.py",  # to make weak labels of it, for experiments
 )
-MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 40
+MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 40, 6
 IO_MODULES = {"io", "os", "pathlib", "shutil", "tempfile", "pickle", "json", "safetensors", "cv2", "imageio"}
 IO_CALLS = {"open", "fromfile", "tofile", "imread", "imwrite", "load", "save", "loadtxt", "savetxt", "read_text"}
 
@@ -75,13 +75,16 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.path.read_text(encoding="utf-8"))
 
-    def imports(self) -> Iterator[tuple[int, str]]:
+    def imports(self, *, when_loaded: bool = False) -> Iterator[tuple[int, str]]:
         """Yield line and full name of whatever of the package is imported, at the top or within, named or relative.
 
         The version, a constant that every room may record, is left out.
+
+        Args:
+            when_loaded: Leave out what is imported within functions, and for type checkers alone.
         """
         root = self.root.name
-        for node in ast.walk(self.tree):
+        for node in _run_when_loaded(self.tree) if when_loaded else ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names if alias.name.startswith(f"{root}.")]
             elif isinstance(node, ast.ImportFrom) and (base := self._base(node)).split(".")[0] == root:
@@ -105,6 +108,18 @@ class Module:
         folder = self.root.parent / Path(*base.split("."))
         is_module = (folder / f"{name}.py").exists() or (folder / name).is_dir()
         return f"{base}.{name}" if is_module else base
+
+
+def _run_when_loaded(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is below a node and runs when its module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.If) and _last_name(child.test) == "TYPE_CHECKING":
+            child = ast.Module(child.orelse, [])
+        else:
+            yield child
+        yield from _run_when_loaded(child)
 
 
 def room_of(name: str) -> str:
@@ -152,11 +167,26 @@ def wrong_arrows_in_data(root: Path) -> Iterator[str]:
         for line, name in targets:
             if DATA_LEVEL_OF.get(name.split(".")[2], len(DATA_LEVELS)) > DATA_LEVEL_OF[part]:
                 yield f"{module.where}:{line}: {part} imports {name}, which is above it"
-    while free := [name for name, targets in inside.items() if not targets & inside.keys()]:
-        for name in free:
-            del inside[name]
-    if inside:
-        yield f"data: {', '.join(inside)} import each other in a circle"
+    if found := _in_circles(inside):
+        yield f"data: {', '.join(found)} import each other in a circle"
+
+
+def circles(root: Path) -> Iterator[str]:
+    """Yield the modules that import each other in a circle when they are loaded."""
+    found = {".".join(m.parts): {name for _, name in m.imports(when_loaded=True)} for m in modules(root)}
+    if inside := _in_circles(found):
+        yield f"{', '.join(inside)} import each other in a circle"
+
+
+def _in_circles(targets: typing.Mapping[str, set[str]]) -> list[str]:
+    """Return the modules on circles, and between two of them, given what each imports."""
+    left = {name: (wanted & targets.keys()) - {name} for name, wanted in targets.items()}
+    while True:
+        imported = set().union(*left.values())
+        kept = {name for name, wanted in left.items() if wanted and name in imported}
+        if len(kept) == len(left):
+            return sorted(left)
+        left = {name: left[name] & kept for name in kept}
 
 
 def truth_importers(root: Path) -> Iterator[str]:
@@ -208,7 +238,37 @@ def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-RULES = (wrong_arrows, wrong_arrows_in_data, truth_importers, impure_operators, oversized)
+def crowded(root: Path) -> Iterator[str]:
+    """Yield functions with too many parameters, and dataclasses with too many fields that have no default."""
+    for module in modules(root):
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                what, count = "parameters", len(_parameters(node))
+            elif isinstance(node, ast.ClassDef) and any(map(_is_dataclass, node.decorator_list)):
+                what, count = "fields without a default", len(_wanted_fields(node))
+            else:
+                continue
+            if count > MAX_PARAMETERS:
+                yield f"{module.where}:{node.lineno}: {node.name} has {count} {what}, more than {MAX_PARAMETERS}"
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    names = [argument.arg for argument in given]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def _is_dataclass(decorator: ast.expr) -> bool:
+    return _last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) == "dataclass"
+
+
+def _wanted_fields(node: ast.ClassDef) -> list[str]:
+    """Return the names of a dataclass's own fields without a default; constants of the class are none."""
+    lines = [line for line in node.body if isinstance(line, ast.AnnAssign) and line.value is None]
+    return [ast.unparse(line.target) for line in lines if "ClassVar" not in ast.unparse(line.annotation)]
+
+
+RULES = (wrong_arrows, wrong_arrows_in_data, circles, truth_importers, impure_operators, oversized)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -230,7 +290,13 @@ def test_the_walk_sees_the_library() -> None:
         "cli",
     }
     arrows = {(module.room, room_of(name)) for module in found for _, name in module.imports()}
-    assert {("stages", "ops"), ("evaluation", "data"), ("pipeline", "stages"), ("ops", "checks")} <= arrows
+    assert {
+        ("stages", "ops"),
+        ("evaluation", "data"),
+        ("steps", "stages"),
+        ("steps", "pipeline"),
+        ("ops", "checks"),
+    } <= arrows
     seen = {module.where for module in found for _, name in module.imports() if name == TRUTH}
     assert "evaluation/protocol.py" in seen
 
@@ -305,13 +371,22 @@ class TestTheCheckerItself:
             ("methods/cam/bad.py", "from ..supervised import config"),
             ("evaluation/bad.py", "from weakseg.stages.seed import seed_image"),
             ("pipeline/bad.py", "from weakseg.methods import METHODS"),
+            ("pipeline/bad.py", "from weakseg.stages.seed import seed_image"),
+            ("pipeline/engines/bad.py", "from weakseg.steps.base import cached"),
+            ("pipeline/bad.py", "from weakseg.evaluation.confusion import Confusion"),
+            ("stages/bad.py", "from weakseg.steps.seed import SeedJob"),
+            ("steps/bad.py", "from weakseg.methods.recipe import Recipe"),
+            ("methods/cam/bad.py", "from weakseg.photograph.photograph import Photograph"),
+            ("photograph/bad.py", "from weakseg.api import segment"),
+            ("photograph/bad.py", "from weakseg.evaluation.confusion import Confusion"),
+            ("settings/bad.py", "from weakseg.ops.cam import grid_size"),
             ("methods/cam/bad.py", "from weakseg.cli.main import main"),
             ("nn/bad.py", "from weakseg.nowhere import x"),
             ("zoo/bad.py", "x = 1"),
         ],
     )
     def test_arrows(self, tmp_path: Path, where: str, text: str) -> None:
-        root = self.package(tmp_path, {where: text, "methods/supervised/config.py": "", "methods/cam/method.py": ""})
+        root = self.package(tmp_path, {where: text, "methods/supervised/config.py": "", "methods/cam/plan.py": ""})
         violations = list(wrong_arrows(root))
         assert len(violations) == 1
         assert violations[0].startswith(where)
@@ -327,6 +402,8 @@ class TestTheCheckerItself:
             ("stages/good.py", "from weakseg.training.loop import Fit\nfrom ..nn import losses"),
             ("methods/cam/good.py", "from .config import Recipe\nfrom weakseg.pipeline.plan import Step"),
             ("methods/recipes.py", "from weakseg.methods.cam.config import CamRecipe"),
+            ("photograph/good.py", "from weakseg.methods.a2gnn.train import train_a2gnn"),
+            ("steps/good.py", "from weakseg.pipeline.plan import Step\nfrom weakseg.stages.seed import seed_image"),
             ("methods/cam/good.py", "from weakseg.methods.recipes import METHODS"),
             ("api.py", "from weakseg.report import render\nfrom weakseg.cli.main import main"),
             ("__init__.py", "from weakseg.api import segment"),
@@ -373,7 +450,16 @@ class TestTheCheckerItself:
         assert "data.formats.csv" in violation and "data.formats.tags" in violation and "circle" in violation
 
     @pytest.mark.parametrize(
-        "where", ["stages/bad.py", "nn/bad.py", "methods/cam/bad.py", "cli/bad.py", "data/bad.py", "pipeline/runner.py"]
+        "where",
+        [
+            "stages/bad.py",
+            "nn/bad.py",
+            "methods/cam/bad.py",
+            "cli/bad.py",
+            "data/bad.py",
+            "pipeline/bad.py",
+            "steps/bad.py",
+        ],
     )
     @pytest.mark.parametrize(
         "text",
@@ -400,7 +486,7 @@ class TestTheCheckerItself:
         assert len(list(truth_importers(self.package(tmp_path, {"data/bad.py": text})))) == 1
         assert len(list(truth_importers(self.package(tmp_path, {"data/bad.py": "", "data/__init__.py": text})))) == 1
 
-    @pytest.mark.parametrize("where", ["evaluation/good.py", "pipeline/steps.py"])
+    @pytest.mark.parametrize("where", ["evaluation/good.py", "steps/evaluate.py"])
     def test_who_may_see_truth(self, tmp_path: Path, where: str) -> None:
         root = self.package(tmp_path, {where: "from weakseg.data.truth import EvalSample"})
         assert list(truth_importers(root)) == []
@@ -434,3 +520,60 @@ class TestTheCheckerItself:
         ]
         root = self.package(tmp_path / "c", {"ops/c.py": "x = 1\n" * 301})
         assert list(oversized(root)) == ["ops/c.py: 301 lines, more than 300"]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("from weakseg.nn.b import y", "from weakseg.nn.a import x"),
+            ("from weakseg.nn import b", "from . import a"),
+            ("class A:\n    import weakseg.nn.b", "try:\n    from .a import x\nexcept ImportError:\n    x = 1"),
+            (
+                "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    x = 1\nelse:\n    import weakseg.nn.b",
+                "import weakseg.nn.c",
+            ),
+        ],
+    )
+    def test_circles(self, tmp_path: Path, one: str, other: str) -> None:
+        files = {
+            "nn/a.py": one,
+            "nn/b.py": other,
+            "nn/c.py": "from weakseg.nn.a import x",
+            "nn/d.py": "import weakseg.nn.a",
+        }
+        (violation,) = circles(self.package(tmp_path, files))
+        assert "weakseg.nn.a" in violation and "weakseg.nn.b" in violation
+        assert "weakseg.nn.d" not in violation and "weakseg.nn.losses" not in violation
+
+    @pytest.mark.parametrize(
+        "back",
+        [
+            "",
+            "def f():\n    from weakseg.nn.a import x",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from weakseg.nn.a import x",
+            "import typing\nif typing.TYPE_CHECKING:\n    from weakseg.nn.a import x",
+            "from weakseg.nn.losses import tag_loss",
+        ],
+    )
+    def test_what_is_no_circle(self, tmp_path: Path, back: str) -> None:
+        root = self.package(tmp_path, {"nn/a.py": "from weakseg.nn.b import y\nimport weakseg", "nn/b.py": back})
+        assert list(circles(root)) == []
+
+    def test_crowds(self, tmp_path: Path) -> None:
+        six, seven = ", ".join("abcdef"), ", ".join("abcdefg")
+        fields = "".join(f"    {name}: int\n" for name in "abcdef")
+        fine = (
+            f"def f({six}): ...\nclass A:\n    def __init__(self, {six}): ...\n    @classmethod\n"
+            f"    def g(cls, {six}): ...\ndef h({six}, *rest, **more): ...\n"
+            f"@dataclass(frozen=True)\nclass B:\n{fields}    g: int = 0\n    h: list = field(default_factory=list)\n"
+            "    suffix: ClassVar[str]\n"
+        )
+        assert list(crowded(self.package(tmp_path / "fine", {"nn/a.py": fine}))) == []
+        for text, found in {
+            f"def f({seven}): ...": "1: f has 7 parameters, more than 6",
+            "def f(a, b, /, c, *, d, e, f, g): ...": "1: f has 7 parameters, more than 6",
+            f"class A:\n    def __init__(self, {seven}): ...": "2: __init__ has 7 parameters, more than 6",
+            f"class A:\n    async def f(self, {seven}): ...": "2: f has 7 parameters, more than 6",
+            f"@dataclasses.dataclass\nclass B:\n{fields}    g: int": "2: B has 7 fields without a default, more than 6",
+        }.items():
+            root = self.package(tmp_path / str(abs(hash(text))), {"nn/a.py": text})
+            assert list(crowded(root)) == [f"nn/a.py:{found}"]

@@ -1,7 +1,8 @@
 """Comparisons on a tiny generated data set: what is shared, what is measured, and what is refused."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,28 @@ from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.compare import aligned
 from weakseg.cli.main import main
-from weakseg.data.dataset import Dataset
+from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError, DataError
 from weakseg.files import read_json
 from weakseg.methods import METHODS, Method
 from weakseg.methods.cam.config import CamRecipe
-from weakseg.methods.cam.plan import build_plan
-from weakseg.methods.compare import compare_methods, labelling_plan
-from weakseg.methods.figures import MethodFigures, final_product, measure
+from weakseg.methods.compare import compare_methods, compared_plan
+from weakseg.methods.figures import MethodFigures, measure
+from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
+from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, way_to
+from weakseg.pipeline.plan import Failure, Kind, Role, Step, StepContext, StepResult, Work, result_of, way_to
 from weakseg.pipeline.runner import run_plan, step_folders
 from weakseg.pipeline.store import MANIFEST, Store, keyed_place
 from weakseg.report import Table
+from weakseg.settings.classify import ClassifierConfig
+from weakseg.stages.classify import train_classifier
+from weakseg.stages.seam import train_seam
+from weakseg.steps.classify import classifier_step
 
 OPTIONS = RunOptions(1, "cpu")
+CAM = METHODS["cam"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> str:
     """A second method with the plan of ``cam``."""
-    monkeypatch.setitem(METHODS, "twin", Method(TwinRecipe, build_plan))
+    monkeypatch.setitem(METHODS, "twin", Method(f"{__name__}:TwinRecipe", CAM.plan_name))
     return "twin"
 
 
@@ -55,6 +62,10 @@ def stamps(out: Path) -> dict[str, int]:
     """When each finished step but the evaluation was written."""
     found = (out / "steps").glob(f"*/{MANIFEST}")
     return {p.parent.name: p.stat().st_mtime_ns for p in found if not p.parent.name.startswith("evaluation")}
+
+
+def masks_of(run: Callable[[StepContext], StepResult]) -> Step:
+    return Step("masks", Kind.LABELS, {}, {}, Work("tests.masks", run), Role.RESULT)
 
 
 class TestSharedSteps:
@@ -73,8 +84,8 @@ class TestSharedSteps:
             return StepResult({"images": 4})
 
         return [
-            Step("model", Kind.CLASSIFIER, {}, {}, model),
-            Step("seeds", Kind.SEEDS, {"model": Kind.CLASSIFIER}, {"threshold": threshold}, seeds),
+            Step("model", Kind.MODEL, {}, {}, Work("tests.model", model)),
+            Step("seeds", Kind.LABELS, {"model": Kind.MODEL}, {"threshold": threshold}, Work("tests.seeds", seeds)),
         ]
 
     def test_a_step_of_the_same_key_is_found_again(self, tmp_path: Path) -> None:
@@ -118,8 +129,8 @@ class TestSharedSteps:
 
         store = Store(tmp_path)
         with pytest.raises(KeyboardInterrupt):
-            run_plan([Step("masks", Kind.MASKS, {}, {}, stop)], store, "data", OPTIONS)
-        steps = [Step("masks", Kind.MASKS, {}, {}, lambda context: StepResult({"images": 2}))]
+            run_plan([masks_of(stop)], store, "data", OPTIONS)
+        steps = [masks_of(lambda context: StepResult({"images": 2}))]
         run_plan(steps, store, "data", OPTIONS)
         figures = measure(steps, step_folders(steps, store, "data"), {})
         assert figures.seconds_an_image is None and figures.peak_mb
@@ -130,60 +141,67 @@ class TestFigures:
 
     @staticmethod
     def plan() -> list[Step]:
-        def nothing(context: StepContext) -> StepResult:
-            return StepResult()
-
-        needs: dict[str, tuple[Kind, tuple[str, ...]]] = {
-            "classifier": (Kind.CLASSIFIER, ()),
-            "activations": (Kind.ACTIVATIONS, ("classifier",)),
-            "seeds": (Kind.SEEDS, ("activations",)),
-            "boundary": (Kind.BOUNDARY, ("seeds",)),
-            "partial": (Kind.SEEDS, ("activations", "boundary")),
-            "completed": (Kind.SCORES, ("partial", "boundary")),
-            "aside": (Kind.SCORES, ("activations",)),
-            "labels": (Kind.MASKS, ("completed",)),
-            "masks": (Kind.MASKS, ("completed",)),
-            "segmenter": (Kind.SEGMENTER, ("masks",)),
-            "predictions": (Kind.PREDICTIONS, ("segmenter",)),
-            "evaluation": (Kind.EVALUATION, ("activations", "partial", "masks", "predictions")),
+        parts: dict[str, tuple[Kind, Role, tuple[str, ...]]] = {
+            "classifier": (Kind.MODEL, Role.START, ()),
+            "activations": (Kind.ACTIVATIONS, Role.START, ("classifier",)),
+            "seeds": (Kind.LABELS, Role.SEEDS, ("activations",)),
+            "boundary": (Kind.MODEL, Role.PART, ("seeds",)),
+            "partial": (Kind.LABELS, Role.SEEDS, ("activations", "boundary")),
+            "completed": (Kind.SCORES, Role.PART, ("partial", "boundary")),
+            "aside": (Kind.SCORES, Role.PART, ("activations",)),
+            "before_crf": (Kind.LABELS, Role.PLAIN, ("completed",)),
+            "masks": (Kind.LABELS, Role.RESULT, ("completed",)),
+            "segmenter": (Kind.MODEL, Role.AFTER, ("masks",)),
+            "predictions": (Kind.LABELS, Role.AFTER, ("segmenter",)),
+            "evaluation": (Kind.RESULTS, Role.CHECK, ("activations", "partial", "masks", "predictions")),
         }
-        kinds = {name: kind for name, (kind, _) in needs.items()}
-        return [Step(n, kind, {m: kinds[m] for m in wanted}, {}, nothing) for n, (kind, wanted) in needs.items()]
+        work = Work("tests.nothing", lambda context: StepResult())
+        return [
+            Step(name, kind, {need: parts[need][0] for need in needs}, {}, work, role)
+            for name, (kind, role, needs) in parts.items()
+        ]
 
     def folders(self, root: Path) -> dict[str, Path]:
         store = Store(root)
         for number, step in enumerate(self.plan()):
             _, manifest = store.open_step(step.name, step.name, {})
-            mapped = step.produces in (Kind.ACTIVATIONS, Kind.SEEDS, Kind.SCORES, Kind.MASKS)
+            mapped = step.kind not in (Kind.MODEL, Kind.RESULTS)
             summary = {"seconds": 10.0 * 2**number, "peak_mb": 100.0 + number, "resumed": False}
             store.finish_step(step.name, manifest, {**summary, **({"images": 10} if mapped else {})})
         return {step.name: root / step.name for step in self.plan()}
 
     def test_the_way_to_the_masks(self) -> None:
-        assert final_product(self.plan()) == "masks" and final_product([]) == ""
+        result = result_of(self.plan())
+        assert result is not None and result.name == "masks" and result_of([]) is None
         way = [step.name for step in way_to(self.plan(), "masks")]
         assert way == ["classifier", "activations", "seeds", "boundary", "partial", "completed", "masks"]
 
     def test_time_and_memory_are_those_between_activations_and_masks(self, tmp_path: Path) -> None:
-        steps, _ = labelling_plan(self.plan(), segmenter=False)
+        steps, _ = compared_plan(self.plan(), segmenter=False)
         figures = measure(steps, self.folders(tmp_path), {})
         assert figures.train_seconds == 10 * 2**3
         assert figures.seconds_an_image == 2**2 + 2**4 + 2**5 + 2**8  # seeds, partial, completed, masks
         assert figures.peak_mb == 108.0
         assert (figures.before_crf, figures.after_crf, figures.segmenter) == (None, None, None)
 
-    def test_agreement_is_read_by_kind_and_name(self, tmp_path: Path) -> None:
-        names = ("activations", "seeds", "partial", "labels", "masks", "predictions")
+    def test_a_classifier_and_activations_of_its_own_are_the_methods_cost(self, tmp_path: Path) -> None:
+        classifier, activations, *rest = self.plan()
+        own = [replace(classifier, role=Role.PART), replace(activations, role=Role.PART), *rest]
+        figures = measure(own, self.folders(tmp_path), {})
+        assert figures.train_seconds == 10 * (2**0 + 2**3)
+        assert figures.seconds_an_image == 2**1 + 2**2 + 2**4 + 2**5 + 2**8
+
+    def test_agreement_is_read_by_role(self, tmp_path: Path) -> None:
+        names = ("activations", "seeds", "partial", "before_crf", "masks", "predictions")
         scores: dict[str, Any] = {n: {"mean_iou": i, "coverage": 10 * i} for i, n in enumerate(names, 1)}
-        folders = self.folders(tmp_path)
-        figures = measure(self.plan(), folders, scores)
+        figures = measure(self.plan(), self.folders(tmp_path), scores)
         assert (figures.after_crf, figures.coverage, figures.segmenter) == (5, 30, 6)
 
-    def test_before_the_crf_are_labels_of_the_same_scores_else_activations(self, tmp_path: Path) -> None:
-        names = ("activations", "labels", "masks")
+    def test_before_the_crf_is_the_plain_result_else_activations(self, tmp_path: Path) -> None:
+        names = ("activations", "before_crf", "masks")
         scores: dict[str, Any] = {n: {"mean_iou": i, "coverage": 0} for i, n in enumerate(names, 1)}
         assert measure(self.plan(), self.folders(tmp_path), scores).before_crf == 2
-        del scores["labels"]
+        del scores["before_crf"]
         assert measure(self.plan(), self.folders(tmp_path), scores).before_crf == 1
 
     def test_coverage_without_truth_is_of_all_pixels(self, tmp_path: Path) -> None:
@@ -197,11 +215,25 @@ class TestFigures:
 
     def test_labels_only_leaves_out_the_segmenter_and_what_needs_it(self) -> None:
         plan = self.plan()
-        late = Step("polished", Kind.MASKS, {"predictions": Kind.PREDICTIONS}, {}, plan[0].work)
-        steps, scored = labelling_plan([*plan[:-1], late, plan[-1]], segmenter=False)
+        late = Step("polished", Kind.LABELS, {"predictions": Kind.LABELS}, {}, plan[0].work)
+        steps, scored = compared_plan([*plan[:-1], late, plan[-1]], segmenter=False)
         assert [step.name for step in steps] == [step.name for step in plan[:-3]]
         assert scored == {"activations", "partial", "masks"}
-        assert labelling_plan(plan, segmenter=True) == (plan[:-1], scored | {"predictions"})
+
+    def test_what_comes_after_a_segmenter_is_kept_with_it(self) -> None:
+        plan = self.plan()
+        needs = {"polished": Kind.LABELS, "masks": Kind.LABELS}
+        late = Step("polished", Kind.LABELS, {"predictions": Kind.LABELS}, {}, plan[0].work, Role.AFTER)
+        check = replace(plan[-1], needs=needs)
+        assert compared_plan([*plan[:-1], late, check], segmenter=True) == ([*plan[:-1], late], set(needs))
+        every = {"activations", "partial", "masks", "predictions"}
+        assert compared_plan(plan, segmenter=True) == (plan[:-1], every)
+
+    def test_the_segmenter_is_measured_by_the_last_label_maps_after_it(self, tmp_path: Path) -> None:
+        plan = self.plan()[:-1]
+        late = Step("polished", Kind.LABELS, {"predictions": Kind.LABELS}, {}, plan[0].work, Role.AFTER)
+        scores: dict[str, Any] = {"predictions": {"mean_iou": 1}, "polished": {"mean_iou": 2}}
+        assert measure([*plan, late], self.folders(tmp_path), scores).segmenter == 2
 
 
 class TestSharedRecipe:
@@ -320,8 +352,11 @@ class TestComparison:
         new = stamps(out).keys() - before.keys()
         assert [name[:6] for name in new] == ["masks-"] and stamps(out).items() >= before.items()
         cam, other = found.methods
-        assert cam.folders["seeds"] == other.folders["seeds"] and cam.folders["masks"] != other.folders["masks"]
-        assert cam.scores["seeds"] is other.scores["seeds"] and set(other.scores) == set(cam.scores)
+        one, two = cam.products.folders, other.products.folders
+        assert one["seeds"] == two["seeds"] and one["masks"] != two["masks"]
+        assert cam.products.scores["seeds"] is other.products.scores["seeds"]
+        assert set(other.products.scores) == set(cam.products.scores)
+        assert cam.products.result == "masks" and cam.products.objects == {}
         assert other.figures.before_crf == cam.figures.before_crf
 
     def test_the_segmenter_when_asked_for(self, out: Path, data: Path) -> None:
@@ -332,7 +367,7 @@ class TestComparison:
             "segmenter",
         ]
         figures = found.methods[0].figures
-        assert figures.segmenter == found.methods[0].scores["predictions"]["mean_iou"]
+        assert figures.segmenter == found.methods[0].products.scores["predictions"]["mean_iou"]
 
     def test_a_broken_image_is_a_failure_of_each_method_and_listed_once(
         self, out: Path, data: Path, tmp_path: Path, twin: str
@@ -344,6 +379,18 @@ class TestComparison:
         assert [[f.image_id for f in method.failures] for method in found.methods] == [["i03"], ["i03"]]
         assert [f.image_id for f in found.failures] == ["i03"]
 
+    def test_a_method_of_it_labels_new_photographs(
+        self, out: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        images = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--workers=1"]
+        assert main(["label", str(out), *images, "--method=cam", "--out", str(tmp_path / "new")]) == 0
+        cam = read_json(out / "results.json")["methods"][0]
+        for path in (out / cam["steps"]["masks"]).glob("*.png"):
+            assert path.read_bytes() == (tmp_path / "new" / "masks" / path.name).read_bytes()
+        for method, message in {"supervised": "has no labeller", "": "name one by --method: cam, supervised"}.items():
+            assert main(["label", str(out), *images, f"--method={method}", "--out", str(tmp_path / "no")]) == 2
+            assert message in capsys.readouterr().err
+
     def test_without_truth_there_are_coverage_and_pictures(self, out: Path, data: Path) -> None:
         given = [*(word for word in words(data) if not word.startswith("--data.truth")), "--workers=1"]
         assert main(["compare", "cam", "--methods=cam", "--out", str(out), *given]) == 0
@@ -351,17 +398,57 @@ class TestComparison:
         assert figures["after_crf"] is None and 0 < figures["coverage"] <= 100
 
 
-def test_other_code_under_the_same_key_is_refused(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twin: str
-) -> None:
-    def build(recipe: CamRecipe, dataset: Dataset) -> list[Step]:
-        first, *rest = build_plan(recipe, dataset)
-        return [Step(first.name, first.produces, first.needs, first.settings, lambda context: StepResult()), *rest]
+def test_two_trainers_with_equal_settings_have_different_keys(data: Path) -> None:
+    dataset = open_dataset(load_recipe("cam", words(data)).data)
+    config = ClassifierConfig()
+    plain, equivariant = (classifier_step(dataset, config, 0, train=t) for t in (train_classifier, train_seam))
+    assert (plain.name, plain.settings, plain.needs) == (equivariant.name, equivariant.settings, equivariant.needs)
+    assert step_keys([plain], "data") != step_keys([equivariant], "data")
 
-    monkeypatch.setitem(METHODS, twin, Method(TwinRecipe, build))
+
+def test_what_is_made_by_other_code_is_not_shared(data: Path, twin: str) -> None:
+    def build(recipe: CamRecipe, dataset: Dataset) -> list[Step]:
+        first, *rest = CAM.build(recipe, dataset)
+        return [replace(first, work=Work("tests.another", first.work.run)), *rest]
+
     recipes = load_recipes("cam", ["cam", twin], words(data))
-    with pytest.raises(ConfigError, match="method twin: step 'classifier' has the name, settings and needs"):
-        compare_methods(recipes, tmp_path / "out", OPTIONS)
+    dataset = open_dataset(recipes["cam"].data)
+    one = step_keys(CAM.build(recipes["cam"], dataset), "data")
+    assert one == step_keys(METHODS[twin].build(recipes[twin], dataset), "data")
+    other = step_keys(build(recipes[twin], dataset), "data")  # type: ignore[arg-type]
+    assert not set(one.values()) & set(other.values())
+
+
+@pytest.mark.parametrize(("method", "own"), [("cam", False), ("psa", False), ("seam", True), ("irnet", False)])
+def test_whose_the_classifier_is(method: str, own: bool, data: Path) -> None:
+    """The training of SEAM's classifier is its own cost; that of the others is where they all start from."""
+    recipe = load_recipe(method, folder_arguments(data))
+    steps = {step.name: step for step in METHODS[method].build(recipe, open_dataset(recipe.data))}
+    role = Role.PART if own else Role.START
+    assert [steps[name].role for name in ("classifier", "activations")] == [role, role]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["--classifier.fit.loader_workers=2", "--segmenter.fit.loader_workers=2", "--completion.memory_mb=50"],
+)
+def test_settings_that_change_nothing_change_no_key(change: str, data: Path) -> None:
+    keys = []
+    for more in ((), (change,)):
+        recipe = load_recipe("wsgcn-i", [*folder_arguments(data), *more])
+        keys.append(step_keys(METHODS["wsgcn-i"].build(recipe, open_dataset(recipe.data)), "data"))
+    assert keys[0] == keys[1]
+
+
+def test_weights_of_a_backbone_count_by_their_content(data: Path, tmp_path: Path) -> None:
+    keys = []
+    for name, content in (("one", b"weights"), ("two", b"weights"), ("other", b"other weights")):
+        (tmp_path / name).write_bytes(content)
+        given = {"name": "resnet38", "output_stride": 8, "weights": "file", "file": tmp_path / name}
+        more = [f"--classifier.backbone.{key}={value}" for key, value in given.items()]
+        recipe = load_recipe("cam", [*folder_arguments(data), *more])
+        keys.append(step_keys(CAM.build(recipe, open_dataset(recipe.data)), "data"))
+    assert keys[0] == keys[1] and not set(keys[0].values()) & set(keys[2].values())
 
 
 def test_different_data_are_refused(data: Path, tmp_path: Path, twin: str) -> None:

@@ -64,7 +64,7 @@ def test_a2gnn_from_every_kind_of_label(kind: str, data: Path, tmp_path: Path) -
     shown = json.loads((data / "tags.json").read_text())
     assert names == {name[:-4] for name in shown} and not all(shown.values())
     wider = {"affinity_seeds"} if kind in ("scribbles", "mixed") else set()
-    assert {"activations", "seeds", "labels", "masks", "predictions"} | wider == set(ious(out))
+    assert {"activations", "seeds", "before_crf", "masks", "predictions"} | wider == set(ious(out))
     for name in names:
         scores = Scores.load(out / "completed" / f"{name}.safetensors")
         if shown[f"{name}.png"]:
@@ -131,7 +131,7 @@ def test_superpixels_take_the_place_of_cells(kind: str, data: Path, tmp_path: Pa
     out = tmp_path / "out"
     words = ["--with_activations=false", "--graph_from=free", *COMPLETION, *GRAPHNET]
     run("a2gnn", data, out, kind, *words)
-    assert ious(out)["labels"] > 50
+    assert ious(out)["before_crf"] > 50
     scores = Scores.load(out / "completed" / "i03.safetensors")
     assert scores.stride is None and scores.values.shape == (3, 48, 64)
     assert len(np.unique(scores.values.reshape(3, -1).T, axis=0)) <= 100  # superpixels, not 48 x 64 pixels
@@ -155,7 +155,7 @@ def test_a_free_graph_of_reduced_photographs(nodes: tuple[str, ...], data: Path,
     run("a2gnn", data, tmp_path / "out", "boxes", *words)
     scores = Scores.load(tmp_path / "out" / "completed" / "i03.safetensors")
     assert scores.values.shape == ((3, 30, 40) if nodes else (3, 4, 5)) and scores.image_size == (48, 64)
-    assert ious(tmp_path / "out")["labels"] > 50
+    assert ious(tmp_path / "out")["before_crf"] > 50
 
 
 @pytest.mark.parametrize(("kind", "least"), [("boxes", 90), ("scribbles", 60), ("points", 20)])
@@ -200,16 +200,14 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         assert message in capsys.readouterr().err
 
 
-def test_tags_alone_with_the_walk(data: Path, tmp_path: Path) -> None:
-    words = [
-        "run",
-        "a2gnn",
-        "--out",
-        str(tmp_path / "out"),
-        "--workers",
-        "1",
-        *folder_arguments(data),
-        "--walk_weight=3",
-    ]
+def test_tags_alone_with_the_walk_and_new_photographs(data: Path, tmp_path: Path) -> None:
+    """What a run has learned, its graph too, labels the same photographs again, and without the segmenter."""
+    out, new = tmp_path / "out", tmp_path / "new"
+    words = ["run", "a2gnn", "--out", str(out), "--workers", "1", *folder_arguments(data), "--walk_weight=3"]
     assert main([*words, *SEGMENTER, *CLASSIFIER, *AFFINITY, *COMPLETION]) == 0
-    assert "masks" in ious(tmp_path / "out")
+    assert "masks" in ious(out) and (out / "affinity" / "model.safetensors").exists()
+    images = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--workers", "1"]
+    assert main(["label", str(out), *images, "--out", str(new)]) == 0
+    made, again = ({path.name: path.read_bytes() for path in (f / "masks").glob("*.png")} for f in (out, new))
+    assert made == again and len(made) == len(json.loads((data / "tags.json").read_text()))
+    assert not (new / "segmenter").exists()

@@ -46,7 +46,7 @@ def test_a_run_from_tags_to_a_report(method: str, data: Path, tmp_path: Path) ->
     words = ["run", method.partition(" ")[0], "--out", str(tmp_path / "out"), "--workers", "1", *folder_arguments(data)]
     assert main([*words, *COMMON, *settings]) == 0
     out, tags = tmp_path / "out", json.loads((data / "tags.json").read_text())
-    for product in {"activations", "labels", "masks"} | products:
+    for product in {"activations", "before_crf", "masks"} | products:
         suffixes = {path.suffix for path in (out / product).iterdir()} - {".json"}
         assert {path.stem for path in (out / product).iterdir() if path.suffix != ".json"} == {n[:-4] for n in tags}
         assert len(suffixes) == 1
@@ -54,12 +54,12 @@ def test_a_run_from_tags_to_a_report(method: str, data: Path, tmp_path: Path) ->
     assert (out / "partial").exists() is ("partial" in products)
     assert (out / "report.html").stat().st_size > 10_000
     names = [score["name"] for score in read_json(out / "evaluation" / "results.json")["scores"]]
-    assert {"activations", "labels", "masks", "predictions"} <= set(names)
+    assert {"activations", "before_crf", "masks", "predictions"} <= set(names)
     for name, shown in tags.items():
         ids = {0, *({"disc": 1, "square": 2}[tag] for tag in shown)}
         scores = Scores.load(out / ("walk" if "walk" in products else "completed") / f"{name[:-4]}.safetensors")
         assert set(scores.label_ids) == ids and scores.image_size == (48, 64)
-        for product in ("labels", "masks"):
+        for product in ("before_crf", "masks"):
             mask = LabelMap.load(out / product / name)
             assert mask.label_ids <= ids and mask.labels.shape == (48, 64)
     steps = [path for path in out.iterdir() if path.is_dir() and path.name not in ("data", "evaluation")]

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from weakseg.pipeline.engine import map_images
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.truth import open_truth
 from weakseg.evaluation.protocol import score_activations, score_maps
 from weakseg.nn.weights import MODEL_FILE
-from weakseg.pipeline.engines.local import default_workers
+from weakseg.pipeline.engines.local import LocalEngine, default_workers
+from weakseg.pipeline.units import run_units
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
@@ -40,7 +40,7 @@ def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
         RefineJob(seeds, masks, RefineConfig()),
     )
     for job in jobs:
-        assert not map_images(job, shown, title=type(job).__name__, workers=default_workers())
+        assert not run_units(job, shown, title=type(job).__name__, engine=LocalEngine(default_workers()))
     truth = open_truth(config, Dataset(whole.classes, {"train": shown}), "train")
     activated = score_activations("activations", truth, act)[0].confusion.mean_iou()
     masked = score_maps("masks", truth, masks).confusion.mean_iou()

@@ -97,7 +97,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plan_of(recipe: Any) -> dict[str, Kind]:
     steps = METHODS[recipe.method].build(recipe, open_dataset(recipe.data))
     check_plan(steps)
-    return {step.name: step.produces for step in steps}
+    return {step.name: step.kind for step in steps}
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -106,7 +106,7 @@ def test_a_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> None:
     assert recipe.method == name.partition("_")[0]
     plan = plan_of(recipe)
     assert list(plan)[-3:] == ["segmenter", "predictions", "evaluation"]
-    assert plan["masks"] == Kind.MASKS
+    assert plan["masks"] == Kind.LABELS
 
 
 @pytest.mark.parametrize("name", SHARED)

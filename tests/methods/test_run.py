@@ -17,6 +17,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.errors import ConfigError, DataError, StoreError
 from weakseg.files import read_json
+from weakseg.methods.finished import open_finished
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.run import run_recipe
 from weakseg.pipeline.options import RunOptions
@@ -161,7 +162,7 @@ def test_moved_data_are_the_same_data(finished: Path, data: Path, tmp_path: Path
     shutil.copytree(data, moved)
     shutil.copytree(finished, out)
     assert main(run_words(moved, out)) == 0
-    assert load_run(out).data.root == str(moved)
+    assert open_finished(out).recipe.data.root == str(moved)
 
 
 def test_a_failing_image_is_named_and_the_run_goes_on(
@@ -171,7 +172,7 @@ def test_a_failing_image_is_named_and_the_run_goes_on(
     shutil.copytree(data, broken)
     (broken / "images" / "i03.png").write_bytes((data / "images" / "i03.png").read_bytes()[:200])
     out = tmp_path / "out"
-    assert main(run_words(broken, out)) == 1
+    assert main(run_words(broken, out, "--workers", "1")) == 1
     assert "failed: i03 in data" in capsys.readouterr().err
     assert "i03.png" in (out / "failures.csv").read_text()
     assert "masks/i03.png" not in products(out)
@@ -314,14 +315,14 @@ def test_corrected_truth_gives_new_scores(finished: Path, data: Path, tmp_path: 
 def test_a_step_in_which_every_image_fails_is_not_finished(
     finished: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from weakseg.pipeline import jobs
+    from weakseg.steps import seed
 
     def refuse(*arguments: object, **options: object) -> None:
         raise MemoryError("no memory")
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "seed_image", refuse)
+        patch.setattr(seed, "seed_image", refuse)
         assert main(run_words(data, out, "--workers", "1")) == 2
     assert "seeds: every image failed; the first, i00: MemoryError: no memory" in capsys.readouterr().err
     assert main(run_words(data, out, "--workers", "1")) == 0
@@ -352,7 +353,7 @@ def test_errors_that_stop_a_run_before_it_starts(data: Path, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match=r"data\.train: format 'voc' needs it"):
         load_recipe("cam", ["--data.format=voc"])
     with pytest.raises(StoreError, match="no run folder"):
-        load_run(tmp_path)
+        open_finished(tmp_path)
 
 
 def test_the_supervised_reference_has_no_labeller(
@@ -360,7 +361,8 @@ def test_the_supervised_reference_has_no_labeller(
 ) -> None:
     fast = [word for word in FAST if word.startswith(("--segmenter", "--predictions"))]
     out = tmp_path / "out"
-    assert main(["run", "supervised", "--out", str(out), *folder_arguments(data), *fast]) == 0
+    assert main(["run", "supervised", "--out", str(out), "--workers=1", *folder_arguments(data), *fast]) == 0
     assert (out / "masks" / "i01.png").read_bytes() == (data / "masks" / "i01.png").read_bytes()
-    assert main(["label", str(out), "--images", ".", "--labels", "x", "--out", str(tmp_path / "l")]) == 2
+    images = ["--images", str(data / "images"), "--labels", str(data / "tags.json")]
+    assert main(["label", str(out), *images, "--out", str(tmp_path / "l")]) == 2
     assert "has no labeller" in capsys.readouterr().err

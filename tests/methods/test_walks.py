@@ -14,7 +14,7 @@ from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.methods.irnet.config import BoundaryWalkConfig as IrnetConfig
-from weakseg.methods.irnet.walk import WalkJob as IrnetJob
+from weakseg.methods.irnet.walk import BoundaryWalkJob as IrnetJob
 from weakseg.methods.irnet.walk import walk_activations as irnet_walk
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.affinity import AffinityNet
@@ -273,7 +273,7 @@ class TestJobs:
         Activations(torch.rand(2, *grid), (1, 2), size).save(tmp_path / "cam" / "i.safetensors")
         places = tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out"
         job = IrnetJob(*places, IrnetConfig()) if kind == "boundary" else PsaJob(*places, PsaConfig())
-        job.run(WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2}))))
+        job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2})))])
         found = Scores.load(job.output("i"))
         assert found.label_ids == (0, 1, 2) and found.image_size == size
         assert found.values.shape[1:] == (-(-size[0] // stride), -(-size[1] // stride))

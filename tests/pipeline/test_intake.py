@@ -10,6 +10,7 @@ from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.errors import DataError
 from weakseg.methods.recipes import load_recipe
+from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.intake import Intake, take_in
 
 
@@ -19,21 +20,21 @@ def dataset_of(root: Path) -> Dataset:
 
 def test_every_image_is_probed_once(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
-    intake = take_in(dataset_of(root), tmp_path / "probe")
+    intake = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
     assert (intake.report.num_images, len(intake.content), intake.failures) == (4, 4, ())
     record = tmp_path / "probe" / "i00.json"
     stamp = record.stat().st_mtime_ns
-    take_in(dataset_of(root), tmp_path / "probe")
+    take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
     assert record.stat().st_mtime_ns == stamp
 
 
 def test_a_changed_image_is_probed_again(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
-    before = take_in(dataset_of(root), tmp_path / "probe").content
+    before = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
     image = root / "images" / "i00.png"
     image.write_bytes((root / "images" / "i01.png").read_bytes())
     os.utime(image, ns=(1, 1))
-    after = take_in(dataset_of(root), tmp_path / "probe").content
+    after = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
     assert {key for key in before if before[key] != after[key]} == {"train/i00"}
 
 
@@ -41,7 +42,7 @@ def test_an_unreadable_image_is_left_out_and_named(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 6)
     (root / "images" / "i01.png").write_bytes(b"no image")
     (root / "images" / "i02.png").unlink()
-    intake = take_in(dataset_of(root), tmp_path / "probe")
+    intake = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
     assert [failure.image_id for failure in intake.failures] == ["i01", "i02"]
     assert "i01.png" in intake.failures[0].reason
     assert [sample.id for sample in intake.dataset.splits["train"]] == ["i00", "i03", "i04"]
@@ -52,18 +53,18 @@ def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> N
     for path in (root / "images").iterdir():
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"none of the training images can be read; the first: .*i00\.png"):
-        take_in(dataset_of(root), tmp_path / "probe")
+        take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
 
 
 def test_drawn_labels_count_and_must_fit_their_photograph(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
-    tagged = take_in(dataset_of(root), tmp_path / "probe").content
+    tagged = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
 
     def take_in_drawn(size: tuple[int, int]) -> Intake:
         drawn = Drawn(points=(Point(1, 3.5, 4.5),))
         write_drawn(root / "d.json", DrawnFile("points", Classes(CLASSES), {"i01": DrawnImage(size, drawn)}))
         config = load_recipe("cam", [*folder_arguments(root), "--data.drawn=d.json"]).data
-        return take_in(open_dataset(config), tmp_path / "probe")
+        return take_in(open_dataset(config), tmp_path / "probe", engine=LocalEngine())
 
     drawn = take_in_drawn((48, 64))
     assert {key for key in tagged if tagged[key] != drawn.content[key]} == {"train/i01"}

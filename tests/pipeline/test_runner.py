@@ -5,7 +5,7 @@ import torch
 
 from weakseg.errors import ConfigError, StoreError
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult
+from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, Work
 from weakseg.pipeline.runner import read_failures, run_plan
 from weakseg.pipeline.store import Store
 
@@ -22,8 +22,8 @@ def plan(log: list[str], strict: float = 0.5) -> list[Step]:
         return StepResult({"share": 0.5})
 
     return [
-        Step("first", Kind.SEEDS, {}, {"strict": strict}, first),
-        Step("second", Kind.MASKS, {"first": Kind.SEEDS}, {}, second),
+        Step("first", Kind.LABELS, {}, {"strict": strict}, Work("tests.first", first)),
+        Step("second", Kind.LABELS, {"first": Kind.LABELS}, {}, Work("tests.second", second)),
     ]
 
 
@@ -41,7 +41,7 @@ def test_an_interrupted_step_is_run_again(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     log: list[str] = []
-    broken = [plan(log)[0], Step("second", Kind.MASKS, {"first": Kind.SEEDS}, {}, interrupt)]
+    broken = [plan(log)[0], Step("second", Kind.LABELS, {"first": Kind.LABELS}, {}, Work("tests.second", interrupt))]
     with pytest.raises(KeyboardInterrupt):
         run_plan(broken, Store(tmp_path), "data", OPTIONS)
     run_plan(plan(log), Store(tmp_path), "data", OPTIONS)
@@ -59,7 +59,7 @@ def test_a_plan_that_does_not_fit_runs_nothing(tmp_path: Path) -> None:
     log: list[str] = []
     with pytest.raises(ConfigError, match="no earlier step"):
         run_plan(
-            [plan(log)[0], *plan(log)[:0], Step("z", Kind.MASKS, {"q": Kind.SEEDS}, {}, lambda c: StepResult())],
+            [plan(log)[0], Step("z", Kind.LABELS, {"q": Kind.LABELS}, {}, Work("tests.z", lambda c: StepResult()))],
             Store(tmp_path),
             "data",
             OPTIONS,

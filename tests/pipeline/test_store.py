@@ -5,7 +5,6 @@ import pytest
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, read_json
-from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.store import Store, differences
 
 
@@ -68,7 +67,3 @@ def test_an_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(OutputError, match="cannot be used as run folder"):
         Store(tmp_path / "out")
-
-
-def test_hash_ignores_key_order() -> None:
-    assert hash_of({"a": 1, "b": [2]}) == hash_of({"b": [2], "a": 1}) != hash_of({"a": 1, "b": [3]})

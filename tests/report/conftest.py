@@ -21,6 +21,7 @@ from weakseg.pipeline.store import MANIFEST
 from weakseg.report import (
     Card,
     Chart,
+    FailedImage,
     KeyFigure,
     Panel,
     Report,
@@ -71,7 +72,7 @@ def sample_report(make_cards: Callable[..., tuple[Card, ...]]) -> Report:
         charts=(Chart("IoU per class", {"seeds": {"cat": 40.0, "dog": None}, "masks": {"cat": 55.5, "dog": 61.0}}),),
         cards=make_cards(),
         legend=LEGEND,
-        failures=(Failure("img_99", "activate", "truncated file"),),
+        failures=(FailedImage("img_99", "activate", "truncated file"),),
         settings={"seed": 0, "segment": {"epochs": 3, "crop": [320, 320]}},
     )
 
@@ -80,7 +81,7 @@ def sample_report(make_cards: Callable[..., tuple[Card, ...]]) -> Report:
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
     """Six images to train on and two to validate on, with true masks."""
     root = write_folder(tmp_path_factory.mktemp("report") / "data", 8)
-    return DataConfig(root=str(root), format="folder", train="tags.json", val="val.json", masks="masks")
+    return DataConfig(root=str(root), format="folder", train="tags.json", val="val.json", truth="masks")
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,23 @@ from typing import Any
 
 import pytest
 
-from weakseg.methods.compare import ComparedMethod, Comparison
+from weakseg.methods.compare import ComparedMethod, Comparison, MethodProducts
 from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipe import Recipe
-from weakseg.pipeline.plan import Failure
+from weakseg.pipeline.plan import Failure, Kind, Role, Step, StepResult, Work
 from weakseg.report.compare import build_comparison_report, figures_table
+
+NOTHING = Work("tests.nothing", lambda context: StepResult())
+STEPS = (
+    Step("activations", Kind.ACTIVATIONS, {}, {}, NOTHING, Role.START),
+    Step("seeds", Kind.LABELS, {}, {}, NOTHING, Role.SEEDS),
+    Step("masks", Kind.LABELS, {}, {}, NOTHING, Role.RESULT),
+    Step("instances", Kind.INSTANCES, {}, {}, NOTHING),
+)
+
+
+def with_products(method: ComparedMethod, **changes: Any) -> ComparedMethod:
+    return replace(method, products=replace(method.products, **changes))
 
 
 @pytest.fixture
@@ -23,7 +35,8 @@ def compared(recipe: Recipe, leave_steps: Callable[..., dict[str, Any]], tmp_pat
         folders = {step: tmp_path / "near" / step for step in ("activations", "seeds")}
         folders["masks"] = tmp_path / name / "masks"
         figures = MethodFigures(after_crf=score["mean_iou"], peak_mb=100.0 if name == "near" else None)
-        methods.append(ComparedMethod(name, recipe, folders, "masks", {"masks": score}, {}, figures, ()))
+        products = MethodProducts(STEPS, folders, {"masks": score})
+        methods.append(ComparedMethod(name, recipe, products, figures, ()))
     return Comparison(tmp_path, tuple(methods), [Failure("i99", "seeds", "torn")])
 
 
@@ -51,7 +64,7 @@ def test_tables_and_figures(compared, tmp_path):
 
 
 def test_cards_show_all_masks_side_by_side(compared):
-    scores = {method.name: method.scores["masks"]["per_image"] for method in compared.methods}
+    scores = {method.name: method.products.scores["masks"]["per_image"] for method in compared.methods}
     cards = {card.image_id: card for card in build_comparison_report(compared).cards}
     assert len(cards) == 6
     card = cards["i01"]
@@ -63,7 +76,7 @@ def test_cards_show_all_masks_side_by_side(compared):
 
 
 def test_without_truth_masks_are_shown_all_the_same(compared):
-    blind = [replace(method, scores={}, figures=MethodFigures()) for method in compared.methods]
+    blind = [with_products(replace(method, figures=MethodFigures()), scored={}) for method in compared.methods]
     report = build_comparison_report(replace(compared, methods=tuple(blind)))
     assert (report.key_figures, report.charts, report.notes) == ((), (), ())
     assert [panel.title for panel in report.cards[0].panels][-2:] == ["near", "far"]
@@ -76,10 +89,10 @@ def test_objects_have_a_table_of_their_own(compared):
         "images": 6, "missing": 0, "objects": 8,
     }  # fmt: skip
     near, far = compared.methods
-    report = build_comparison_report(replace(compared, methods=(replace(near, objects={"instances": score}), far)))
+    report = build_comparison_report(replace(compared, methods=(with_products(near, scored={"instances": score}), far)))
     assert report.tables[2].rows[0][:3] == ("near: instances", "train", 80.0)
 
 
 def test_a_method_without_masks_has_no_card(compared):
-    bare = [replace(method, masks="", scores={}) for method in compared.methods]
+    bare = [with_products(method, steps=STEPS[:2], scored={}) for method in compared.methods]
     assert build_comparison_report(replace(compared, methods=tuple(bare))).cards == ()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from weakseg.errors import ShapeError, StoreError
-from weakseg.report import Card, Chart, KeyFigure, Panel, Report, Table, render, save
+from weakseg.report import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table, render, save
 
 HOSTILE = """"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='alert(3)"""
 PANEL = Panel("photo", np.zeros((2, 3, 3), np.uint8))
@@ -43,7 +43,7 @@ def hostile_report(text: str) -> Report:
         cards=(Card(text, (text,), (Panel(text, PANEL.image, "labels"),), 0.5, 0.5, text),),
         cards_note=text,
         legend={text: 1},
-        failures=(Failure(text, text, text),),
+        failures=(FailedImage(text, text, text),),
         settings={text: {text: text}},
     )
 

@@ -20,7 +20,7 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.stages import box_seeds as module
-from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, NoEvidence, box_seeds, check_seeds, fill_boxes, fuse_seeds
 
 SIZE = (12, 16)
 Labels = NDArray[np.uint8]
@@ -116,7 +116,7 @@ class TestFailures:
         ],
     )
     @pytest.mark.parametrize("grey", [90, 128])
-    def test_flat_image(self, box: Box, failures: set[Failure], grey: int) -> None:
+    def test_flat_image(self, box: Box, failures: set[NoEvidence], grey: int) -> None:
         """Weak labels card, oracle 6."""
         seeds = box_seeds([box], np.full((*SIZE, 3), grey, np.uint8), BoxSeedConfig())
         assert seeds.failures[0] in failures and seeds.failed == (True,)
@@ -128,7 +128,7 @@ class TestFailures:
         assert seeds.failures == ("outside",) and not seeds.segments.any() and not seeds.labels.labels.any()
 
     @pytest.mark.parametrize(("pixels", "failure"), [(0, "empty"), (1, "small"), (6, ""), (39, ""), (40, "full")])
-    def test_size_of_the_segment(self, pixels: int, failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_size_of_the_segment(self, pixels: int, failure: NoEvidence, monkeypatch: pytest.MonkeyPatch) -> None:
         """The box has 40 pixels; 0.15 of it are 6, which is enough."""
 
         def mark(image: NDArray[np.uint8], mask: Labels, rectangle: tuple[int, ...], *rest: object) -> None:

@@ -23,7 +23,8 @@ from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
 from weakseg.methods.wsgcn.complete import build_gcn_problem, choose_batches, gcn_memory, smoothness_matrix
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.gcn import GcnSolution, gcn_weights, train_gcn
-from weakseg.methods.wsgcn.jobs import CompleteJob
+from weakseg.methods.wsgcn.graphs import AFFINITY, BOUNDARY, GraphSource
+from weakseg.methods.wsgcn.jobs import GcnCompletion, GcnJob
 from weakseg.methods.wsgcn.losses import GcnObjective, GcnTerms, build_gcn_objective, node_weights
 from weakseg.methods.wsgcn.propagation import DenseBlocks, build_propagation, max_symmetrized
 from weakseg.nn.backbones import build_backbone
@@ -35,7 +36,6 @@ from weakseg.ops.normalize import laplacian
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square
 from weakseg.ops.walk import affinity_power
-from weakseg.pipeline.plan import Kind
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import GraphConfig
 
@@ -629,14 +629,14 @@ class TestProblems:
             WsgcnConfig(**change)
 
 
-class TestCompleteJob:
+class TestGcnJob:
     @pytest.mark.parametrize("labels", ["tagged", "all"])
-    @pytest.mark.parametrize("kind", [Kind.BOUNDARY, Kind.AFFINITY])
-    def test_images_and_partial_labels_to_scores(self, tmp_path: Path, kind: Kind, labels: Any) -> None:
+    @pytest.mark.parametrize("source", [BOUNDARY, AFFINITY])
+    def test_images_and_partial_labels_to_scores(self, tmp_path: Path, source: GraphSource, labels: Any) -> None:
         torch.manual_seed(0)
-        backbone, stride = BackboneConfig("resnet10t", 16, "none"), 4 if kind == Kind.BOUNDARY else 8
-        model = (BoundaryNet if kind == Kind.BOUNDARY else AffinityNet)(build_backbone(backbone))
-        header = {"kind": kind.value, "backbone": vars(backbone), "pad": 64}
+        backbone, stride = BackboneConfig("resnet10t", 16, "none"), 4 if source is BOUNDARY else 8
+        model = (BoundaryNet if source is BOUNDARY else AffinityNet)(build_backbone(backbone))
+        header = {"kind": source.step, "backbone": vars(backbone), "pad": 64}
         save_model(tmp_path / "model.safetensors", model, header)
         samples, sizes = [], {0: (48, 64), 1: (41, 50), 2: (48, 64), 3: (9, 30), 5: (41, 41)}
         for index, (height, width) in sizes.items():
@@ -649,14 +649,14 @@ class TestCompleteJob:
             tags = Tags(frozenset(np.unique(mask).tolist()) - {0})
             samples.append(WeakSample(str(index), tmp_path / f"{index}.png", tags))
         config = WsgcnConfig(gcn=GcnConfig(steps=10, dropout=0), labels=labels)
-        job = CompleteJob(
-            tmp_path / "model.safetensors", kind, tmp_path / "partial", tmp_path / "one", GraphConfig(), config, 3, 0
-        )
-        assert job.batch_size == 1
+        how = GcnCompletion(source, GraphConfig(), config, 3, 0)
+        job = GcnJob(tmp_path / "model.safetensors", tmp_path / "partial", tmp_path / "one", how)
+        assert [len(unit.samples) for unit in job.units(samples)] == [1] * len(samples)
+        assert [len(unit.samples) for unit in replace(job, device="cuda").units(samples)] == [len(samples)]
         for sample in samples:
-            job.run(sample)
+            job.run([sample])
         together = replace(job, out=tmp_path / "all")
-        together.run_batch(samples)
+        together.run(samples)
         for sample, size in zip(samples, sizes.values(), strict=True):
             found = Scores.load(job.output(sample.id))
             expected = (0, *sorted(sample.tags.present)) if labels == "tagged" else (0, 1, 2, 3)

@@ -236,7 +236,7 @@ class TestPartialJob:
         stored = blobs(2, 2, (-(-size[0] // 4), -(-size[1] // 4)))[0]
         replace(stored, values=stored.values.float(), image_size=size).save(tmp_path / "cam" / "i.safetensors")
         job = PartialJob(tmp_path / "cam", tmp_path / "out", CONFIG, stride)
-        job.run(WeakSample("i", tmp_path / "i.png", Tags(frozenset(IDS[:2]))))
+        job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset(IDS[:2])))])
         labels = LabelMap.load(job.output("i")).labels
         assert labels.shape == size
         cells = labels[::stride, ::stride]

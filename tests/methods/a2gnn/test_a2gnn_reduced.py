@@ -15,14 +15,13 @@ from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
-from weakseg.methods.a2gnn.jobs import CompleteJob
+from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob
 from weakseg.methods.a2gnn.problem import reduce_labelled
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.graph_network import NetworkConfig
-from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.decode import decode_image
 
 LARGE, SMALL = (194, 254), (97, 127)  # neither makes whole cells
@@ -42,19 +41,17 @@ def complete(
 ) -> tuple[bytes, Scores]:
     """Return the file of scores and what is in it."""
     folder = sample.image_path.parent
-    job = CompleteJob(
-        None,
-        folder / "seeds",
-        folder if walk else None,
-        folder / f"to {max_side}",
+    how = A2gnnCompletion(
         FreeGraphConfig(stride=8, max_side=max_side),
         replace(TINY, crf_weight=0.0) if superpixels else TINY,
-        WeakSeedConfig(),
+        "strongest",
         2,
+        0,
         3.0 if walk else 0.0,
         RegionConfig(num_regions=150) if superpixels else None,
     )
-    job.run(sample)
+    job = A2gnnJob(None, folder / "seeds", folder if walk else None, folder / f"to {max_side}", how)
+    job.run([sample])
     path = job.output("a")
     return path.read_bytes(), Scores.load(path)
 

@@ -19,7 +19,7 @@ from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, RADIUS_CELLS, A2gnnConfig, KernelConfig, fast
-from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, crf_kernel, pixel_seeds
+from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, crf_kernel, image_cells, pixel_seeds
 from weakseg.methods.a2gnn.train import A2gnnSolution, a2gnn_memory, train_a2gnn
 from weakseg.nn.graphs import per_image
 from weakseg.nn.graphs.graph_layers import build_network, initial_weights
@@ -68,7 +68,8 @@ def problem(
     image = rng.integers(100, 140, (*size, 3), dtype=np.uint8)
     seeds = LabelMap(rng.choice(labels, size).astype(np.uint8))
     graph = graph_of((math.ceil(size[0] / 8), math.ceil(size[1] / 8)), seed=seed, dtype=dtype)
-    return build_cell_problem(sample_of(boxes, present, str(seed)), image, graph, seeds, config, num_classes=3)
+    cells = image_cells(image, graph, config)
+    return build_cell_problem(sample_of(boxes, present, str(seed)), cells, seeds, config, num_classes=3)
 
 
 def seed_map(one: A2gnnProblem) -> NDArray[np.int64]:
@@ -85,7 +86,7 @@ def reference(
     """Return the nodes' probabilities and the losses after training one image densely, step by step."""
     assert isinstance(one.readout, GridReadout)
     network, size = config.network, one.readout.size
-    drawn = [generator_for(config.seed, one.image_id, "a2gnn/init")]
+    drawn = [generator_for(0, one.image_id, "a2gnn/init")]
     first = initial_weights(build_network(network), one.features.shape[1], [len(one.label_ids)], drawn)
     weights = [w[0].double().requires_grad_() for w in first]
     affinity, mask = one.affinity.to_dense(), dense.square_mask(size, 1)
@@ -226,7 +227,7 @@ class TestManyImages:
         found, same, other = train_a2gnn([one, replace(one), replace(one, image_id="b")], few)
         assert_same(same, found)
         assert not other.scores.values.equal(found.scores.values)
-        assert not train_a2gnn([one], replace(few, seed=1))[0].scores.values.equal(found.scores.values)
+        assert not train_a2gnn([one], few, seed=1)[0].scores.values.equal(found.scores.values)
 
     def test_none(self) -> None:
         assert train_a2gnn([], STEPS) == []
@@ -276,10 +277,11 @@ class TestGeometry:
 
     def test_grids_that_differ_are_refused(self) -> None:
         image, seeds = np.zeros((20, 27, 3), np.uint8), LabelMap(np.zeros((20, 27), np.uint8))
-        with pytest.raises(ShapeError, match=r"a: graph is \(3, 5\) but image in cells is \(3, 4\)"):
-            build_cell_problem(sample_of(), image, graph_of((3, 5)), seeds, STEPS, num_classes=2)
+        with pytest.raises(ShapeError, match=r"graph is \(3, 5\) but image in cells is \(3, 4\)"):
+            image_cells(image, graph_of((3, 5)), STEPS)
+        cells = image_cells(image, graph_of((3, 4)), STEPS)
         with pytest.raises(ShapeError, match="seeds"):
-            build_cell_problem(sample_of(), image, graph_of((3, 4)), LabelMap(seeds.labels[1:]), STEPS, num_classes=2)
+            build_cell_problem(sample_of(), cells, LabelMap(seeds.labels[1:]), STEPS, num_classes=2)
 
 
 def planted(
@@ -296,7 +298,8 @@ def planted(
     for row, column, label in seeded:
         labels[row, column] = label
     config = replace(A2gnnConfig(), crf_weight=0.3)
-    return build_cell_problem(sample_of(boxes, (1,)), image, graph, LabelMap(labels), config, num_classes=2)
+    cells = image_cells(image, graph, config)
+    return build_cell_problem(sample_of(boxes, (1,)), cells, LabelMap(labels), config, num_classes=2)
 
 
 class TestPlanted:
@@ -421,9 +424,8 @@ class TestProblems:
         # a2gnn.md, section 4, 34
         image, seeds = np.zeros((8, 8, 3), np.uint8), LabelMap(np.array([[0, 2] + [255] * 6] * 8, np.uint8))
         config = replace(STEPS, restrict_to_tags=restrict)
-        one = build_cell_problem(
-            WeakSample("a", Path("a.png"), tags), image, graph_of((1, 1)), seeds, config, num_classes=3
-        )
+        cells = image_cells(image, graph_of((1, 1)), config)
+        one = build_cell_problem(WeakSample("a", Path("a.png"), tags), cells, seeds, config, num_classes=3)
         assert one.label_ids == expected
         assert one.seeds.labels.tolist() == [0, expected.index(2)] * 8
 

@@ -10,7 +10,7 @@ from generated import draw
 from weakseg.artifacts import Activations
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.instances import Instances
-from weakseg.methods.irnet.instances import InstanceJob
+from weakseg.methods.irnet.instances import BoundaryInstanceJob
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
@@ -28,8 +28,8 @@ def test_the_job_writes_objects_that_do_not_overlap(tmp_path: Path, min_fraction
     Image.fromarray(draw(3)[0][: size[0], : size[1]]).save(tmp_path / "i.png")
     Activations(torch.rand(2, 11, 13), (2, 5), size).save(tmp_path / "cam/i.safetensors")
     config = replace(InstanceConfig(steps=8), min_fraction=min_fraction)
-    job = InstanceJob(tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out", config)
-    job.run(WeakSample("i", tmp_path / "i.png", Tags(frozenset({2, 5}))))
+    job = BoundaryInstanceJob(tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out", config)
+    job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset({2, 5})))])
     found = Instances.load(job.output("i"))
     assert found.image_size == size and (len(found) > 0) == some
     assert set(found.class_ids) <= {2, 5} and all(0 < score <= 1 for score in found.scores)

@@ -1,0 +1,166 @@
+"""A photograph that is marked again and again: the same masks as from one call each, with less work."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import weakseg
+from generated import draw
+from weakseg import Photograph, Segmentation, SegmentOptions, read_marks
+from weakseg.errors import DataError
+from weakseg.methods.a2gnn import problem as problems
+from weakseg.photograph import photograph as module
+from weakseg.photograph.config import DrawnOptions
+from weakseg.stages import weak_seeds
+
+BALL, BRICK = ("ball", (8, 4, 30, 40)), ("brick", (38, 8, 56, 40))
+STROKES = [("brick", [(42, 20), (52, 22)]), ("background", [(2, 2), (2, 60), (120, 90)])]
+KINDS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "tags": {"tags": ["cup", "soccer ball"]},
+    "boxes": {"boxes": [BALL, BRICK]},
+    "strokes": {"scribbles": STROKES},
+    "points": {"points": [("brick", (46, 24)), ("background", (4, 90))]},
+    "points of words": {"points": [("cup", (46, 24))]},
+    "boxes and strokes": {"boxes": [BRICK], "scribbles": STROKES},
+    "a named tag and boxes": {"tags": ["ball"], "boxes": [BRICK]},
+}
+
+
+@pytest.fixture(scope="module")
+def image() -> NDArray[np.uint8]:
+    return draw(3, (96, 128))[0]
+
+
+def assert_equal(found: Segmentation, expected: Segmentation) -> None:
+    np.testing.assert_array_equal(found.mask, expected.mask)
+    np.testing.assert_array_equal(found.seeds.labels, expected.seeds.labels)
+    np.testing.assert_array_equal(found.image, expected.image)
+    assert found.tags == expected.tags and found.activations.class_ids == expected.activations.class_ids
+    assert found.activations.values.equal(expected.activations.values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_call_is_what_segment_gives(kind: str, image: NDArray[np.uint8]) -> None:
+    assert_equal(Photograph(image).segment(read_marks(**KINDS[kind])), weakseg.segment(image, **KINDS[kind]))
+
+
+@pytest.mark.parametrize("kind", ["tags", "boxes"])
+def test_every_method_is_what_segment_gives(kind: str, image: NDArray[np.uint8]) -> None:
+    photograph = Photograph(image)
+    for method in ("cam", "wsgcn", "a2gnn"):
+        options = SegmentOptions(method=method)  # type: ignore[arg-type]
+        found = photograph.segment(read_marks(**KINDS[kind]), options)
+        assert_equal(found, weakseg.segment(image, **KINDS[kind], options=options))
+
+
+def test_further_marks_give_exactly_what_a_fresh_photograph_gives(image: NDArray[np.uint8]) -> None:
+    photograph = Photograph(image)
+    moved = [("ball", (9, 4, 30, 41)), BRICK]
+    further: list[dict[str, Any]] = [
+        {"boxes": [BALL]},
+        {"boxes": [BALL, BRICK]},
+        {"boxes": [BRICK, BALL]},
+        {"boxes": moved},
+        {"scribbles": STROKES[:1]},
+        {"scribbles": STROKES},
+        {"scribbles": [*STROKES, ("ball", [(20, 10), (20, 30)])]},
+        {"points": [("cup", (46, 24))]},
+        {"points": [("cup", (46, 24)), ("dog", (20, 20))]},
+        {"tags": ["cup"]},
+        {"boxes": [BALL, BRICK]},
+    ]
+    for marks in further:
+        assert_equal(photograph.segment(read_marks(**marks)), Photograph(image).segment(read_marks(**marks)))
+
+
+def test_marks_change_no_picture(image: NDArray[np.uint8]) -> None:
+    before = image.copy()
+    Photograph(image).segment(read_marks(**KINDS["boxes and strokes"]))
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each of the costly parts was computed."""
+    counted: Counter[str] = Counter()
+
+    def count(place: Any, name: str) -> None:
+        original: Callable[..., Any] = getattr(place, name)
+
+        def counting(*arguments: Any, **settings: Any) -> Any:
+            counted[name] += 1
+            return original(*arguments, **settings)
+
+        monkeypatch.setattr(place, name, counting)
+
+    for name in ("free_graph", "decoding_crf", "activate_image", "build_word_classifier"):
+        count(module, name)
+    count(problems, "crf_kernel")
+    count(weak_seeds, "superpixels")
+    count(cv2, "grabCut")
+    return counted
+
+
+class TestOnce:
+    def test_boxes(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        photograph = Photograph(image)
+        photograph.segment(read_marks(boxes=[BALL]))
+        once = {"free_graph": 1, "crf_kernel": 1, "decoding_crf": 1}
+        assert calls == {**once, "grabCut": 1}
+        photograph.segment(read_marks(boxes=[BALL, BRICK]))
+        assert calls == {**once, "grabCut": 2}
+        photograph.segment(read_marks(boxes=[BALL, BRICK]))
+        assert calls == {**once, "grabCut": 2}
+
+    def test_strokes(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        photograph = Photograph(image)
+        for count in (1, 2):
+            photograph.segment(read_marks(scribbles=STROKES[:count]))
+            assert calls == {"free_graph": 1, "crf_kernel": 1, "decoding_crf": 1, "superpixels": 1}
+
+    def test_boxes_and_strokes_share_the_crf_and_have_graphs_of_their_own(
+        self, image: NDArray[np.uint8], calls: Counter[str]
+    ) -> None:
+        photograph = Photograph(image)
+        for marks in (KINDS["boxes"], KINDS["strokes"], KINDS["boxes"]):
+            photograph.segment(read_marks(**marks))
+        assert calls == {"free_graph": 2, "crf_kernel": 2, "decoding_crf": 1, "superpixels": 1, "grabCut": 2}
+
+    def test_words(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        photograph = Photograph(image)
+        for place in ((46, 24), (47, 25)):
+            photograph.segment(read_marks(points=[("cup", place)]))
+        photograph.segment(read_marks(["cup"]), SegmentOptions(method="wsgcn"))
+        assert calls["activate_image"] == calls["build_word_classifier"] == 1
+        photograph.segment(read_marks(["dog"]), SegmentOptions(method="wsgcn"))
+        assert calls["activate_image"] == 2
+
+    def test_other_settings_compute_what_they_change(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        photograph, marks, drawn = Photograph(image), read_marks(boxes=[BALL]), DrawnOptions()
+        photograph.segment(marks)
+        crf = replace(drawn.decode, crf=replace(drawn.decode.crf, iterations=1))
+        photograph.segment(marks, SegmentOptions(drawn=replace(drawn, decode=crf)))
+        assert calls == {"free_graph": 1, "crf_kernel": 1, "decoding_crf": 2, "grabCut": 1}
+        wider = replace(drawn.boxes_graph, max_side=64)
+        photograph.segment(marks, SegmentOptions(drawn=replace(drawn, boxes_graph=wider)))
+        assert calls == {"free_graph": 2, "crf_kernel": 2, "decoding_crf": 2, "grabCut": 1}
+
+    def test_another_photograph_shares_nothing(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        for _ in range(2):
+            Photograph(image).segment(read_marks(boxes=[BALL]))
+        assert set(calls.values()) == {2}
+
+
+def test_what_an_error_leaves_is_of_no_harm(image: NDArray[np.uint8]) -> None:
+    photograph, good = Photograph(image), read_marks(boxes=[BALL])
+    for _ in range(2):
+        with pytest.raises(DataError, match="none is on the background, and tag 'qwxz'"):
+            photograph.segment(read_marks(points=[("qwxz", (5, 5))]))
+    assert_equal(photograph.segment(good), Photograph(image).segment(good))
