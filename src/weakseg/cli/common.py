@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.pipeline.keys import digest_of
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.store import Store
+from weakseg.settings.old_words import refuse_old_words
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -4,8 +4,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
+from weakseg.settings.old_words import refuse_old_words
 
 LAYOUTS = ("voc", "coco", "folder")  # formats of whole folders; all others are formats of label files
 WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
+from weakseg.settings.old_words import refuse_old_words
 
 RECIPE_FILE = "recipe.json"
 BASE_KEY, METHODS_KEY = "base", "methods"

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weakseg.data.old_words import refuse_old_words
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
+from weakseg.settings.old_words import refuse_old_words
 
 Names = tuple[str, ...]
 

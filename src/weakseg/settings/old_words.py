@@ -6,7 +6,7 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 
-_SETTINGS = {"data.masks": "data.truth"}
+_SETTINGS = {"data.masks": "data.truth", "fit.poly_power": "fit.schedule.power", "completion.seed": "seed"}
 _VALUES = {
     ("data.tags", "masks"): "truth",
     ("data.labels", "masks"): "regions",
@@ -22,7 +22,7 @@ def refuse_old_words(given: Mapping[str, Any] | Sequence[str], source: str = "")
     """
     where = f"{source}: " if source else ""
     for path, value in _leaves(given) if isinstance(given, Mapping) else _flags(given):
-        name = ".".join(path[-2:])
+        name = ".".join(".".join(path).split(".")[-2:])
         if (new := _SETTINGS.get(name)) is not None:
             raise ConfigError(f"{where}{name}: is called {new}; rename it")
         if isinstance(value, str) and (new := _VALUES.get((name, value))) is not None:
