@@ -8,9 +8,7 @@ PHOTOS holds the photographs and ``tags.json``: {"a.jpg": ["cow"], "b.jpg": []}.
 import sys
 from pathlib import Path
 
-from weakseg.artifacts import LabelMap
-from weakseg.methods.recipes import load_recipe
-from weakseg.methods.run import run_recipe
+from weakseg import LabelMap, load_recipe, run_recipe
 
 photos, out = sys.argv[1], Path(sys.argv[2])
 

@@ -1,3 +1,6 @@
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,17 +9,41 @@ import pytest
 import skimage.data
 
 import weakseg
+import weakseg.graph
+import weakseg.ops
 from weakseg import SegmentOptions
 from weakseg.errors import ConfigError, DataError
 
 METHODS = ("cam", "wsgcn")
-LISTED = (Path(__file__).parent / "public_api.txt").read_text().split()
+ROOT = Path(__file__).parent.parent
+LISTED = (ROOT / "tests" / "public_api.txt").read_text().split()
+PAGES = [page for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")) if page.name != "new-method.md"]
 
 
 def test_what_is_public_is_listed() -> None:
-    assert sorted(weakseg.__all__) == LISTED
-    assert all(hasattr(weakseg, name) for name in LISTED)
-    assert not hasattr(weakseg, "segmnt")
+    packages = (weakseg, weakseg.graph, weakseg.ops)
+    assert sorted(f"{package.__name__}.{name}" for package in packages for name in package.__all__) == LISTED
+    assert all(getattr(package, name) is not None for package in packages for name in package.__all__)
+    for package in packages:
+        assert not hasattr(package, "segmnt")
+
+
+def test_pages_and_examples_import_what_is_public() -> None:
+    """Only the page for those who add a method to the library itself looks behind that."""
+    texts = {page.name: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
+    texts |= {path.name: [path.read_text()] for path in (ROOT / "examples").glob("*.py")}
+    used = {(name, item) for name, parts in texts.items() for part in parts for item in imported(part)}
+    assert len(used) > 8
+    assert [item for item in sorted(used) if item[1] not in LISTED] == []
+
+
+def imported(text: str) -> Iterator[str]:
+    """Yield full names of what is taken from weakseg."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "weakseg":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "weakseg":
+            yield f"weakseg.{node.attr}"
 
 
 def test_a_missile_is_where_the_rocket_stands() -> None:
