@@ -37,8 +37,8 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ("method: [\n", "cannot be read as YAML"),
         ("method: cam\nseeds:\n  strict: 0.1\n", "0 <= lenient <= strict <= 1"),
         (
-            "method: cam\nclassifier:\n  backbone:\n    name: resnet18\n",
-            "'embedded' exists for 'efficientnet_lite0' alone",
+            "method: cam\nclassifier:\n  backbone:\n    output_stride: 7\n",
+            "backbone.output_stride: 8, 16 or 32, got 7",
         ),
     ],
 )
