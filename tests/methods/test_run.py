@@ -346,6 +346,28 @@ def test_a_misspelt_background_class_is_found_before_anything_runs(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("method", "section"),
+    [
+        ("cam", "classifier"),
+        ("cam", "segmenter.model"),
+        ("seam", "classifier"),
+        ("psa", "affinity"),
+        ("irnet", "boundary"),
+        ("wsgcn-i", "boundary"),
+        ("wsgcn-p", "affinity"),
+        ("a2gnn", "affinity"),
+    ],
+)
+def test_a_backbone_without_such_weights_is_found_before_anything_runs(
+    method: str, section: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", method, "--out", str(tmp_path / "out"), *folder_arguments(data)]
+    assert main([*words, f"--{section}.backbone.name=resnet18"]) == 2
+    assert "'embedded' exists for 'efficientnet_lite0' alone" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_errors_that_stop_a_run_before_it_starts(data: Path, tmp_path: Path) -> None:
     options = RunOptions(1, "cpu")
     with pytest.raises(DataError, match="is not a folder"):
