@@ -7,7 +7,6 @@ from typing import ClassVar
 from weakseg.artifacts import Activations
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
-from weakseg.nn.backbones import check_backbone
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Step, StepContext, StepResult
 from weakseg.pipeline.units import ImageJob
@@ -41,7 +40,6 @@ class AffinityWalkJob(ImageJob):
 
 def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
     """Train the affinity network on both readings of the tagged images."""
-    check_backbone(config.backbone)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         strict, lenient = (context.inputs[name] for name in READINGS)

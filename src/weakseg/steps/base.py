@@ -123,12 +123,10 @@ def started(config: StartedConfig) -> dict[str, Kind]:
     """Return what a training needs for where its backbone starts from.
 
     Raises:
-        ConfigError: If that is a backbone that does not exist.
+        ConfigError: If the backbone of the settings does not exist, whether it is used or not.
     """
-    if config.start == "classifier":
-        return {"classifier": Kind.MODEL}
     check_backbone(config.backbone)
-    return {}
+    return {"classifier": Kind.MODEL} if config.start == "classifier" else {}
 
 
 def given_model(step: Step, model: Path, digest: str) -> Step:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 from weakseg.data.dataset import Dataset
-from weakseg.nn.backbones import check_backbone
 from weakseg.pipeline.plan import TRAIN, Kind, Step, StepContext, StepResult
 from weakseg.settings.boundary import BoundaryConfig
 from weakseg.stages.boundary import train_boundary
@@ -13,7 +12,6 @@ from weakseg.training.loop import FitPlace
 
 def boundary_step(dataset: Dataset, config: BoundaryConfig, seed: int) -> Step:
     """Train the boundary network on the seeds of the tagged images."""
-    check_backbone(config.backbone)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         seeds = context.inputs["seeds"]

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 
 from weakseg.data.dataset import Dataset
-from weakseg.nn.backbones import check_backbone
 from weakseg.pipeline.plan import TRAIN, Kind, Step, StepContext, StepResult
 from weakseg.settings.window_affinity import WindowAffinityConfig
 from weakseg.stages.window_affinity import train_window_affinity
@@ -13,7 +12,6 @@ from weakseg.training.loop import FitPlace
 
 def window_affinity_step(dataset: Dataset, config: WindowAffinityConfig, seed: int, *, seeds: str = "seeds") -> Step:
     """Train the window affinity network on the seeds of the tagged images, those of the step ``seeds``."""
-    check_backbone(config.backbone)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         folder = context.inputs[seeds]
