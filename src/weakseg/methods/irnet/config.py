@@ -9,35 +9,30 @@ from weakseg.settings.boundary import BoundaryConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.instances import InstanceConfig
 from weakseg.settings.seed import SeedConfig
+from weakseg.settings.walk import WalkSteps
 
 
 @dataclass(frozen=True)
-class BoundaryWalkConfig:
-    """How activations walk.
+class BoundaryWalkConfig(WalkSteps):
+    """How activations walk within boundaries.
 
     Attributes:
-        radius_cells: Cells nearer than this are neighbours.
-        beta: Sharpening exponent of the affinity.
-        steps: Steps of the walk.
-        error: Largest error of the walk, see ``weakseg.ops.walk.walk``; 0 takes all steps.
         background: Score of the background.
         scaled_by: Scores are divided by the largest of all classes (``image``, as published: weak classes can be lost
             to the background) or by that of each class (``class``).
         align_mirror: Pad to whole cells before mirroring, see ``weakseg.stages.boundary.find_boundary``.
     """
 
-    radius_cells: float = 5.0
     beta: float = 10.0
-    steps: int = 256
-    error: float = 1e-3
     background: float = 0.25
     scaled_by: Literal["image", "class"] = "image"
     align_mirror: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if not (self.radius_cells > 1 and self.beta > 0 and self.steps >= 0 and 0 <= self.background <= 1):
-            raise ConfigError(f"walk: need radius_cells > 1, beta > 0, steps >= 0, background in [0, 1], got {self}")
+        super().__post_init__()
+        if not 0 <= self.background <= 1:
+            raise ConfigError(f"walk.background: need one in [0, 1], got {self.background}")
         if self.scaled_by not in ("image", "class"):
             raise ConfigError(f"walk.scaled_by: 'image' or 'class', got {self.scaled_by!r}")
 
