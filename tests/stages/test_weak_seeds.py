@@ -11,11 +11,12 @@ from weakseg.ops.runs import encode_masks
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages import box_seeds as module
 from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
-from weakseg.stages.weak_seeds import paint_regions, weak_seeds
+from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
 SIZE = (40, 60)
 DEFAULT = WeakSeedConfig(strokes=StrokeSeedConfig(superpixels=4000))
@@ -131,3 +132,26 @@ def test_nothing_at_all_is_refused(image: np.ndarray) -> None:
         WeakSeedConfig(boxes_as="round")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="tags_as"):
         WeakSeedConfig(tags_as="all")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("drawn", [BOXES, SCRIBBLES, POINTS])
+def test_parts_that_are_kept_change_nothing(drawn: Drawn, image: np.ndarray, activations: Activations) -> None:
+    parts, expected = SeedParts(), weak_seeds(drawn, image, activations, DEFAULT).labels
+    for _ in range(2):
+        found = weak_seeds(drawn, image, activations, DEFAULT, parts=parts)
+        np.testing.assert_array_equal(found.labels, expected)
+    assert (parts.cuts is not None, parts.regions is not None) == (drawn is BOXES, drawn is not BOXES)
+
+
+def test_boxes_that_are_known_are_not_cut_again(image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = BOXES.boxes[0], Box(1, 2, 42, 20, 58)
+    known = box_seeds([one], image, DEFAULT.boxes)
+    both = box_seeds([two, one], image, DEFAULT.boxes)
+    found = box_seeds([two, one], image, DEFAULT.boxes, known=known)
+    np.testing.assert_array_equal(found.labels.labels, both.labels.labels)
+    np.testing.assert_array_equal(found.segments, both.segments)
+    assert (found.boxes, found.failures) == (both.boxes, both.failures)
+    monkeypatch.setattr(module, "_segment", lambda *arguments: pytest.fail("a known box was cut again"))
+    again = box_seeds([one, two], image, DEFAULT.boxes, known=both)
+    np.testing.assert_array_equal(again.labels.labels, both.labels.labels)
+    assert again.boxes == (one, two)
