@@ -27,3 +27,24 @@ def test_flags_of_every_method_are_read_without_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_help_and_wrong_flags_of_every_verb_need_no_torch() -> None:
+    """Whole runs of methods with a wrong setting, too: what a person waits for is an answer."""
+    script = (
+        "import contextlib, io, sys\n"
+        "from weakseg.cli.main import VERBS, main\n"
+        "from weakseg.methods import METHODS\n"
+        "runs = [['run', name, '--out', 'o', '--segmenter.fit.epocs', '3'] for name in METHODS]\n"
+        "compared = ['compare', 'cam', '--methods', 'cam,a2gnn', '--out', 'o', '--segmenter.fit.epocs', '3']\n"
+        "ended = []\n"
+        "for words in [*([v, '--help'] for v in VERBS), *([v, '--no-such'] for v in VERBS), *runs, compared]:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        try:\n"
+        "            ended.append(main(words))\n"
+        "        except SystemExit as end:\n"
+        "            ended.append(end.code)\n"
+        "print(sorted(set(ended[: len(VERBS)])), sorted(set(ended[len(VERBS) :])), 'torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[0] [2] False"
