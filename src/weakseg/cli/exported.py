@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from weakseg.artifacts import LabelMap
 from weakseg.cli.common import conclude, read_class_file
 from weakseg.data.classes import Classes
-from weakseg.data.dataset import open_dataset, open_plain_folder
+from weakseg.data.dataset import Dataset, open_dataset, open_plain_folder
 from weakseg.data.formats import coco
 from weakseg.data.formats.instances_out import (
     regions_of,
@@ -21,9 +21,10 @@ from weakseg.data.formats.instances_out import (
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
+from weakseg.methods import METHODS
 from weakseg.methods.finished import is_finished, open_finished
-
-PRODUCTS = ("instances", "masks")  # of a run: the first that it has
+from weakseg.methods.recipe import Recipe
+from weakseg.pipeline.plan import Kind, result_of
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,21 @@ def _source(given: Namespace) -> Source:
         if classes is None:
             raise ConfigError(f"--classes: needed, as {given.source} is no run folder; a run has classes.txt")
         return Source(given.source, classes, images or {})
-    products = [given.product] if given.product else PRODUCTS
     finished = open_finished(given.source, given.method)
+    dataset = open_dataset(finished.recipe.data)
+    products = [given.product] if given.product else _products(finished.recipe, dataset)
     folder = next((f for f in map(finished.step_folder, products) if f.is_dir()), None)
     if folder is None:
         raise DataError(f"{given.source}: has no {' and no '.join(products)}; finish the run, or name a --product")
-    dataset = open_dataset(finished.recipe.data)
     samples = [sample for split in dataset.splits.values() for sample in split]
     return Source(folder, classes or dataset.classes, images or _names(samples))
+
+
+def _products(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """Return the names of a run's objects, and of its masks."""
+    steps = METHODS[recipe.method].build(recipe, dataset)
+    result = result_of(steps)
+    return [step.name for step in steps if step.kind == Kind.INSTANCES] + ([result.name] if result else [])
 
 
 def _names(samples: Sequence[WeakSample]) -> dict[str, str]:

@@ -25,8 +25,9 @@ def _segmenter_of(path: Path, method: str) -> Path:
     """Return a model file: as given, or the segmenter of a run, or of a method of a comparison."""
     from weakseg.methods.finished import is_finished, open_finished
     from weakseg.nn.weights import MODEL_FILE
+    from weakseg.steps.segment import SEGMENTER
 
-    return open_finished(path, method).step_folder("segmenter") / MODEL_FILE if is_finished(path) else path
+    return open_finished(path, method).step_folder(SEGMENTER) / MODEL_FILE if is_finished(path) else path
 
 
 def _extend(parser: ArgumentParser) -> None:

@@ -16,6 +16,8 @@ from weakseg.stages.segment import load_segmenter, predict_image, train_segmente
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
 
+SEGMENTER = "segmenter"
+
 
 @dataclass(frozen=True)
 class PredictJob(ImageJob):
@@ -45,15 +47,15 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
 
     settings = {**asdict(config), "seed": seed}
     work = training(train_segmenter, run, seed)
-    return Step("segmenter", Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
+    return Step(SEGMENTER, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
 
 
 def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
     """Apply the segmenter to ``val``, or to the training images where there is no ``val``."""
 
     def make(context: StepContext) -> PredictJob:
-        return PredictJob(context.inputs["segmenter"] / MODEL_FILE, context.folder, config, context.device)
+        return PredictJob(context.inputs[SEGMENTER] / MODEL_FILE, context.folder, config, context.device)
 
     split = prediction_split(dataset)
     work = over_images(PredictJob, make, dataset.splits[split])
-    return Step("predictions", Kind.LABELS, {"segmenter": Kind.MODEL}, asdict(config), work, Role.AFTER, split)
+    return Step("predictions", Kind.LABELS, {SEGMENTER: Kind.MODEL}, asdict(config), work, Role.AFTER, split)
