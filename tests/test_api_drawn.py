@@ -103,6 +103,8 @@ class TestLabelFiles:
         found = weakseg.segment_labelled(tmp_path / "i.png", path)
         typed = weakseg.segment(image, boxes=[("brick", (left, top, right, bottom))])
         assert found.tags == ("brick",)
+        with pytest.raises(DataError, match=r"file is needed, .* got ndarray; give arrays to segment"):
+            weakseg.segment_labelled(image, path)  # type: ignore[arg-type]
         np.testing.assert_array_equal(found.mask, typed.mask)
         words = ["segment", str(tmp_path / "i.png"), "--labels", str(tmp_path), "--out", str(tmp_path / "m.png")]
         assert main(words) == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from weakseg.errors import DataError
 from weakseg.photograph.config import SegmentOptions
 from weakseg.photograph.marks import Lines, Named, marks_of_file, read_marks
 from weakseg.photograph.photograph import Photograph, Segmentation
@@ -54,5 +55,10 @@ def segment_labelled(image: str | Path, labels: str | Path, *, options: SegmentO
     Raises:
         DataError: If one of the files cannot be used, or the label file says nothing of the photograph.
     """
+    if not isinstance(image, str | Path):
+        raise DataError(
+            f"segment_labelled: the photograph's file is needed, for the label file calls it by its name, got "
+            f"{type(image).__name__}; give arrays to segment, with their labels"
+        )
     marks = marks_of_file(Path(image), Path(labels))
     return Photograph(image).segment(marks, options)

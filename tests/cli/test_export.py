@@ -42,7 +42,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(data: Path) -> Path:
     """A run folder that holds masks, and no objects yet."""
-    recipe = load_recipe("cam", folder_arguments(data))
+    recipe = load_recipe("irnet", [*folder_arguments(data), "--instances=true"])
     write_json(data / "run" / RECIPE_FILE, recipe_as_json(recipe))
     write_json(data / "run/data/place.json", {"root": str(data)})
     for name in NAMES[:2]:

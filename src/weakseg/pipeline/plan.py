@@ -42,7 +42,7 @@ class Role(StrEnum):
     START = "start"
     """What several methods start from; its cost is not the method's own."""
     PART = "part"
-    """Own work on the way to the result."""
+    """Own work on the way to the result, or beside it, such as objects that are cut out of the masks."""
     SEEDS = "seeds"
     """Partial labels on that way."""
     PLAIN = "plain"
