@@ -21,6 +21,7 @@ from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.stencil import half_disc, stencil_matrix
+from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.walk import WalkConfig as PsaConfig
 from weakseg.stages.walk import walk_activations as psa_walk
@@ -273,7 +274,7 @@ class TestJobs:
         Activations(torch.rand(2, *grid), (1, 2), size).save(tmp_path / "cam" / "i.safetensors")
         places = tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out"
         job = IrnetJob(*places, IrnetConfig()) if kind == "boundary" else PsaJob(*places, PsaConfig())
-        job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2})))])
+        job.run(Unit((WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2}))),)))
         found = Scores.load(job.output("i"))
         assert found.label_ids == (0, 1, 2) and found.image_size == size
         assert found.values.shape[1:] == (-(-size[0] // stride), -(-size[1] // stride))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from weakseg.artifacts import Scores
 from weakseg.data.sample import Tags, WeakSample
+from weakseg.pipeline.units import Unit
 from weakseg.steps.per_image import CHUNK, PerImageTraining
 
 
@@ -35,7 +36,7 @@ def write(folder: Path, name: str, *tags: int) -> WeakSample:
 def test_one_that_shows_nothing_is_background_and_trains_nothing(tmp_path: Path) -> None:
     samples = [write(tmp_path, "a", 1), write(tmp_path, "b"), write(tmp_path, "c", 1)]
     job = Halves(tmp_path / "out")
-    job.run(samples)
+    job.run(Unit(tuple(samples)))
     assert job.trained == ["a+c"]
     found = [Scores.load(job.output(name)) for name in "abc"]
     assert [scores.label_ids for scores in found] == [(0, 1), (0,), (0, 1)]
@@ -44,7 +45,7 @@ def test_one_that_shows_nothing_is_background_and_trains_nothing(tmp_path: Path)
 
 def test_if_none_shows_anything_no_training_is_asked_for(tmp_path: Path) -> None:
     job = Halves(tmp_path / "out")
-    job.run([write(tmp_path, "b")])
+    job.run(Unit((write(tmp_path, "b"),)))
     assert job.trained == [] and job.output("b").exists()
 
 
@@ -61,4 +62,4 @@ def test_how_it_is_trained_must_be_said(tmp_path: Path) -> None:
         device: str = "cpu"
 
     with pytest.raises(NotImplementedError):
-        Untold(tmp_path).run([write(tmp_path, "a", 1)])
+        Untold(tmp_path).run(Unit((write(tmp_path, "a", 1),)))

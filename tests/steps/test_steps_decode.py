@@ -13,6 +13,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.pipeline.plan import Kind, Role
+from weakseg.pipeline.units import Unit
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.steps.decode import DecodeJob, decode_steps
@@ -44,5 +45,5 @@ def test_a_class_stays_in_its_boxes_where_it_is_asked_to_and_boxes_are_drawn(tmp
     inside[2:6, 3:8] = 1
     for within, sample, expected in ((True, boxed, inside), (True, bare, inside | 1), (False, boxed, inside | 1)):
         job = DecodeJob(tmp_path, tmp_path / "out", plain, within)
-        job.run([sample])
+        job.run(Unit((sample,)))
         np.testing.assert_array_equal(LabelMap.load(job.output("i")).labels, expected)

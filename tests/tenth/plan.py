@@ -45,8 +45,9 @@ class PairJob:
         return self.out / f"{name}{Kind.SCORES.suffix}"
 
     @torch.no_grad()
-    def run(self, samples: Sequence[WeakSample]) -> None:
+    def run(self, unit: Unit) -> None:
         """Save the scores of the first image."""
+        samples = unit.samples
         model, _ = cached(load_pairs, self.model, self.device)
         images = [sample.load_image() for sample in samples]
         sizes = [image.shape[:2] for image in images]
@@ -57,7 +58,7 @@ class PairJob:
             common = [prototype(f, each[class_id]) for f, each in zip(features, maps, strict=True) if class_id in each]
             found[class_id] = model.scores(features[0], own, torch.stack(common).mean(0))
         values = torch.stack([torch.full(sizes[0], 0.5), *found.values()])
-        Scores(values, (0, *found), sizes[0]).save(self.output(samples[0].id))
+        Scores(values, (0, *found), sizes[0]).save(self.output(unit.products[0]))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from weakseg.errors import ConfigError
-from weakseg.pipeline.keys import digest_of
+from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.store import Store
@@ -114,7 +114,7 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Non
         StoreError: If the folder was made with other settings or inputs; says which.
     """
     given = {name: _identity(path) for name, path in inputs.items() if path is not None}
-    Store(out).settle("settings.json", {"settings": settings, "inputs": given}, "settings")
+    Store(out).settle("settings.json", {"settings": settings_that_count(settings), "inputs": given}, "settings")
 
 
 def _identity(path: Path) -> str:

@@ -66,14 +66,14 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("weakseg-demo"), help="folder of the masks and the report")
     out = parse(parser, words).out
-    from weakseg.pipeline.engines.local import LocalEngine, default_workers
+    from weakseg.pipeline.options import RunOptions
     from weakseg.progress import track
     from weakseg.report import save
     from weakseg.report.demo import build_demo_report
 
     begun, found = monotonic(), {}
     with track("demo", len(TAGS)) as advance:
-        for name, masks in LocalEngine(default_workers()).map(_segment, list(TAGS), title="demo"):
+        for name, masks in RunOptions(device="cpu").resolve().engine().map(_segment, list(TAGS), title="demo"):
             found[name] = masks
             for method, result in masks.items():
                 result.save(out / method / f"{name}.png")

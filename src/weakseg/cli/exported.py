@@ -84,6 +84,8 @@ def _source(given: Namespace) -> Source:
     images = _names(open_plain_folder(given.images)) if given.images else None
     classes = read_class_file(given.classes) if given.classes else None
     if not is_finished(given.source):
+        if given.method:
+            raise ConfigError(f"--method: {given.source} is no folder of a comparison; leave it out")
         if given.product:
             raise ConfigError(f"--product: {given.source} is no run folder; give the folder of the product itself")
         if classes is None:

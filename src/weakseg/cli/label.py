@@ -27,4 +27,6 @@ def main(words: Sequence[str]) -> int:
     from weakseg.pipeline.runner import FAILURES_FILE
 
     result = label_images(given.run, given.images, given.labels, given.out, run_options(given), method=given.method)
-    return conclude(result.failures, f"masks: {(given.out / 'masks').resolve()}", listed=given.out / FAILURES_FILE)
+    return conclude(
+        result.failures, f"masks: {(result.masks or given.out).resolve()}", listed=given.out / FAILURES_FILE
+    )

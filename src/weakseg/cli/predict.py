@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.image_verb import ImageVerb
+from weakseg.errors import ConfigError
 from weakseg.settings.segment import PredictConfig
 
 if TYPE_CHECKING:
@@ -24,10 +25,13 @@ def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
 def _segmenter_of(path: Path, method: str) -> Path:
     """Return a model file: as given, or the segmenter of a run, or of a method of a comparison."""
     from weakseg.methods.finished import is_finished, open_finished
-    from weakseg.nn.weights import MODEL_FILE
     from weakseg.steps.segment import SEGMENTER
 
-    return open_finished(path, method).step_folder(SEGMENTER) / MODEL_FILE if is_finished(path) else path
+    if is_finished(path):
+        return open_finished(path, method).model_of(SEGMENTER)
+    if method:
+        raise ConfigError(f"--method: {path} is no folder of a comparison; leave it out")
+    return path
 
 
 def _extend(parser: ArgumentParser) -> None:

@@ -11,8 +11,8 @@ from weakseg.files import read_json, write_json
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
 from weakseg.nn.weights import MODEL_FILE, read_header
-from weakseg.pipeline.plan import Step
 from weakseg.pipeline.store import MANIFEST
+from weakseg.settings.old_words import refuse_old_words
 
 PLACE_FILE = "data/place.json"
 COMPARISON_FILE = "results.json"
@@ -36,16 +36,16 @@ class FinishedRun:
         """Return where the products of a step are."""
         return self.folder / self.places.get(name, name)
 
-    def model_of(self, step: Step) -> Path:
-        """Return the file of the network that a step has trained.
+    def model_of(self, name: str) -> Path:
+        """Return the file of the network that a step has trained, by the step's name.
 
         Raises:
             CheckpointError: If it has not been trained to the end, or its file is damaged.
         """
-        folder = self.step_folder(step.name)
+        folder = self.step_folder(name)
         manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
         if not manifest.get("complete"):
-            raise CheckpointError(f"{folder}: {step.name!r} has not been trained to the end; finish the run first")
+            raise CheckpointError(f"{folder}: {name!r} has not been trained to the end; finish the run first")
         read_header(folder / MODEL_FILE)
         return folder / MODEL_FILE
 
@@ -66,20 +66,27 @@ def open_finished(folder: Path, method: str = "") -> FinishedRun:
         if method not in ("", recipe.method):
             raise ConfigError(f"{folder}: is a run of {recipe.method!r}, not of {method!r}; leave the method out")
         return FinishedRun(folder, recipe)
-    if not (folder / COMPARISON_FILE).is_file():
+    if not is_finished(folder):
         raise StoreError(
             f"{folder}: no run folder ({RECIPE_FILE} is missing) and no comparison ({COMPARISON_FILE} is missing); "
             "weakseg run and weakseg compare make them"
         )
     entry = _entry(folder, method)
     settings = entry["settings"]
+    refuse_old_words(settings, str(folder / COMPARISON_FILE))
     words = ["--config", json.dumps(settings), *_root_words(folder)]
     return FinishedRun(folder, parse_recipe(settings["method"], words, str(folder)), entry["steps"])
 
 
 def is_finished(folder: Path) -> bool:
     """Return whether a path is the folder of a run or of a comparison."""
-    return any((folder / name).is_file() for name in (RECIPE_FILE, COMPARISON_FILE))
+    return (folder / RECIPE_FILE).is_file() or is_comparison(folder)
+
+
+def is_comparison(folder: Path) -> bool:
+    """Return whether a path is the folder of a comparison; other results have the same name, but no methods."""
+    path = folder / COMPARISON_FILE
+    return path.is_file() and not (folder / RECIPE_FILE).is_file() and "methods" in read_json(path)
 
 
 def remember_place(folder: Path, recipe: Recipe) -> None:

@@ -8,15 +8,19 @@ from weakseg.data.paths import read_classes
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.finished import open_finished
-from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
-from weakseg.methods.run import CONTENT_FILE, RunResult
+from weakseg.methods.recipes import recipe_as_json
+from weakseg.methods.run import CONTENT_FILE, RunResult, write_classes
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import digest_of, hash_of
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Kind, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
+from weakseg.settings.counted import CHANGES_NOTHING, FILES
 from weakseg.steps.base import given_model
+
+LABEL_FILE = "label.json"
+"""Settings of the run that labelled; not called as a run's, for the folder is none."""
 
 
 def label_images(
@@ -48,17 +52,17 @@ def label_images(
         raise ConfigError(
             f"{run}: method {recipe.method!r} has no labeller; use a run of a method that starts from tags"
         )
-    models = {step.name: finished.model_of(step) for step in way if step.kind == Kind.MODEL}
+    models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
     store = Store(out)
     intake = take_in(dataset, out / "data" / "images", engine=options.engine())
     digests = {name: digest_of(path) for name, path in models.items()}
     content = {"models": digests, "images": dict(intake.content)}
-    store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings of the run")
+    store.settle(LABEL_FILE, recipe_as_json(recipe), "settings of the run", besides=CHANGES_NOTHING | FILES)
     store.settle(CONTENT_FILE, content, "images, labels or models")
     plan = [
         given_model(step, models[step.name], digests[step.name]) if step.name in models else step
         for step in build(recipe, intake.dataset)
     ]
-    return RunResult(
-        out, run_plan(way_to(plan, result.name), store, hash_of(content), options, failures=intake.failures)
-    )
+    write_classes(out, dataset.classes.names)
+    failures = run_plan(way_to(plan, result.name), store, hash_of(content), options, failures=intake.failures)
+    return RunResult(out, failures, out / result.name)

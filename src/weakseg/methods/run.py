@@ -11,11 +11,12 @@ from weakseg.methods.finished import remember_place
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.pipeline.intake import take_in
-from weakseg.pipeline.keys import hash_of
+from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, check_plan
+from weakseg.pipeline.plan import Failure, result_of
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
+from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
 CONTENT_FILE = "data/content.json"
 CLASSES_FILE = "classes.txt"
@@ -28,10 +29,12 @@ class RunResult:
     Attributes:
         folder: The run folder.
         failures: Images that some step could not do; also in ``failures.csv``.
+        masks: Folder of the masks; ``None`` where no step makes any.
     """
 
     folder: Path
     failures: Sequence[Failure]
+    masks: Path | None = None
 
 
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
@@ -50,16 +53,17 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     options = (options or RunOptions()).resolve()
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
-    check_plan(build(recipe, dataset))
+    step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
     store = Store(out)
-    store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings")
+    store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings", besides=CHANGES_NOTHING | FILES)
     intake = take_in(dataset, out / "data" / "images", engine=options.engine())
     content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
     store.settle(CONTENT_FILE, content, "images or labels")
     remember_place(out, recipe)
     write_classes(out, dataset.classes.names)
     steps = build(recipe, intake.dataset)
-    return RunResult(out, run_plan(steps, store, hash_of(content), options, failures=intake.failures))
+    failures, result = run_plan(steps, store, hash_of(content), options, failures=intake.failures), result_of(steps)
+    return RunResult(out, failures, out / result.name if result else None)
 
 
 def write_classes(folder: Path, names: Sequence[str]) -> None:

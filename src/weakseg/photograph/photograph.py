@@ -1,6 +1,6 @@
 """A photograph that is segmented from marks, again and again."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -26,7 +26,6 @@ from weakseg.photograph.marks import Marks
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
-from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
 from weakseg.stages.decode import decode_image, decoding_crf, keep_to_boxes
@@ -73,8 +72,8 @@ class Photograph:
     """
 
     def __init__(self, image: str | Path | NDArray[np.generic]) -> None:
-        self.image = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image)
-        self._kept: dict[Hashable, object] = {}
+        self.image = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image).copy()
+        self._kept: dict[str, object] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -93,7 +92,7 @@ class Photograph:
             activations = self.activations(marks.names, options.activations)
             seeds = seed_image(activations, self.image, options.seeds)
         else:
-            activations, seeds = self._drawn_seeds(marks.names, drawn, options.drawn.seeds)
+            activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         method = options.method
         if method == "auto":
             method = "cam" if drawn.strongest == "tags" else "a2gnn"
@@ -124,29 +123,31 @@ class Photograph:
         """Return the pixels that a graph is made of."""
         return resize_image(self.image, scaled_size(self.size, 1.0, max_side=config.max_side))
 
-    def _once(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what was made under a key, made now or before."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return cast(Made, self._kept[key])
+    def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Return what was made under a key of names and settings, made now or before."""
+        name = repr(key)
+        if name not in self._kept:
+            self._kept[name] = make()
+        return cast(Made, self._kept[name])
 
     def _crf(self, config: DecodeConfig) -> DenseCrf | None:
         return self._once(("crf", config), lambda: decoding_crf(self.image, config)) if config.crf.iterations else None
 
     def _drawn_seeds(
-        self, names: tuple[str, ...], drawn: Drawn, config: WeakSeedConfig
+        self, names: tuple[str, ...], drawn: Drawn, options: SegmentOptions
     ) -> tuple[Activations, LabelMap]:
         """Return activations and seeds of what is drawn; activations where points need them."""
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
-        activations = self._evidence(names) if clicked else None
+        activations = self._evidence(names, options.activations) if clicked else None
+        config = options.drawn.seeds
         parts = self._once(("seeds", config), SeedParts)
         nothing = Activations(torch.zeros(0, 1, 1), (), self.size, max(self.size))
         return activations or nothing, weak_seeds(drawn, self.image, activations, config, parts=parts)
 
-    def _evidence(self, names: tuple[str, ...]) -> Activations:
+    def _evidence(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return activations of names that are words of ImageNet: what none of them claims is background."""
         try:
-            return self.activations(names, ActivateConfig())
+            return self.activations(names, config)
         except DataError as error:
             raise DataError(
                 f"points: none is on the background, and {error}; click on the background too, or take a word of "

@@ -9,12 +9,9 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.pipeline.plan import Step, check_plan
+from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
 LAYOUT_VERSION = 2
-CHANGES_NOTHING = frozenset({"loader_workers", "memory_mb"})
-"""Settings of these names change how work is done, and no result."""
-FILES = frozenset({"file"})
-"""Settings of these names are files: their content counts, not where they lie."""
 
 
 def hash_of(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, read_json, write_json
+from weakseg.settings.counted import CHANGES_NOTHING
 from weakseg.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,16 @@ class Store:
                 f"{folder}: cannot be used as run folder: {error.strerror}; choose another --out"
             ) from error
 
-    def settle(self, name: str, value: Mapping[str, Any], what: str) -> None:
+    def settle(
+        self, name: str, value: Mapping[str, Any], what: str, *, besides: frozenset[str] = CHANGES_NOTHING
+    ) -> None:
         """Write ``value`` to ``name`` on the first run; on later ones demand that it is the same.
+
+        Args:
+            name: Of the file.
+            value: JSON values.
+            what: They are, for the error.
+            besides: Keys, at any depth, that may differ.
 
         Raises:
             StoreError: If it differs; names the differing keys with their old and new values.
@@ -77,7 +86,7 @@ class Store:
         plain = json.loads(json.dumps(value, default=str))
         if not path.exists():
             write_json(path, plain)
-        elif changes := differences(read_json(path), plain):
+        elif changes := differences(_without(read_json(path), besides), _without(plain, besides)):
             shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
             raise StoreError(f"{self.folder}: was made with other {what}: {shown}. Use a new --out folder")
 
@@ -121,6 +130,12 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
         keys = sorted(old.keys() | new.keys())
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))]
     return [] if old == new else [f"{prefix}: {_short(old)} -> {_short(new)}"]
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(each, names) for key, each in value.items() if key not in names}
+    return [_without(each, names) for each in value] if isinstance(value, list) else value
 
 
 def _short(value: Any) -> str:

@@ -58,7 +58,7 @@ class Job(Protocol):
         """Return the file of a product; where it exists the work is done."""
         ...
 
-    def run(self, samples: Sequence[WeakSample]) -> None:
+    def run(self, unit: Unit) -> None:
         """Do a unit's work and write its files atomically."""
         ...
 
@@ -82,9 +82,9 @@ class ImageJob:
         """Return the file of an image."""
         return self.out / f"{name}{self.suffix}"
 
-    def run(self, samples: Sequence[WeakSample]) -> None:
+    def run(self, unit: Unit) -> None:
         """Do one image after the other."""
-        for sample in samples:
+        for sample in unit.samples:
             self.one(sample)
 
     def one(self, sample: WeakSample) -> None:
@@ -118,11 +118,22 @@ def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: En
     failures: dict[str, Failure] = {}
     with track(title, len(names)) as advance:
         advance(len(names) - sum(len(unit.products) for unit in todo))
-        for unit, (failed, remark) in engine.map(partial(_attempt, job, title), todo, title=title):
-            if remark:
-                logger.warning("%s", remark)
-            failures |= {failure.image_id: failure for failure in failed}
-            advance(len(unit.products))
+        while todo:
+            alone: list[Unit] = []
+            for unit, failure in engine.map(partial(_attempt, job, title), todo, title=title):
+                if failure and len(unit.products) > 1:
+                    count = len(unit.samples)
+                    logger.warning(
+                        "%s: %d images at once failed (%s); each is tried alone", title, count, failure.reason
+                    )
+                    left = [one for sample in unit.samples if (one := _undone(job, Unit((sample,))))]
+                    alone += left
+                    advance(len(unit.products) - len(left))
+                    continue
+                if failure:
+                    failures[failure.image_id] = failure
+                advance(len(unit.products))
+            todo = alone
     return [failures[name] for name in names if name in failures]
 
 
@@ -134,22 +145,10 @@ def _undone(job: Job, unit: Unit) -> Unit | None:
     return Unit(left, seed=unit.seed) if left else None
 
 
-def _attempt(job: Job, title: str, unit: Unit) -> tuple[list[Failure], str]:
-    """Return the failures of a unit, and what the log should say: a batch that failed is tried image by image."""
-    failure = _run(job, unit, title)
-    if failure is None:
-        return [], ""
-    if unit.together or len(unit.samples) == 1:
-        return [failure], ""
-    alone = [Unit((sample,)) for sample in unit.samples if not job.output(sample.id).exists()]
-    failures = [failed for one in alone if (failed := _run(job, one, title))]
-    remark = f"{title}: {len(unit.samples)} images at once failed ({failure.reason}); each was tried alone"
-    return failures, f"{remark}, {len(failures)} of them failed again"
-
-
-def _run(job: Job, unit: Unit, title: str) -> Failure | None:
+def _attempt(job: Job, title: str, unit: Unit) -> Failure | None:
+    """Do a unit's work, and return why it failed."""
     try:
-        job.run(unit.samples)
+        job.run(unit)
     except OutputError:
         raise
     except Exception as error:  # any fault of one unit is reported, with its type, and must not stop the others

@@ -10,11 +10,12 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
+from weakseg.errors import StoreError
 from weakseg.evaluation.instance_protocol import describe_objects
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.files import read_json
 from weakseg.methods import METHODS
-from weakseg.methods.finished import open_finished
+from weakseg.methods.finished import is_comparison, open_finished
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.pipeline.plan import Kind, Role, Step
@@ -44,6 +45,8 @@ def build_run_report(folder: Path) -> Report:
         StoreError: If ``folder`` is no run folder.
         DataError: If the images are no longer where they were.
     """
+    if is_comparison(folder):
+        raise StoreError(f"{folder}: is a comparison, whose page, report.html, weakseg compare writes; run that again")
     recipe = open_finished(folder).recipe
     dataset = open_dataset(recipe.data)
     steps = METHODS[recipe.method].build(recipe, dataset)

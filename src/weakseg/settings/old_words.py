@@ -6,7 +6,13 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 
-_SETTINGS = {"data.masks": "data.truth", "fit.poly_power": "fit.schedule.power", "completion.seed": "seed"}
+_SETTINGS = {
+    "data.masks": "data.truth",
+    "fit.poly_power": "fit.schedule.power",
+    "completion.seed": "seed",
+    "network.frozen_norms": "fit.norm_affine",
+    "classifier.frozen_norms": "classifier.fit.norm_affine",
+}
 _VALUES = {
     ("data.tags", "masks"): "truth",
     ("data.labels", "masks"): "regions",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from weakseg.errors import ConfigError
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.fit import FitConfig
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,11 @@ class SeamConfig(ClassifierConfig):
         loss: What both views are wanted to agree on.
         published: Absent classes take part in the correlation module, too.
         frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
-        frozen_norms: Scale and shift of batch norms are not trained.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=8))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01, norm_affine="frozen"))
     dropout: float = 0.5
     loss: SeamLossConfig = field(default_factory=SeamLossConfig)
     published: bool = False
     frozen_levels: int = 1
-    frozen_norms: bool = True

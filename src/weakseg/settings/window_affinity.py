@@ -24,14 +24,12 @@ class WindowConfig:
         align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
             published, for levels of stride 8 as they are.
         frozen_levels: What so many of the finest levels depend on is not trained.
-        frozen_norms: Scale and shift of batch norms are not trained.
     """
 
     radius_cells: int = 4
     widths: tuple[int, ...] = (64, 128, 256)
     align: Align = "cells"
     frozen_levels: int = 1
-    frozen_norms: bool = True
 
     def __post_init__(self) -> None:
         """Refuse empty windows, levels without channels, and words that do not exist."""
@@ -92,7 +90,9 @@ class WindowAffinityConfig:
     loss: PairLossConfig = field(default_factory=PairLossConfig)
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
     fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0)
+        default_factory=lambda: FitConfig(
+            epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0, norm_affine="frozen"
+        )
     )
 
     def __post_init__(self) -> None:

@@ -48,7 +48,9 @@ class ImageWork:
         job = self.job(context)
         failures = run_units(job, samples, title=title, engine=context.engine)
         products = sum(len(unit.products) for unit in job.units(samples))
-        if failures and len(failures) == products:
+        if not products:
+            raise DataError(f"{title}: of {len(samples)} images none takes part; see failures.csv for what is missing")
+        if len(failures) == products:
             raise DataError(f"{title}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}")
         return StepResult({"images": products - len(failures)}, failures)
 

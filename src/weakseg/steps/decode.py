@@ -9,6 +9,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
+from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.stages.decode import decode_image, keep_to_boxes
 from weakseg.steps.base import over_images
@@ -37,7 +38,7 @@ class DecodeJob(ImageJob):
 
 def decode_steps(dataset: Dataset, config: DecodeConfig, source: str, *, within_boxes: bool = False) -> list[Step]:
     """Make label maps of the scores of the step ``source``: ``before_crf``, then ``masks``."""
-    plain = replace(config, crf=replace(config.crf, iterations=0))
+    plain = replace(config, crf=CrfParams(iterations=0))
     configs = {Role.PLAIN: plain, Role.RESULT: config}
     return [_decode_step(dataset, one, source, role, within_boxes) for role, one in configs.items()]
 

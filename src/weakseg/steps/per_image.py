@@ -23,10 +23,10 @@ class PerImageTraining(ImageJob):
         """Return batches: on a CPU of one, so that a result depends on no other image's company."""
         return batches(samples, CHUNK if self.device != "cpu" else 1)
 
-    def run(self, samples: Sequence[WeakSample]) -> None:
+    def run(self, unit: Unit) -> None:
         """Save the scores of several images; one that is all background needs no training."""
-        shown = [sample for sample in samples if not self.is_background(sample)]
-        for sample in samples:
+        shown = [sample for sample in unit.samples if not self.is_background(sample)]
+        for sample in unit.samples:
             if self.is_background(sample):
                 height, width = sample.load_image().shape[:2]
                 Scores(torch.ones(1, 1, 1), (0,), (height, width)).save(self.output(sample.id))

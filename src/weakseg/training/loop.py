@@ -18,6 +18,7 @@ from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
+from weakseg.settings.counted import CHANGES_NOTHING
 from weakseg.settings.fit import FitConfig
 from weakseg.training.batches import Collate, EpochData, epoch_loader
 from weakseg.training.optimizers import build_optimizer, set_norms
@@ -207,10 +208,9 @@ class Fit:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        """Return what the weights depend on; the number of loader processes is no part of it."""
-        settings = {**asdict(self.config), "seed": self.place.seed}
-        del settings["loader_workers"]
-        return settings
+        """Return what the weights depend on."""
+        counted = {name: value for name, value in asdict(self.config).items() if name not in CHANGES_NOTHING}
+        return {**counted, "seed": self.place.seed}
 
 
 def drained(moments: Moments) -> Records:

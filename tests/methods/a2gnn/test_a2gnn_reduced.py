@@ -18,6 +18,7 @@ from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob
 from weakseg.methods.a2gnn.problem import reduce_labelled
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps
+from weakseg.pipeline.units import Unit
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
@@ -51,7 +52,7 @@ def complete(
         RegionConfig(num_regions=150) if superpixels else None,
     )
     job = A2gnnJob(None, folder / "seeds", folder if walk else None, folder / f"to {max_side}", how)
-    job.run([sample])
+    job.run(Unit((sample,)))
     path = job.output("a")
     return path.read_bytes(), Scores.load(path)
 

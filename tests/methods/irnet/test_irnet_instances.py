@@ -14,6 +14,7 @@ from weakseg.methods.irnet.instances import BoundaryInstanceJob
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
+from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instances import InstanceConfig
 
@@ -29,7 +30,7 @@ def test_the_job_writes_objects_that_do_not_overlap(tmp_path: Path, min_fraction
     Activations(torch.rand(2, 11, 13), (2, 5), size).save(tmp_path / "cam/i.safetensors")
     config = replace(InstanceConfig(steps=8), min_fraction=min_fraction)
     job = BoundaryInstanceJob(tmp_path / "m.safetensors", tmp_path / "cam", tmp_path / "out", config)
-    job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset({2, 5})))])
+    job.run(Unit((WeakSample("i", tmp_path / "i.png", Tags(frozenset({2, 5}))),)))
     found = Instances.load(job.output("i"))
     assert found.image_size == size and (len(found) > 0) == some
     assert set(found.class_ids) <= {2, 5} and all(0 < score <= 1 for score in found.scores)

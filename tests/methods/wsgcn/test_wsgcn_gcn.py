@@ -36,6 +36,7 @@ from weakseg.ops.normalize import laplacian
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
 from weakseg.ops.stencil import half_disc, half_square
 from weakseg.ops.walk import affinity_power
+from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import GraphConfig
 
@@ -654,9 +655,9 @@ class TestGcnJob:
         assert [len(unit.samples) for unit in job.units(samples)] == [1] * len(samples)
         assert [len(unit.samples) for unit in replace(job, device="cuda").units(samples)] == [len(samples)]
         for sample in samples:
-            job.run([sample])
+            job.run(Unit((sample,)))
         together = replace(job, out=tmp_path / "all")
-        together.run(samples)
+        together.run(Unit(tuple(samples)))
         for sample, size in zip(samples, sizes.values(), strict=True):
             found = Scores.load(job.output(sample.id))
             expected = (0, *sorted(sample.tags.present)) if labels == "tagged" else (0, 1, 2, 3)

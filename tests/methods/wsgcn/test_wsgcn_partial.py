@@ -19,6 +19,7 @@ from weakseg.methods.wsgcn.jobs import PartialJob
 from weakseg.methods.wsgcn.partial import grid_image, partial_labels, sure_cells
 from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.resample import grid_labels
+from weakseg.pipeline.units import Unit
 from weakseg.stages.build_graph import activations_on
 
 CONFIG = PartialConfig()
@@ -236,7 +237,7 @@ class TestPartialJob:
         stored = blobs(2, 2, (-(-size[0] // 4), -(-size[1] // 4)))[0]
         replace(stored, values=stored.values.float(), image_size=size).save(tmp_path / "cam" / "i.safetensors")
         job = PartialJob(tmp_path / "cam", tmp_path / "out", CONFIG, stride)
-        job.run([WeakSample("i", tmp_path / "i.png", Tags(frozenset(IDS[:2])))])
+        job.run(Unit((WeakSample("i", tmp_path / "i.png", Tags(frozenset(IDS[:2]))),)))
         labels = LabelMap.load(job.output("i")).labels
         assert labels.shape == size
         cells = labels[::stride, ::stride]

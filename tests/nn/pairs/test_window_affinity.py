@@ -12,7 +12,8 @@ from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.window_affinity import WindowAffinityNet, node_colors
 from weakseg.ops.resample import resample_cells
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.window_affinity import WindowConfig
+from weakseg.settings.window_affinity import WindowAffinityConfig, WindowConfig
+from weakseg.training.optimizers import set_norms
 
 NAMES = [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32)]
 SMALL = WindowConfig(2, (4, 6, 8))
@@ -103,14 +104,16 @@ class TestHead:
 class TestWhatIsTrained:
     @pytest.mark.parametrize("count", [0, 1, 2, 3])
     def test_what_the_finest_levels_depend_on_is_frozen(self, count: int) -> None:
-        names = frozen(build(WindowConfig(2, (4, 6, 8), frozen_levels=count, frozen_norms=False)))
+        names = frozen(build(WindowConfig(2, (4, 6, 8), frozen_levels=count)))
         parts = ["conv1.", "bn1."] * (count > 0) + [f"layer{number}." for number in range(1, count)]
         trained = {name for name, _ in build().backbone.named_parameters()}
         expected = {name for name in trained if name.startswith(tuple(f"model.{part}" for part in parts))}
         assert names == {f"backbone.{name}" for name in expected}
 
     def test_norms(self) -> None:
+        """Its own default of ``fit`` freezes them."""
         model = build(WindowConfig(2, (4, 6, 8), frozen_levels=0))
+        set_norms(model, WindowAffinityConfig().fit)
         norms = [name for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
         assert norms and frozen(model) == {f"{name}.{part}" for name in norms for part in ("weight", "bias")}
 

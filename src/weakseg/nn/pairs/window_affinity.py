@@ -48,8 +48,6 @@ class WindowAffinityNet(nn.Module):
         self.backbone, self.config = backbone, config
         self.offsets = half_square(config.radius_cells)  # one of each pair of opposite offsets of the window
         backbone.freeze_finest(config.frozen_levels)
-        if config.frozen_norms:
-            backbone.freeze_norms()
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
 

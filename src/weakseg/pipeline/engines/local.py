@@ -68,12 +68,13 @@ class LocalEngine:
 
     @staticmethod
     def _here(work: Callable[[Item], Outcome], items: Sequence[Item]) -> Iterator[tuple[Item, Outcome]]:
-        threads = torch.get_num_threads()
+        threads = torch.get_num_threads(), cv2.getNumThreads()
         try:
             for item in items:
                 yield _alone(work, item)
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(threads[0])
+            cv2.setNumThreads(threads[1])
 
 
 def _alone(work: Callable[[Item], Outcome], item: Item) -> tuple[Item, Outcome]:
