@@ -84,17 +84,25 @@ class TestModels:
             if manifest is not None:
                 write_json(run / "classifier" / MANIFEST, manifest)
             with pytest.raises(CheckpointError, match="'classifier' has not been trained to the end; finish the run"):
-                open_finished(run).model_of(STEP)
+                open_finished(run).model_of(STEP.name)
 
     def test_a_damaged_one_is_named(self, run: Path) -> None:
         write_json(run / "classifier" / MANIFEST, {"complete": True})
         (run / "classifier" / "model.safetensors").write_bytes(b"torn")
         with pytest.raises(CheckpointError, match=r"model\.safetensors: not a weakseg model"):
-            open_finished(run).model_of(STEP)
+            open_finished(run).model_of(STEP.name)
 
 
 def test_other_folders_are_neither(run: Path, comparison: Path, tmp_path: Path) -> None:
     assert is_finished(run) and is_finished(comparison)
     assert not is_finished(tmp_path) and not is_finished(run / RECIPE_FILE) and not is_finished(tmp_path / "gone")
     with pytest.raises(StoreError, match=r"no run folder .* and no comparison"):
+        open_finished(tmp_path)
+
+
+def test_other_results_are_no_comparison(tmp_path: Path) -> None:
+    """``evaluation`` of a run holds a file of the same name."""
+    write_json(tmp_path / COMPARISON_FILE, {"scores": [], "objects": []})
+    assert not is_finished(tmp_path)
+    with pytest.raises(StoreError, match="no run folder"):
         open_finished(tmp_path)

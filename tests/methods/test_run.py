@@ -364,7 +364,19 @@ def test_a_backbone_without_such_weights_is_found_before_anything_runs(
 ) -> None:
     words = ["run", method, "--out", str(tmp_path / "out"), *folder_arguments(data)]
     assert main([*words, f"--{section}.backbone.name=resnet18"]) == 2
-    assert "'embedded' exists for 'efficientnet_lite0' alone" in capsys.readouterr().err
+    assert "backbone 'resnet18': has output_stride" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["run", "compare"])
+def test_a_missing_file_of_weights_is_found_before_anything_runs(
+    verb: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = ["--methods", "cam"] if verb == "compare" else []
+    words = [verb, "cam", *several, "--out", str(tmp_path / "out"), *folder_arguments(data)]
+    words += [f"--segmenter.model.backbone.{word}" for word in ("name=resnet38", "weights=file", "file=no.pth")]
+    assert main([*words, "--segmenter.model.backbone.output_stride=8"]) == 2
+    assert "segmenter.model.backbone.file: no.pth is no file; correct the path" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

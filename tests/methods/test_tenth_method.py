@@ -127,6 +127,13 @@ def test_report_of_a_run_and_of_a_comparison(run_folder: Path, comparison: Path)
         assert "smoothed" in page
 
 
+def test_the_page_of_a_comparison_is_not_overwritten(comparison: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (comparison / "report.html").read_bytes()
+    assert main(["report", str(comparison)]) == 2
+    assert "is a comparison, whose page, report.html, weakseg compare writes" in capsys.readouterr().err
+    assert (comparison / "report.html").read_bytes() == page
+
+
 def label(run: Path, data: Path, out: Path) -> list[str]:
     given = ["--images", str(data / "images"), "--labels", str(data / "tags.json")]
     return ["label", str(run), *given, "--out", str(out), "--device", "cpu", "--workers=1"]

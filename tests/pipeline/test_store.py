@@ -17,6 +17,20 @@ def test_the_first_call_settles_and_a_later_one_must_agree(tmp_path: Path) -> No
     assert read_json(tmp_path / "recipe.json")["seeds"]["strict"] == 0.5
 
 
+def test_what_changes_nothing_may_differ(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def settings(lr: float, workers: int, file: str) -> dict[str, object]:
+        return {"parts": [{"fit": {"lr": lr, "loader_workers": workers}, "backbone": {"file": file}}]}
+
+    store.settle("recipe.json", settings(0.1, 0, "a.pth"), "settings")
+    store.settle("recipe.json", settings(0.1, 2, "a.pth"), "settings")
+    store.settle("recipe.json", settings(0.1, 2, "b.pth"), "settings", besides=frozenset({"loader_workers", "file"}))
+    for other in (settings(0.2, 0, "a.pth"), settings(0.1, 0, "b.pth")):
+        with pytest.raises(StoreError, match="other settings: parts: "):
+            store.settle("recipe.json", other, "settings")
+
+
 def test_many_differences_are_shortened(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.settle("content.json", {str(i): 0 for i in range(9)}, "images")

@@ -19,6 +19,7 @@ from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult, Work, way_to
 from weakseg.pipeline.units import ImageJob
+from weakseg.settings.affinity import AffinityConfig
 from weakseg.steps.base import (
     cached,
     classifier_of,
@@ -134,7 +135,8 @@ class TestTraining:
         assert places == [FitPlace(tmp_path, 7, "cpu")] and work.code == "weakseg.steps.base.having"
 
     def test_it_starts_from_the_classifier_where_it_should(self, tmp_path: Path) -> None:
-        assert started("classifier") == {"classifier": Kind.MODEL} and started("pretrained") == {}
+        assert started(AffinityConfig("classifier")) == {"classifier": Kind.MODEL}
+        assert started(AffinityConfig("pretrained")) == {}
         assert classifier_of(context_of(tmp_path)) is None
         assert classifier_of(context_of(tmp_path, {"classifier": tmp_path})) == tmp_path / MODEL_FILE
 
