@@ -323,10 +323,10 @@ def test_labels_in_both_frames_join(stored: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.xml", "images/a.json", "a.json", "tasks.json", "Annotations/a.xml", "drawn.json"])
 def test_the_labels_of_one_photograph(stored: Path, name: str) -> None:
-    names, drawn = marks_of_file(stored / "images" / "a.jpg", stored / name)
+    marks = marks_of_file(stored / "images" / "a.jpg", stored / name)
     top, left, bottom, right = shown(SCENE, 7).place
-    (box,) = drawn.boxes
-    assert names == ("cat",)
+    (box,) = marks.drawn.boxes
+    assert marks.names == ("cat",)
     assert (box.top, box.left, box.bottom, box.right) == pytest.approx((top, left, bottom, right))
 
 
