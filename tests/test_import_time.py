@@ -16,19 +16,6 @@ def test_a_box_needs_none_of_the_slow_packages() -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_flags_of_every_method_are_read_without_torch() -> None:
-    script = (
-        "import sys\n"
-        "import weakseg.photograph.config\n"
-        "from weakseg.methods import METHODS\n"
-        "from weakseg.methods.recipes import recipe_parser\n"
-        "assert all([recipe_parser(name) for name in METHODS])\n"
-        "print('torch' in sys.modules)"
-    )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
-
-
 def test_help_and_wrong_flags_of_every_verb_need_no_torch() -> None:
     """Whole runs of methods with a wrong setting, too: what a person waits for is an answer."""
     script = (

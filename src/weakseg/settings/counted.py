@@ -1,6 +1,6 @@
 """Which settings count where two runs are told apart."""
 
-CHANGES_NOTHING = frozenset({"loader_workers", "memory_mb", "warn_below"})
-"""Settings of these names change how work is done, or what is said of it, and no result."""
+CHANGES_NOTHING = frozenset({"loader_workers", "memory_mb"})
+"""Settings of these names change how work is done, and no result; what a step reports is part of that."""
 FILES = frozenset({"file"})
 """Settings of these names are files: their content counts, not where they lie."""
