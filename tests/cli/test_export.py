@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 
 from generated import CLASSES, draw, folder_arguments, write_folder
@@ -13,6 +14,8 @@ from weakseg.cli.main import main
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
+from weakseg.data.formats.mask_files import MaskRules, load_mask
+from weakseg.data.formats.palettes import read_palette
 from weakseg.data.truth import instance_truth_from_coco, instance_truth_from_masks, open_truth
 from weakseg.files import write_json
 from weakseg.instances import SUFFIX, Instances
@@ -104,7 +107,7 @@ def test_objects_as_results_with_the_numbers_of_a_data_set(data: Path, capsys: C
 def test_objects_as_voc_with_the_lists_of_cvat(data: Path) -> None:
     assert export("found", "--classes", "classes.txt", "--format", "voc", "--out", "voc") == 0
     paths = {n: (data / f"voc/SegmentationObject/{n}.png", data / f"voc/SegmentationClass/{n}.png") for n in NAMES}
-    for index, sample in enumerate(instance_truth_from_masks(paths, len(CLASSES))):
+    for index, sample in enumerate(instance_truth_from_masks(paths, MaskRules(Classes(CLASSES)))):
         np.testing.assert_array_equal(sample.load_truth().objects.masks, objects_of(index).masks)
     assert Path("voc/ImageSets/Segmentation/default.txt").read_text().split() == NAMES
     lines = Path("voc/labelmap.txt").read_text().splitlines()
@@ -121,6 +124,76 @@ def test_masks_as_coco_and_voc(data: Path, capsys: Capture) -> None:
     assert "4 masks" in capsys.readouterr().out and not Path("voc/SegmentationObject").exists()
     for name in NAMES:
         assert Path(f"voc/SegmentationClass/{name}.png").read_bytes() == Path(f"masks/{name}.png").read_bytes()
+
+
+def test_masks_in_colours_for_cvat_come_back(data: Path, capsys: Capture) -> None:
+    """Also where CVAT gives the classes other colours, in another order."""
+    assert export("masks", *FOLDER[1:], "--format", "segmentation-mask", "--out", "cvat") == 0
+    assert "4 masks: " in capsys.readouterr().out
+    assert all(Image.open(f"cvat/SegmentationClass/{name}.png").mode == "RGB" for name in NAMES)
+    words = ("evaluate", "--predictions", "masks", "--classes", "classes.txt", "--truth", "cvat/SegmentationClass")
+    assert main(list(words)) == 0
+    assert "mean IoU   100.00" in capsys.readouterr().out
+    for name in NAMES:
+        path = Path(f"cvat/SegmentationClass/{name}.png")
+        pixels = np.asarray(Image.open(path))
+        Image.fromarray(
+            np.where((pixels == (128, 0, 0)).all(-1, keepdims=True), (250, 50, 83), pixels).astype(np.uint8)
+        ).save(path)
+    lines = ["square:0,128,0::", "disc:250,50,83::", "background:0,0,0::"]
+    Path("cvat/labelmap.txt").write_text("\n".join(lines))
+    assert main(list(words)) == 0
+    assert "mean IoU   100.00" in capsys.readouterr().out
+    Path("cvat/labelmap.txt").rename("colours.txt")
+    assert main(list(words)) == 2
+    assert "is a coloured mask, and nothing says which colour" in capsys.readouterr().err
+    assert main([*words, "--palette", "colours.txt"]) == 0
+
+
+def test_undecided_pixels_in_colours(data: Path, capsys: Capture) -> None:
+    labels = LabelMap.load(data / "masks/i00.png").labels.copy()
+    labels[:5] = 255
+    LabelMap(labels).save(data / "masks/i00.png")
+    assert export("masks", *FOLDER[1:], "--format", "segmentation-mask", "--out", "cvat") == 0
+    assert "4 masks, 1 with undecided pixels, which are of the class 'undecided'" in capsys.readouterr().out
+    rules = MaskRules(Classes(CLASSES), palette=read_palette(Path("cvat/labelmap.txt")))
+    np.testing.assert_array_equal(load_mask(Path("cvat/SegmentationClass/i00.png"), rules), labels)
+
+
+def test_objects_in_colours(data: Path) -> None:
+    assert export("found", "--classes", "classes.txt", "--format", "segmentation-mask", "--out", "cvat") == 0
+    paths = {n: (data / f"cvat/SegmentationObject/{n}.png", data / f"cvat/SegmentationClass/{n}.png") for n in NAMES}
+    rules = MaskRules(Classes(CLASSES), palette=read_palette(Path("cvat/labelmap.txt")))
+    for index, sample in enumerate(instance_truth_from_masks(paths, rules)):
+        found = sample.load_truth().objects
+        assert sorted(found.areas) == sorted(objects_of(index).areas)
+        assert sorted(found.class_ids) == sorted(objects_of(index).class_ids)
+
+
+@pytest.mark.parametrize("void", ["", "none", "255"])
+def test_evaluate_asks_what_255_is(
+    tmp_path: Path, void: str, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    truth = np.zeros((4, 4), np.uint8)
+    truth[:2] = 255
+    for folder, labels in (("truth", truth), ("pred", np.zeros((4, 4), np.uint8)), ("own", truth)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(labels).save(tmp_path / folder / "a.png")
+    (tmp_path / "classes.txt").write_text("crate\n")
+    places = [f"--{name}={tmp_path / place}" for name, place in (("truth", "truth"), ("classes", "classes.txt"))]
+    code = main(["evaluate", "--predictions", str(tmp_path / "pred"), *places, *([f"--void={void}"] if void else [])])
+    shown = capsys.readouterr()
+    if not void:
+        assert (
+            code == 2
+            and "truth: the masks hold no values but 0 and 255" in shown.err
+            and "set --void to none" in shown.err
+        )
+    else:
+        assert code == 0 and ("crate        0.00" if void == "none" else "crate      absent") in shown.out
+    if void == "none":
+        main(["evaluate", "--predictions", str(tmp_path / "own"), *places, "--void=none"])
+        assert "own: the masks hold no values but 0 and 255, and 255 is undecided" in caplog.text
 
 
 def test_a_run_knows_its_images_and_classes(data: Path, run: Path, capsys: Capture) -> None:

@@ -31,7 +31,9 @@ def test_the_nearest_format_is_named() -> None:
         DataConfig(format="label-me", train="t")
 
 
-@pytest.mark.parametrize("given", [{"format": "voc"}, {"format": "csv"}, {"min_pixels": 0}])
+@pytest.mark.parametrize(
+    "given", [{"format": "voc"}, {"format": "csv"}, {"min_pixels": 0}, {"void": 256}, {"void": -1}]
+)
 def test_contradictions(given: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"data\.(train|min_pixels): "):
+    with pytest.raises(ConfigError, match=r"data\.(train|min_pixels|void): "):
         DataConfig(**given)

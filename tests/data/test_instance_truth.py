@@ -9,6 +9,7 @@ from PIL import Image
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
+from weakseg.data.formats.mask_files import MaskRules
 from weakseg.data.truth import (
     InstanceSample,
     TrueInstances,
@@ -32,7 +33,7 @@ def save_mask(path: Path, labels: list[list[int]]) -> Path:
 
 def sample_of(folder: Path, objects: list[list[int]], labels: list[list[int]], num_classes: int = 3) -> InstanceSample:
     paths = save_mask(folder / "o.png", objects), save_mask(folder / "c.png", labels)
-    return instance_truth_from_masks({"a": paths}, num_classes)[0]
+    return instance_truth_from_masks({"a": paths}, MaskRules(Classes(("a", "b", "c")[:num_classes])))[0]
 
 
 def test_voc(voc_root: Path) -> None:

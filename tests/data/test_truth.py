@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
-from weakseg.data.truth import EvalSample, open_truth
+from weakseg.data.truth import EvalSample, open_instance_truth, open_truth
 from weakseg.errors import DataError
 
 
@@ -81,7 +82,7 @@ def test_coco_without_sizes(coco_root: Path, coco_document) -> None:
 def test_coco_size_that_is_not_the_photographs(coco_root: Path, write_image) -> None:
     write_image(coco_root / "images/a.png", 6, 4)
     a, _ = open_both(DataConfig(root=str(coco_root), format="coco", train="train.json"))
-    with pytest.raises(DataError, match=r"train\.json: truth of image 'a' is 4 x 6.*a\.png is 6 x 4"):
+    with pytest.raises(DataError, match=r"train\.json: images\[0\]: truth of image 'a' is 4 x 6.*a\.png is 6 x 4"):
         a.load_truth()
 
 
@@ -150,7 +151,7 @@ def test_unreadable_mask(folder_config: DataConfig, content: bytes) -> None:
     (Path(folder_config.root) / "masks").mkdir()
     (Path(folder_config.root) / "masks/a.png").write_bytes(content)
     (a,) = open_both(folder_config)
-    with pytest.raises(DataError, match=r"masks/a\.png: cannot be read as a label map"):
+    with pytest.raises(DataError, match=r"masks/a\.png: cannot be read as a mask"):
         a.load_truth()
 
 
@@ -159,3 +160,48 @@ def test_samples_travel_to_other_processes(coco_root: Path, voc_root: Path) -> N
     voc = open_both(DataConfig(root=str(voc_root), format="voc", train="train"))
     for sample in coco + voc:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(sample)).load(), sample.load())
+
+
+def test_truth_of_0_and_255_alone_is_a_question(folder_config: DataConfig) -> None:
+    labels = np.zeros((4, 6))
+    labels[1:3, 1:3] = 255
+    save_mask(Path(folder_config.root) / "masks/a.png", labels)
+    with pytest.raises(
+        DataError, match=r"truth in .*masks: the masks hold no values but 0 and 255.*set data\.void to none"
+    ):
+        open_both(folder_config)
+    (a,) = open_both(replace(folder_config, void="none"))
+    np.testing.assert_array_equal(a.load_truth(), labels == 255)
+    (a,) = open_both(replace(folder_config, void=255))
+    np.testing.assert_array_equal(a.load_truth(), labels)
+
+
+def test_coloured_truth(voc_root: Path) -> None:
+    """As CVAT writes it; its objects are told apart by colours."""
+    (voc_root / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\ndog:9,8,7::\ncat:1,2,3::\n"
+    )
+    colours, objects = np.zeros((4, 6, 3)), np.zeros((4, 6, 3))
+    colours[:2], colours[3, :3] = (9, 8, 7), (1, 2, 3)
+    objects[:2], objects[3, :3] = (5, 5, 5), (4, 4, 4)
+    save_mask(voc_root / "SegmentationClass/a.png", colours)
+    save_mask(voc_root / "SegmentationObject/a.png", objects)
+    config = DataConfig(root=str(voc_root), format="voc", train="train")
+    expected = np.zeros((4, 6), np.uint8)
+    expected[:2], expected[3, :3] = 2, 1
+    a, _ = open_both(config)
+    np.testing.assert_array_equal(a.load_truth(), expected)
+    (sample,) = open_instance_truth(config, open_dataset(config), "train")
+    assert sample.load_truth().objects.class_ids == (1, 2)
+    (voc_root / "classes.txt").unlink()
+    assert open_dataset(config).classes.names == ("dog", "cat")  # in the order of the label map
+    assert open_dataset(replace(config, tags="truth", min_pixels=4)).splits["train"][0].tags.present == {1}
+
+
+def test_a_palette_of_another_name(folder_config: DataConfig) -> None:
+    save_mask(Path(folder_config.root) / "masks/a.png", np.full((4, 6, 3), (1, 2, 3)))
+    (Path(folder_config.root) / "colours.csv").write_text("name,r,g,b\ncat,1,2,3\n")
+    (a,) = open_both(replace(folder_config, palette="colours.csv"))
+    assert (a.load_truth() == 1).all()
+    with pytest.raises(DataError, match="leads outside the data folder"):
+        open_both(replace(folder_config, palette="../colours.csv"))

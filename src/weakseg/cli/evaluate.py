@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from weakseg.cli.common import build_parser, parse
 from weakseg.settings.evaluate import Match, UndecidedPolicy
@@ -30,6 +30,13 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--classes", type=Path, required=True, help="class names, one a line")
     parser.add_argument("--list", type=Path, help="image ids, one a line; default: every true mask")
+    parser.add_argument(
+        "--void",
+        type=Literal["auto", "none"] | int,
+        default="auto",
+        help="value of true masks that says nothing; auto: 255, unless it may be the object; none: no value",
+    )
+    parser.add_argument("--palette", type=Path, help="colours of true masks (labelmap.txt); default: beside, or above")
     parser.add_argument(
         "--undecided", choices=get_args(UndecidedPolicy), default="error", help="of masks: what 255 counts as"
     )

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from weakseg.cli.common import build_parser, parse
 from weakseg.errors import ConfigError
 
-Format = Literal["coco", "coco-results", "voc"]
+Format = Literal["coco", "coco-results", "voc", "segmentation-mask"]
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,18 +29,20 @@ def _parser() -> ArgumentParser:
         "masks.\n\n"
         "  coco          a data set: images, annotations, categories. All pixels of a class of a mask are one object\n"
         "  coco-results  a list of detections, for evaluation servers, with the numbers of the data set --like\n"
-        "  voc           SegmentationClass and, of objects, SegmentationObject, with the lists that CVAT reads: its\n"
-        "                zipped content is CVAT's 'Segmentation mask 1.1'",
+        "  voc           SegmentationClass and, of objects, SegmentationObject, as indexed PNGs, with their lists\n"
+        "  segmentation-mask  the same in colours: its zipped content is CVAT's 'Segmentation mask 1.1'",
         "  weakseg export out --format coco --out objects.json\n"
         "  weakseg export out --product masks --format coco --polygons --out masks.json\n"
-        "  weakseg export out --format voc --out voc\n"
+        "  weakseg export out --format segmentation-mask --out for_cvat\n"
         "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
         "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json",
     )
     parser.add_argument("source", type=Path, help="folder of a run, of a comparison, or of objects or masks")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write; of voc: folder")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="JSON file to write; of voc and segmentation-mask: folder"
+    )
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
     parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")
     parser.add_argument("--classes", type=Path, help="class names, one a line; a run knows its own")
@@ -61,5 +63,5 @@ def _check(given: Namespace) -> None:
         raise ConfigError("--like: coco-results need it: the COCO file whose numbers of images and categories count")
     if not 0 <= given.score <= 1:
         raise ConfigError(f"--score: must lie in [0, 1], got {given.score}")
-    if given.format != "voc" and given.out.suffix != ".json":
+    if given.format.startswith("coco") and given.out.suffix != ".json":
         raise ConfigError(f"--out: {given.out} must end in .json")

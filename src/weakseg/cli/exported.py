@@ -15,6 +15,7 @@ from weakseg.data.formats.instances_out import (
     regions_of,
     write_coco_annotations,
     write_coco_results,
+    write_mask,
     write_voc,
     write_voc_lists,
 )
@@ -25,6 +26,9 @@ from weakseg.methods import METHODS
 from weakseg.methods.finished import is_finished, open_finished
 from weakseg.methods.recipe import Recipe
 from weakseg.pipeline.plan import Kind, result_of
+
+COLOURED = "segmentation-mask"
+FOLDERS = ("voc", COLOURED)
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,10 @@ def export(given: Namespace) -> int:
     suffix, files = source.files()
     if suffix == ".png" and given.format == "coco-results":
         raise ConfigError(f"--format: {source.folder} holds masks, but coco-results are of objects; take coco")
-    if suffix == ".png" and given.format == "voc":
-        _write_masks(given.out, source, files)
-        return conclude((), f"{len(files)} masks: {given.out.resolve()}")
+    if suffix == ".png" and given.format in FOLDERS:
+        undecided = _write_masks(given.out, source, files, coloured=given.format == COLOURED)
+        more = f", {undecided} with undecided pixels, which are of the class 'undecided'" if undecided else ""
+        return conclude((), f"{len(files)} masks{more}: {given.out.resolve()}")
     found = {image_id: _objects(path, given.score) for image_id, path in files.items()}
     for image_id, objects in found.items():
         source.check(objects.class_ids, image_id)
@@ -120,18 +125,22 @@ def _objects(path: Path, score: float) -> Instances:
     return found.chosen([number for number, value in enumerate(found.scores) if value >= score])
 
 
-def _write_masks(out: Path, source: Source, files: Mapping[str, Path]) -> None:
+def _write_masks(out: Path, source: Source, files: Mapping[str, Path], *, coloured: bool) -> int:
+    """Write masks, and return how many of them show a colour for undecided pixels."""
+    undecided = 0
     for image_id, path in files.items():
         labels = LabelMap.load(path)
         source.check(labels.label_ids, image_id)
-        labels.save(out / "SegmentationClass" / f"{image_id}.png")
-    write_voc_lists(out, list(files), source.classes)
+        write_mask(out / "SegmentationClass" / f"{image_id}.png", labels, coloured=coloured)
+        undecided += coloured and labels.coverage < 1
+    write_voc_lists(out, list(files), source.classes, undecided=undecided > 0)
+    return undecided
 
 
 def _write(given: Namespace, source: Source, found: Mapping[str, Instances]) -> None:
-    if given.format == "voc":
+    if given.format in FOLDERS:
         for image_id, objects in found.items():
-            write_voc(given.out, image_id, objects)
+            write_voc(given.out, image_id, objects, coloured=given.format == COLOURED)
         write_voc_lists(given.out, list(found), source.classes)
     elif given.format == "coco-results":
         file = coco.read_instances(given.like)

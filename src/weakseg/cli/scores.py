@@ -1,15 +1,16 @@
 """Scores of masks and instances against ground truth, as ``weakseg evaluate`` prints them."""
 
+import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from jsonargparse import Namespace
-from numpy.typing import NDArray
 
-from weakseg.artifacts import LabelMap
 from weakseg.cli.common import conclude, read_class_file
 from weakseg.data.classes import Classes
+from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask
+from weakseg.data.formats.palettes import find_palette, read_palette
 from weakseg.data.paths import read_lines
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
@@ -18,11 +19,15 @@ from weakseg.evaluation.instance_protocol import InstanceScore, describe_objects
 from weakseg.evaluation.protocol import Score, describe_protocol, score_maps
 from weakseg.files import write_json
 
+logger = logging.getLogger(__name__)
+
 
 def evaluate_masks(given: Namespace) -> int:
     """Compare masks with true masks, as the command line asks, and return the exit code."""
     classes = read_class_file(given.classes)
-    truth = _truth(given.truth, given.list, len(classes))
+    rules = _rules(given, classes)
+    truth = _truth(given.truth, given.list, rules)
+    _warn_of_binary(given.predictions, [sample.id for sample in truth])
     protocol = {"list": str(given.list or given.truth), "tags_from": "not known here"}
     score = score_maps("predictions", truth, given.predictions, policy=given.undecided, protocol=protocol)
     if given.out:
@@ -33,7 +38,7 @@ def evaluate_masks(given: Namespace) -> int:
 def evaluate_instances(given: Namespace) -> int:
     """Compare instances with true objects, as the command line asks, and return the exit code."""
     classes = read_class_file(given.classes)
-    truth = _true_objects(given.truth, given.objects, given.list, classes)
+    truth = _true_objects(given.truth, given.objects, given.list, _rules(given, classes))
     protocol = {"list": str(given.list or given.objects or given.truth)}
     score = score_instances("predictions", truth, given.predictions, match=given.match, protocol=protocol)
     if given.out:
@@ -69,28 +74,48 @@ def describe(score: Score, classes: Classes) -> str:
     return "\n".join(lines)
 
 
-def _truth(folder: Path, listed: Path | None, num_classes: int) -> list[EvalSample]:
+def _rules(given: Namespace, classes: Classes) -> MaskRules:
+    """Return what values and colours of the true masks mean."""
+    palette = read_palette(given.palette) if given.palette else find_palette(given.truth)
+    return MaskRules(classes, given.void, palette)
+
+
+def _warn_of_binary(folder: Path, image_ids: Sequence[str]) -> None:
+    """Warn where masks hold no values but 0 and 255, which is undecided: people's own masks may mean the object."""
+    paths = [path for image_id in image_ids if (path := folder / f"{image_id}.png").is_file()]
+    try:
+        check_meaning(paths, MaskRules(Classes(("any",))), str(folder))
+    except DataError:
+        logger.warning(
+            "%s: the masks hold no values but 0 and 255, and 255 is undecided, never a class; if it is the object, "
+            "write 1 instead",
+            folder,
+        )
+
+
+def _truth(folder: Path, listed: Path | None, rules: MaskRules) -> list[EvalSample]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of true masks")
     ids = [line for _, line in read_lines(listed, "list of images")] if listed else _ids(folder)
     if not ids:
         raise DataError(f"{listed or folder}: no true masks; --truth wants a folder of ID.png, --list image ids")
-    return [_sample(folder / f"{image_id}.png", image_id, num_classes) for image_id in ids]
+    check_meaning([p for i in ids if (p := folder / f"{i}.png").is_file()], rules, str(folder), "--void")
+    return [_sample(folder / f"{image_id}.png", image_id, rules) for image_id in ids]
 
 
 def _true_objects(
-    truth: Path, objects: Path | None, listed: Path | None, classes: Classes
+    truth: Path, objects: Path | None, listed: Path | None, rules: MaskRules
 ) -> tuple[InstanceSample, ...]:
     """Return the images of a COCO file, or of two folders of masks; those of the list where there is one."""
     wanted = [line for _, line in read_lines(listed, "list of images")] if listed else None
     if objects is None:
-        found = {sample.id: sample for sample in instance_truth_from_coco(truth, classes)}
+        found = {sample.id: sample for sample in instance_truth_from_coco(truth, rules.classes)}
     else:
         for folder in (truth, objects):
             if not folder.is_dir():
                 raise DataError(f"{folder}: no such folder of true masks")
         paths = {i: (objects / f"{i}.png", truth / f"{i}.png") for i in (wanted or _ids(objects))}
-        found = {sample.id: sample for sample in instance_truth_from_masks(paths, len(classes))}
+        found = {sample.id: sample for sample in instance_truth_from_masks(paths, rules)}
     if missing := [image_id for image_id in wanted or () if image_id not in found]:
         raise DataError(f"{listed}: image {missing[0]!r} has no true objects in {truth}; take it off the list")
     return tuple(found[image_id] for image_id in (wanted or found))
@@ -100,9 +125,6 @@ def _ids(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
 
 
-def _sample(path: Path, image_id: str, num_classes: int) -> EvalSample:
-    return EvalSample(WeakSample(image_id, path, Tags(frozenset())), partial(_load, path), num_classes, str(path))
-
-
-def _load(path: Path) -> NDArray[np.uint8]:
-    return LabelMap.load(path).labels
+def _sample(path: Path, image_id: str, rules: MaskRules) -> EvalSample:
+    sample = WeakSample(image_id, path, Tags(frozenset()))
+    return EvalSample(sample, partial(load_mask, path, rules), len(rules.classes), str(path))

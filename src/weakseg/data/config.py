@@ -36,12 +36,17 @@ class DataConfig:
         labels: Which drawn labels to keep beside the tags; ``auto``: all (but segmentations of coco, which are also
             its truth, only with ``regions``).
         drawn: More drawn labels inside the root: weakseg's own JSON, clicks of What's the Point (JSON), CSV of points
-            or boxes, a folder of ScribbleSup XML, or one of indexed PNGs (ID.png, 255 unlabelled; scribbles, unless
-            ``labels`` is ``regions``). Of each kind they replace what the format has for the same photograph.
+            or boxes, a folder of ScribbleSup XML, or one of PNGs (ID.png: class ids, 255 unlabelled, or colours;
+            scribbles, unless ``labels`` is ``regions``). Of each kind they replace what the format has for the same
+            photograph.
         class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
         difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
         voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
         yolo: What lines of 9 values are: ``segments`` (four points) or ``boxes`` (oriented); empty: an error.
+        void: The value in masks that says nothing. ``auto``: 255, but masks that hold no other value than 0 and 255 are
+            an error; ``none``: there is none. If it is not 255, that is the object, where there is one class.
+        palette: File inside the root that says which colour of coloured masks is which class, as CVAT's
+            ``labelmap.txt``; empty: the ``labelmap.txt`` in the folder of the masks, or the one above.
     """
 
     root: str = "."
@@ -59,6 +64,8 @@ class DataConfig:
     difficult: bool = True
     voc_base: Literal[1, 0] = 1
     yolo: Literal["", "segments", "boxes"] = ""
+    void: Literal["auto", "none"] | int = "auto"
+    palette: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what does not exist or contradicts itself."""
@@ -72,6 +79,8 @@ class DataConfig:
             )
         if self.min_pixels < 1:
             raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")
+        if isinstance(self.void, int) and not 0 <= self.void <= 255:
+            raise ConfigError(f"data.void: must be auto, none or a value from 0 to 255, got {self.void}")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_id_of, inside
 from weakseg.data.readers import annotated, coco, folder, voc
 from weakseg.data.readers.drawn import add_drawn, keep_kind
+from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
@@ -64,7 +65,8 @@ def open_dataset(config: DataConfig) -> Dataset:
     reading = _LAYOUTS.get(config.format, annotated.read)(config, root, class_map)
     if config.drawn:
         path = inside(root, config.drawn, "data.drawn")
-        reading = add_drawn(reading, path, class_map, regions=config.labels == "regions")
+        rules = mask_rules(config, root, path, reading.classes, class_map)
+        reading = add_drawn(reading, path, class_map, rules, regions=config.labels == "regions")
     if config.labels != "auto":
         reading = keep_kind(reading, config.labels)
     return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes)

@@ -10,10 +10,12 @@ from pycocotools import mask as coco_mask
 
 from weakseg.data.annotations import Position
 from weakseg.data.image import MAX_PIXELS
+from weakseg.data.values import shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size, as_coco, check_counts, counts_of_text, encode_masks, run_areas
 
 Runs = dict[str, Any]
+MAX_OUTLINE = 2_000_000  # pixels that the outlines of one object run along: ten times a coast on the largest photograph
 
 
 def check_size(size: Size, where: str) -> Size:
@@ -41,15 +43,21 @@ def encode_runs(segmentation: object, size: Size, where: str) -> Runs:
         where: File and entry, for errors.
 
     Raises:
-        DataError: If it is malformed or of another size.
+        DataError: If it is malformed or of another size, the size is absurd, or the outlines are longer than
+            ``MAX_OUTLINE``.
     """
+    check_size(size, where)
     if isinstance(segmentation, list):
         polygons = [_polygon(values, size, where) for values in segmentation]
+        if (length := sum(map(_length, polygons))) > MAX_OUTLINE:
+            raise DataError(
+                f"{where}: outlines of {length:.6g} pixels, more than the limit of {MAX_OUTLINE:,}; draw anew"
+            )
         merged: Runs = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
         return merged
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
         raise DataError(
-            f"{where}: segmentation must be polygons, or size and counts, got {segmentation!r:.60}; correct it"
+            f"{where}: segmentation must be polygons, or size and counts, got {shown(segmentation)}; correct it"
         )
     if segmentation["size"] != list(size):
         raise DataError(
@@ -120,15 +128,26 @@ def place_crop(crop: NDArray[np.bool_], corner: tuple[int, int], size: Size) -> 
     return mask
 
 
+def near_image(numbers: Sequence[float], size: Size | None) -> bool:
+    """Return whether coordinates are finite and, where the size is known, none farther outside than that is long."""
+    low, high = (-max(size), 2 * max(size)) if size else (-1e300, 1e300)
+    return all(low <= number <= high for number in numbers)
+
+
 def _polygon(values: object, size: Size, where: str) -> list[float]:
     """Return a checked polygon: at least three points, none farther outside than the image is long."""
     if not isinstance(values, list) or len(values) < 6 or len(values) % 2:
         raise DataError(f"{where}: a polygon needs x, y of at least three points, got {values!r:.60}; correct it")
-    reach = max(size)
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -reach <= value <= 2 * reach:
-            raise DataError(f"{where}: polygon coordinate {value!r} is not near the image of {size}; correct it")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not near_image([value], size):
+            raise DataError(f"{where}: polygon coordinate {value!r:.60} is not near the image of {size}; correct it")
     return [float(value) for value in values]
+
+
+def _length(polygon: Sequence[float]) -> float:
+    """Return the steps of a closed outline to the next pixel, straight or aslant."""
+    points = np.reshape(polygon, (-1, 2))
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
 
 
 def _counts(runs: Runs) -> bytes:

@@ -4,18 +4,20 @@ from pathlib import Path
 
 import numpy as np
 
-from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.formats.mask_files import MaskRules, load_mask
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError
 
 
-def tags_from_mask(path: Path, num_classes: int, *, min_pixels: int = 100) -> Tags:
+def tags_from_mask(path: Path, rules: MaskRules, *, min_pixels: int = 100) -> Tags:
     """Return the classes that cover at least ``min_pixels`` pixels of a true mask.
 
     Raises:
-        DataError: If the mask cannot be read or holds a value above ``num_classes`` other than 255.
+        DataError: If the mask cannot be read or holds a value that is no class id and not 255.
     """
-    values, counts = np.unique(LabelMap.load(path).labels, return_counts=True)
+    num_classes = len(rules.classes)
+    values, counts = np.unique(load_mask(path, rules), return_counts=True)
     wrong = values[(values > num_classes) & (values != UNDECIDED)]
     if wrong.size:
         raise DataError(f"{path}: values {wrong.tolist()[:5]} are no class ids; expected 0..{num_classes} or 255")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.artifacts import UNDECIDED
 from weakseg.data.class_map import ClassMap, open_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
@@ -16,9 +16,12 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.formats.coco import CocoFile, read_instances
 from weakseg.data.formats.coco_masks import check_pixels, number_objects, paint_objects
 from weakseg.data.formats.coco_objects import CocoImage
+from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask, load_numbers
+from weakseg.data.formats.mask_pairs import objects_of_pair
 from weakseg.data.image import Scalar, image_size
-from weakseg.data.paths import inside
+from weakseg.data.paths import image_id_of, inside
 from weakseg.data.readers import voc
+from weakseg.data.readers.masks import mask_rules
 from weakseg.data.regions import encode_runs
 from weakseg.data.sample import WeakSample
 from weakseg.data.upright import stored_frame, upright_mask, upright_runs
@@ -135,13 +138,14 @@ class InstanceSample:
 
 
 def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSample, ...]:
-    """Return the samples of a split that have ground truth; masks are not opened yet.
+    """Return the samples of a split that have ground truth; masks are opened until one shows a class.
 
     Truth is the folder ``config.truth`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
     segmentations of coco (images with an object that has none are left out), nothing for ``folder``.
 
     Raises:
-        DataError: If ``config.truth`` is set and no folder, or a path leads outside the root.
+        DataError: If ``config.truth`` is set and no folder, a path leads outside the root, or masks hold 0 and 255
+            alone and ``config.void`` does not say what that means.
     """
     root = Path(config.root).expanduser().resolve()
     samples = dataset.splits.get(split, ())
@@ -151,7 +155,9 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
         paths = [voc.mask_path(config, root, sample.id) for sample in samples]
         maps = [voc.object_path(root, sample.id) for sample in samples]
         has_maps = config.format == "voc" and not config.truth
-        return _from_files(samples, paths, len(dataset.classes), maps if has_maps else ())
+        rules = _rules(config, root, dataset)
+        check_meaning((path for path in paths if path.is_file()), rules, f"truth in {paths[0].parent}" if paths else "")
+        return _from_files(samples, paths, rules, maps if has_maps else ())
     if config.format == "coco":
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
         class_map = open_class_map(root, config.class_map)
@@ -170,20 +176,26 @@ def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tup
     if config.format == "voc":
         paths = {i: (voc.object_path(root, i), voc.mask_path(config, root, i)) for i in photographs}
         there = {i: pair for i, pair in paths.items() if all(path.is_file() for path in pair)}
-        truth = instance_truth_from_masks(there, len(dataset.classes))
+        truth = instance_truth_from_masks(there, _rules(config, root, dataset))
     if config.format == "coco" and photographs:
         path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
         truth = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map), photographs)
     return tuple(replace(one, photograph=photographs[one.id]) for one in truth if one.id in photographs)
 
 
-def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], num_classes: int) -> tuple[InstanceSample, ...]:
+def _rules(config: DataConfig, root: Path, dataset: Dataset) -> MaskRules:
+    folder = voc.mask_path(config, root, "any").parent
+    return mask_rules(config, root, folder, dataset.classes, open_class_map(root, config.class_map))
+
+
+def instance_truth_from_masks(paths: Mapping[str, tuple[Path, Path]], rules: MaskRules) -> tuple[InstanceSample, ...]:
     """Return images with objects from VOC's pairs of masks: (numbers of objects, classes), by image id.
 
     Objects are the numbers other than 0 and 255; the class of one is the most frequent at its pixels.
     """
+    num_classes = len(rules.classes)
     return tuple(
-        InstanceSample(image_id, partial(_objects_of_masks, objects, labels), num_classes, str(objects))
+        InstanceSample(image_id, partial(_objects_of_masks, objects, labels, rules), num_classes, str(objects))
         for image_id, (objects, labels) in paths.items()
     )
 
@@ -206,11 +218,11 @@ def instance_truth_from_coco(
 
 
 def _from_files(
-    samples: Sequence[WeakSample], paths: Sequence[Path], num_classes: int, maps: Sequence[Path] = ()
+    samples: Sequence[WeakSample], paths: Sequence[Path], rules: MaskRules, maps: Sequence[Path] = ()
 ) -> tuple[EvalSample, ...]:
-    objects = [partial(_load_numbers, path) if path.is_file() else None for path in maps] or [None] * len(samples)
+    objects = [partial(load_numbers, path) if path.is_file() else None for path in maps] or [None] * len(samples)
     return tuple(
-        EvalSample(sample, partial(_load_labels, path), num_classes, str(path), numbers)
+        EvalSample(sample, partial(load_mask, path, rules), len(rules.classes), str(path), numbers)
         for sample, path, numbers in zip(samples, paths, objects, strict=True)
         if path.is_file()
     )
@@ -232,42 +244,18 @@ def _from_coco(samples: Sequence[WeakSample], file: CocoFile, dataset: Dataset) 
     )
 
 
-def _load_labels(path: Path) -> NDArray[np.uint8]:
-    return LabelMap.load(path).labels
-
-
-def _load_numbers(path: Path) -> NDArray[np.int32]:
-    numbers = LabelMap.load(path).labels.astype(np.int32)
-    return np.where(numbers == UNDECIDED, 0, numbers)
-
-
 def _paint(paint: Callable[..., NDArray[Scalar]], image: CocoImage, ids: dict[int, int], file: Path) -> NDArray[Scalar]:
-    return upright_mask(paint(image.objects, ids, _stated_size(image)), file)
+    return upright_mask(paint(image.objects, ids, _stated_size(image, file)), file)
 
 
-def _objects_of_masks(objects: Path, labels: Path) -> TrueInstances:
-    numbers, classes = LabelMap.load(objects).labels, LabelMap.load(labels).labels
-    if numbers.shape != classes.shape:
-        found = f"{_rows_by_columns(numbers.shape)} but {labels} is {_rows_by_columns(classes.shape)}"
-        raise DataError(f"{objects}: is {found} (rows x columns); give them one size")
-    masks = numbers == np.unique(numbers[_known(numbers)])[:, None, None]
-    class_ids = []
-    for number, mask in enumerate(masks, start=1):
-        counts = np.bincount(classes[mask & _known(classes)])
-        if not counts.size:
-            raise DataError(f"{objects}: object {number} of {len(masks)} has no class in {labels}; correct one of them")
-        class_ids.append(int(counts.argmax()))
-    return TrueInstances(Instances.of(masks, class_ids), (False,) * len(masks))
-
-
-def _known(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    known: NDArray[np.bool_] = (labels != 0) & (labels != UNDECIDED)
-    return known
+def _objects_of_masks(objects: Path, labels: Path, rules: MaskRules) -> TrueInstances:
+    found = objects_of_pair(objects, labels, rules)
+    return TrueInstances(found, (False,) * len(found))
 
 
 def _objects_of_coco(image: CocoImage, class_ids: dict[int, int], photograph: Path | None) -> TrueInstances:
     """Return the objects of an entry that have pixels: polygons can be too thin for any."""
-    size = _stated_size(image)
+    size = _stated_size(image, photograph)
     chosen = [item for item in image.objects if item.category_id in class_ids]
     runs = [encode_runs(item.segmentation, size, item.where)["counts"] for item in chosen]
     if frame := stored_frame(size, photograph):
@@ -279,10 +267,13 @@ def _objects_of_coco(image: CocoImage, class_ids: dict[int, int], photograph: Pa
     return TrueInstances(objects, tuple(chosen[n].crowd for n in there))
 
 
-def _stated_size(image: CocoImage) -> tuple[int, int]:
+def _stated_size(image: CocoImage, photograph: Path | None) -> tuple[int, int]:
+    """Return the size that an entry states, if it is that of the photograph, as stored or upright."""
     if image.size is None:
         raise DataError(f"{image.where}: 'height' and 'width' are missing; add them, masks cannot be drawn without")
     check_pixels(image.size)
+    if photograph is not None and stored_frame(image.size, photograph) is None:
+        _check_photograph(photograph, image.size, f"{image.where}: truth of image {image_id_of(image.file_name)!r}")
     return image.size
 
 

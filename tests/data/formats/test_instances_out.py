@@ -8,6 +8,7 @@ from pycocotools.coco import COCO
 from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.formats.instances_out import write_coco_annotations, write_coco_results, write_voc
+from weakseg.data.formats.mask_files import MaskRules
 from weakseg.data.truth import instance_truth_from_coco, instance_truth_from_masks
 from weakseg.errors import DataError
 from weakseg.instances import Instances
@@ -86,7 +87,7 @@ class TestVoc:
         given = Instances.of(masks, [2, 1, 1], scores=[0.1, 0.9, 0.5])
         write_voc(tmp_path, "x/a", given)
         paths = tuple(tmp_path / folder / "x/a.png" for folder in ("SegmentationObject", "SegmentationClass"))
-        (sample,) = instance_truth_from_masks({"x/a": (paths[0], paths[1])}, 2)
+        (sample,) = instance_truth_from_masks({"x/a": (paths[0], paths[1])}, MaskRules(CLASSES))
         np.testing.assert_array_equal(sample.load_truth().objects.masks, masks)
         assert sample.load_truth().objects.class_ids == (2, 1, 1)
 

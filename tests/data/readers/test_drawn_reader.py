@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from generated import CLASSES, write_folder
 from weakseg.artifacts import LabelMap
@@ -190,3 +191,37 @@ def test_check_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / "d.json").write_text(json.dumps(content))
     assert main(words) == 1
     assert "failed: i01: image 'i01'" in capsys.readouterr().out
+
+
+def binary(root: Path, name: str) -> None:
+    mask = np.zeros((4, 6), np.uint8)
+    mask[1:3, 1:3] = 255
+    (root / "painted").mkdir(exist_ok=True)
+    Image.fromarray(mask).save(root / f"painted/{name}.png")
+
+
+def test_masks_of_0_and_255_alone_are_a_question(root: Path) -> None:
+    for name in "ab":
+        binary(root, name)
+    for labels in ("auto", "regions"):
+        with pytest.raises(DataError, match=r"painted: the masks hold no values but 0 and 255.*data\.void to none"):
+            read(root, drawn="painted", labels=labels)
+    (root / "t.csv").write_text("image,label\na.png,cat\nb.png,\n")
+    a, _ = read(root, drawn="painted", labels="regions", void="none").splits["train"]
+    assert [(r.class_id, int(mask_of_runs(r.runs, r.size).sum())) for r in a.drawn.regions] == [(0, 20), (1, 4)]
+
+
+def test_coloured_masks_and_one_that_cannot_be_read(root: Path) -> None:
+    (root / "painted").mkdir()
+    (root / "painted/labelmap.txt").write_text("background:0,0,0::\ndog:9,8,7::\n")
+    for name, colour in (("a", (9, 8, 7)), ("b", (1, 1, 1))):
+        Image.new("RGB", (6, 4), colour).save(root / f"painted/{name}.png")
+    dataset = read(root, drawn="painted", labels="regions")
+    a, b, *_ = dataset.splits["train"]
+    assert [region.class_id for region in a.drawn.regions] == [2] and a.tags.present == {1, 2}
+    assert b.drawn == Drawn() and b.tags.present == {1}
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("painted/b.png") and reason.startswith("colour (1, 1, 1) is none of those in ")
+    (root / "painted/a.png").unlink()
+    with pytest.raises(DataError, match=r"b\.png: colour \(1, 1, 1\) .*none of the masks can be used"):
+        read(root, drawn="painted", labels="regions")

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
@@ -181,3 +183,13 @@ def test_missing_annotation(voc_root: Path) -> None:
     (voc_root / "Annotations/a.xml").unlink()
     with pytest.raises(DataError, match=r"Annotations/a\.xml: annotation of image 'a' cannot be read"):
         read(voc_root)
+
+
+def test_tags_from_masks_of_0_and_255_alone_are_a_question(voc_root: Path) -> None:
+    mask = np.zeros((4, 6), np.uint8)
+    mask[0] = 255
+    Image.fromarray(mask).save(voc_root / "SegmentationClass/a.png")
+    (voc_root / "classes.txt").write_text("cat\n")
+    with pytest.raises(DataError, match=r"SegmentationClass: the masks hold no values but 0 and 255"):
+        read(voc_root, tags="truth")
+    assert tags_of(read(voc_root, tags="truth", void="none", min_pixels=6))["a"] == Tags(frozenset({1}))

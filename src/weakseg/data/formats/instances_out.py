@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from weakseg.artifacts import UNDECIDED, LabelMap, voc_palette
 from weakseg.data.classes import Classes
 from weakseg.data.formats.coco_polygons import polygons_of
 from weakseg.errors import DataError
-from weakseg.files import write_bytes
+from weakseg.files import atomic_path, write_bytes
 from weakseg.instances import Instances
 from weakseg.ops.runs import decode_runs
 
@@ -82,11 +83,17 @@ def write_coco_results(
     _write(path, records)
 
 
-def write_voc(root: Path, image_id: str, instances: Instances) -> None:
+def write_voc(root: Path, image_id: str, instances: Instances, *, coloured: bool = False) -> None:
     """Write ``SegmentationObject/ID.png`` and ``SegmentationClass/ID.png``: objects numbered from 1 in their order.
 
     Where objects overlap, the surer one is seen, of equal ones the smaller; so what VOC holds of an object may be less
     than its mask, or nothing.
+
+    Args:
+        root: Folder of both folders.
+        image_id: Id of the image.
+        instances: Its objects.
+        coloured: Whether the PNGs hold colours of 24 bits, not indices of them.
 
     Raises:
         DataError: If there are more objects than masks of 8 bits hold.
@@ -101,14 +108,29 @@ def write_voc(root: Path, image_id: str, instances: Instances) -> None:
     for number in sorted(range(len(masks)), key=lambda n: (instances.scores[n], -areas[n], -n)):
         objects[masks[number]] = number + 1
         labels[masks[number]] = instances.class_ids[number]
-    LabelMap(objects).save(root / "SegmentationObject" / f"{image_id}.png")
-    LabelMap(labels).save(root / "SegmentationClass" / f"{image_id}.png")
+    write_mask(root / "SegmentationObject" / f"{image_id}.png", LabelMap(objects), coloured=coloured)
+    write_mask(root / "SegmentationClass" / f"{image_id}.png", LabelMap(labels), coloured=coloured)
 
 
-def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes) -> None:
+def write_mask(path: Path, labels: LabelMap, *, coloured: bool = False) -> None:
+    """Write a mask as PNG with VOC's colours: indices of them, or the colours themselves in 24 bits."""
+    if not coloured:
+        labels.save(path)
+        return
+    with atomic_path(path) as temporary:
+        Image.fromarray(voc_palette()[labels.labels]).save(temporary, format="PNG")
+
+
+def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes, *, undecided: bool = False) -> None:
     """Write ``ImageSets/Segmentation/default.txt`` and ``labelmap.txt``, which CVAT reads beside folders of masks.
 
     A line of the label map is name, colour, parts and actions; a colon in a name would end it.
+
+    Args:
+        root: Folder of both.
+        image_ids: The images.
+        classes: Their classes.
+        undecided: Whether ``undecided`` has a line of its own, as masks in colours need where they show it.
 
     Raises:
         DataError: If a name has a colon.
@@ -117,7 +139,11 @@ def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes) -> N
         raise DataError(
             f"{root / 'labelmap.txt'}: class {wrong[0]!r} has a colon, which the file cannot hold; rename it"
         )
-    rows = zip(("background", *classes.names), voc_palette().tolist(), strict=False)
+    colours = voc_palette().tolist()
+    rows = [
+        *zip(("background", *classes.names), colours, strict=False),
+        *[("undecided", colours[UNDECIDED])][:undecided],
+    ]
     lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in rows]
     write_bytes(root / "labelmap.txt", _text(["# label:color_rgb:parts:actions", *lines]))
     write_bytes(root / "ImageSets" / "Segmentation" / "default.txt", _text(image_ids))

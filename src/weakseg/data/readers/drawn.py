@@ -12,6 +12,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.formats.catalogue import formats_for, recognise_file, recognise_folder
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.label_maps import read_mask, read_strokes
+from weakseg.data.formats.mask_files import MaskRules, check_meaning
 from weakseg.data.paths import files_inside, image_id_of, inside
 from weakseg.data.reading import Reading
 from weakseg.data.sample import Tags, WeakSample
@@ -19,6 +20,8 @@ from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
+
+ReadMap = Callable[[Path, MaskRules], tuple[Drawn, tuple[int, int]]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class _Found:
     tags: Mapping[str, Tags] = field(default_factory=dict)
 
 
-def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, regions: bool = False) -> Reading:
+def add_drawn(
+    reading: Reading, path: Path, class_map: ClassMap, rules: MaskRules | None = None, *, regions: bool = False
+) -> Reading:
     """Return the samples with the labels of a file or folder; images that it does not know stay as they are.
 
     Of each kind that it has for an image, its labels replace those that were there. Classes drawn are present.
@@ -39,8 +44,9 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, regions: boo
     Args:
         reading: What the data set holds.
         path: weakseg's own JSON, clicks of What's the Point, CSV of points or boxes, a folder of ScribbleSup XML, or
-            a folder of indexed PNGs.
-        class_map: What becomes of class names; values of PNGs are class ids and stay.
+            a folder of masks (PNG).
+        class_map: What becomes of class names.
+        rules: What values and colours of PNGs mean; ``None``: values are class ids.
         regions: Whether PNGs are full masks; otherwise they are strokes, and 255 is unlabelled.
 
     Raises:
@@ -50,7 +56,7 @@ def add_drawn(reading: Reading, path: Path, class_map: ClassMap, *, regions: boo
     photographs = {sample.id: sample.image_path for samples in reading.splits.values() for sample in samples}
     ids = set(photographs)
     if path.is_dir() and any(child.suffix.lower() == ".png" for child in path.rglob("*")):
-        found = _from_label_maps(path, ids, len(reading.classes), read_mask if regions else read_strokes)
+        found = _from_label_maps(path, ids, rules or MaskRules(reading.classes), read_mask if regions else read_strokes)
     else:
         found = _from_table(_table(path), photographs, reading.classes, class_map)
     if not ids & set(found.drawn):
@@ -119,13 +125,22 @@ def _from_table(
     )
 
 
-def _from_label_maps(
-    folder: Path, ids: Iterable[str], num_classes: int, read: Callable[[Path, int], tuple[Drawn, tuple[int, int]]]
-) -> _Found:
-    files_inside(folder, {".png"}, "label maps", deep=True)
-    paths = {image_id: inside(folder, f"{image_id}.png", "data.drawn") for image_id in ids}
-    maps = {image_id: read(path, num_classes) for image_id, path in sorted(paths.items()) if path.is_file()}
-    return _Found({i: drawn for i, (drawn, _) in maps.items()}, sizes={i: size for i, (_, size) in maps.items()})
+def _from_label_maps(folder: Path, ids: Iterable[str], rules: MaskRules, read: ReadMap) -> _Found:
+    """Return the masks of the images that have one; a mask that cannot be read is left out."""
+    files_inside(folder, {".png"}, "masks", deep=True)
+    every = {image_id: inside(folder, f"{image_id}.png", "data.drawn") for image_id in ids}
+    paths = {image_id: path for image_id, path in sorted(every.items()) if path.is_file()}
+    check_meaning(paths.values(), rules, str(folder))
+    found, dropped = {}, {}
+    for image_id, path in paths.items():
+        try:
+            found[image_id] = read(path, rules)
+        except DataError as error:
+            dropped[str(path)] = str(error).removeprefix(f"{path}: ")
+    if dropped and not found:
+        where, reason = next(iter(dropped.items()))
+        raise DataError(f"{where}: {reason}; none of the masks can be used")
+    return _Found({i: drawn for i, (drawn, _) in found.items()}, dropped, {i: size for i, (_, size) in found.items()})
 
 
 def _joined(sample: WeakSample, found: _Found) -> WeakSample:

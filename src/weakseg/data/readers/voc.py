@@ -10,9 +10,11 @@ from weakseg.data.binding import bind_image
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
+from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_classes
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
+from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
@@ -23,11 +25,11 @@ Labels = tuple[Tags, Drawn]
 
 
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
-    """Return classes and samples of a VOC folder; without ``classes.txt`` the 20 VOC classes are meant.
+    """Return classes and samples of a VOC folder; without ``classes.txt`` and ``labelmap.txt`` the 20 of VOC are meant.
 
     Boxes come from the XML files, where tags do.
     """
-    classes = Classes(read_classes(root, config.classes) or class_map.names(VOC_CLASSES))
+    classes = Classes(read_classes(root, config.classes) or class_map.names(palette_classes(root) or VOC_CLASSES))
     names = {"train": config.train, "val": config.val}
     ids = {split: _read_list(root, name, f"data.{split}") for split, name in names.items() if name}
     images = inside(root, config.images or "JPEGImages", "data.images")
@@ -74,7 +76,10 @@ def _label_source(
     if source == "main":
         tag_of = _tags_from_main(config, root, classes, class_map)
     elif source == "truth":
-        tag_of = partial(_tags_from_mask, config, root, len(classes))
+        folder = mask_path(config, root, "any").parent
+        rules = mask_rules(config, root, folder, classes, class_map)
+        check_meaning((mask_path(config, root, image_id) for image_id in files), rules, str(folder))
+        tag_of = partial(_tags_from_mask, config, root, rules)
     else:
         table = read_table(inside(root, source, "data.tags")).mapped(class_map).bind(classes)
         unmentioned = Tags(frozenset(), frozenset(range(1, len(classes) + 1)))
@@ -86,8 +91,8 @@ def _get(table: Mapping[str, Tags], otherwise: Tags, image_id: str) -> Tags:
     return table.get(image_id, otherwise)
 
 
-def _tags_from_mask(config: DataConfig, root: Path, num_classes: int, image_id: str) -> Tags:
-    return tags_from_mask(mask_path(config, root, image_id), num_classes, min_pixels=config.min_pixels)
+def _tags_from_mask(config: DataConfig, root: Path, rules: MaskRules, image_id: str) -> Tags:
+    return tags_from_mask(mask_path(config, root, image_id), rules, min_pixels=config.min_pixels)
 
 
 def _from_xml(
