@@ -15,7 +15,7 @@ from weakseg.data.truth import EvalSample
 
 SOURCE = Path(weakseg.__file__).parent
 LEVELS = (
-    {"errors", "rng", "checks", "files", "progress", "version", "lazy", "settings"},
+    {"errors", "rng", "checks", "files", "progress", "version", "lazy", "image_file", "yaml_text", "settings"},
     {"ops"},
     {"artifacts", "instances"},
     {"nn", "graph", "data", "evaluation", "pipeline"},
@@ -27,7 +27,7 @@ LEVELS = (
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 DATA_LEVELS = (
-    {"image", "paths", "values", "annotations", "classes", "class_map", "regions"},
+    {"levels", "image", "paths", "values", "annotations", "classes", "class_map", "regions"},
     {"sample", "reading", "counts"},
     {"formats"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},

@@ -20,6 +20,7 @@ from torch import Tensor
 from weakseg.checks import check_finite, check_rank, check_same_size, check_within
 from weakseg.errors import DataError, ShapeError, StoreError
 from weakseg.files import atomic_path, write_bytes
+from weakseg.image_file import LOSSLESS, opened_image
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix
 
@@ -227,17 +228,14 @@ class LabelMap:
         """Read palette indices or grey values of a label PNG, never its colours.
 
         Raises:
-            DataError: If the file is missing, unreadable, a colour image, or has more than 8 bits.
+            DataError: If the file is missing, unreadable, too large, a colour image, or has more than 8 bits.
         """
         if not path.is_file():
             raise DataError(f"{path}: no such label map; the step before has to make it first")
-        try:
-            with Image.open(path) as image:
-                if image.mode not in ("P", "L"):
-                    raise DataError(f"{path}: a label map must be an indexed or 8-bit grey PNG, got mode {image.mode}")
-                return cls(np.array(image, np.uint8))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: cannot be read as a label map ({error})") from error
+        with opened_image(path, str(path), formats=LOSSLESS, what="a label map") as image:
+            if image.mode not in ("P", "L"):
+                raise DataError(f"{path}: a label map must be an indexed or 8-bit grey PNG, got mode {image.mode}")
+            return cls(np.array(image, np.uint8))
 
 
 @cache

@@ -1,5 +1,22 @@
 """Typed errors: each says what was wanted, what was got, and what to do."""
 
+LONGEST_VALUE = 200
+
+
+def cut(value: object) -> str:
+    """Return a value of unknown length as text for an error: at most 200 characters of it.
+
+    >>> len(cut("x" * 5000))
+    203
+    """
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def quoted(name: str) -> str:
+    """Return a name of unknown length in quotes, for an error."""
+    return repr(cut(name))
+
 
 class WeaksegError(Exception):
     """Base of every error that weakseg raises on purpose."""

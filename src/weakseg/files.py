@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from weakseg.errors import OutputError, StoreError
+from weakseg.errors import OutputError, StoreError, cut
 
 TEMPORARY_PREFIX = ".part-"
 COMPACT_WIDTH = 120
+MAX_DEPTH = 50
 
 
 @contextmanager
@@ -81,9 +82,43 @@ def read_json(path: Path) -> Any:
         StoreError: If the file cannot be read or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_value(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read as JSON: {error}") from error
+        raise StoreError(f"{path}: cannot be read as JSON: {cut(error)}; restore it, or delete it") from error
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in ``path``.
+
+    Raises:
+        StoreError: If the file cannot be read, or holds anything else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise StoreError(f"{path}: expected a JSON object, got {type(value).__name__}; restore it, or delete it")
+    return value
+
+
+def json_value(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: If it is no JSON, or nested more than 50 deep.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [part for one in layer for part in _parts_of(one) if isinstance(part, dict | list)]
+        if not layer:
+            return value
+    raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _parts_of(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.data.image import MAX_PIXELS, Frame, as_rgb, image_size, load_rgb, read_frame
+from weakseg.data.image import IMAGE_SUFFIXES, MAX_PIXELS, Frame, as_rgb, image_size, load_rgb, read_frame
 from weakseg.errors import DataError
+from weakseg.image_file import photograph_formats
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
 GREY = PIXELS[..., 0]
@@ -64,6 +66,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, suffix: str) -> None:
         frame = read_frame(path)
         assert frame == Frame((3, 5), orientation) and frame.size == expected.shape[:2]
         np.testing.assert_array_equal(frame.upright_mask(GREY), expected[..., 0])
+        np.testing.assert_array_equal(frame.as_stored(expected), PIXELS)
         for row, column in np.ndindex(GREY.shape):
             there = frame.upright_position(row + 0.25, column + 0.75)
             assert (expected[int(there[0]), int(there[1])] == PIXELS[row, column]).all()
@@ -168,6 +171,57 @@ def test_sixteen_bit_grey(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(load_rgb(tmp_path / name), grey_to_rgb(expected))
 
 
+LOW = np.array([[300, 1700], [1000, 650]], np.uint16)  # as of a camera of 12 bits
+STRETCHED = np.array([[0, 255], [128, 64]], np.uint8)  # round(255 * (value - 300) / 1400)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_low_range_is_stretched_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: type[np.generic]
+) -> None:
+    path = tmp_path / "a.tif"
+    Image.fromarray(LOW.astype(kind)).save(path)
+    for _ in range(2):
+        np.testing.assert_array_equal(load_rgb(path), grey_to_rgb(STRETCHED))
+    (said,) = caplog.messages
+    assert (
+        said == f"{path}: values 300..1700 are stretched: 300 becomes black, 1700 white; as they stand 7 of 256 "
+        "levels were left"
+    )
+
+
+def test_low_range_of_an_array_is_stretched_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    np.testing.assert_array_equal(as_rgb(LOW), grey_to_rgb(STRETCHED))
+    opacity = np.full_like(LOW, 65535)
+    np.testing.assert_array_equal(as_rgb(np.stack([LOW, LOW, LOW, opacity], axis=2)), grey_to_rgb(STRETCHED))
+    assert [message.startswith("image: values 300..1700 are stretched") for message in caplog.messages] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 200], [0, 200]), ([0, 16384], [0, 64]), ([0, 16383], [0, 255]), ([700, 700], [0, 0]), ([255, 0], [255, 0])],
+)
+def test_where_sixteen_bits_are_stretched(tmp_path: Path, values: list[int], expected: list[int]) -> None:
+    array = np.array([values], np.uint16)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    for found in (load_rgb(tmp_path / "a.png"), as_rgb(array)):
+        np.testing.assert_array_equal(found, grey_to_rgb(np.array([expected], np.uint8)))
+
+
+@pytest.mark.parametrize("values", [[-5.0, 95.0], [0.0, 1e6], [-1.0, 1.0]])
+def test_values_beyond_sixteen_bits_are_stretched(tmp_path: Path, values: list[float]) -> None:
+    Image.fromarray(np.array([[*values, sum(values) / 2]], np.float32)).save(tmp_path / "a.tif")
+    np.testing.assert_array_equal(load_rgb(tmp_path / "a.tif")[0, :, 0], [0, 255, 128])
+
+
+def test_lost_levels_of_sixteen_bit_colours_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.png"
+    pixels = np.stack([LOW] * 3, axis=2)[..., ::-1]
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    assert load_rgb(path).max() == 1700 >> 8
+    assert "a.png: colours of 16 bits are read by their upper 8, of which 7 levels are left" in caplog.text
+
+
 @pytest.mark.parametrize("top", [1.0, 255.0, 65535.0])
 def test_floating_point(tmp_path: Path, top: float) -> None:
     values = np.array([[0.0, 0.25, 0.5, 1.0]], np.float32) * np.float32(top)
@@ -224,6 +278,82 @@ def test_truncated(tmp_path: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match=re.escape(name) + ".*cannot be read as an image"):
         load_rgb(path)
+
+
+def postscript() -> bytes:
+    return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n%%EOF\n"
+
+
+def icon() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).resize((16, 16)).save(buffer, "ICO")
+    return buffer.getvalue()
+
+
+def with_exif(orientation: int, gps: bytes) -> bytes:
+    """Return a JPEG whose EXIF, big-endian, holds an orientation and a GPS block of one altitude."""
+    ifd = struct.pack(">HHHLHH", 2, 0x0112, 3, 1, orientation, 0) + struct.pack(">HHLL", 0x8825, 4, 1, 38)
+    block = struct.pack(">HHHLL", 1, 6, 10, 1, 56) + struct.pack(">L", 0) + gps
+    exif = b"Exif\0\0MM\0*" + struct.pack(">L", 8) + ifd + struct.pack(">L", 0) + block
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def test_exif_that_cannot_be_rewritten(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(with_exif(6, struct.pack(">ll", -3, 0)))
+    assert load_rgb(tmp_path / "a.jpg").shape == (5, 3, 3)
+    assert read_frame(tmp_path / "a.jpg") == Frame((3, 5), 6)
+
+
+def test_exif_that_cannot_be_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "JPEG", exif=b"Exif\0\0nonsense that is none")
+    (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
+    assert load_rgb(tmp_path / "a.jpg").shape == (3, 5, 3) and read_frame(tmp_path / "a.jpg") == Frame((3, 5))
+    assert "a.jpg: EXIF cannot be read" in caplog.text and "taken as upright" in caplog.text
+
+
+@pytest.mark.parametrize("read", [load_rgb, image_size])
+@pytest.mark.parametrize("content", [postscript(), icon()])
+def test_other_decoders_never_see_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object], content: bytes
+) -> None:
+    Image.init()
+    for name in Image.OPEN.keys() - set(photograph_formats()):
+        monkeypatch.setitem(Image.OPEN, name, (lambda *_: pytest.fail("opened"), lambda _: pytest.fail("asked")))
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.jpg: cannot be read as an image \(it is no sound file of JPEG, PNG"):
+        read(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("error", [IndexError("x"), MemoryError(), struct.error("y"), KeyError("z"), RecursionError()])
+def test_whatever_a_decoder_throws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as an image \((x|y|'z'|MemoryError|RecursionError)\)"):
+        load_rgb(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPG", "a.TIF", "a.avif", "a.WebP"])
+def test_suffixes(tmp_path: Path, name: str) -> None:
+    if name.endswith("avif") and "AVIF" not in photograph_formats():
+        pytest.skip("this Pillow reads no AVIF")
+    Image.fromarray(np.full((16, 16, 3), 99, np.uint8)).save(tmp_path / name)
+    assert Path(name).suffix.lower() in IMAGE_SUFFIXES
+    assert np.abs(load_rgb(tmp_path / name).astype(int) - 99).max() <= 2
+
+
+def test_heic_without_its_decoder_says_what_to_install(tmp_path: Path) -> None:
+    if "HEIF" in photograph_formats():
+        pytest.skip("pillow-heif is installed")
+    (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(DataError, match=r"a\.HEIC: .*pillow-heif"):
+        load_rgb(tmp_path / "a.HEIC")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"<html></html>"])

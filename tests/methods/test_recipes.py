@@ -1,3 +1,4 @@
+import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,45 @@ class TestBase:
 
     @pytest.mark.parametrize(
         ("base", "message"),
-        [("top.yaml", "is based on itself"), ("low.yaml", "is based on itself"), ("gone.yaml", "gone.yaml: cannot be")],
+        [
+            ("../outside.yaml", "outside of the folder of the recipe"),
+            ("/dev/zero", "outside of the folder"),
+            ("~/outside.yaml", "no such file"),
+            ("link.yaml", "outside of the folder"),
+            ("pipe.yaml", "no such file"),
+            (".", "no such file"),
+            ("[1]", "is no file name"),
+            ("7", "is no file name"),
+            ('"a\\0b"', "no usable path"),
+            ("x" * 5000, "no usable path"),
+            ("''", "is no file name"),
+        ],
+    )
+    def test_a_base_that_is_no_file_beside_it_is_refused(self, tmp_path: Path, base: str, message: str) -> None:
+        folder = tmp_path / "recipes"
+        folder.mkdir()
+        (tmp_path / "outside.yaml").write_text("method: cam\n")
+        (folder / "link.yaml").symlink_to(tmp_path / "outside.yaml")
+        os.mkfifo(folder / "pipe.yaml")
+        with pytest.raises(ConfigError, match=message) as caught:
+            read_settings(Path(self.write(folder, top=f"base: {base}\n")))
+        assert len(str(caught.value)) < 600
+
+    @pytest.mark.parametrize(
+        "text", ["a: " + "[" * 5000, "method: &a [*a]", "method: cam\nseed: " + "9" * 5000, "method: cam\nmethod: psa"]
+    )
+    def test_text_that_hurts_is_refused(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(ConfigError, match=r"top\.yaml: cannot be read as YAML") as caught:
+            load_recipe(self.write(tmp_path, top=text))
+        assert len(str(caught.value)) < 600
+
+    @pytest.mark.parametrize(
+        ("base", "message"),
+        [
+            ("top.yaml", "is based on itself"),
+            ("low.yaml", "is based on itself"),
+            ("gone.yaml", "'gone.yaml': no such"),
+        ],
     )
     def test_a_base_that_is_none_is_refused(self, tmp_path: Path, base: str, message: str) -> None:
         with pytest.raises(ConfigError, match=message):

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from weakseg.data.paths import inside, parse_json, read_text
 from weakseg.data.values import as_list, as_record, as_text
-from weakseg.errors import DataError
+from weakseg.errors import DataError, quoted
+from weakseg.yaml_text import yaml_value
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,9 @@ class ClassMap:
         """Refuse a name with two fates."""
         fates = [*self.rename, *(name for names in self.merge.values() for name in names)]
         if twice := sorted({name for name in fates if fates.count(name) > 1 or name in self.ignore}):
-            raise DataError(f"class map: {twice[0]!r} is renamed, merged or ignored more than once; keep one entry")
+            raise DataError(
+                f"class map: {quoted(twice[0])} is renamed, merged or ignored more than once; keep one entry"
+            )
 
     def target(self, name: str) -> str | None:
         """Return what a name becomes; ``None`` where it is ignored."""
@@ -77,12 +78,12 @@ def read_class_map(path: Path) -> ClassMap:
     """
     text = read_text(path, "class map")
     try:
-        value = parse_json(path, text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        value = parse_json(path, text) if path.suffix.lower() == ".json" else yaml_value(text)
+    except ValueError as error:
         raise DataError(f"{path}: class map cannot be read as YAML ({error}); repair it") from error
     record = as_record(value, "class map", str(path))
     if unknown := sorted(str(key) for key in set(record) - {"rename", "merge", "ignore"}):
-        raise DataError(f"{path}: unknown key {unknown[0]!r}; a class map has rename, merge and ignore")
+        raise DataError(f"{path}: unknown key {quoted(unknown[0])}; a class map has rename, merge and ignore")
     rename = {_name(old, path): _name(new, path) for old, new in _section(record, "rename", path).items()}
     merge = {_name(new, path): _names(old, new, path) for new, old in _section(record, "merge", path).items()}
     try:

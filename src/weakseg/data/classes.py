@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from weakseg.errors import DataError
+from weakseg.errors import DataError, cut, quoted
 
 BACKGROUND_NAMES = frozenset({"background", "_background_", "_none_"})
 MAX_CLASSES = 254
+MAX_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,18 @@ class Classes:
         if not self.names:
             raise DataError("classes: no class names; give data.classes or classes.txt, or label at least one image")
         if unusable := [name for name in self.names if not name.strip() or not name.isprintable()]:
-            raise DataError(f"classes: {unusable[0]!r} is empty or has control characters; write a printable name")
+            raise DataError(
+                f"classes: {quoted(unusable[0])} is empty or has control characters; write a printable name"
+            )
         if repeated := [name for name, count in Counter(self.names).items() if count > 1]:
-            raise DataError(f"classes: {repeated[0]!r} is listed more than once; keep one")
+            raise DataError(f"classes: {quoted(repeated[0])} is listed more than once; keep one")
         if reserved := sorted(BACKGROUND_NAMES & set(self.names)):
             raise DataError(f"classes: {reserved} is reserved for the background; leave it out of the class names")
+        if long := [name for name in self.names if len(name) > MAX_NAME]:
+            raise DataError(
+                f"classes: {quoted(long[0])} is longer than {MAX_NAME} characters; give it a shorter name, "
+                "by data.class_map if you like"
+            )
         if len(self.names) > MAX_CLASSES:
             raise DataError(
                 f"classes: {len(self.names)} names, but masks of 8 bits hold {MAX_CLASSES}; choose with data.classes"
@@ -66,6 +74,6 @@ class Classes:
 
 def unknown_class(name: str, known: Sequence[str], where: str) -> DataError:
     """Return the error for a class name that is none of the known ones; it names the closest, or all."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known classes: {', '.join(known)}"
-    return DataError(f"{where}: unknown class {name!r}; {hint}")
+    near = difflib.get_close_matches(name[:MAX_NAME], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known classes: {cut(', '.join(known))}"
+    return DataError(f"{where}: unknown class {quoted(name)}; {hint}")

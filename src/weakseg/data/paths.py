@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from weakseg.data.image import IMAGE_SUFFIXES
-from weakseg.errors import DataError
+from weakseg.errors import DataError, cut, quoted
 
 _USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _TRIED_SUFFIXES = (*_USUAL_SUFFIXES, *sorted(IMAGE_SUFFIXES - set(_USUAL_SUFFIXES)))
@@ -24,14 +24,15 @@ def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> 
     Raises:
         DataError: If the path leads outside ``root``, by ``..``, a link or an absolute path, or is no path at all.
     """
-    posix = PurePosixPath(name.replace("\\", "/"))
+    posix, shown = PurePosixPath(name.replace("\\", "/")), quoted(name)
     try:
         path = ((folder or root) / posix).resolve()
+        path.exists()  # which fails where a name is longer than the system's
     except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(f"{where}: {name!r} is no usable path ({error}); correct it") from error
+        raise DataError(f"{where}: {shown} is no usable path ({cut(error)}); correct it") from error
     absolute = posix.is_absolute() or PureWindowsPath(name).is_absolute()
     if absolute or ".." in posix.parts or not path.is_relative_to(root):
-        raise DataError(f"{where}: {name!r} leads outside the data folder {root}; give a path below it, without '..'")
+        raise DataError(f"{where}: {shown} leads outside the data folder {root}; give a path below it, without '..'")
     return path
 
 
@@ -141,8 +142,10 @@ def parse_json(path: Path, text: str, *, first_line: int = 1) -> object:
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise DataError(f"{path}:{line}: malformed JSON ({error.msg} at column {error.colno}); repair it") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}:{first_line}: JSON cannot be used: {error}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}:{first_line}: JSON cannot be used: it is nested too deeply") from error
+    except ValueError as error:
+        raise DataError(f"{path}:{first_line}: JSON cannot be used: {cut(error)}") from error
     return value
 
 
@@ -160,7 +163,7 @@ def read_classes(root: Path, given: tuple[str, ...]) -> tuple[str, ...] | None:
     first_line: dict[str, int] = {}
     for number, name in read_lines(path, "list of classes"):
         if name in first_line:
-            raise DataError(f"{path}:{number}: class {name!r} is already in line {first_line[name]}; remove one")
+            raise DataError(f"{path}:{number}: class {quoted(name)} is already in line {first_line[name]}; remove one")
         first_line[name] = number
     names = tuple(first_line)
     names = names[1:] if names[:1] == ("background",) else names
@@ -174,6 +177,6 @@ def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"key {key!r} appears twice in one object; keep one")
+            raise ValueError(f"key {quoted(key)} appears twice in one object; keep one")
         found[key] = value
     return found

@@ -4,7 +4,7 @@ import math
 import re
 
 from weakseg.data.image import MAX_PIXELS
-from weakseg.errors import DataError
+from weakseg.errors import DataError, cut, quoted
 
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
@@ -89,5 +89,8 @@ def shown(value: object) -> str:
     """Return a value for an error: short, and never the inside of a nested one."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    text = repr(value[:60]) if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else None
-    return text or (repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "a huge number")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a huge number"
+    return quoted(value) if isinstance(value, str) else cut(repr(value))

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, cut
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
 from weakseg.settings.old_words import refuse_old_words
+from weakseg.yaml_text import MAX_CHARACTERS, yaml_value
 
 RECIPE_FILE = "recipe.json"
 BASE_KEY, METHODS_KEY = "base", "methods"
@@ -35,8 +35,8 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(method, str) or method not in METHODS:
         known = ", ".join(METHODS)
         if not path.is_file():
-            raise ConfigError(f"{source}: neither a recipe file nor a method; methods: {known}")
-        raise ConfigError(f"{source}: method {method!r} is unknown; methods: {known}")
+            raise ConfigError(f"{cut(source)}: neither a recipe file nor a method; methods: {known}")
+        raise ConfigError(f"{source}: method {cut(repr(method))} is unknown; methods: {known}")
     return parse_recipe(method, [*config_words(given), *overrides], source)
 
 
@@ -84,19 +84,36 @@ def read_settings(path: Path) -> dict[str, Any]:
     Sections are merged setting by setting. ``methods`` are not: they are the file's own where it has any.
 
     Raises:
-        ConfigError: If a file cannot be read, holds no mapping, or is its own base.
+        ConfigError: If a file cannot be read, holds no mapping, is its own base, or has one that lies elsewhere.
     """
     given, files = _read_mapping(path), [path.resolve()]
     while (base := given.pop(BASE_KEY, None)) is not None:
-        files.append((files[-1].parent / str(base)).resolve())
+        files.append(_base_beside(files[-1], base))
         if files[-1] in files[:-1]:
-            raise ConfigError(f"{path}: base: {base} is based on itself")
+            raise ConfigError(f"{path}: base: {cut(base)} is based on itself")
         below = _read_mapping(files[-1])
         if METHODS_KEY in given:
             below.pop(METHODS_KEY, None)
         given = _merged(below, given)
     refuse_old_words(given, str(path))
     return given
+
+
+def _base_beside(path: Path, base: object) -> Path:
+    """Return the file that a recipe names as its base, which lies beside it or below."""
+    where = f"{path}: base: {cut(repr(base))}"
+    if not isinstance(base, str) or not base.strip():
+        raise ConfigError(f"{where} is no file name; name a recipe beside this one")
+    try:
+        found = (path.parent / base).resolve()
+        there = found.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{where} is no usable path ({cut(error)}); name a recipe beside this one") from error
+    if not found.is_relative_to(path.parent):
+        raise ConfigError(f"{where} lies outside of the folder of the recipe; copy it there, and name the copy")
+    if not there:
+        raise ConfigError(f"{where}: no such file; name a recipe beside this one")
+    return found
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,8 +127,10 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        if path.stat().st_size > 4 * MAX_CHARACTERS:
+            raise ValueError(f"it is larger than {4 * MAX_CHARACTERS:,} bytes")
+        given = yaml_value(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of settings, got {type(given).__name__}")

@@ -1,18 +1,15 @@
 """LabelMe: one JSON file beside each photograph, with polygons, rectangles, circles, lines, points and masks."""
 
 import base64
-import binascii
 import dataclasses
 import io
 import math
 import posixpath
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
@@ -26,11 +23,11 @@ from weakseg.data.formats.shapes import (
     scribble_along,
     usable_shapes,
 )
-from weakseg.data.image import MAX_PIXELS
-from weakseg.data.paths import parse_json, read_text
+from weakseg.data.paths import files_inside, parse_json, read_text
 from weakseg.data.regions import place_crop, unite_runs
 from weakseg.data.values import as_record, shown
-from weakseg.errors import DataError
+from weakseg.errors import DataError, cut
+from weakseg.image_file import opened_image
 from weakseg.ops.runs import Size
 
 IGNORED_LABEL = "__ignore__"
@@ -51,22 +48,11 @@ def read_table(path: Path) -> AnnotationTable:
     Raises:
         DataError: If there is no file, or one is malformed.
     """
-    folder = path if path.is_dir() else path.parent
-    files = _files_in(path) if path.is_dir() else [path]
+    folder = path.resolve() if path.is_dir() else path.parent
+    files = files_inside(path.resolve(), {".json"}, "JSON files", deep=True) if path.is_dir() else [path]
     dropped: dict[str, str] = {}
     images = tuple(_image(file, folder, dropped) for file in files)
     return AnnotationTable(path, images, dropped=dropped)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    files = [file for file in folder.rglob("*.json") if not _is_hidden(file.relative_to(folder))]
-    if not files:
-        raise DataError(f"{folder}: holds no JSON file; give the folder that LabelMe saved its files in")
-    return sorted(files)
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _image(path: Path, folder: Path, dropped: dict[str, str]) -> AnnotatedImage:
@@ -156,18 +142,13 @@ def _mask(record: dict[str, object], positions: list[Position], size: Size, wher
 def _decoded(text: str, where: str) -> NDArray[np.bool_]:
     """Return the pixels of a base64 PNG that are not 0."""
     try:
-        content = base64.b64decode(text, validate=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=("PNG",))
-        with image:
-            if math.prod(image.size) > MAX_PIXELS:
-                raise ValueError(f"{image.height} x {image.width} pixels, more than the limit of {MAX_PIXELS:,}")
+        content = io.BytesIO(base64.b64decode(text, validate=True))
+        with opened_image(content, "'mask'", formats=("PNG",)) as image:
             if image.mode not in ("1", "L", "P", "I", "I;16"):
-                raise ValueError(f"its mode is {image.mode}, not one channel")
+                raise DataError(f"its mode is {image.mode}, not one channel")
             return np.asarray(image).astype(np.bool_)
-    except (Image.DecompressionBombError, binascii.Error, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise DataError(f"{where}: 'mask' is no PNG in base64 ({error}); draw the mask again") from error
+    except (DataError, ValueError) as error:
+        raise DataError(f"{where}: 'mask' is no PNG in base64 ({cut(error)}); draw the mask again") from error
 
 
 def _united(shapes: Sequence[Shape], records: Mapping[str, dict[str, object]]) -> tuple[Shape, ...]:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
 from weakseg.data.formats.label_format import Quadrilaterals, Surroundings
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
@@ -12,6 +10,7 @@ from weakseg.data.paths import files_inside, inside, read_lines, read_text
 from weakseg.data.regions import runs_of_polygons
 from weakseg.data.values import as_record, as_text, number_of_text, shown
 from weakseg.errors import DataError
+from weakseg.yaml_text import yaml_value
 
 _DETECT, _QUADRILATERAL, _SMALLEST_SEGMENT = 5, 9, 7
 
@@ -29,8 +28,8 @@ def read_names(root: Path, given: Sequence[str] | None) -> tuple[str, ...]:
         raise DataError(f"{root}: no data.yaml, and no class names; add it, or set data.classes in YOLO's order")
     inside(root, path.name, str(path))
     try:
-        document = as_record(yaml.safe_load(read_text(path, "data.yaml")), "the file", str(path))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        document = as_record(yaml_value(read_text(path, "data.yaml")), "the file", str(path))
+    except ValueError as error:
         raise DataError(f"{path}: cannot be read as YAML ({error}); repair it") from error
     names = document.get("names")
     if isinstance(names, dict):
