@@ -4,7 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Point, Region, Scribble, Shape
+from weakseg.data.annotations import (
+    AnnotatedImage,
+    AnnotationTable,
+    Box,
+    Drawn,
+    Dropped,
+    Point,
+    Region,
+    Scribble,
+    Shape,
+)
 from weakseg.data.binding import BoundImage, bind, bind_image
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
@@ -108,10 +118,10 @@ def test_regions() -> None:
     result = bound(region(mask, ignored=True), region(mask, "__ignore__", ignored=True))
     assert [one.class_id for one in result.drawn.regions] == [255, 255]
     assert result.tags == Tags(frozenset(), frozenset({1}))  # a crowd of cats: nobody knows how many, or where
-    with pytest.raises(DataError, match=r"f: region: region of 4 x 6 pixels on a photograph of 6 x 4"):
-        bound(region(mask), size=(6, 4))
-    with pytest.raises(DataError, match="a region needs the size of its photograph"):
-        bound(Shape("region", "cat", (), "f"))
+    other = bound(region(mask), size=(6, 4))
+    assert "region of 'cat' has 4 x 6 pixels, but its photograph 6 x 4" in other.dropped["f: region"]
+    assert "needs the size of its photograph" in bound(Shape("region", "cat", (), "f")).dropped["f"]
+    assert other.tags == Tags(frozenset({1}))
 
 
 def test_classes_that_are_ignored() -> None:
@@ -121,6 +131,34 @@ def test_classes_that_are_ignored() -> None:
     assert result.dropped == {"f: box": "box of 'sky' is to be ignored"}
     assert [one.class_id for one in result.drawn.regions] == [255]
     assert result.tags == Tags(frozenset())
+
+
+def test_a_class_that_is_ignored_is_unknown_where_it_is_labelled() -> None:
+    """It may be among the given classes all the same, as written, or as it is renamed or merged."""
+    ignored = (ClassMap(ignore=frozenset({"dog"})), ClassMap({"d": "dog"}, ignore=frozenset({"dog"})))
+    merged = ClassMap(merge={"dog": ("d", "hound")}, ignore=frozenset({"dog"}))
+    shows = ({"tags": frozenset({"NAME"})}, {"unknown": frozenset({"NAME"})}, {"dropped": "NAME"}, {"shape": "NAME"})
+    for class_map, name in ((ignored[0], "dog"), (ignored[1], "d"), (merged, "hound")):
+        for case in shows:
+            more = {key: frozenset({name}) for key in case if key in ("tags", "unknown")}
+            if "dropped" in case:
+                more = {"dropped": {"f: 1": Dropped("why", frozenset({name}))}}
+            shapes = [box(0, 0, 1, 1, label=name)] if "shape" in case else []
+            assert bound(*shapes, class_map=class_map, **more).tags == Tags(frozenset(), frozenset({2}))
+    swap = ClassMap({"cat": "dog", "dog": "cat"})
+    assert bound(point(1, 1), class_map=swap).tags == Tags(frozenset({2}))
+
+
+def test_what_was_left_out_is_never_absent() -> None:
+    def tags(labels: frozenset[str] | None, **more: object) -> Tags:
+        return bound(point(1, 1), dropped={"f: 1": Dropped("why", labels, **more)}).tags
+
+    assert tags(frozenset({"dog"})) == Tags(frozenset({1, 2}))
+    assert tags(frozenset({"dog", "cat"}), certain=False) == Tags(frozenset({1}), frozenset({2}))
+    assert tags(None) == tags(None, certain=False) == Tags(frozenset({1}), frozenset({2}))
+    assert tags(frozenset()) == tags(frozenset({"__ignore__"}), certain=False) == Tags(frozenset({1}))
+    with pytest.raises(DataError, match=r"f: 1: unknown class 'catt'; did you mean"):
+        tags(frozenset({"catt"}))
 
 
 def test_tags_given_and_drawn_add_up_and_the_rest_is_absent() -> None:
@@ -140,6 +178,6 @@ def test_unknown_class(more: dict[str, frozenset[str]]) -> None:
 
 def test_tables_keep_what_the_reader_dropped() -> None:
     images = (AnnotatedImage("b/x.jpg", (box(9, 9, 10, 10),), "f: b", size=SIZE), AnnotatedImage("a", (), "f: a"))
-    result = bind(AnnotationTable(Path("f"), images, dropped={"f: 7": "why"}), CLASSES, ClassMap({"x": "y"}))
+    result = bind(AnnotationTable(Path("f"), images, skipped={"f: 7": "why"}), CLASSES, ClassMap({"x": "y"}))
     assert list(result.labels) == ["b/x", "a"]
     assert dict(result.dropped) == {"f: 7": "why", "f: box": "box of 'cat' lies outside the photograph"}

@@ -60,14 +60,14 @@ def test_its_labels_are_drawn_over_another_format(labels: str, tmp_path: Path) -
 
 
 def test_it_labels_one_photograph(labels: str, tmp_path: Path) -> None:
-    (shape,) = labels_of(tmp_path / "images/b.png", tmp_path / labels).image.shapes
+    (shape,) = labels_of(tmp_path / "images/b.png", tmp_path / labels).shapes
     assert (shape.label, shape.positions) == ("dog", ((0, 0), (9, 9)))
 
 
 def test_the_files_of_other_formats_stay_theirs(labels: str, tmp_path: Path) -> None:
     for content in ({"a.png": ["cat"]}, {"a": [{"x": 3, "y": 2, "cls": 8}]}):
         (tmp_path / "other.json").write_text(json.dumps(content))
-        image = labels_of(tmp_path / "images/a.png", tmp_path / "other.json").image
+        image = labels_of(tmp_path / "images/a.png", tmp_path / "other.json")
         assert image.tags | {shape.label for shape in image.shapes} == {"cat"}
 
 

@@ -44,7 +44,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 STATING = tuple(name for name in CONFIGS if name not in ("yolo", "csv"))  # the size of the photograph
 KINDS = {  # boxes, points, scribbles, regions; all others draw boxes alone
     "cvat": (1, 1, 1, 2),
-    "labelme": (1, 1, 1, 2),
+    "labelme": (1, 1, 1, 1),
     "coco": (1, 1, 0, 0),
     "coco regions": (0, 0, 0, 2),
     "labelstudio": (1, 1, 0, 1),
@@ -141,7 +141,6 @@ def labelme_of(scene: Scene) -> dict[str, Any]:
     points = {
         "rectangle": [(left, top), (right, bottom)],
         "polygon": ring_of(scene),
-        "oriented_rectangle": ring_of(scene),
         "point": [(right - 0.25, bottom - 0.5)],
         "line": [(left + 0.25, bottom - 0.5), (right - 0.25, top + 0.5)],
     }

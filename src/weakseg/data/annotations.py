@@ -158,6 +158,22 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """An entry of a label file that is left out; nothing that it may show is ever said to be absent.
+
+    Attributes:
+        reason: Why it is left out.
+        labels: Names of its classes, as written, empty where it names none; ``None`` where they cannot be told, so that
+            any class may be there.
+        certain: Whether the entry says that its classes are there; otherwise that is unknown.
+    """
+
+    reason: str
+    labels: frozenset[str] | None = None
+    certain: bool = True
+
+
+@dataclass(frozen=True)
 class AnnotatedImage:
     """What a label file says of one photograph.
 
@@ -168,6 +184,7 @@ class AnnotatedImage:
         tags: Classes that are in it by name, besides those of the shapes.
         size: (rows, columns) that the file states; ``None`` where it states none.
         unknown: Classes of which the file leaves open whether they are in it; those that are neither are absent.
+        dropped: By file and entry what was left out.
     """
 
     name: str
@@ -176,6 +193,14 @@ class AnnotatedImage:
     tags: frozenset[str] = frozenset()
     size: tuple[int, int] | None = None
     unknown: frozenset[str] = frozenset()
+    dropped: Mapping[str, Dropped] = field(default_factory=dict, hash=False)
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """All class names that are used; what is to be ignored needs no class."""
+        drawn = {shape.label for shape in self.shapes if not shape.ignored}
+        left_out = (one.labels or frozenset() for one in self.dropped.values() if one.certain)
+        return (self.tags | self.unknown | drawn).union(*left_out)
 
 
 @dataclass(frozen=True)
@@ -186,20 +211,27 @@ class AnnotationTable:
         path: The file or folder.
         images: In the order of the file.
         declared: Class names that the file lists in its own order; empty where it lists none.
-        dropped: Reason by file and entry of all that was left out.
+        skipped: Reason by file and entry of what was left out and is of none of the images.
     """
 
     path: Path
     images: tuple[AnnotatedImage, ...]
     declared: tuple[str, ...] = ()
-    dropped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a table without images, and images that would share one id."""
         if not self.images:
-            raise DataError(f"{self.path}: lists no images; export the labels again, or give another file")
+            why = next((f" that can be used: {where}: {self.skipped[where]}" for where in self.skipped), "")
+            raise DataError(f"{self.path}: lists no images{why}; export the labels again, or give another file")
         first: dict[str, AnnotatedImage] = {}
         for image in self.images:
             other = first.setdefault(image_id_of(image.name), image)
             if other is not image:
                 raise DataError(f"{image.where}: image {image.name!r} is already at {other.where}; keep one entry")
+
+    @property
+    def dropped(self) -> dict[str, str]:
+        """Reason by file and entry of all that was left out."""
+        of_images = {where: entry.reason for image in self.images for where, entry in image.dropped.items()}
+        return {**self.skipped, **of_images}

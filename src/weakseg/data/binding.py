@@ -39,7 +39,7 @@ class BoundImage:
     Attributes:
         tags: The classes drawn and those given by name; all others are absent.
         drawn: What was drawn, inside the photograph where its size is known.
-        dropped: Reason by file and entry of what was left out; its class stays in the tags.
+        dropped: Reason by file and entry of what was left out; its class is present or unknown.
         strayed: File and entry of scribbles of which more than a fifth was moved into the photograph.
     """
 
@@ -66,10 +66,10 @@ def bind(table: AnnotationTable, classes: Classes, class_map: ClassMap | None = 
     """Return the labels of every photograph of a table.
 
     Raises:
-        DataError: If a class is none of ``classes``, or a shape contradicts its photograph.
+        DataError: If a class is none of ``classes``.
     """
     bound = {image_id_of(image.name): bind_image(image, classes, class_map) for image in table.images}
-    dropped = dict(table.dropped)
+    dropped = dict(table.skipped)
     for one in bound.values():
         dropped |= one.dropped
     if strayed := [where for one in bound.values() for where in one.strayed]:
@@ -88,21 +88,20 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
     """Return the labels of one photograph.
 
     Boxes are cut at its border and scribbles moved inside; what has no pixel left is dropped, and so is a point
-    outside. All that only where the file states the size.
+    outside. All that only where the file states the size. No class that something is labelled as is absent, used or
+    not: it is present, or unknown where the label does not say that it is there, or the class map ignores it. Where
+    the class of an entry cannot be told, all classes that are not present are unknown.
 
     Raises:
         DataError: As ``bind``.
     """
-    class_map = class_map or ClassMap()
-    present = _ids(image.tags, classes, class_map, image.where)
-    unknown = _ids(image.unknown, classes, class_map, image.where)
+    names = _Names(classes, class_map or ClassMap())
+    states = _states(image, names)
     kept: list[Drawing] = []
-    dropped: dict[str, str] = {}
+    dropped = {where: entry.reason for where, entry in image.dropped.items()}
     strayed: list[str] = []
     for shape in image.shapes:
-        class_id = _class_of(shape, classes, class_map)
-        (unknown if shape.ignored else present).update(_tag_of(shape, class_id, classes, class_map))
-        placed = _place(shape, class_id, image.size)
+        placed = _place(shape, UNDECIDED if shape.ignored else names.id_of(shape.label, shape.where), image.size)
         if isinstance(placed, str):
             dropped[shape.where] = f"{shape.kind} of {shape.label!r} {placed}"
         else:
@@ -115,33 +114,51 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
         scribbles=tuple(one for one in kept if isinstance(one, Scribble)),
         regions=tuple(one for one in kept if isinstance(one, Region)),
     )
-    return BoundImage(Tags(frozenset(present), frozenset(unknown - present)), drawn, dropped, tuple(strayed))
+    return BoundImage(states, drawn, dropped, tuple(strayed))
 
 
-def _ids(names: frozenset[str], classes: Classes, class_map: ClassMap, where: str) -> set[int]:
-    targets = class_map.names(sorted(names))
-    return {_id_of(name, classes, where) for name in targets if name not in BACKGROUND_NAMES}
+@dataclass(frozen=True)
+class _Names:
+    """What becomes of the class names in a label file."""
+
+    classes: Classes
+    class_map: ClassMap
+
+    def id_of(self, name: str, where: str) -> int:
+        """Return the id of a class name; 0 background, 255 ignored by the class map."""
+        target = self.class_map.target(name)
+        if target is None:
+            return UNDECIDED
+        if target in BACKGROUND_NAMES:
+            return 0
+        if target not in self.classes.ids:
+            hint = unknown_class(target, self.classes.names, where)
+            raise DataError(f"{hint}; or rename, merge or ignore it by data.class_map")
+        return self.classes.ids[target]
+
+    def like(self, name: str) -> set[int]:
+        """Return the class that a name means if it means any, be it ignored by the class map."""
+        target = self.class_map.target(name)
+        meant = {name, self.class_map.renamed(name)} if target is None else {target}
+        return {self.classes.ids[own] for own in meant if own in self.classes.ids}
 
 
-def _id_of(name: str, classes: Classes, where: str) -> int:
-    if name not in classes.names:
-        raise DataError(f"{unknown_class(name, classes.names, where)}; or rename, merge or ignore it by data.class_map")
-    return classes.id_of(name, where)
-
-
-def _class_of(shape: Shape, classes: Classes, class_map: ClassMap) -> int:
-    """Return the class id of a shape; 0 background, 255 ignored."""
-    name = None if shape.ignored else class_map.target(shape.label)
-    if name is None:
-        return UNDECIDED
-    return 0 if name in BACKGROUND_NAMES else _id_of(name, classes, shape.where)
-
-
-def _tag_of(shape: Shape, class_id: int, classes: Classes, class_map: ClassMap) -> set[int]:
-    """Return the class that a shape shows, if any; an ignored one may carry the name of a class, or any other."""
-    if not shape.ignored:
-        return {class_id} - {0, UNDECIDED}
-    return {number for number, name in enumerate(classes.names, start=1) if name == class_map.target(shape.label)}
+def _states(image: AnnotatedImage, names: _Names) -> Tags:
+    """Return which classes are present and unknown; present wins."""
+    sure = [(name, image.where) for name in sorted(image.tags)]
+    sure += [(shape.label, shape.where) for shape in image.shapes if not shape.ignored]
+    left_out = [(name, where, one.certain) for where, one in image.dropped.items() for name in sorted(one.labels or ())]
+    sure += [(name, where) for name, where, certain in left_out if certain]
+    ids = {name: names.id_of(name, where) for name, where in sure}
+    present = set(ids.values()) - {0, UNDECIDED}
+    unknown = {names.id_of(name, image.where) for name in image.unknown} - {0, UNDECIDED}
+    doubtful = {name for name, class_id in ids.items() if class_id == UNDECIDED}
+    doubtful |= image.unknown | {shape.label for shape in image.shapes if shape.ignored}
+    doubtful |= {name for name, _, certain in left_out if not certain}
+    unknown = unknown.union(*(names.like(name) for name in doubtful))
+    if any(one.labels is None for one in image.dropped.values()):
+        unknown = set(range(1, len(names.classes) + 1))
+    return Tags(frozenset(present), frozenset(unknown - present))
 
 
 def _place(shape: Shape, class_id: int, size: Size | None) -> Drawing | str:
@@ -188,11 +205,11 @@ def _scribble(path: tuple[Position, ...], class_id: int, size: Size | None) -> S
 
 def _region(shape: Shape, class_id: int, size: Size | None) -> Region | str:
     if shape.size is None:
-        raise DataError(f"{shape.where}: a region needs the size of its photograph; add it to the label file")
+        return "needs the size of its photograph; add it to the label file"
     if size is not None and shape.size != size:
-        raise DataError(
-            f"{shape.where}: region of {shape.size[0]} x {shape.size[1]} pixels on a photograph of {size[0]} x "
-            f"{size[1]} (rows x columns); give them one size"
+        return (
+            f"has {shape.size[0]} x {shape.size[1]} pixels, but its photograph {size[0]} x {size[1]} (rows x columns); "
+            "give them one size"
         )
     if count_pixels(shape.runs, shape.size) == 0:
         return "has no pixel inside the photograph"

@@ -1,7 +1,9 @@
 """Class names as label files write them become the names that are learned: renamed, merged, ignored."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from weakseg.data.paths import inside, parse_json, read_text
@@ -27,17 +29,25 @@ class ClassMap:
 
     def __post_init__(self) -> None:
         """Refuse a name with two fates."""
-        fates = [*self.rename, *(name for names in self.merge.values() for name in names)]
-        if twice := sorted({name for name in fates if fates.count(name) > 1 or name in self.ignore}):
+        fates = Counter([*self.rename, *(name for names in self.merge.values() for name in names)])
+        if twice := sorted(name for name, count in fates.items() if count > 1 or name in self.ignore):
             raise DataError(
                 f"class map: {quoted(twice[0])} is renamed, merged or ignored more than once; keep one entry"
             )
 
+    @cached_property
+    def _fates(self) -> Mapping[str, str]:
+        """New name by old name."""
+        return {**{old: new for new, names in self.merge.items() for old in names}, **self.rename}
+
     def target(self, name: str) -> str | None:
         """Return what a name becomes; ``None`` where it is ignored."""
-        merged = next((new for new, names in self.merge.items() if name in names), name)
-        new = self.rename.get(name, merged)
-        return None if {name, new} & self.ignore else new
+        new = self.renamed(name)
+        return None if name in self.ignore or new in self.ignore else new
+
+    def renamed(self, name: str) -> str:
+        """Return what a name is renamed to or merged into, ignored or not."""
+        return self._fates.get(name, name)
 
     def names(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return what names become, each once, in the order of the first."""
@@ -46,8 +56,7 @@ class ClassMap:
 
     def sources(self, name: str) -> tuple[str, ...]:
         """Return the names that become ``name``, itself included unless it becomes another."""
-        mentioned = (name, *self.rename, *(old for names in self.merge.values() for old in names))
-        return tuple(dict.fromkeys(old for old in mentioned if self.target(old) == name))
+        return tuple(dict.fromkeys(old for old in (name, *self._fates) if self.target(old) == name))
 
     def states(self, states: Mapping[str, bool | None]) -> dict[str, bool | None]:
         """Return the states (present, absent, unknown) of what the names become.

@@ -2,8 +2,9 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from weakseg.errors import DataError, cut, quoted
 
@@ -48,6 +49,11 @@ class Classes:
         """Number ``K`` of foreground classes."""
         return len(self.names)
 
+    @cached_property
+    def ids(self) -> Mapping[str, int]:
+        """Id by name."""
+        return {name: number for number, name in enumerate(self.names, start=1)}
+
     def id_of(self, name: str, where: str) -> int:
         """Return the id of a class name.
 
@@ -58,8 +64,8 @@ class Classes:
         Raises:
             DataError: If the name is none of the classes; names the closest one.
         """
-        if name in self.names:
-            return self.names.index(name) + 1
+        if name in self.ids:
+            return self.ids[name]
         raise unknown_class(name, self.names, where)
 
     def name_of(self, class_id: int) -> str:

@@ -47,15 +47,15 @@ def marks_of_file(photograph: Path, path: Path) -> Marks:
         DataError: If the file cannot be used, has no such photograph, was made for another size, or leaves nothing.
     """
     found = labels_of(photograph, path)
-    (image,), size = turn_upright([found.image], [photograph], path), image_size(photograph)
+    (image,), size = turn_upright([found], [photograph], path), image_size(photograph)
     if image.size is not None:
         check_frame(image.size, size, image.where)
     marks = tuple(shape for shape in image.shapes if shape.kind != "region")
     given = [mark.label for mark in marks] or sorted(image.tags)
     names = tuple(dict.fromkeys(name for name in given if name not in BACKGROUND_NAMES))
-    marked = replace(image, shapes=marks, tags=frozenset(), size=size)
+    marked = replace(image, shapes=marks, tags=frozenset(), unknown=frozenset(), size=size, dropped={})
     bound = bind_image(marked, Classes(names or ("none",)))  # one at least
-    dropped = {**found.dropped, **bound.dropped}
+    dropped = {**{where: entry.reason for where, entry in found.dropped.items()}, **bound.dropped}
     if regions := len(image.shapes) - len(marks):
         dropped[image.where] = f"{regions} outlined or painted regions, which are masks already"
     for where, reason in dropped.items():

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -225,20 +226,17 @@ def test_unusable_shapes_are_left_out(tmp_path: Path, wrong: str, message: str) 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (box(1, 1, None, 4), r"box\[0\]: attribute 'xbr' is missing"),
-        (box(1, 1, "wide", 4), r"box\[0\]: attribute 'xbr' must be a number, got 'wide'"),
+        (box(1, 1, None, 4), r"attribute 'xbr' is missing"),
+        (box(1, 1, "wide", 4), r"attribute 'xbr' must be a number, got 'wide'"),
         (box(1, 1, 3, 4, label=None), r"attribute 'label' is missing"),
         (box(1, 1, 3, 4, label=" "), r"attribute 'label' is missing or empty"),
-        (box(1, 1, 3, 4, z_order="top"), r"attribute 'z_order' must be a number, got 'top'"),
-        (box(1, 1, 3, 4, z_order="nan"), r"attribute 'z_order' must be a whole number, got nan"),
         (box(1, 1, 3, 4, rotation="left"), r"attribute 'rotation' must be a number"),
-        (element("tag", label=""), r"tag\[0\]: attribute 'label' is missing"),
         (element("polygon"), r"attribute 'points' is missing"),
         (element("polygon", points="1,1;2,2;3"), r"'points' must be x,y;x,y;..., got '3'"),
         (element("polygon", points="1,1,1"), r"'points' must be x,y"),
         (element("polygon", points="1,1;;2,2"), r"'points' must be x,y;x,y;..., got ''"),
         (element("points", points="a,b"), r"'points' must be x,y;x,y;..., got 'a,b'"),
-        (element("ellipse", cx=1, cy=1, rx=2), r"ellipse\[0\]: attribute 'ry' is missing"),
+        (element("ellipse", cx=1, cy=1, rx=2), r"attribute 'ry' is missing"),
         (element("ellipse", cx=1, cy="low", rx=2, ry=2), r"attribute 'cy' must be a number, got 'low'"),
         (mask(np.ones((2, 2), bool), 0, 0, rle="0, 5"), r"'rle' covers 5 pixels, but its rectangle has 2 x 2"),
         (mask(np.ones((2, 2), bool), 0, 0, rle="-1, 5"), r"'rle' covers 4 pixels"),
@@ -252,7 +250,23 @@ def test_unusable_shapes_are_left_out(tmp_path: Path, wrong: str, message: str) 
         (mask(np.ones((2, 2), bool), 0, "0.5"), r"attribute 'left' must be a whole number, got 0.5"),
     ],
 )
-def test_malformed_shapes(tmp_path: Path, wrong: str, message: str) -> None:
+def test_malformed_shapes_are_left_out(tmp_path: Path, wrong: str, message: str) -> None:
+    table = read(tmp_path, image(name="b.jpg"), image(wrong, element("points", points="1,1")))
+    assert [found.kind for found in table.images[1].shapes] == ["point"]
+    ((where, entry),) = table.images[1].dropped.items()
+    assert where.startswith(f"{tmp_path / 'annotations.xml'}: image[1]: ") and re.search(message, entry.reason)
+    assert entry.labels == (None if "label" in message else {"cat"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (element("tag", label=""), r"tag\[0\]: attribute 'label' is missing"),
+        (box(1, 1, 3, 4, z_order="top"), r"attribute 'z_order' must be a number, got 'top'"),
+        (box(1, 1, 3, 4, z_order="nan"), r"attribute 'z_order' must be a whole number, got nan"),
+    ],
+)
+def test_malformed_entries(tmp_path: Path, wrong: str, message: str) -> None:
     with pytest.raises(DataError, match=r"annotations\.xml: image\[1\]: .*" + message):
         read(tmp_path, image(name="b.jpg"), image(wrong))
 

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -14,7 +15,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.data.annotations import Shape
+from weakseg.data.annotations import AnnotationTable, Shape
+from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.labelme import read_table
 from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
@@ -88,12 +90,12 @@ def test_every_kind(tmp_path: Path) -> None:
         mask_shape(np.array([[1, 0], [1, 1], [0, 1]], bool), 2, 3),
     )
     where = f"{tmp_path / 'a.json'}: shapes"
-    regions = [found[0], found[2], found[8]]
     staircase = area((2, 3, 4, 4), (3, 4, 5, 5))
-    for region, expected in zip(regions, (area((2, 1, 4, 5)), area((0, 0, 1, 2)), staircase), strict=True):
+    for region, expected in zip((found[0], found[8]), (area((2, 1, 4, 5)), staircase), strict=True):
         np.testing.assert_array_equal(pixels(region), expected)
         assert (region.label, region.size, region.ignored) == ("cat", SIZE, False)
     assert found[1] == Shape("box", "dog", ((1.0, 2.0), (4.5, 6.5)), f"{where}[1]")
+    assert found[2] == Shape("box", "cat", ((0.0, 0.0), (1.0, 2.0)), f"{where}[2]")
     assert found[3] == Shape("scribble", "cat", ((1.0, 0.0), (-2.0, 9.0)), f"{where}[3]")
     assert found[4] == Shape("scribble", "dog", ((1.0, 0.0), (3.0, 2.0), (5.0, 4.0)), f"{where}[4]")
     assert found[5] == Shape("point", "cat", ((1.5, 3.5),), f"{where}[5]")
@@ -121,12 +123,48 @@ def test_old_files_have_no_type_of_shape_and_no_flags(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels(found), area((0, 0, 4, 4)))
 
 
-def test_without_a_size_only_regions_are_refused(tmp_path: Path) -> None:
-    nothing = {"imageHeight": None, "imageWidth": None}
-    assert read(tmp_path, shape("point", [[1, 1]]), **nothing)[0].kind == "point"
+NO_SIZE = {"imageHeight": None, "imageWidth": None}
+
+
+def test_without_a_size_only_regions_are_left_out(tmp_path: Path) -> None:
+    assert read(tmp_path, shape("point", [[1, 1]]), **NO_SIZE)[0].kind == "point"
     for needy in (shape("polygon", TRIANGLE), mask_shape(np.ones((1, 1), bool), 0, 0)):
-        with pytest.raises(DataError, match=r"shapes\[0\]: a region needs 'imageHeight' and 'imageWidth'.*LabelMe"):
-            read(tmp_path, needy, **nothing)
+        (reason,) = read_table(write(tmp_path, needy, **NO_SIZE)).dropped.values()
+        assert "a region needs 'imageHeight' and 'imageWidth'" in reason and "LabelMe" in reason
+
+
+class TestBesideThePhotograph:
+    """What the JSON does not say, or claims, of the photograph is looked up there."""
+
+    def table(self, folder: Path, *shapes: object, **more: object) -> AnnotationTable:
+        return read_table(write(folder, *shapes, **more), Surroundings(folder, folder))
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, write_image) -> Path:
+        write_image(tmp_path / "a.jpg", *SIZE)
+        return tmp_path
+
+    def test_the_size_where_the_file_has_none(self, folder: Path) -> None:
+        """As versions 2 and 3 wrote it: no version, type or size."""
+        old = {"shapes": [{"label": "cat", "points": [[1, 2], [5, 2], [5, 4], [1, 4]], "line_color": None}]}
+        (folder / "a.json").write_text(json.dumps({**old, "imagePath": "a.jpg", "imageData": None}))
+        (image,) = read_table(folder / "a.json", Surroundings(folder, folder)).images
+        np.testing.assert_array_equal(pixels(image.shapes[0]), area((2, 1, 4, 5)))
+        assert image.size == SIZE and not image.dropped
+
+    def test_a_size_that_is_not_that_of_the_photograph_makes_no_region(self, folder: Path) -> None:
+        claim = {"imageHeight": 10_000, "imageWidth": 10_000}
+        needy = (shape("polygon", TRIANGLE), mask_shape(np.ones((1, 1), bool), 0, 0), shape("circle", [[3, 3], [3, 4]]))
+        (image,) = self.table(folder, *needy, shape("point", [[1, 1]]), **claim).images
+        assert [one.kind for one in image.shapes] == ["point"] and image.size == (10_000, 10_000)
+        assert len(image.dropped) == 3
+        for entry in image.dropped.values():
+            assert "labels are for 10000 x 10000" in entry.reason and entry.labels == {"cat"}
+
+    def test_a_photograph_that_is_not_there_makes_no_region(self, folder: Path) -> None:
+        for more in ({"imagePath": "gone.jpg"}, {"imagePath": "../a.jpg"}):
+            (image,) = self.table(folder, shape("polygon", TRIANGLE), shape("point", [[1, 1]]), **more).images
+            assert [one.kind for one in image.shapes] == ["point"] and len(image.dropped) == 1
 
 
 def test_ignored(tmp_path: Path) -> None:
@@ -213,7 +251,7 @@ def test_positions_survive_also_outside(tmp_path: Path, path: list[tuple[float, 
         (shape("polygon", [[0, 0], [4, 0], [0, -9]]), "reaches farther outside the image of 6 x 8 pixels"),
         (shape("polygon", [[1, 1], [3, 3], [2, 2]]), "covers no pixel of the image of 6 x 8 pixels"),
         (shape("polygon", [[9, 0], [12, 0], [12, 4]]), "covers no pixel"),
-        (shape("rectangle", TRIANGLE), "'rectangle' has 2 points, got 3"),
+        (shape("rectangle", TRIANGLE), "'rectangle' has 2 or 4 points, got 3"),
         (shape("rectangle", [[1, 1], [4, 1]]), "a box of 0 x 3 pixels has no area"),
         (shape("rectangle", [[1, 1], [4, float("inf")]]), "y inf is not finite"),
         (shape("oriented_rectangle", TRIANGLE), "'oriented_rectangle' has 4 points, got 3"),
@@ -274,8 +312,7 @@ def jpeg() -> str:
     ],
 )
 def test_malformed_mask(tmp_path: Path, text: object, message: str) -> None:
-    with pytest.raises(DataError, match=rf"a\.json: shapes\[0\]: .*{message}"):
-        read(tmp_path, shape("mask", [[0, 0], [2, 2]], mask=text))
+    assert re.search(message, reason(tmp_path, shape("mask", [[0, 0], [2, 2]], mask=text)))
 
 
 @pytest.mark.parametrize(
@@ -283,19 +320,6 @@ def test_malformed_mask(tmp_path: Path, text: object, message: str) -> None:
     [
         ({"shapes": None}, r"'shapes' must be a list, got None"),
         ({"shapes": {}}, r"'shapes' must be a list"),
-        ({"shapes": ["cat"]}, r"shapes\[0\]: a shape must be an object, got 'cat'"),
-        ({"shapes": [shape("polygon", TRIANGLE, None)]}, r"shapes\[0\]: 'label' must be text, got None"),
-        ({"shapes": [shape("polygon", TRIANGLE, " ")]}, r"'label' must be text"),
-        ({"shapes": [shape("polygon", None)]}, r"'points' must be a list, got None"),
-        ({"shapes": [shape("polygon", [5])]}, r"points\[0\] must be x and y, got 5"),
-        ({"shapes": [shape("polygon", [[1, 2, 3]])]}, r"points\[0\] must be x and y"),
-        ({"shapes": [shape("polygon", [[1, "2"]])]}, r"points\[0\] must be a number, got '2'"),
-        ({"shapes": [shape("polygon", [[1, True]])]}, r"points\[0\] must be a number, got True"),
-        ({"shapes": [shape(5, TRIANGLE)]}, r"'shape_type' must be text, got 5"),
-        ({"shapes": [shape("polygon", TRIANGLE, group_id=[])]}, r"'group_id' must be an integer, text or null"),
-        ({"shapes": [shape("polygon", TRIANGLE, group_id=True)]}, r"'group_id' must be an integer"),
-        ({"flags": ["cat"]}, r"'flags' must be an object"),
-        ({"flags": {"cat": 1}}, r"flag 'cat' must be true or false, got 1"),
         ({"imagePath": None}, r"'imagePath' must be text, got None"),
         ({"imageHeight": None}, r"'imageHeight' must be an integer, got None"),
         ({"imageHeight": 6.5}, r"'imageHeight' must be an integer, got 6.5"),
@@ -307,6 +331,54 @@ def test_malformed_mask(tmp_path: Path, text: object, message: str) -> None:
 def test_malformed(tmp_path: Path, changes: Document, message: str) -> None:
     with pytest.raises(DataError, match=r"a\.json: .*" + message):
         read_table(write(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("record", "message", "labels"),
+    [
+        ("cat", "a shape must be an object, got 'cat'", None),
+        (shape("polygon", TRIANGLE, None), "'label' must be text, got None", None),
+        (shape("polygon", TRIANGLE, " "), "'label' must be text", None),
+        (shape("polygon", None), "'points' must be a list, got None", {"cat"}),
+        (shape("polygon", [5]), "points[0] must be x and y, got 5", {"cat"}),
+        (shape("polygon", [[1, 2, 3]]), "points[0] must be x and y", {"cat"}),
+        (shape("polygon", [[1, "2"]]), "points[0] must be a number, got '2'", {"cat"}),
+        (shape("polygon", [[1, True]]), "points[0] must be a number, got True", {"cat"}),
+        (shape(5, TRIANGLE), "'shape_type' must be text, got 5", {"cat"}),
+        (shape("polygon", TRIANGLE, group_id=[]), "'group_id' must be an integer, text or null", {"cat"}),
+        (shape("polygon", TRIANGLE, group_id=True), "'group_id' must be an integer", {"cat"}),
+        (shape("cuboid", TRIANGLE, "__ignore__"), "cannot be ignored", set()),
+    ],
+)
+def test_malformed_shapes_are_left_out_with_their_class(
+    tmp_path: Path, record: object, message: str, labels: set[str] | None
+) -> None:
+    (image,) = read_table(write(tmp_path, record, shape("point", [[1, 2]]))).images
+    assert [found.kind for found in image.shapes] == ["point"]
+    ((where, entry),) = image.dropped.items()
+    assert where == f"{tmp_path / 'a.json'}: shapes[0]" and message in entry.reason and entry.labels == labels
+
+
+def test_malformed_flags_are_left_out(tmp_path: Path) -> None:
+    (image,) = read_table(write(tmp_path, flags={"cat": 1, "dog": True})).images
+    ((where, entry),) = image.dropped.items()
+    assert where.endswith("a.json: flag 'cat'") and entry.reason == "must be true or false, got 1; correct it"
+    assert (image.tags, entry.labels, entry.certain) == ({"dog"}, {"cat"}, False)
+    (image,) = read_table(write(tmp_path, flags=["cat"])).images
+    assert [entry.labels for entry in image.dropped.values()] == [None]
+
+
+def test_boxes_of_four_corners(tmp_path: Path) -> None:
+    """As X-AnyLabeling writes them from 2.2 on; what is rotated becomes the upright box around it."""
+    corners = [[1, 2], [5, 2], [5, 4], [1, 4]]
+    turned = [[4, 1], [6, 2], [5, 4], [3, 3]]
+    kinds = ("rectangle", "rotation", "oriented_rectangle")
+    for kind in kinds:
+        for points, box in ((corners, ((2, 1), (4, 5))), (turned, ((1, 3), (4, 6)))):
+            (found,) = read(tmp_path, shape(kind, points, direction=0.3))
+            assert (found.kind, found.positions) == ("box", box)
+            (ignored,) = read(tmp_path, shape(kind, corners, "__ignore__"))
+            np.testing.assert_array_equal(pixels(ignored), area((2, 1, 4, 5)))
 
 
 @pytest.mark.parametrize("key", ["shapes", "imagePath", "imageWidth"])
@@ -341,8 +413,11 @@ def test_hostile_file(tmp_path: Path, content: bytes, message: str) -> None:
 def test_deep_values_are_shown_cut(tmp_path: Path, depth: int) -> None:
     text = json.dumps(document(shape("polygon", TRIANGLE, group_id="DEEP")))
     (tmp_path / "a.json").write_text(text.replace('"DEEP"', "[" * depth + "]" * depth))
-    with pytest.raises(DataError, match=r"'group_id' must be|JSON cannot be used"):
-        read_table(tmp_path / "a.json")
+    try:
+        (reason,) = read_table(tmp_path / "a.json").dropped.values()
+    except DataError as error:
+        reason = str(error)
+    assert re.search("'group_id' must be|JSON cannot be used", reason) and len(reason) < 400
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -367,11 +442,38 @@ class TestFolder:
         assert [image.name for image in table.images] == [
             "photos/c.jpg",
             "../d.jpg",
-            "C:\\photos\\e.jpg",
+            "e.jpg",
             "photos/b.jpg",
             "labels/deep/a.jpg",
         ]
         assert table.path == tmp_path and table.images[3].where == str(tmp_path / "labels/b.json")
+
+    def test_absolute_paths_mean_the_file_beside_the_json(self, tmp_path: Path) -> None:
+        for number, start in enumerate(("D:\\work\\", "/home/me/", "\\\\server\\share\\x\\", "C:", "c:/a/")):
+            self.put(tmp_path / f"x/{number}.json", f"{start}{number}.jpg")
+        assert [image.name for image in read_table(tmp_path).images] == [f"x/{n}.jpg" for n in range(5)]
+        self.put(tmp_path / "x/0.json", "C:\\")
+        assert "names no file" in read_table(tmp_path).skipped[str(tmp_path / "x/0.json")]
+
+    def test_links_that_lead_outside_are_not_followed(self, tmp_path: Path) -> None:
+        self.put(tmp_path / "outside.json", "a.jpg")
+        self.put(tmp_path / "in/b.json", "b.jpg")
+        (tmp_path / "in/a.json").symlink_to(tmp_path / "outside.json")
+        for around in (None, Surroundings((tmp_path / "in").resolve(), tmp_path / "in")):
+            table = read_table(tmp_path / "in", around)
+            assert [image.name for image in table.images] == ["b.jpg"]
+            ((where, reason),) = table.dropped.items()
+            assert where.endswith("in/a.json") and "leads outside" in reason
+        within = read_table(tmp_path / "in", Surroundings(tmp_path.resolve(), tmp_path / "in"))
+        assert [image.name for image in within.images] == ["a.jpg", "b.jpg"]
+
+    def test_a_malformed_file_leaves_the_others_alone(self, tmp_path: Path) -> None:
+        self.put(tmp_path / "b.json", "b.jpg")
+        for content in ("{", "[]", '{"images": []}'):
+            (tmp_path / "a.json").write_text(content)
+            table = read_table(tmp_path)
+            assert [image.name for image in table.images] == ["b.jpg"]
+            assert list(table.dropped) == [str(tmp_path / "a.json")]
 
     def test_names_are_relative_to_the_one_file(self, tmp_path: Path) -> None:
         self.put(tmp_path / "labels/b.json", "..\\photos\\b.jpg")

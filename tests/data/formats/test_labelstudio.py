@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -264,12 +265,8 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("cat", r"result\[1\]: a result must be an object, got 'cat'"),
         (item(None, {}), r"result\[1\]: 'type' must be text, got None"),
         (item("keypointlabels", [1]), r"'value' must be an object, got a list of 1"),
-        (item("choices", None), r"'value' must be an object, got None"),
-        (item("choices", {"choices": "cat"}), r"'choices' must be a list, got 'cat'"),
-        (choices(5), r"a choice must be text, got 5"),
         (item("keypointlabels", {"x": 1, "y": 1, "keypointlabels": "cat"}), r"'keypointlabels' must be a list"),
         (item("keypointlabels", {"x": 1, "y": 1, "keypointlabels": [5]}), r"a label must be text, got 5"),
         (keypoint("left"), r"'x' must be a number, got 'left'"),
@@ -287,6 +284,24 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
         (brush([0, 1.5]), r"'rle' must be numbers from 0 to 255"),
         (brush(["a"]), r"'rle' must be numbers from 0 to 255"),
         (brush([]), r"'rle' is cut off after 0 bytes"),
+    ],
+)
+def test_malformed_results_are_left_out(tmp_path: Path, wrong: object, message: str) -> None:
+    image = read(tmp_path, task(keypoint(), wrong)).images[0]
+    assert [found.kind for found in image.shapes] == ["point"]
+    ((where, entry),) = image.dropped.items()
+    assert where.endswith("tasks[0]: annotations[0]: result[1]") and re.search(
+        message.rpartition("]: ")[2], entry.reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("cat", r"result\[1\]: a result must be an object, got 'cat'"),
+        (item("choices", None), r"'value' must be an object, got None"),
+        (item("choices", {"choices": "cat"}), r"'choices' must be a list, got 'cat'"),
+        (choices(5), r"a choice must be text, got 5"),
         ({**keypoint(), "original_width": "8"}, r"'original_width' must be an integer, got '8'"),
         ({**keypoint(), "original_width": None}, r"'original_width' must be an integer, got None"),
         ({**keypoint(), "original_width": 0}, r"height 5 and width 0 must be at least 1"),

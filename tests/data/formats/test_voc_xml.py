@@ -1,6 +1,7 @@
 """Boxes of VOC's XML files, as values and through ``open_dataset``."""
 
 import logging
+import re
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakseg.data.annotations import Box
+from weakseg.data.annotations import Box, Dropped
 from weakseg.data.binding import bind_image
 from weakseg.data.check import check_dataset
 from weakseg.data.classes import Classes
@@ -37,7 +38,7 @@ def read(root: Path, **settings: object) -> Dataset:
 
 
 def boxes_of(path: Path, base: int = 1) -> tuple[Box, ...]:
-    image = read_objects(path, "a", VocRules(base), {})  # type: ignore[arg-type]
+    image = read_objects(path, "a", VocRules(base))  # type: ignore[arg-type]
     return bind_image(image, Classes(("cat", "dog"))).drawn.boxes
 
 
@@ -74,10 +75,9 @@ def test_parts_have_boxes_that_are_not_read(tmp_path: Path) -> None:
     """Weak-label oracle 2: a part's box is not the object's, wherever it stands."""
     part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
     path = write(tmp_path / "a.xml", entry(3, 3, 4, 4, more=part), f"<object><name>dog</name>{part}</object>")
-    dropped: dict[str, str] = {}
-    image = read_objects(path, "a", VocRules(), dropped)
+    image = read_objects(path, "a", VocRules())
     assert [shape.positions for shape in image.shapes] == [((2, 2), (4, 4))]
-    assert dropped == {f"{path}: object 1": "object 'dog' has no bndbox"}
+    assert image.dropped == {f"{path}: object 1": Dropped("object 'dog' has no bndbox", frozenset({"dog"}))}
     assert image.tags == {"cat", "dog"}
 
 
@@ -134,18 +134,29 @@ def test_difficult_objects(voc_root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (entry("nan", 1, 2, 2), "object 0: bndbox/xmin must be a number, got 'nan'"),
+        (entry("nan", 1, 2, 2), "bndbox/xmin must be a number, got 'nan'"),
         (entry("1e400", 1, 2, 2), "bndbox/xmin must be a finite number, got inf"),
         (entry("", 1, 2, 2), "bndbox/xmin must be a number, got"),
         (entry(1, 1, "&", 2), "bndbox/xmax must be a number, got '&'"),
         ("<object><name>cat</name><bndbox/></object>", "bndbox/xmin must be a number, got None"),
-        (entry(5, 1, 2, 2), "object 0: bndbox 5, 1 .. 2, 2 ends before it begins"),
+        ("<object><name> </name></object>", "object has no name"),
     ],
 )
-def test_refused(voc_root: Path, text: str, message: str) -> None:
-    write(voc_root / "Annotations/a.xml", text)
-    with pytest.raises(DataError, match=rf"Annotations/a\.xml: .*{message}"):
-        read(voc_root)
+def test_bad_objects_are_left_out(voc_root: Path, text: str, message: str) -> None:
+    write(voc_root / "Annotations/a.xml", text, entry(1, 1, 2, 2, name="dog"))
+    dataset = read(voc_root)
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("Annotations/a.xml: object 0") and message in reason
+    named = "<name>cat" in text
+    assert dataset.splits["train"][0].drawn.boxes == (Box(2, 0, 0, 2, 2),)
+    assert dataset.splits["train"][0].tags.present == ({1, 2} if named else {2})
+    assert dataset.splits["train"][0].tags.unknown == (frozenset() if named else {1})
+
+
+def test_corners_in_any_order(tmp_path: Path) -> None:
+    for edges in ((2, 3, 5, 4), (5, 3, 2, 4), (2, 4, 5, 3), (5, 4, 2, 3)):
+        path = write(tmp_path / "a.xml", entry(*edges))
+        assert boxes_of(path) == (Box(1, 2, 1, 4, 5),) and boxes_of(path, base=0) == (Box(1, 3, 2, 4, 5),)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +169,11 @@ def test_refused(voc_root: Path, text: str, message: str) -> None:
     ],
 )
 def test_absurd_sizes(voc_root: Path, size: str, message: str) -> None:
-    write(voc_root / "Annotations/a.xml", size=size)
-    with pytest.raises(DataError, match=rf"a\.xml: {message}"):
-        read(voc_root)
+    write(voc_root / "Annotations/a.xml", entry(1, 1, 2, 2), size=size)
+    dataset = read(voc_root)
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("Annotations/a.xml") and re.fullmatch(f"{message}.*", reason)
+    assert dataset.splits["train"][0].tags == Tags(frozenset(), frozenset({1, 2}))
 
 
 def test_a_size_of_zero_is_none(voc_root: Path) -> None:

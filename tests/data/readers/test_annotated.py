@@ -63,9 +63,7 @@ def test_the_folder_of_images_does_not_move_a_name_that_leads_there(tmp_path: Pa
     assert opened(tmp_path, images="photos") == opened(tmp_path, images="./photos/") == expected
 
 
-@pytest.mark.parametrize(
-    "image", ["../../a.jpg", "../../root/images/a.jpg", "../out/a.jpg", "../out.jpg", "/a.jpg", ".."]
-)
+@pytest.mark.parametrize("image", ["../../a.jpg", "../../root/images/a.jpg", "../out/a.jpg", "../out.jpg", ".."])
 def test_names_that_leave_the_root_are_refused(image: str, tmp_path: Path, write_image) -> None:
     root = tmp_path / "root"
     write_labelme(root / "labels/a.json", image)
@@ -74,6 +72,8 @@ def test_names_that_leave_the_root_are_refused(image: str, tmp_path: Path, write
     (root / "out.jpg").symlink_to(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"labels/a\.json: .* leads outside the data folder"):
         opened(root)
+    write_labelme(root / "labels/b.json", "b.jpg")
+    assert list(opened(root)) == ["b"]
 
 
 def test_two_files_of_one_photograph_and_two_photographs_of_one_name(tmp_path: Path) -> None:

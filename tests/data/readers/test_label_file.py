@@ -69,7 +69,7 @@ def write(folder: Path, name: str) -> Path:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_format_follows_from_the_file(name: str, tmp_path: Path) -> None:
-    image = labels_of(tmp_path / "x/a.png", write(tmp_path, name)).image
+    image = labels_of(tmp_path / "x/a.png", write(tmp_path, name))
     if name.startswith("tags"):
         assert image.tags == {"cat"} and not image.shapes
         return
@@ -85,13 +85,13 @@ def test_yolo_with_the_names_above_it(tmp_path: Path, write_image) -> None:
     (tmp_path / "labels/train/a.txt").write_text("1 0.04 0.035 0.06 0.03")
     (tmp_path / "data.yaml").write_text("names: [dog, cat]")
     for path in ("labels/train/a.txt", "labels/train"):
-        (shape,) = labels_of(tmp_path / "images/train/a.png", tmp_path / path).image.shapes
+        (shape,) = labels_of(tmp_path / "images/train/a.png", tmp_path / path).shapes
         assert (shape.label, shape.positions) == ("cat", BOX)
 
 
 def test_a_folder_of_files_of_the_same_name(tmp_path: Path) -> None:
     write(tmp_path, "voc.xml").rename(tmp_path / "a.xml")
-    assert labels_of(Path("elsewhere/a.jpg"), tmp_path).image.shapes[0].positions == BOX
+    assert labels_of(Path("elsewhere/a.jpg"), tmp_path).shapes[0].positions == BOX
     with pytest.raises(DataError, match=r"holds no b\.json or b\.xml or b\.txt"):
         labels_of(Path("b.jpg"), tmp_path)
 
@@ -109,7 +109,7 @@ def test_a_folder_of_files_of_the_same_name(tmp_path: Path) -> None:
 def test_the_entry_of_a_photograph(photograph: str, expected: str, tmp_path: Path) -> None:
     names = ("x/a.png", "y/a.png", "y/b.png")
     (tmp_path / "t.json").write_text(json.dumps({name: ["cat"] for name in names}))
-    assert labels_of(tmp_path / photograph, tmp_path / "t.json").image.name == expected
+    assert labels_of(tmp_path / photograph, tmp_path / "t.json").name == expected
 
 
 def test_what_does_not_know_the_photograph_is_refused(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_does_not_know_the_photograph_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"several images of the name 'a\.jpg', but 'x/a\.png', 'y/a\.png'"):
         labels_of(Path("a.jpg"), tmp_path / "t.json")
     (tmp_path / "t.json").write_text(json.dumps({"b.png": ["cat"]}))
-    assert labels_of(Path("a.jpg"), tmp_path / "t.json").image.tags == {"cat"}  # the only one it can be about
+    assert labels_of(Path("a.jpg"), tmp_path / "t.json").tags == {"cat"}  # the only one it can be about
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from weakseg.data.annotations import Box
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.voc_xml import VOC_CLASSES
@@ -134,8 +135,10 @@ def test_annotation_with_an_unknown_class(voc_root: Path) -> None:
 
 def test_annotation_without_a_name(voc_root: Path) -> None:
     (voc_root / "Annotations/a.xml").write_text("<annotation><object/></annotation>")
-    with pytest.raises(DataError, match=r"a\.xml: unknown class ''"):
-        read(voc_root)
+    dataset = read(voc_root)
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("a.xml: object 0") and reason == "object has no name"
+    assert tags_of(dataset)["a"] == Tags(frozenset(), frozenset({1, 2}))
 
 
 def test_parts_are_no_objects(voc_root: Path) -> None:
@@ -175,14 +178,75 @@ ANNOTATION = "<annotation><object><name>{}</name></object></annotation>"
 )
 def test_hostile_annotation(voc_root: Path, text: str) -> None:
     (voc_root / "Annotations/a.xml").write_text(text)
-    with pytest.raises(DataError, match=r"Annotations/a\.xml: annotation of image 'a' cannot be read .*; repair it"):
-        read(voc_root)
+    check_unread(voc_root)
 
 
 def test_missing_annotation(voc_root: Path) -> None:
     (voc_root / "Annotations/a.xml").unlink()
-    with pytest.raises(DataError, match=r"Annotations/a\.xml: annotation of image 'a' cannot be read"):
-        read(voc_root)
+    check_unread(voc_root)
+
+
+def check_unread(root: Path) -> None:
+    """Of photograph a nothing is known, which is said; b is as it was."""
+    dataset = read(root)
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("Annotations/a.xml")
+    assert reason.startswith("annotation of image 'a' cannot be read") and "; repair it" in reason
+    assert tags_of(dataset) == {"a": Tags(frozenset(), frozenset({1, 2})), "b": Tags(frozenset())}
+    (root / "Annotations/b.xml").write_text("<")
+    with pytest.raises(DataError, match=r"Annotations/a\.xml: annotation of image 'a' cannot be read .*; and so with"):
+        read(root)
+
+
+def test_other_encodings(voc_root: Path) -> None:
+    """Those that Python knows, those of several bytes too; no entity comes in by them."""
+    (voc_root / "classes.txt").write_text("箱子\n", encoding="utf-8")
+    (voc_root / "Annotations/b.xml").write_text("<annotation/>")
+    for encoding in ("gb2312", "gbk", "GB18030", "big5", "utf-8", "utf-16", "utf-8-sig"):
+        declared = encoding.removesuffix("-sig")
+        text = f'<?xml version="1.0" encoding="{declared}"?>\n{ANNOTATION.format("箱子")}'
+        (voc_root / "Annotations/a.xml").write_bytes(text.encode(encoding))
+        dataset = read(voc_root)
+        assert tags_of(dataset)["a"] == Tags(frozenset({1}))
+    for encoding in ("gb2312", "utf-7", "hex", "idna"):
+        bomb = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [<!ENTITY a "b">]>{ANNOTATION.format("&a;")}'
+        (voc_root / "Annotations/a.xml").write_text(bomb)
+        assert "cannot be read" in next(iter(read(voc_root).dropped.values()))
+
+
+class TestFlatFolder:
+    """XML files beside the photographs, without lists of images, as LabelImg and Roboflow write them."""
+
+    def write(self, path: Path, *, filename: str = "", name: str = "crate", write_image) -> None:
+        box = "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+        stated = f"<filename>{filename}</filename>" if filename else ""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"<annotation>{stated}<object><name>{name}</name>{box}</object></annotation>")
+        write_image(path.parent / (filename or f"{path.stem}.png"), 4, 6)
+
+    def test_photographs_beside_their_files(self, tmp_path: Path, write_image) -> None:
+        self.write(tmp_path / "train/a.xml", write_image=write_image)
+        self.write(tmp_path / "train/x/b.xml", filename="other.jpg", name="lid", write_image=write_image)
+        self.write(tmp_path / "valid/c.xml", write_image=write_image)
+        (tmp_path / "train/d.xml").write_text("<annotations/>")
+        dataset = read(tmp_path, train="train", val="valid")
+        assert dataset.classes.names == ("crate", "lid")
+        assert [sample.id for sample in dataset.splits["train"]] == ["a", "x/other"]
+        assert [sample.id for sample in dataset.splits["val"]] == ["c"]
+        assert dataset.splits["train"][0].drawn.boxes == (Box(1, 0, 1, 4, 3),)
+        assert dataset.splits["train"][1].load_image().shape == (4, 6, 3)
+        ((where, reason),) = dataset.dropped.items()
+        assert where.endswith("train/d.xml") and "is of no label file" in reason
+
+    def test_the_root_itself_and_the_base(self, tmp_path: Path, write_image) -> None:
+        self.write(tmp_path / "a.xml", write_image=write_image)
+        assert read(tmp_path, train=".").splits["train"][0].drawn.boxes == (Box(1, 0, 1, 4, 3),)
+        assert read(tmp_path, train=".", voc_base=0).splits["train"][0].drawn.boxes == (Box(1, 1, 2, 4, 3),)
+
+    def test_a_folder_without_any(self, tmp_path: Path) -> None:
+        (tmp_path / "train").mkdir()
+        with pytest.raises(DataError, match=r"train: no XML files of VOC"):
+            read(tmp_path, train="train")
 
 
 def test_tags_from_masks_of_0_and_255_alone_are_a_question(voc_root: Path) -> None:

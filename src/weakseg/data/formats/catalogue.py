@@ -24,7 +24,7 @@ from weakseg.data.formats.label_format import Content, LabelFormat, Use, by_itse
 FORMATS: dict[str, LabelFormat] = {
     "labelme": LabelFormat(
         "LabelMe",
-        by_itself(labelme.read_table),
+        labelme.read_table,
         (".json",),
         lambda content: content.has_keys("shapes"),
         uses=frozenset({"dataset", "photograph"}),
@@ -61,9 +61,10 @@ FORMATS: dict[str, LabelFormat] = {
     ),
     "voc": LabelFormat(
         "VOC",
-        by_itself(voc_xml.read_table),
+        voc_xml.read_table,
         (".xml",),
         uses=frozenset({"photograph"}),
+        names_from="labels",
         one_each=True,
         unmarked=True,
     ),

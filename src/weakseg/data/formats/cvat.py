@@ -9,7 +9,7 @@ import numpy as np
 from defusedxml import DefusedXmlException, ElementTree
 from numpy.typing import NDArray
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
@@ -18,6 +18,7 @@ from weakseg.data.formats.shapes import (
     region_inside,
     region_of,
     scribble_along,
+    text_label,
     turned,
     usable_shapes,
 )
@@ -41,11 +42,8 @@ def read_table(path: Path) -> AnnotationTable:
     """
     root = _root(path)
     names = [(node.text or "").strip() for node in root.iterfind("meta//labels/label/name")]
-    dropped: dict[str, str] = {}
-    images = tuple(
-        _image(node, f"{path}: image[{number}]", dropped) for number, node in enumerate(root.iterfind("image"))
-    )
-    return AnnotationTable(path, images, tuple(dict.fromkeys(name for name in names if name)), dropped)
+    images = tuple(_image(node, f"{path}: image[{number}]") for number, node in enumerate(root.iterfind("image")))
+    return AnnotationTable(path, images, tuple(dict.fromkeys(name for name in names if name)))
 
 
 def _root(path: Path) -> Element:
@@ -59,15 +57,20 @@ def _root(path: Path) -> Element:
     return root
 
 
-def _image(node: Element, where: str, dropped: dict[str, str]) -> AnnotatedImage:
+def _image(node: Element, where: str) -> AnnotatedImage:
     """Return one photograph with its shapes, the lowest first."""
+    dropped: dict[str, Dropped] = {}
     size = check_size((_integer(node, "height", where), _integer(node, "width", where)), where)
     entries = [(f"{where}: {child.tag}[{number}]", child) for number, child in enumerate(node)]
     tags = frozenset(_attribute(child, "label", place) for place, child in entries if child.tag == "tag")
     drawn = [(place, child) for place, child in entries if child.tag != "tag"]
     drawn.sort(key=lambda entry: _integer(entry[1], "z_order", entry[0], default="0"))
-    shapes = usable_shapes(drawn, lambda child, place: _shapes(child, size, place), dropped)
-    return AnnotatedImage(_attribute(node, "name", where), tuple(shapes), where, tags, size)
+    shapes = usable_shapes(drawn, lambda child, place: _shapes(child, size, place), _labels_of, dropped)
+    return AnnotatedImage(_attribute(node, "name", where), tuple(shapes), where, tags, size, dropped=dropped)
+
+
+def _labels_of(node: Element) -> frozenset[str] | None:
+    return text_label(node.get("label"))
 
 
 def _shapes(node: Element, size: Size, where: str) -> Sequence[Shape]:

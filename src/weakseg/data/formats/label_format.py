@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element
 from weakseg.data.annotations import AnnotationTable
 from weakseg.data.formats.tags import csv_rows
 from weakseg.data.formats.xml_files import parse_xml
-from weakseg.data.paths import parse_json, read_text
+from weakseg.data.image import check_frame, read_frame
+from weakseg.data.paths import find_image, parse_json, read_text
 
 Use = Literal["dataset", "drawn", "photograph"]
 Quadrilaterals = Literal["", "segments", "boxes"]
@@ -64,6 +65,8 @@ class Surroundings:
         classes: Class names that the user gave, in the order of their numbers; ``None``: none were given.
         photograph: The one photograph that labels are wanted of; ``None``: all.
         quadrilaterals: What lines of 9 values are to YOLO: outlines or oriented boxes; empty: an error.
+        voc_base: 1: boxes of VOC count pixels from 1, the last one included; 0: edges as they stand.
+        difficult: Whether objects of VOC that are marked difficult count.
     """
 
     root: Path
@@ -71,6 +74,26 @@ class Surroundings:
     classes: tuple[str, ...] | None = None
     photograph: Path | None = None
     quadrilaterals: Quadrilaterals = ""
+    voc_base: Literal[0, 1] = 1
+    difficult: bool = True
+
+    def find(self, name: str, where: str) -> Path:
+        """Return the file of a photograph by the name that labels give it; it need not exist.
+
+        Raises:
+            DataError: If the name leads outside of the root.
+        """
+        return self.photograph or find_image(self.root, self.start, name, where)
+
+    def check_claim(self, name: str, size: tuple[int, int], where: str) -> None:
+        """Refuse the size that labels claim for a photograph of another, before anything is rastered to it.
+
+        Raises:
+            DataError: If the photograph cannot be read, or has another size, upright and in its file.
+        """
+        frame = read_frame(self.find(name, where))
+        if size not in (frame.stored, frame.stored[::-1]):
+            check_frame(size, frame.size, where)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
+from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
 from weakseg.data.formats.shapes import (
     Unusable,
@@ -21,9 +22,11 @@ from weakseg.data.formats.shapes import (
     region_inside,
     region_of,
     scribble_along,
+    text_label,
     usable_shapes,
 )
-from weakseg.data.paths import files_inside, parse_json, read_text
+from weakseg.data.image import image_size
+from weakseg.data.paths import inside, parse_json, read_text
 from weakseg.data.regions import place_crop, unite_runs
 from weakseg.data.values import as_record, shown
 from weakseg.errors import DataError, cut
@@ -31,75 +34,118 @@ from weakseg.image_file import opened_image
 from weakseg.ops.runs import Size
 
 IGNORED_LABEL = "__ignore__"
+_RECTANGLES = {"rectangle": (2, 4), "rotation": (4,), "oriented_rectangle": (4,)}  # and how many corners they have
+_NO_SIZE = "a region needs 'imageHeight' and 'imageWidth' of its file; open and save that with LabelMe"
 
 
-def read_table(path: Path) -> AnnotationTable:
-    """Return what LabelMe files say; photographs are not opened.
+def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTable:
+    """Return what LabelMe files say, and those of programs that write the same form, such as X-AnyLabeling.
 
-    Polygons, oriented rectangles, circles and masks become regions, in the order of the file; regions of one label
-    and one ``group_id`` are one object, at the place of its first part. Rectangles become boxes, lines scribbles,
-    points points. What is labelled ``__ignore__`` is a region to be ignored, a rectangle included. Image-level flags
-    that are true are tags.
+    Polygons, circles and masks become regions, in the order of the file; regions of one label and one ``group_id`` are
+    one object, at the place of its first part. Rectangles become boxes, rotated ones the upright box around them, lines
+    scribbles, points points. What is labelled ``__ignore__`` is a region to be ignored, a rectangle included.
+    Image-level flags that are true are tags. Where the file states no size, it is that of the photograph.
 
     Args:
         path: One JSON file, or a folder with such files at any depth, hidden ones left out. Names of photographs,
-            which start from their file, are made relative to the folder, that of the file where one file is given.
+            which start from their file, are made relative to the folder, that of the file where one file is given; an
+            absolute path, that of another computer, means the file of its name beside the JSON.
+        around: Where photographs are; ``None``: they are not opened.
 
     Raises:
-        DataError: If there is no file, or one is malformed.
+        DataError: If there is no file, or none can be used.
     """
-    folder = path.resolve() if path.is_dir() else path.parent
-    files = files_inside(path.resolve(), {".json"}, "JSON files", deep=True) if path.is_dir() else [path]
-    dropped: dict[str, str] = {}
-    images = tuple(_image(file, folder, dropped) for file in files)
-    return AnnotationTable(path, images, dropped=dropped)
+    if not path.is_dir():
+        return AnnotationTable(path, (_image(path, path.parent, around),))
+    skipped: dict[str, str] = {}
+    images = []
+    for file in _files_in(path):
+        try:
+            inside(around.root if around else path.resolve(), file.name, str(file), folder=file.parent)
+            images.append(_image(file, path, around))
+        except DataError as error:
+            skipped[str(file)] = str(error).removeprefix(f"{file}: ")
+    return AnnotationTable(path, tuple(images), skipped=skipped)
 
 
-def _image(path: Path, folder: Path, dropped: dict[str, str]) -> AnnotatedImage:
+def _files_in(folder: Path) -> list[Path]:
+    files = [file for file in folder.rglob("*.json") if not _is_hidden(file.relative_to(folder))]
+    if not files:
+        raise DataError(f"{folder}: holds no JSON file; give the folder that LabelMe saved its files in")
+    return sorted(files)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _image(path: Path, folder: Path, around: Surroundings | None) -> AnnotatedImage:
     where = str(path)
     document = as_record(parse_json(path, read_text(path, "LabelMe file")), "the content of a LabelMe file", where)
-    size = size_in(document, ("imageHeight", "imageWidth"), where)
-    records = {
-        f"{where}: shapes[{number}]": as_record(entry, "a shape", f"{where}: shapes[{number}]")
-        for number, entry in enumerate(list_in(document, "shapes", where))
-    }
-    shapes = usable_shapes(records.items(), lambda record, place: _shapes(record, size, place), dropped)
-    return AnnotatedImage(
-        name=_name(path, folder, text_in(document, "imagePath", where)),
-        shapes=_united(shapes, records),
-        where=where,
-        tags=_tags(document.get("flags"), where),
-        size=size,
-    )
+    name = _name(path, folder, text_in(document, "imagePath", where))
+    stated = size_in(document, ("imageHeight", "imageWidth"), where)
+    frame = _raster_size(name, stated, around, where)
+    entries = [(f"{where}: shapes[{n}]", entry) for n, entry in enumerate(list_in(document, "shapes", where))]
+    dropped: dict[str, Dropped] = {}
+    shapes = usable_shapes(entries, lambda entry, place: _shapes(entry, frame, place), _labels_of, dropped)
+    tags = _tags(document.get("flags"), where, dropped)
+    size = stated or (frame if isinstance(frame, tuple) else None)
+    return AnnotatedImage(name, _united(shapes, dict(entries)), where, tags, size, dropped=dropped)
 
 
 def _name(path: Path, folder: Path, image_path: str) -> str:
-    """Return the path of the photograph relative to the folder, with ``/`` between folders; absolute ones stay."""
-    if PureWindowsPath(image_path).is_absolute():
-        return image_path
-    return posixpath.normpath(posixpath.join(path.parent.relative_to(folder).as_posix(), image_path.replace("\\", "/")))
+    """Return the path of the photograph relative to the folder, with ``/`` between folders."""
+    foreign = PureWindowsPath(image_path)  # which knows the absolute paths of both worlds
+    below = foreign.name if foreign.drive or foreign.root else image_path.replace("\\", "/")
+    if not below:
+        raise DataError(f"{path}: 'imagePath' {shown(image_path)} names no file; correct it")
+    return posixpath.normpath(posixpath.join(path.parent.relative_to(folder).as_posix(), below))
 
 
-def _tags(flags: object, where: str) -> frozenset[str]:
-    """Return the image-level flags that are set."""
-    found = as_record(flags if flags is not None else {}, "'flags'", where)
+def _raster_size(name: str, stated: Size | None, around: Surroundings | None, where: str) -> Size | Unusable:
+    """Return the size that regions are rastered to, or why they cannot be."""
+    try:
+        if stated is None:
+            return image_size(around.find(name, where)) if around else Unusable(_NO_SIZE)
+        if around:
+            around.check_claim(name, stated, where)
+        return stated
+    except DataError as error:
+        return Unusable(str(error).removeprefix(f"{where}: "))
+
+
+def _labels_of(entry: object) -> frozenset[str] | None:
+    """Return the class of a shape that is left out; one to be ignored has none."""
+    labels = text_label(entry.get("label")) if isinstance(entry, dict) else None
+    return frozenset() if labels == frozenset({IGNORED_LABEL}) else labels
+
+
+def _tags(flags: object, where: str, dropped: dict[str, Dropped]) -> frozenset[str]:
+    """Return the image-level flags that are set; those that are neither true nor false are left out."""
+    if flags is not None and not isinstance(flags, dict):
+        dropped[f"{where}: flags"] = Dropped(f"must be an object, got {shown(flags)}; correct it")
+        return frozenset()
+    found = {name: value for name, value in (flags or {}).items() if name.strip()}
     for name, value in found.items():
         if not isinstance(value, bool):
-            raise DataError(f"{where}: flag {name!r} must be true or false, got {shown(value)}; correct it")
-    return frozenset(name for name, value in found.items() if value)
+            reason = f"must be true or false, got {shown(value)}; correct it"
+            dropped[f"{where}: flag {name!r}"] = Dropped(reason, frozenset({name}), certain=False)
+    return frozenset(name for name, value in found.items() if value is True)
 
 
-def _shapes(record: dict[str, object], size: Size | None, where: str) -> Sequence[Shape]:
+def _shapes(entry: object, size: Size | Unusable, where: str) -> Sequence[Shape]:
     """Return what one record stands for; a type that is missing means a polygon, as in old files."""
+    record = as_record(entry, "a shape", where)
     label, positions = text_in(record, "label", where), positions_in(record, "points", where)
     kind = "polygon" if record.get("shape_type") is None else text_in(record, "shape_type", where)
     ignored = label == IGNORED_LABEL
-    if kind == "rectangle" and not ignored:
-        return [box_around(label, _exactly(positions, 2, kind), where)]
-    if kind in ("polygon", "rectangle", "oriented_rectangle", "circle"):
-        return [region_inside(label, _outline(kind, positions), _known(size, where), where, ignored=ignored)]
+    _group(record, where)
+    if kind in _RECTANGLES and not ignored:
+        return [box_around(label, _exactly(positions, _RECTANGLES[kind], kind), where)]
+    if kind in ("polygon", "circle", *_RECTANGLES):
+        return [region_inside(label, _outline(kind, positions), _known(size), where, ignored=ignored)]
     if kind == "mask":
-        return [region_of(label, _mask(record, positions, _known(size, where), where), where, ignored=ignored)]
+        return [region_of(label, _mask(record, positions, _known(size), where), where, ignored=ignored)]
     if ignored:
         raise Unusable(f"a shape of type {kind!r} cannot be ignored: it has no area")
     if kind in ("line", "linestrip"):
@@ -111,14 +157,14 @@ def _shapes(record: dict[str, object], size: Size | None, where: str) -> Sequenc
 
 def _outline(kind: str, positions: list[Position]) -> list[Position]:
     """Return the closed outline of a shape with an area."""
-    if kind == "rectangle":
-        (top, left), (bottom, right) = _exactly(positions, 2, kind)
-        return [(top, left), (top, right), (bottom, right), (bottom, left)]
     if kind == "circle":
-        centre, rim = _exactly(positions, 2, kind)
+        centre, rim = _exactly(positions, (2,), kind)
         radius = math.hypot(rim[0] - centre[0], rim[1] - centre[1])
         return ellipse_outline(centre, (radius, radius))
-    return _exactly(positions, 4, kind) if kind == "oriented_rectangle" else positions
+    if kind in _RECTANGLES and len(_exactly(positions, _RECTANGLES[kind], kind)) == 2:
+        (top, left), (bottom, right) = positions
+        return [(top, left), (top, right), (bottom, right), (bottom, left)]
+    return positions
 
 
 def _mask(record: dict[str, object], positions: list[Position], size: Size, where: str) -> NDArray[np.bool_]:
@@ -126,7 +172,7 @@ def _mask(record: dict[str, object], positions: list[Position], size: Size, wher
 
     Corners that are integers are the first and the last pixel; others say nothing about the size.
     """
-    corners = _exactly(positions, 2, "mask")
+    corners = _exactly(positions, (2,), "mask")
     (top, left), (bottom, right) = corners
     if not all(math.isfinite(value) for corner in corners for value in corner):
         raise Unusable(f"corners {positions} are not finite")
@@ -151,11 +197,12 @@ def _decoded(text: str, where: str) -> NDArray[np.bool_]:
         raise DataError(f"{where}: 'mask' is no PNG in base64 ({cut(error)}); draw the mask again") from error
 
 
-def _united(shapes: Sequence[Shape], records: Mapping[str, dict[str, object]]) -> tuple[Shape, ...]:
+def _united(shapes: Sequence[Shape], records: Mapping[str, object]) -> tuple[Shape, ...]:
     """Return the shapes with regions of one label and group made one, at the place of the first."""
     parts: dict[object, list[Shape]] = {}
     for number, shape in enumerate(shapes):
-        group = _group(records[shape.where], shape.where)
+        record = records[shape.where]
+        group = _group(record, shape.where) if isinstance(record, dict) else None
         alone = group is None or shape.kind != "region"
         parts.setdefault(number if alone else (shape.label, group), []).append(shape)
     return tuple(_one(same) for same in parts.values())
@@ -176,15 +223,13 @@ def _group(record: dict[str, object], where: str) -> int | str | None:
     return group
 
 
-def _known(size: Size | None, where: str) -> Size:
-    if size is None:
-        raise DataError(
-            f"{where}: a region needs 'imageHeight' and 'imageWidth' of its file; open and save that with LabelMe"
-        )
+def _known(size: Size | Unusable) -> Size:
+    if isinstance(size, Unusable):
+        raise size
     return size
 
 
-def _exactly(positions: list[Position], count: int, kind: str) -> list[Position]:
-    if len(positions) != count:
-        raise Unusable(f"a shape of type {kind!r} has {count} points, got {len(positions)}")
+def _exactly(positions: list[Position], counts: tuple[int, ...], kind: str) -> list[Position]:
+    if len(positions) not in counts:
+        raise Unusable(f"a shape of type {kind!r} has {' or '.join(map(str, counts))} points, got {len(positions)}")
     return positions

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
 from weakseg.data.formats.brush import mask_of_brush
 from weakseg.data.formats.records import (
     any_number,
@@ -22,6 +22,7 @@ from weakseg.data.formats.shapes import (
     points_at,
     region_inside,
     region_of,
+    text_label,
     turned,
     usable_shapes,
 )
@@ -52,17 +53,17 @@ def read_table(path: Path) -> AnnotationTable:
     tasks = parse_json(path, read_text(path, "Label Studio file"))
     if not isinstance(tasks, list):
         raise DataError(f"{path}: expected a list of tasks, got {shown(tasks)}; export from Label Studio as 'JSON'")
-    dropped: dict[str, str] = {}
+    skipped: dict[str, str] = {}
     images = []
     for number, task in enumerate(tasks):
         where = f"{path}: tasks[{number}]"
         try:
-            images.append(_image(as_record(task, "a task", where), where, dropped))
+            images.append(_image(as_record(task, "a task", where), where))
         except Unusable as reason:
-            dropped[where] = str(reason)
-    if dropped and not images:
-        raise DataError(f"{path}: no task can be used: {next(iter(dropped.values()))}; label some and export again")
-    return AnnotationTable(path, tuple(images), dropped=dropped)
+            skipped[where] = str(reason)
+    if skipped and not images:
+        raise DataError(f"{path}: no task can be used: {next(iter(skipped.values()))}; label some and export again")
+    return AnnotationTable(path, tuple(images), skipped=skipped)
 
 
 def image_name(address: str, where: str) -> str:
@@ -97,7 +98,8 @@ def _last(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def _image(task: Record, where: str, dropped: dict[str, str]) -> AnnotatedImage:
+def _image(task: Record, where: str) -> AnnotatedImage:
+    dropped: dict[str, Dropped] = {}
     if not {"data", "annotations"} <= task.keys():
         raise DataError(f"{where}: has no 'data' or no 'annotations'; export from Label Studio as 'JSON', not another")
     name = image_name(text_in(as_record(task.get("data"), "'data'", where), "image", where), where)
@@ -116,20 +118,29 @@ def _image(task: Record, where: str, dropped: dict[str, str]) -> AnnotatedImage:
     choices = {at: item for at, item in items.items() if item.get("type") == "choices"}
     drawn = [(at, item) for at, item in items.items() if at not in choices]
     tags = [tag for at, item in choices.items() for tag in _tags(item, at, dropped)]
-    shapes = usable_shapes(drawn, lambda item, at: _shapes(item, sizes.get(at), at), dropped)
-    return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size)
+    shapes = usable_shapes(drawn, lambda item, at: _shapes(item, sizes.get(at), at), _labels_of, dropped)
+    return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size, dropped=dropped)
 
 
-def _first_completed(task: Record, where: str, dropped: dict[str, str]) -> tuple[str, Record]:
+def _labels_of(item: Record) -> frozenset[str] | None:
+    """Return the labels of a result that is left out; ``None`` where they cannot be told."""
+    value = item.get("value")
+    lists = [value.get(kind) for kind in (*_KINDS, "choices")] if isinstance(value, dict) else []
+    texts = [text_label(label) for found in lists if isinstance(found, list) for label in found]
+    known = [label for label in texts if label is not None]
+    return frozenset().union(*known) if known and len(known) == len(texts) else None
+
+
+def _first_completed(task: Record, where: str, dropped: dict[str, Dropped]) -> tuple[str, Record]:
     """Return place and content of the first annotation that was not cancelled; the others are dropped."""
     found: tuple[str, Record] | None = None
     for number, entry in enumerate(list_in(task, "annotations", where)):
         place = f"{where}: annotations[{number}]"
         annotation = as_record(entry, "an annotation", place)
         if annotation.get("was_cancelled"):
-            dropped[place] = "it was cancelled"
+            dropped[place] = Dropped("it was cancelled", frozenset())
         elif found is not None:
-            dropped[place] = "an annotation of the same photograph before it counts"
+            dropped[place] = Dropped("an annotation of the same photograph before it counts", frozenset())
         else:
             found = place, annotation
     if found is None:
@@ -137,11 +148,11 @@ def _first_completed(task: Record, where: str, dropped: dict[str, str]) -> tuple
     return found
 
 
-def _tags(item: Record, where: str, dropped: dict[str, str]) -> list[str]:
+def _tags(item: Record, where: str, dropped: dict[str, Dropped]) -> list[str]:
     """Return the choices for the whole photograph; those for one shape are dropped."""
     value = as_record(item.get("value"), "'value'", where)
     if _GEOMETRY & value.keys():
-        dropped[where] = "it is a choice for one shape, not for the photograph"
+        dropped[where] = Dropped("it is a choice for one shape, not for the photograph", frozenset())
         return []
     return [as_text(choice, "a choice", where) for choice in list_in(value, "choices", where)]
 

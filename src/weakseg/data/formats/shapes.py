@@ -7,36 +7,65 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.annotations import Position, Shape
+from weakseg.data.annotations import Dropped, Position, Shape
 from weakseg.data.regions import count_pixels, runs_of_mask, runs_of_polygons
-from weakseg.errors import WeaksegError
+from weakseg.errors import DataError, WeaksegError
 from weakseg.ops.runs import Size
 
 _Entry = TypeVar("_Entry")
+MAX_SHAPES = 20_000
 _ELLIPSE_CORNERS = 360  # the polygon stays within 4e-5 of the radius
 
 
 class Unusable(WeaksegError):
-    """One entry of a sound file cannot be used; the text is the reason, without file and entry."""
+    """One entry of a sound file cannot be used; the text is the reason, without file and entry.
+
+    Args:
+        reason: The text.
+        certain: Whether the entry says all the same that its class is in the photograph.
+    """
+
+    def __init__(self, reason: str, *, certain: bool = True) -> None:
+        super().__init__(reason)
+        self.certain = certain
 
 
 def usable_shapes(
-    entries: Iterable[tuple[str, _Entry]], read: Callable[[_Entry, str], Sequence[Shape]], dropped: dict[str, str]
+    entries: Iterable[tuple[str, _Entry]],
+    read: Callable[[_Entry, str], Sequence[Shape]],
+    labels_of: Callable[[_Entry], frozenset[str] | None],
+    dropped: dict[str, Dropped],
 ) -> list[Shape]:
-    """Return the shapes of all entries in order.
+    """Return the shapes of all entries in order; one that is malformed or unusable is left out with its classes.
+
+    So are those behind the first ``MAX_SHAPES`` of one photograph.
 
     Args:
         entries: (file and entry, entry) each.
-        read: Turns an entry and its place into shapes, or raises ``Unusable``.
-        dropped: Receives the reason of each entry that is left out.
+        read: Turns an entry and its place into shapes, or raises ``Unusable`` or ``DataError``.
+        labels_of: Names of the classes of an entry that is left out, as ``Dropped.labels``.
+        dropped: Receives each entry that is left out.
     """
     shapes: list[Shape] = []
     for where, entry in entries:
         try:
+            if len(shapes) >= MAX_SHAPES:
+                raise Unusable(f"the photograph has more than the limit of {MAX_SHAPES:,} shapes")
             shapes += read(entry, where)
-        except Unusable as reason:
-            dropped[where] = str(reason)
+        except (Unusable, DataError) as error:
+            dropped[where] = left_out(error, where, labels_of(entry))
     return shapes
+
+
+def left_out(error: WeaksegError, where: str, labels: frozenset[str] | None) -> Dropped:
+    """Return what an error says of an entry that is left out because of it; its place is not said twice."""
+    certain = error.certain if isinstance(error, Unusable) else True
+    return Dropped(str(error).removeprefix(f"{where}: "), labels, certain)
+
+
+def text_label(value: object) -> frozenset[str] | None:
+    """Return the class name that a value is, as a set of one, or ``None`` where it is no text."""
+    return frozenset({value.strip()}) if isinstance(value, str) and value.strip() else None
 
 
 def box_around(label: str, corners: Sequence[Position], where: str) -> Shape:

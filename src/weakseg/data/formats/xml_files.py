@@ -1,5 +1,6 @@
 """XML files of users; entities, which can expand without end or read other files, are refused."""
 
+import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -8,9 +9,11 @@ from defusedxml import DefusedXmlException, ElementTree
 from weakseg.data.values import as_size, number_of_text
 from weakseg.errors import DataError
 
+_DECLARATION = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']")
+
 
 def parse_xml(path: Path, what: str, remedy: str) -> Element:
-    """Return the root element of an XML file.
+    """Return the root element of an XML file, in whichever encoding it declares.
 
     Args:
         path: The file.
@@ -21,12 +24,19 @@ def parse_xml(path: Path, what: str, remedy: str) -> Element:
         DataError: If it is missing, malformed, or defines entities.
     """
     try:
-        root: Element | None = ElementTree.parse(path).getroot()
+        root: Element | None = ElementTree.fromstring(_content(path))
     except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise DataError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
     if root is None:
         raise DataError(f"{path}: {what} is empty; {remedy}")
     return root
+
+
+def _content(path: Path) -> bytes | str:
+    """Return the bytes of a file, or its text where it declares an encoding that Python knows and expat may not."""
+    content = path.read_bytes()
+    declared = _DECLARATION.match(content)
+    return content.decode(declared[1].decode()) if declared else content
 
 
 def xml_size(root: Element, where: str) -> tuple[int, int] | None:

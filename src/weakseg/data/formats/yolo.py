@@ -1,122 +1,104 @@
-"""YOLO: a text file of normalised boxes and outlines for each photograph, class names in data.yaml."""
+"""YOLO: a text file of normalised boxes, outlines or poses for each photograph."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Position, Shape
-from weakseg.data.formats.label_format import Quadrilaterals, Surroundings
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
+from weakseg.data.formats.label_format import Surroundings
+from weakseg.data.formats.shapes import Unusable, box_around, left_out, points_at, region_inside, usable_shapes
+from weakseg.data.formats.yolo_names import YoloRules, read_rules, root_of
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
-from weakseg.data.paths import files_inside, inside, read_lines, read_text
-from weakseg.data.regions import runs_of_polygons
-from weakseg.data.values import as_record, as_text, number_of_text, shown
+from weakseg.data.paths import files_inside, inside, read_lines
+from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
-from weakseg.yaml_text import yaml_value
+from weakseg.ops.runs import Size
 
 _DETECT, _QUADRILATERAL, _SMALLEST_SEGMENT = 5, 9, 7
-
-
-def read_names(root: Path, given: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the class names in the order of their numbers: as given, else ``names`` in ``data.yaml`` in the root.
-
-    Raises:
-        DataError: If there are none, or ``names`` is neither a list nor a map from 0 on.
-    """
-    path = next((root / name for name in ("data.yaml", "data.yml") if (root / name).is_file()), None)
-    if path is None:
-        if given:
-            return tuple(given)
-        raise DataError(f"{root}: no data.yaml, and no class names; add it, or set data.classes in YOLO's order")
-    inside(root, path.name, str(path))
-    try:
-        document = as_record(yaml_value(read_text(path, "data.yaml")), "the file", str(path))
-    except ValueError as error:
-        raise DataError(f"{path}: cannot be read as YAML ({error}); repair it") from error
-    names = document.get("names")
-    if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
-            raise DataError(f"{path}: names must be numbered 0..{len(names) - 1} without gaps; correct them")
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise DataError(f"{path}: names must be a list, or a map from number to name, got {shown(names)}; add them")
-    checked = tuple(as_text(name, "a name", str(path)) for name in names)
-    if twice := [name for name in checked if checked.count(name) > 1]:
-        raise DataError(f"{path}: {twice[0]!r} is listed more than once; rename one, and merge them by data.class_map")
-    return checked
+_ASK = "9 values are an outline of four points, or an oriented box; set data.yolo to 'segments' or 'boxes'"
 
 
 def read_labels(path: Path, around: Surroundings) -> AnnotationTable:
-    """Return the labels of a folder of photographs; or, where one photograph is asked for, those in its label file.
-
-    Class names are in ``data.yaml`` in the root; for one photograph in the nearest folder above its label file.
-
-    Raises:
-        DataError: As ``read_names`` and ``read_table``.
-    """
-    if around.photograph is None:
-        names = read_names(around.root, around.classes)
-        return read_table(path, root=around.root, start=around.start, names=names, quadrilaterals=around.quadrilaterals)
-    folders = path.resolve().parents
-    root = next((f for f in folders if (f / "data.yaml").is_file() or (f / "data.yml").is_file()), path.parent)
-    names, dropped = read_names(root, around.classes), dict[str, str]()
-    image = read_image(around.photograph, path, around.photograph.name, names, dropped)
-    return AnnotationTable(path, (image,), names, dropped)
-
-
-def read_table(
-    folder: Path, *, root: Path, start: Path, names: Sequence[str], quadrilaterals: Quadrilaterals = ""
-) -> AnnotationTable:
-    """Return the labels of all photographs in a folder, at any depth.
+    """Return the labels of a folder of photographs, or of a list of them; or of the one that is asked for.
 
     Labels of ``images/x/a.jpg`` are in ``labels/x/a.txt``, or beside the photograph where no folder is called
-    ``images``. No file, or an empty one: nothing is on the photograph.
+    ``images``. No file, or an empty one: nothing is on the photograph. What a line is follows from the number of its
+    values and from ``kpt_shape`` in ``data.yaml``: a box, an outline, or a pose, which is a box and a point for each
+    visible key point. What cannot be told is left out.
 
     Args:
-        folder: Resolved folder of photographs.
-        root: Resolved folder of the data set, which labels must not leave.
-        start: Folder that names of photographs start from; holds ``folder``.
-        names: Class names by number.
-        quadrilaterals: What lines of 9 values are: outlines, or oriented boxes, which become the upright boxes around
-            them; empty: such lines are an error.
+        path: Resolved folder of photographs, at any depth; text file with the path of one a line; or the label file
+            of the photograph that is asked for.
+        around: The data set.
 
     Raises:
-        DataError: If there are no photographs, or a label file is malformed.
+        DataError: As ``read_rules``; or there are no photographs, none has a label file, or all that is labelled are
+            lines of 9 values, of which nobody says what they are.
     """
-    dropped: dict[str, str] = {}
-    images = []
-    for path in files_inside(folder, IMAGE_SUFFIXES, "photographs", deep=True):
-        name = str(_label_path(path.relative_to(root)))
-        labels, shown = inside(root, name, str(path)), str(path.relative_to(start))
-        images.append(read_image(path, labels, shown, names, dropped, quadrilaterals=quadrilaterals))
-    return AnnotationTable(folder, tuple(images), tuple(names), dropped)
+    if around.photograph is not None:
+        rules = read_rules(root_of(path), path.resolve().parent, around.classes, around.quadrilaterals)
+        image = read_image(around.photograph, path, around.photograph.name, rules)
+        return AnnotationTable(path, (image,), rules.names)
+    folder = files_inside(path, IMAGE_SUFFIXES, "photographs", deep=True) if path.is_dir() else None
+    photographs = folder or _listed(path, around)
+    files = [inside(around.root, str(_label_path(p.relative_to(around.root))), str(p)) for p in photographs]
+    rules = read_rules(around.root, files[0].parent, around.classes, around.quadrilaterals)
+    if not any(file.is_file() for file in files):
+        raise DataError(f"{path}: none of its {len(files)} photographs has labels, such as {files[0]}; add them")
+    images = [
+        read_image(photograph, labels, photograph.relative_to(around.start).as_posix(), rules)
+        for photograph, labels in zip(photographs, files, strict=True)
+    ]
+    _check_decided(images)
+    return AnnotationTable(path, tuple(images), rules.names)
 
 
-def read_image(
-    photograph: Path,
-    labels: Path,
-    name: str,
-    names: Sequence[str],
-    dropped: dict[str, str],
-    *,
-    quadrilaterals: Quadrilaterals = "",
-) -> AnnotatedImage:
+def read_image(photograph: Path, labels: Path, name: str, rules: YoloRules) -> AnnotatedImage:
     """Return the labels of one photograph; without a file nothing is on it.
 
     Args:
-        photograph: Its file, for the size.
+        photograph: Its file, for the size; of one that cannot be opened all shapes are left out.
         labels: Its label file.
         name: What to call it.
-        names: Class names by number.
-        dropped: Receives the reason where the size cannot be read.
-        quadrilaterals: As in ``read_table``.
-
-    Raises:
-        DataError: If the label file is malformed.
+        rules: How lines are read.
     """
-    lines = read_lines(labels, "label file") if labels.is_file() else []
-    parsed = [_parse(line, names, f"{labels}:{number}") for number, line in lines]
-    size = _size(photograph, str(labels), dropped) if parsed else None
-    shapes = [_shape(*one, size, quadrilaterals) for one in parsed] if size else []
-    return AnnotatedImage(name, tuple(shapes), str(labels), frozenset(label for label, _, _ in parsed), size)
+    try:
+        lines = read_lines(labels, "label file") if labels.is_file() else []
+    except DataError as error:
+        return AnnotatedImage(name, (), str(labels), dropped={str(labels): left_out(error, str(labels), None)})
+    dropped: dict[str, Dropped] = {}
+    size = _size(photograph) if lines else Unusable("nothing is labelled")
+    entries = [(f"{labels}:{number}", line.split()) for number, line in lines]
+    shapes = usable_shapes(
+        entries, partial(_shapes, size=size, rules=rules), lambda values: _labels_of(values, rules), dropped
+    )
+    known = None if isinstance(size, Unusable) else size
+    return AnnotatedImage(name, tuple(shapes), str(labels), size=known, dropped=dropped)
+
+
+def _listed(path: Path, around: Surroundings) -> list[Path]:
+    """Return the photographs in a list; what stands before a path that there is, is of another computer."""
+    if path.suffix.lower() != ".txt":
+        raise DataError(f"{path}: is no folder of photographs and no list of them (*.txt); give one of both")
+    found = [
+        _photograph(line, f"{path}:{n}", path.parent, around.root) for n, line in read_lines(path, "list of images")
+    ]
+    if not found:
+        raise DataError(f"{path}: lists no photographs; write the path of one a line")
+    return list(dict.fromkeys(found))
+
+
+def _photograph(line: str, where: str, folder: Path, root: Path) -> Path:
+    """Return the file that a line means: the longest end of its path that there is, or else its path as it stands."""
+    path = PurePosixPath(line.replace("\\", "/"))
+    foreign = bool(PureWindowsPath(line).drive) or path.is_absolute()
+    parts = [part for part in path.parts[foreign:] if part != "."]
+    parts = parts[len(parts) - parts[::-1].index("..") :] if ".." in parts else parts
+    shortest = 1 if foreign else min(len(parts), 2)
+    ends = [PurePosixPath(*parts[start:]) for start in range(len(parts) - shortest + 1)] if parts else []
+    places = [inside(root, str(end), where, folder=base) for end in ends for base in dict.fromkeys((folder, root))]
+    there = next((place for place in places if place.is_file()), None)
+    return there or inside(root, parts[-1] if foreign and parts else line, where, folder=folder)
 
 
 def _label_path(photograph: Path) -> Path:
@@ -127,52 +109,104 @@ def _label_path(photograph: Path) -> Path:
     return Path(*parts)
 
 
-def _size(path: Path, labels: str, dropped: dict[str, str]) -> tuple[int, int] | None:
+def _size(photograph: Path) -> Size | Unusable:
     """Return the size of a photograph; one that cannot be opened loses its shapes here, and fails when it is read."""
     try:
-        return image_size(path)
+        return image_size(photograph)
     except DataError as error:
-        dropped[labels] = f"the size of the photograph is not known: {error}"
+        return Unusable(f"the size of the photograph is not known: {error}")
+
+
+def _check_decided(images: Sequence[AnnotatedImage]) -> None:
+    """Ask what lines of 9 values are where there is nothing else."""
+    asked = [where for image in images for where, entry in image.dropped.items() if entry.reason == _ASK]
+    if asked and not any(image.shapes for image in images):
+        raise DataError(f"{asked[0]}: {_ASK}")
+
+
+def _labels_of(values: Sequence[str], rules: YoloRules) -> frozenset[str] | None:
+    """Return the class of a line; ``None`` where it is none."""
+    try:
+        return frozenset({_name(values[0], rules, "")})
+    except DataError:
         return None
 
 
-def _parse(line: str, names: Sequence[str], where: str) -> tuple[str, list[float], str]:
-    """Return class name and normalised values of a line, and where it is."""
-    first, *rest = line.split()
-    if not (first.isascii() and first.isdigit()) or len(first) > 9 or int(first) >= len(names):
-        raise DataError(f"{where}: class {shown(first)} is none of 0..{len(names) - 1}; correct it, or data.yaml")
-    values = [number_of_text(text, "a coordinate", where) for text in rest]
-    if wrong := [value for value in values if not -1 <= value <= 2]:
-        raise DataError(f"{where}: {wrong[0]:g} is no part of a photograph; YOLO's values are normalised to 0..1")
-    return names[int(first)], values, where
+def _name(text: str, rules: YoloRules, where: str) -> str:
+    """Return the name of a class number, which numpy writes as ``3.0``."""
+    number = number_of_text(text, "the number of the class", where)
+    if not number.is_integer() or not 0 <= number < len(rules.names):
+        raise DataError(f"{where}: class {shown(text)} is none of 0..{len(rules.names) - 1}; correct it, or the names")
+    return rules.names[int(number)]
 
 
-def _shape(label: str, values: list[float], where: str, size: tuple[int, int], quadrilaterals: Quadrilaterals) -> Shape:
-    """Return the shape of one line."""
-    fields = len(values) + 1
-    if fields == _DETECT:
-        column, row, width, height = values
-        corners = [(row - height / 2, column - width / 2), (row + height / 2, column + width / 2)]
-        return _box(label, corners, where, size)
-    if fields < _SMALLEST_SEGMENT or fields % 2 == 0:
-        raise DataError(
-            f"{where}: {fields} values; want class and x y w h, or class and x y of at least three points. (A line of "
-            "6 values is a prediction with its confidence, no label)"
+def _shapes(values: Sequence[str], where: str, *, size: Size | Unusable, rules: YoloRules) -> list[Shape]:
+    """Return the shapes of one line."""
+    label = _name(values[0], rules, where)
+    numbers = [number_of_text(text, "a coordinate", where) for text in values[1:]]
+    keypoints = rules.keypoints
+    pose = keypoints is not None and len(numbers) == 4 + keypoints[0] * keypoints[1]
+    seen = set(range(6, len(numbers), 3)) if pose and keypoints and keypoints[1] == 3 else set()
+    if wrong := [v for n, v in enumerate(numbers) if n not in seen and not -1 <= v <= 2]:
+        raise Unusable(f"{wrong[0]:g} is no part of a photograph; YOLO's values are normalised to 0..1")
+    if isinstance(size, Unusable):
+        raise size
+    if pose and keypoints:
+        return [_box(label, numbers[:4], where, size), *_points(label, numbers[4:], keypoints[1], where, size)]
+    if len(values) == _DETECT:
+        return [_box(label, numbers, where, size)]
+    if keypoints:
+        wanted = _DETECT + keypoints[0] * keypoints[1]
+        raise Unusable(f"{len(values)} values, but kpt_shape {list(keypoints)} wants {wanted}, or 5 of a box alone")
+    return [_outlined(label, numbers, where, size, rules)]
+
+
+def _outlined(label: str, numbers: Sequence[float], where: str, size: Size, rules: YoloRules) -> Shape:
+    """Return the region of an outline, or the upright box around an oriented one."""
+    count = len(numbers) + 1
+    if count < _SMALLEST_SEGMENT or count % 2 == 0:
+        raise Unusable(
+            f"{count} values; want class and x y w h, or class and x y of at least three points. (6 are a prediction "
+            "with its confidence; a pose needs kpt_shape in data.yaml)"
         )
-    ring = list(zip(values[1::2], values[::2], strict=True))
-    if fields == _QUADRILATERAL and quadrilaterals != "segments":
-        if not quadrilaterals:
-            raise DataError(
-                f"{where}: 9 values are an outline of four points, or an oriented box; set data.yolo to 'segments' or "
-                "'boxes'"
-            )
-        return _box(label, ring, where, size)
-    runs = runs_of_polygons([[(row * size[0], column * size[1]) for row, column in ring]], size, where)
-    return Shape("region", label, (), where, size, runs)
+    ring = _pixels(numbers[::2], numbers[1::2], size)
+    if count == _QUADRILATERAL and rules.quadrilaterals != "segments":
+        if not rules.quadrilaterals:
+            raise Unusable(_ASK)
+        return box_around(label, [_rounded(corner) for corner in ring], where)
+    if rules.quadrilaterals != "segments" and _may_be_pose(numbers):
+        raise Unusable(
+            f"{count} values are an outline, or a pose of {(count - 5) // 3} key points, of which every third value is "
+            "0, 1 or 2; write kpt_shape into data.yaml, or set data.yolo to 'segments'"
+        )
+    return region_inside(label, ring, size, where)
 
 
-def _box(label: str, corners: list[Position], where: str, size: tuple[int, int]) -> Shape:
-    """Return the upright box around corners, to a hundredth of a pixel: normalised values carry no more."""
-    pixels = ((round(row * size[0], 2), round(column * size[1], 2)) for row, column in corners)
-    rows, columns = zip(*pixels, strict=True)
-    return Shape("box", label, ((min(rows), min(columns)), (max(rows), max(columns))), where)
+def _may_be_pose(numbers: Sequence[float]) -> bool:
+    """Return whether values can be a box and key points that are visible or not."""
+    points = numbers[4:]
+    return len(points) >= 6 and len(points) % 3 == 0 and all(value in (0, 1, 2) for value in points[2::3])
+
+
+def _points(label: str, numbers: Sequence[float], values: int, where: str, size: Size) -> list[Shape]:
+    """Return a point for each visible key point; of two values, both are 0 where it is not visible."""
+    points = [numbers[start : start + values] for start in range(0, len(numbers), values)]
+    visible = [n for n, one in enumerate(points) if (one[2] > 0 if values == 3 else any(one))]
+    at = _pixels([points[n][0] for n in visible], [points[n][1] for n in visible], size)
+    return [points_at(label, [p], f"{where}: keypoint {n}")[0] for n, p in zip(visible, at, strict=True)]
+
+
+def _box(label: str, numbers: Sequence[float], where: str, size: Size) -> Shape:
+    column, row, width, height = numbers
+    corners = _pixels((column - width / 2, column + width / 2), (row - height / 2, row + height / 2), size)
+    return box_around(label, [_rounded(corner) for corner in corners], where)
+
+
+def _pixels(columns: Sequence[float], rows: Sequence[float], size: Size) -> list[Position]:
+    """Return (row, column) positions in pixels of normalised values."""
+    return [(row * size[0], column * size[1]) for row, column in zip(rows, columns, strict=True)]
+
+
+def _rounded(position: Position) -> Position:
+    """Return a position to a hundredth of a pixel: normalised values carry no more."""
+    return round(position[0], 2), round(position[1], 2)

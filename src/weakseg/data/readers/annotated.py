@@ -51,16 +51,19 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
 
 def _table(config: DataConfig, root: Path, name: str, setting: str) -> AnnotationTable:
     known, path = FORMATS[config.format], inside(root, name, setting)
-    if known.names_from == "photographs" and not path.is_dir():
-        raise DataError(f"{setting}: {path} is no folder; give the folder of photographs, such as images/train")
+    if known.names_from == "photographs" and not path.exists():
+        raise DataError(f"{setting}: {path} does not exist; give the folder of photographs, or a list of them")
     classes = read_classes(root, config.classes)
-    return known.parse(path, Surroundings(root, _start(config, root, path), classes, quadrilaterals=config.yolo))
+    start = _start(config, root, path)
+    return known.parse(path, Surroundings(root, start, classes, None, config.yolo, config.voc_base, config.difficult))
 
 
 def _located(
     config: DataConfig, root: Path, labels: Path, table: AnnotationTable
 ) -> tuple[AnnotationTable, tuple[Path, ...]]:
     """Return the table with the names that its photographs have in the data set, and their files.
+
+    Photographs whose names lead outside the root are left out.
 
     Where names start from the label files, ``..`` may lead to another folder inside the root; photographs there are
     named as below the folder of images.
@@ -69,13 +72,17 @@ def _located(
     below = f"{posixpath.normpath(config.images or 'images')}/"
     images: list[AnnotatedImage] = []
     paths: list[Path] = []
+    skipped = dict(table.skipped)
     for image in table.images:
         name = ""
         if FORMATS[config.format].names_from == "labels" and image.name.startswith("../"):
             name = posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), image.name))
-        paths.append(find_image(root, root if name else start, name or image.name, image.where))
-        images.append(replace(image, name=name.removeprefix(below)) if name else image)
-    return replace(table, images=tuple(images)), tuple(paths)
+        try:
+            paths.append(find_image(root, root if name else start, name or image.name, image.where))
+            images.append(replace(image, name=name.removeprefix(below)) if name else image)
+        except DataError as error:
+            skipped[image.where] = str(error).removeprefix(f"{image.where}: ")
+    return replace(table, images=tuple(images), skipped=skipped), tuple(paths)
 
 
 def _start(config: DataConfig, root: Path, labels: Path) -> Path:
@@ -99,9 +106,8 @@ def _classes(given: tuple[str, ...] | None, tables: Mapping[str, AnnotationTable
 
 
 def _used(table: AnnotationTable) -> set[str]:
-    """Return the class names that a table uses; what is to be ignored needs no class."""
-    drawn = {shape.label for image in table.images for shape in image.shapes if not shape.ignored}
-    return drawn.union(*(image.tags | image.unknown for image in table.images))
+    """Return the class names that a table uses."""
+    return set().union(*(image.labels for image in table.images))
 
 
 def _warn_of_idle_names(class_map: ClassMap, tables: Mapping[str, AnnotationTable]) -> None:

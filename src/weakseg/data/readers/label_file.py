@@ -1,7 +1,5 @@
 """Labels of one photograph from a label file of any format, which follows from its suffix and content."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable
@@ -13,20 +11,7 @@ from weakseg.errors import DataError
 SHOWN_NAMES = 5
 
 
-@dataclass(frozen=True)
-class PhotographLabels:
-    """What a label file says of one photograph.
-
-    Attributes:
-        image: Its labels.
-        dropped: Reason by file and entry of those that were left out.
-    """
-
-    image: AnnotatedImage
-    dropped: Mapping[str, str]
-
-
-def labels_of(photograph: Path, path: Path) -> PhotographLabels:
+def labels_of(photograph: Path, path: Path) -> AnnotatedImage:
     """Return the labels of a photograph.
 
     In a file of several photographs it is the one of its file name, folders as far as both agree; a file of one
@@ -39,9 +24,7 @@ def labels_of(photograph: Path, path: Path) -> PhotographLabels:
     Raises:
         DataError: If the file is missing, malformed, of no known format, or does not know the photograph.
     """
-    table = _table(_file_of(photograph, path), photograph)
-    image = _chosen(photograph, table)
-    return PhotographLabels(image, {w: reason for w, reason in table.dropped.items() if w.startswith(image.where)})
+    return _chosen(photograph, _table(_file_of(photograph, path), photograph))
 
 
 def _file_of(photograph: Path, path: Path) -> Path:

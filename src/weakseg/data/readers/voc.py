@@ -14,6 +14,7 @@ from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_cl
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import find_image, inside, read_classes, read_lines
+from weakseg.data.readers import annotated
 from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
@@ -27,8 +28,12 @@ Labels = tuple[Tags, Drawn]
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     """Return classes and samples of a VOC folder; without ``classes.txt`` and ``labelmap.txt`` the 20 of VOC are meant.
 
-    Boxes come from the XML files, where tags do.
+    Boxes come from the XML files, where tags do. A folder without lists of images, with XML files beside the
+    photographs, as LabelImg writes it, is read where ``data.train`` names it; its classes are those of its objects.
     """
+    folder = inside(root, config.train, "data.train")
+    if folder.is_dir() and not _list_path(root, config.train, "data.train").is_file():
+        return annotated.read(config, root, class_map)
     classes = Classes(read_classes(root, config.classes) or class_map.names(palette_classes(root) or VOC_CLASSES))
     names = {"train": config.train, "val": config.val}
     ids = {split: _read_list(root, name, f"data.{split}") for split, name in names.items() if name}
@@ -51,9 +56,13 @@ def object_path(root: Path, image_id: str) -> Path:
     return inside(root, f"SegmentationObject/{image_id}.png", "ImageSets")
 
 
+def _list_path(root: Path, name: str, setting: str) -> Path:
+    return inside(root, f"ImageSets/Segmentation/{name}.txt", setting)
+
+
 def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
     """Return the image ids of a list under ImageSets/Segmentation, each with its file and line."""
-    path = inside(root, f"ImageSets/Segmentation/{name}.txt", setting)
+    path = _list_path(root, name, setting)
     found: dict[str, str] = {}
     for number, line in read_lines(path, "list of images"):
         image_id = line.split()[0]
@@ -101,7 +110,10 @@ def _from_xml(
     """Return tags and boxes of each photograph."""
     rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
     paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in files}
-    images = [read_objects(path, image_id, rules, extras.dropped) for image_id, path in paths.items()]
+    images = [read_objects(path, image_id, rules) for image_id, path in paths.items()]
+    if all(str(paths[image.name]) in image.dropped for image in images):
+        where, entry = next(iter(images[0].dropped.items()))
+        raise DataError(f"{where}: {entry.reason}; and so with all others")
     warn_of_zeros(images, rules.base)
     labels: dict[str, Labels] = {}
     for image in turn_upright(images, list(files.values()), root / "Annotations"):
