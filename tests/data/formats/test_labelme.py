@@ -486,5 +486,5 @@ class TestFolder:
             read_table(tmp_path)
 
     def test_empty(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"no JSON files .*give the folder"):
+        with pytest.raises(DataError, match=r"holds no JSON file; give the folder"):
             read_table(tmp_path)

@@ -166,7 +166,7 @@ def test_bad_names(root: Path, text: str, message: str) -> None:
         ("cat .5 .5 1 1", "the number of the class must be a number, got 'cat'"),
         ("0.5 .5 .5 1 1", "class '0.5' is none of"),
         ("9" * 399 + " .5 .5 1 1", "the number of the class must be a finite number"),
-        ("9" * 5000 + " .5 .5 1 1", "the number of the class must be a number, got '9+'"),
+        ("9" * 5000 + " .5 .5 1 1", r"the number of the class must be a number, got '9+\.\.\."),
         ("0", "1 values; want class and x y w h"),
         ("0 .5 .5 1", "4 values; want class and x y w h"),
         ("0 .5 .5 1 1 .9", r"6 values; .* \(6 are a prediction with its confidence; a pose needs kpt_shape"),
@@ -183,7 +183,7 @@ def test_lines_that_are_left_out(root: Path, line: str, message: str) -> None:
     label(root, "train/a", f"\n{line}\n1 .5 .5 1 1\n")
     dataset = read(root)
     ((where, reason),) = dataset.dropped.items()
-    assert where.endswith("labels/train/a.txt:2") and re.match(message, reason) and len(reason) < 300
+    assert where.endswith("labels/train/a.txt:2") and re.match(message, reason) and len(reason) < 400
     sample = dataset.splits["train"][0]
     assert sample.drawn.boxes == (Box(2, 0, 0, 8, 10),)
     known = line.split()[0] == "0"
