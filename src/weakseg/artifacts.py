@@ -217,7 +217,13 @@ class LabelMap:
         return frozenset(np.unique(self.labels).tolist()) - {UNDECIDED}
 
     def save(self, path: Path) -> None:
-        """Write as indexed PNG with the VOC palette."""
+        """Write as indexed PNG with the VOC palette.
+
+        Raises:
+            StoreError: If the path's suffix says that it is something else.
+        """
+        if path.suffix.lower() != ".png":
+            raise StoreError(f"{path}: masks are PNG files; call it {path.with_suffix('.png').name}")
         image = Image.fromarray(self.labels)
         image.putpalette(voc_palette().tobytes())
         with atomic_path(path) as temporary:

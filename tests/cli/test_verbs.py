@@ -15,11 +15,13 @@ from generated import CLASSES, draw, write_folder
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.cli.main import VERBS, main
 from weakseg.data.classes import Classes
+from weakseg.methods import METHODS
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import TagClassifier
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
 
+SCREEN = 45  # lines
 Capture = pytest.CaptureFixture[str]
 
 
@@ -151,8 +153,22 @@ def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> Non
         (["segment", "x.jpg"], "tags"),
         (["segment", "x.jpg", "--tags", "tabby kat"], "no such image"),
         (["report", "nowhere"], "no run folder"),
-        (["run", "cam"], "out"),
-        (["run", "cam", "--out", "o", "--seeds.strct=1"], "seeds.strct"),
+        (["run", "cam"], "--out is missing; add --out OUT: run folder"),
+        (["run", "--out", "o"], "RECIPE is missing: recipe file, or name of a method"),
+        (
+            ["run", "cam", "--out", "o", "--seeds.strct=1"],
+            "--seeds.strct: no such option; did you mean --seeds.str",
+        ),
+        (["run", "cam", "--out", "o", "--lr=1"], "did you mean --segmenter.fit.lr or --classifier.fit.lr?"),
+        (["run", "cam", "--out", "o", "--segmenter.fit.lr", "-1"], "segmenter.fit.lr: need > 0, got -1.0"),
+        (
+            ["run", "cam", "--out", "o", "--activations.scales", "1.0,-1"],
+            "activations.scales: need > 0, got (1.0, -1.0)",
+        ),
+        (["segment", "x.jpg", "--tag", "cat"], "--tag: no such option; did you mean --tags?"),
+        (["segment", "x.jpg", "--tags", "tabby", "cat"], "'cat' belongs to no option"),
+        (["segment", "x.jpg", "--method", "can"], "method: need 'auto', 'cam', 'wsgcn' or 'a2gnn', got 'can'"),
+        (["train-segmenter", "--fit.lr", "-1"], "--masks is missing"),
         (["data", "chekc"], "there are 'check' and 'simulate'"),
         (["data", "simulate", "--kind", "boxes"], "give --out FILE"),
         (["data", "check", "--out", "x.json"], "give --out FILE"),
@@ -190,11 +206,26 @@ def test_every_verb_has_help_with_examples(verb: str, capsys: Capture) -> None:
     assert stop.value.code == 0
     printed = capsys.readouterr().out
     assert "examples:" in printed and f"weakseg {verb}" in printed.split("examples:")[1]
+    assert printed.count("\n") <= SCREEN and "--help-all" in printed
 
 
-def test_help_of_a_recipe_lists_its_settings(capsys: Capture) -> None:
-    assert main(["run", "cam", "--help"]) == 0
-    assert "--seeds.strict" in capsys.readouterr().out
+@pytest.mark.parametrize("method", METHODS)
+def test_help_of_a_recipe_is_one_screen_and_all_of_it_is_asked_for(method: str, capsys: Capture) -> None:
+    assert main(["run", method, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "--data.train" in printed and "--out PATH" in printed and printed.count("\n") <= SCREEN
+    assert main(["run", method, "--help-all"]) == 0
+    every = capsys.readouterr().out
+    assert "--segmenter.fit.schedule.power" in every and every.count("\n") > 300
+    assert method != "cam" or "--seeds.strict" in every
+
+
+def test_all_options_are_asked_for(capsys: Capture) -> None:
+    for verb, flag in {"segment": "--drawn.boxes.network.hidden", "train-segmenter": "--fit.schedule.at"}.items():
+        for words, there in ((["--help"], False), (["--help-all"], True)):
+            with pytest.raises(SystemExit):
+                main([verb, *words])
+            assert (flag in capsys.readouterr().out) == there
 
 
 def test_overview_and_version(capsys: Capture) -> None:

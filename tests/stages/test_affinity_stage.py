@@ -333,8 +333,8 @@ class TestFiles:
     ("change", "message"),
     [
         ({"start": "seeds"}, r"affinity\.start: 'classifier' or 'pretrained', got 'seeds'"),
-        ({"radius_cells": 1.0}, "need radius_cells > 1"),
-        ({"radius_cells": float("nan")}, "need radius_cells > 1"),
+        ({"radius_cells": 1.0}, r"affinity\.radius_cells: need > 1"),
+        ({"radius_cells": float("nan")}, r"affinity\.radius_cells: need > 1"),
         ({"augment": AugmentConfig(crop=60)}, r"affinity\.augment\.crop: need a multiple of 8, got 60"),
     ],
 )

@@ -161,7 +161,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("setting", [{"iterations": 0}, {"min_iou": 1.5}, {"margin": -1}, {"max_side": 1}])
     def test_settings(self, setting: dict[str, float]) -> None:
-        with pytest.raises(ConfigError, match="box seeds"):
+        with pytest.raises(ConfigError, match=r"seeds\.boxes\.\w+: need"):
             BoxSeedConfig(**setting)  # type: ignore[arg-type]
 
 

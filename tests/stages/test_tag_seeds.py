@@ -97,5 +97,5 @@ def test_large_images_are_worked_on_reduced() -> None:
     "setting", [{"strict": 30}, {"fraction": 0}, {"fraction": 1}, {"crf_confidence": 2}, {"max_side": 0}]
 )
 def test_settings(setting: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="tag seeds"):
+    with pytest.raises(ConfigError, match=r"seeds\.tags"):
         TagSeedConfig(**setting)  # type: ignore[arg-type]

@@ -36,4 +36,5 @@ main = ImageVerb(
     _job,
     {"model": "trained classifier", "labels": "tags of the images: CSV, JSON or JSONL"},
     _samples,
+    shown=("--scales", "--max_side"),
 ).main

@@ -7,14 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 
+from weakseg.cli.short_help import short_help
 from weakseg.errors import ConfigError
 from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.store import Store
-from weakseg.settings.old_words import refuse_old_words
+from weakseg.settings.command_line import joined_lists, parse_words
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SHOWN_FAILURES = 5
 RUN_FLAGS = ("--out", "--workers", "--device")
-HELP_FLAGS = ("-h", "--help")
+HELP_FLAGS, ALL_FLAG = ("-h", "--help"), "--help-all"
 
 Config = TypeVar("Config", bound="DataclassInstance")
 
@@ -37,20 +38,32 @@ def build_parser(verb: str, description: str, examples: str) -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
         exit_on_error=False,
         default_env=False,
+        allow_abbrev=False,
+        add_help=False,
     )
 
 
-def parse(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
-    """Return the arguments, config dataclasses included.
+def parse(parser: ArgumentParser, words: Sequence[str], *, shown: Sequence[str] = ()) -> Namespace:
+    """Return the arguments, config dataclasses included; where help is asked for, print it and stop.
+
+    Args:
+        parser: From ``build_parser``.
+        words: As typed.
+        shown: Flags of settings that the short help shows, too.
 
     Raises:
-        ConfigError: If a flag is unknown or missing, or a value is of another type than its setting.
+        ConfigError: If a flag is unknown or missing, or a value breaks the rule of its setting.
+        SystemExit: After help.
     """
-    refuse_old_words(words)
+    if ALL_FLAG in words:
+        print(parser.format_help())
+        raise SystemExit(0)
+    if not set(HELP_FLAGS).isdisjoint(words):
+        print(short_help(parser, parser, shown))
+        raise SystemExit(0)
     try:
-        given: Namespace = parser.instantiate(parser.parse_args(list(words)))
-        return given
-    except (ArgumentError, TypeError, ValueError) as error:
+        return parse_words(parser, words)
+    except ConfigError as error:
         raise ConfigError(f"{error} (see {parser.prog} --help)") from error
 
 
@@ -89,13 +102,14 @@ def split_words(
         with_value: The verb's flags that take a value, ``--out`` and ``add_run_options`` apart.
         switches: Its flags that take none, ``--help`` apart.
     """
+    switches, with_value = (*switches, *HELP_FLAGS, ALL_FLAG), (*with_value, *RUN_FLAGS)
     own: list[str] = []
     overrides: list[str] = []
-    rest = iter(words)
+    rest = iter(joined_lists(words, lambda flag: flag not in (*switches, *with_value)))
     for word in rest:
         flag, equals, _ = word.partition("=")
-        alone = not word.startswith("-") or flag in (*switches, *HELP_FLAGS)
-        chosen = own if alone or flag in (*with_value, *RUN_FLAGS) else overrides
+        alone = not word.startswith("-") or flag in switches
+        chosen = own if alone or flag in with_value else overrides
         chosen.append(word)
         if not alone and not equals:
             chosen.extend([value] if (value := next(rest, None)) is not None else [])

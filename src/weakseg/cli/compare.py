@@ -22,7 +22,9 @@ def main(words: Sequence[str]) -> int:
         "settings takes what is there.\n\n"
         f"RECIPE is a YAML file with sections of any of the methods, or a method's name: {', '.join(METHODS)}.\n"
         "Settings of one method stand under 'methods: {NAME: {SECTION: {SETTING: VALUE}}}'.\n"
-        "Overrides: --SECTION.SETTING VALUE for each method that has it, --methods.NAME.SECTION.SETTING VALUE for one.",
+        "Overrides: --SECTION.SETTING VALUE for each method that has it,\n"
+        "--methods.NAME.SECTION.SETTING VALUE for one.\n"
+        "'weakseg run METHOD --help-all' lists a method's settings.",
         "  weakseg compare recipes/cam_msrc.yaml --methods cam,supervised --out out --data.root msrc --segmenter\n"
         "  weakseg compare my.yaml --out out --seed 1 --methods.cam.seeds.strict 0.6",
     )

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from weakseg.data.check import DatasetReport, UnreadableImage
     from weakseg.data.counts import DrawnCounts
 
+DATA = ("root", "format", "train", "val", "classes", "truth", "drawn", "class_map")
+SHOWN = (*(f"--data.{name}" for name in DATA), "--kind", "--split")
+
 
 def main(words: Sequence[str]) -> int:
     """Look at a data set, or simulate weak labels from its true masks."""
@@ -32,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_class_arguments(SimulationConfig, nested_key=None)
     parser.add_argument("--recipe", type=str, default="", help="take the data section of a recipe")
     parser.add_class_arguments(DataConfig, "data")
-    given = parse(parser, words)
+    given = parse(parser, words, shown=SHOWN)
     if given.action not in ("check", "simulate"):
         raise ConfigError(f"data {given.action}: no such action; there are 'check' and 'simulate'")
     if (given.action == "simulate") != bool(given.out):

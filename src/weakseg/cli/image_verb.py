@@ -20,6 +20,8 @@ from weakseg.cli.common import (
 
 if TYPE_CHECKING:
     from weakseg.data.sample import WeakSample
+    from weakseg.pipeline.options import RunOptions
+    from weakseg.pipeline.plan import Failure
     from weakseg.pipeline.units import Job
 
 
@@ -44,6 +46,8 @@ class ImageVerb:
         inputs: Flags of required files and folders, with their help, beside ``--images`` and ``--out``.
         samples: From arguments to the images.
         extend: Adds flags that only this verb has.
+        shown: Flags of settings that the short help shows.
+        finish: Does what is left when all images are done, from arguments and images, and returns what failed.
     """
 
     name: str
@@ -55,6 +59,8 @@ class ImageVerb:
     inputs: Mapping[str, str] = field(default_factory=dict)
     samples: "Callable[[Namespace], Sequence[WeakSample]]" = every_image
     extend: Callable[[ArgumentParser], None] = lambda parser: None
+    shown: Sequence[str] = ()
+    finish: "Callable[[Namespace, RunOptions], list[Failure]]" = lambda given, options: []
 
     def main(self, words: Sequence[str]) -> int:
         """Run the verb; an interrupted call goes on where it stopped."""
@@ -65,7 +71,7 @@ class ImageVerb:
         self.extend(parser)
         add_settings(parser, self.config)
         add_run_options(parser)
-        given = parse(parser, words)
+        given = parse(parser, words, shown=self.shown)
         from weakseg.pipeline.runner import FAILURES_FILE, write_failures
         from weakseg.pipeline.units import run_units
 
@@ -76,5 +82,6 @@ class ImageVerb:
         settle(given.out, settings, images=given.images, **{n: getattr(job, n, given[n]) for n in self.inputs})
         failures = run_units(job, samples, title=self.name, engine=options.engine())
         write_failures(given.out, failures)
+        unfinished = self.finish(given, options)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"
-        return conclude(failures, done, listed=given.out / FAILURES_FILE)
+        return conclude([*failures, *unfinished], done, listed=given.out / FAILURES_FILE)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
 
 
 def main(words: Sequence[str]) -> int:
@@ -11,7 +12,8 @@ def main(words: Sequence[str]) -> int:
     parser = build_parser(
         "label",
         "Masks of new tagged images with the trained labeller of a run; nothing is trained.",
-        "  weakseg label out --images more-photos --labels more-tags.csv --out more-masks\n"
+        "  weakseg label out --images more-photos --labels more-tags.csv --out more-masks "
+        "--overlays looks\n"
         "  weakseg label comparison --method wsgcn-i --images more-photos --labels more-tags.csv --out more-masks",
     )
     parser.add_argument("run", type=Path, help="run folder, or folder of a comparison")
@@ -21,12 +23,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the results; masks are in its folder 'masks'"
     )
+    add_overlays(parser)
     add_run_options(parser)
     given = parse(parser, words)
+    check_overlays(given.overlays, given.images)
     from weakseg.methods.label import label_images
     from weakseg.pipeline.runner import FAILURES_FILE
 
-    result = label_images(given.run, given.images, given.labels, given.out, run_options(given), method=given.method)
-    return conclude(
-        result.failures, f"masks: {(result.masks or given.out).resolve()}", listed=given.out / FAILURES_FILE
-    )
+    options = run_options(given)
+    result = label_images(given.run, given.images, given.labels, given.out, options, method=given.method)
+    masks = result.masks or given.out
+    failures = [*result.failures, *save_overlays(given.overlays, given.images, masks, options)]
+    return conclude(failures, f"masks: {masks.resolve()}", listed=given.out / FAILURES_FILE)

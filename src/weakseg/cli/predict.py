@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.image_verb import ImageVerb
+from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
 from weakseg.errors import ConfigError
 from weakseg.settings.segment import PredictConfig
 
 if TYPE_CHECKING:
+    from weakseg.pipeline.options import RunOptions
+    from weakseg.pipeline.plan import Failure
     from weakseg.pipeline.units import Job
 
 
@@ -17,6 +20,7 @@ def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
     from weakseg.stages.segment import load_segmenter
     from weakseg.steps.segment import PredictJob
 
+    check_overlays(given.overlays, given.images)
     model = _segmenter_of(given.model, given.method)
     load_segmenter(model)  # a bad model is one error, not one for each image
     return PredictJob(model, given.out, config, device)
@@ -36,12 +40,17 @@ def _segmenter_of(path: Path, method: str) -> Path:
 
 def _extend(parser: ArgumentParser) -> None:
     parser.add_argument("--method", type=str, default="", help="which method, where --model is that of a comparison")
+    add_overlays(parser)
+
+
+def _finish(given: Namespace, options: "RunOptions") -> "list[Failure]":
+    return save_overlays(given.overlays, given.images, given.out, options)
 
 
 main = ImageVerb(
     "predict",
     "Masks of images with a trained segmenter, as indexed PNG.",
-    "  weakseg predict --model out --images photos --out masks\n"
+    "  weakseg predict --model out --images photos --out masks --overlays looks\n"
     "  weakseg predict --model out/segmenter/model.safetensors --images photos --out masks --crf true\n"
     "  weakseg predict --model comparison --method wsgcn-i --images photos --out masks",
     PredictConfig,
@@ -49,4 +58,6 @@ main = ImageVerb(
     _job,
     {"model": "trained segmenter: its file, or the folder of its run or comparison"},
     extend=_extend,
+    shown=("--scales", "--flip", "--crf", "--max_side"),
+    finish=_finish,
 ).main

@@ -28,4 +28,5 @@ main = ImageVerb(
     "files of instances",
     _job,
     {"model": "trained instance segmenter"},
+    shown=("--score", "--nms", "--most", "--crf", "--max_side"),
 ).main

@@ -31,4 +31,5 @@ main = ImageVerb(
     _job,
     {"seeds": "folder of the seeds"},
     extend=_extend,
+    shown=("--label_confidence", "--crf.iterations", "--crf.bilateral_sigma_rgb"),
 ).main

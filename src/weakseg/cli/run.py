@@ -4,10 +4,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weakseg.cli.common import HELP_FLAGS, add_run_options, build_parser, conclude, parse, run_options, split_words
+from weakseg.cli.common import (
+    ALL_FLAG,
+    HELP_FLAGS,
+    add_run_options,
+    build_parser,
+    conclude,
+    parse,
+    run_options,
+    split_words,
+)
+from weakseg.cli.short_help import short_help
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
+
+SHOWN = (
+    "--data.root",
+    "--data.format",
+    "--data.train",
+    "--data.val",
+    "--data.truth",
+    "--data.drawn",
+    "--seed",
+    "--classifier.fit.epochs",
+    "--segmenter.fit.epochs",
+)
 
 
 def main(words: Sequence[str]) -> int:
@@ -17,7 +39,8 @@ def main(words: Sequence[str]) -> int:
         "Carry out a recipe: check the data, train the labeller, make masks, train the segmenter, score, report.\n"
         "Stop it at any moment; the same command goes on where it stopped.\n\n"
         f"RECIPE is a YAML file, or a method with its defaults: {', '.join(METHODS)}.\n"
-        "Any setting can be overridden: --SECTION.SETTING VALUE. 'weakseg run RECIPE --help' lists all.",
+        "Any setting can be overridden: --SECTION.SETTING VALUE. 'weakseg run RECIPE --help' shows the most important\n"
+        "ones, 'weakseg run RECIPE --help-all' all.",
         "  weakseg run cam --out out --data.root photos --data.train tags.csv\n"
         "  weakseg run recipes/cam_msrc.yaml --out out --data.root msrc --segmenter.fit.epochs 4",
     )
@@ -25,8 +48,9 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="run folder")
     add_run_options(parser)
     own, overrides = split_words(words)
-    if own and not own[0].startswith("-") and not set(HELP_FLAGS).isdisjoint(own):
-        recipe_parser(load_recipe(own[0]).method).print_help()
+    if own and not own[0].startswith("-") and not {*HELP_FLAGS, ALL_FLAG}.isdisjoint(own):
+        settings = recipe_parser(load_recipe(own[0]).method)
+        print(settings.format_help() if ALL_FLAG in own else short_help(parser, settings, SHOWN))
         return 0
     given = parse(parser, own)
     recipe = load_recipe(given.recipe, overrides)

@@ -40,4 +40,5 @@ main = ImageVerb(
     _job,
     {"activations": "folder of the activations"},
     extend=_extend,
+    shown=("--background", "--strict", "--lenient", "--unary", "--crf.iterations"),
 ).main

@@ -8,37 +8,47 @@ from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.common import add_settings, build_parser, conclude, parse, settings_of
 from weakseg.errors import ConfigError
-from weakseg.files import atomic_path
 from weakseg.photograph.config import SegmentOptions
 
 if TYPE_CHECKING:
     from weakseg.photograph.photograph import Segmentation
 
+OVERLAYS = (".png", ".jpg", ".jpeg", ".webp")
 NamedPlaces = tuple[str, list[list[float]]]
 
 
 def main(words: Sequence[str]) -> int:
     """Segment one photograph from tags, boxes, points or scribbles."""
-    given = parse(_parser(), words)
-    for name, path in (("--out", given.out), ("--overlay", given.overlay)):
-        allowed = {".png"} if name == "--out" else {".png", ".jpg", ".jpeg", ".webp"}
-        if path is not None and path.suffix.lower() not in allowed:
-            raise ConfigError(f"{name}: {path} must end in {' or '.join(sorted(allowed))}")
+    given = parse(_parser(), words, shown=("--method",))
+    out = given.out or Path(f"{given.image.stem}-mask.png")
+    _check_outputs(given, out)
+    given.tags = [tag for text in given.tags for part in text.split(",") if (tag := part.strip())]
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
     if not (given.tags or any(marks) or given.labels):
         raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points, --scribbles or --labels")
     result = _segmented(given, marks, settings_of(given, SegmentOptions))
-    out = given.out or Path(f"{given.image.stem}-mask.png")
     result.save(out)
     if given.overlay:
-        from PIL import Image
+        from weakseg.report.overlay import save_overlay
 
-        from weakseg.report.overlay import draw_labels
-
-        with atomic_path(given.overlay) as temporary:
-            Image.fromarray(draw_labels(result.image, result.mask)).save(temporary)
+        save_overlay(given.overlay, result.image, result.mask)
     shares = (f"{label} {tag}: {(result.mask == label).mean():.1%}" for label, tag in enumerate(result.tags, start=1))
     return conclude((), f"{out}: {', '.join(shares)} of the pixels")
+
+
+def _check_outputs(given: Namespace, out: Path) -> None:
+    """Refuse files that cannot be written, that hold another format than their name says, or that are there."""
+    for name, path, suffixes in (("--out", out, (".png",)), ("--overlay", given.overlay, OVERLAYS)):
+        if path is None:
+            continue
+        if path.suffix.lower() not in suffixes:
+            raise ConfigError(f"{name}: {path} must end in {' or '.join(suffixes)}")
+        if path.is_dir():
+            raise ConfigError(f"{name}: {path} is a folder; give a file")
+        if path.exists() and given.image.exists() and path.samefile(given.image):
+            raise ConfigError(f"{name}: {path} is the photograph itself; give another file")
+        if path.exists() and not given.overwrite:
+            raise ConfigError(f"{name}: {path} exists; give another {name}, or --overwrite to replace it")
 
 
 def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: SegmentOptions) -> "Segmentation":
@@ -71,7 +81,9 @@ def _parser() -> ArgumentParser:
         "  weakseg segment cat.jpg --tags cat --seeds.strict 0.4",
     )
     parser.add_argument("image", type=Path, help="photograph")
-    parser.add_argument("--tags", type=str, action="append", default=[], help="what it shows; repeat for several")
+    parser.add_argument(
+        "--tags", type=str, action="append", default=[], help="what it shows; repeat, or separate by commas"
+    )
     parser.add_argument("--boxes", type=str, action="append", default=[], help='"NAME left,top,right,bottom"; repeat')
     parser.add_argument("--points", type=str, action="append", default=[], help='"NAME x,y"; repeat')
     parser.add_argument("--scribbles", type=str, action="append", default=[], help='"NAME x,y x,y ..."; repeat')
@@ -83,6 +95,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="mask to write; default: IMAGE-mask.png in the working folder")
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace --out and --overlay where they exist")
     add_settings(parser, SegmentOptions)
     return parser
 

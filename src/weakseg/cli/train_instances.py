@@ -17,6 +17,15 @@ from weakseg.cli.common import (
 )
 from weakseg.settings.instance_segment import InstanceSegmentConfig
 
+SHOWN = (
+    "--fit.epochs",
+    "--fit.batch_size",
+    "--fit.lr",
+    "--augment.long_side",
+    "--augment.crop",
+    "--model.backbone.name",
+)
+
 
 def main(words: Sequence[str]) -> int:
     """Train an instance segmenter on instances."""
@@ -35,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     add_settings(parser, InstanceSegmentConfig)
     add_run_options(parser)
-    given = parse(parser, words)
+    given = parse(parser, words, shown=SHOWN)
     from weakseg.data.dataset import open_plain_folder
     from weakseg.errors import DataError
     from weakseg.instances import SUFFIX

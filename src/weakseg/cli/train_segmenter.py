@@ -17,6 +17,15 @@ from weakseg.cli.common import (
 )
 from weakseg.settings.segment import SegmentConfig
 
+SHOWN = (
+    "--fit.epochs",
+    "--fit.batch_size",
+    "--fit.lr",
+    "--augment.long_side",
+    "--augment.crop",
+    "--model.backbone.name",
+)
+
 
 def main(words: Sequence[str]) -> int:
     """Train a segmenter on masks."""
@@ -32,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     add_settings(parser, SegmentConfig)
     add_run_options(parser)
-    given = parse(parser, words)
+    given = parse(parser, words, shown=SHOWN)
     from weakseg.data.dataset import open_plain_folder
     from weakseg.errors import DataError
     from weakseg.nn.weights import MODEL_FILE

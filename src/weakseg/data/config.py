@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.old_words import refuse_old_words
+from weakseg.settings.rules import check_settings
 
 LAYOUTS = ("voc", "coco", "folder")  # formats of whole folders; all others are formats of label files
 WeakKind = Literal["tags", "boxes", "points", "scribbles", "all"]
@@ -77,8 +78,7 @@ class DataConfig:
                 f"data.train: format {self.format!r} needs it (voc: a list name, coco: a JSON file, others: file or "
                 "folder of the labels)"
             )
-        if self.min_pixels < 1:
-            raise ConfigError(f"data.min_pixels: must be at least 1, got {self.min_pixels}")
+        check_settings("data", self, min_pixels=">= 1")
         if isinstance(self.void, int) and not 0 <= self.void <= 255:
             raise ConfigError(f"data.void: must be auto, none or a value from 0 to 255, got {self.void}")
 
@@ -103,8 +103,7 @@ class SimulationConfig:
 
     def __post_init__(self) -> None:
         """Refuse a coverage that is no fraction."""
-        if not 0 < self.coverage <= 1:
-            raise ConfigError(f"coverage: must be a fraction in (0, 1], got {self.coverage}")
+        check_settings("", self, coverage="in (0, 1]", kind=WEAK_KINDS)
 
 
 def _check_format(name: str) -> None:

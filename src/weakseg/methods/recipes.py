@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentParser
 
 from weakseg.errors import ConfigError, cut
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
+from weakseg.settings.command_line import parse_words
 from weakseg.settings.old_words import refuse_old_words
 from weakseg.yaml_text import MAX_CHARACTERS, yaml_value
 
@@ -46,12 +47,7 @@ def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
     Raises:
         ConfigError: If a key does not exist, or a value is of another type than its setting.
     """
-    refuse_old_words(words, source)
-    parser = recipe_parser(method)
-    try:
-        values = vars(parser.instantiate(parser.parse_args(list(words))))
-    except (ArgumentError, TypeError, ValueError) as error:
-        raise ConfigError(f"{source}: {error}") from error
+    values = vars(parse_words(recipe_parser(method), words, source))
     values.pop("config", None)
     if values["method"] != method:
         raise ConfigError(f"{source}: is for method {method!r}; write a recipe of its own for {values['method']!r}")
@@ -65,7 +61,9 @@ def config_words(given: Mapping[str, Any]) -> list[str]:
 
 def recipe_parser(method: str) -> ArgumentParser:
     """Return the parser whose flags are the settings of a method's recipe dataclass."""
-    parser = ArgumentParser(prog="weakseg run RECIPE", exit_on_error=False, add_help=False, default_env=False)
+    parser = ArgumentParser(
+        prog="weakseg run RECIPE", exit_on_error=False, add_help=False, default_env=False, allow_abbrev=False
+    )
     parser.add_argument("--config", action="config", help="recipe file")
     parser.add_class_arguments(METHODS[method].recipe, nested_key=None)
     return parser

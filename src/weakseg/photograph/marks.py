@@ -11,6 +11,7 @@ from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.image import check_frame, image_size
 from weakseg.data.readers.label_file import labels_of
+from weakseg.data.stray import stray_marks
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
 
@@ -97,6 +98,18 @@ def read_marks(tags: Sequence[str] = (), *, boxes: Named = (), points: Named = (
     if any(not scribble.path for scribble in found.scribbles):
         raise DataError("scribbles: one has no position; give at least one (x, y)")
     return Marks(names, found)
+
+
+def check_inside(marks: Marks, size: tuple[int, int]) -> None:
+    """Refuse labels that lie outside a photograph of ``size``, and warn of those that do so by more than a fifth.
+
+    Raises:
+        DataError: If nothing of a label is left.
+    """
+    for share, what in stray_marks(marks.drawn, size, marks.names):
+        if share == 1:
+            raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
+        logger.warning("%s (width x height); what is outside is left out", what)
 
 
 def _box(name: str, class_id: int, place: Sequence[float]) -> Box:

@@ -1,6 +1,7 @@
 """Activations, labels and errors drawn over a photograph: numpy in, ``(h, w, 3)`` uint8 out."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ from PIL import Image
 from weakseg.artifacts import UNDECIDED, voc_palette
 from weakseg.checks import check_finite, check_rank, check_rgb_uint8, check_same_size
 from weakseg.errors import ShapeError
+from weakseg.files import atomic_path
 
 Rgb = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -82,6 +84,16 @@ def draw_labels(image: Rgb, labels: Labels, *, opacity: float = 0.6) -> Rgb:
     drawn = _muted(image)
     drawn[classes] = _blend(image[classes], voc_palette()[labels[classes]], opacity)
     return _finished(drawn, labels, hatched=labels == UNDECIDED)
+
+
+def save_overlay(path: Path, image: Rgb, labels: Labels) -> None:
+    """Write the photo under its labels, as ``draw_labels``, in the format that the path's suffix names.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        Image.fromarray(draw_labels(image, labels)).save(temporary)
 
 
 def difference(image: Rgb, truth: Labels, mask: Labels, *, opacity: float = 0.7) -> Rgb:

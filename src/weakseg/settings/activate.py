@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,5 @@ class ActivateConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""
-        if not self.scales or min(self.scales) <= 0 or self.stride < 1 or self.max_side < 32:
-            raise ConfigError(f"activations: need scales > 0, stride >= 1 and max_side >= 32, got {self}")
-        if self.align not in ("cells", "edges"):
-            raise ConfigError(f"activations.align: 'cells' or 'edges', got {self.align!r}")
-        if self.normalize not in ("max", "range"):
-            raise ConfigError(f"activations.normalize: 'max' or 'range', got {self.normalize!r}")
+        check_settings("activations", self, scales="> 0", stride=">= 1", max_side=">= 32")
+        check_settings("activations", self, align=("cells", "edges"), normalize=("max", "range"))

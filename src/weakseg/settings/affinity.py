@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.networks import Start, check_network
+from weakseg.settings.rules import check_settings
 
 GRID_STRIDE = 8
 
@@ -34,5 +34,4 @@ class AffinityConfig:
     def __post_init__(self) -> None:
         """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
         check_network("affinity", self, GRID_STRIDE)
-        if not self.radius_cells > 1:
-            raise ConfigError(f"affinity: need radius_cells > 1, got {self.radius_cells}")
+        check_settings("affinity", self, radius_cells="> 1")

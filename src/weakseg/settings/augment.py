@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,9 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty ranges."""
-        shortest, longest = self.long_side or (1, 1)
-        colours = 0 <= self.jitter < 1 and 0 <= self.hue <= 0.5
-        if not 1 <= shortest <= longest or self.crop < 1 or not colours:
-            raise ConfigError(
-                "augment: need 1 <= long_side[0] <= long_side[1], crop >= 1, 0 <= jitter < 1, 0 <= hue <= 0.5; "
-                f"got {self}"
-            )
+        check_settings("augment", self, crop=">= 1", jitter="in [0, 1)", hue="in [0, 0.5]")
+        if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
+            raise ConfigError(f"augment.long_side: need 1 <= smallest <= largest, got {self.long_side}")
 
     @property
     def middle_side(self) -> int | None:

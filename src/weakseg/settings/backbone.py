@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 EMBEDDED = "efficientnet_lite0"
 
@@ -28,8 +29,7 @@ class BackboneConfig:
         """Refuse strides and weights that do not exist; ``nn.backbones`` knows which go with a name."""
         if self.output_stride not in (8, 16, 32):
             raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
-        if self.weights not in ("embedded", "timm", "file", "none"):
-            raise ConfigError(f"backbone.weights: 'embedded', 'timm', 'file' or 'none', got {self.weights!r}")
+        check_settings("backbone", self, weights=("embedded", "timm", "file", "none"))
         if (self.weights == "file") != bool(self.file):
             raise ConfigError(
                 f"backbone: weights 'file' and a file go together, got {self.weights!r} and {self.file!r}"

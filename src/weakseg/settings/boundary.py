@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.networks import Start, check_network
+from weakseg.settings.rules import check_settings
 
 PAD_MULTIPLE = 16
 
@@ -34,5 +34,4 @@ class BoundaryConfig:
     def __post_init__(self) -> None:
         """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
         check_network("boundary", self, PAD_MULTIPLE)
-        if not self.radius_cells > 1:
-            raise ConfigError(f"boundary: need radius_cells > 1, got {self.radius_cells}")
+        check_settings("boundary", self, radius_cells="> 1")

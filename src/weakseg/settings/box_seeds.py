@@ -1,10 +1,9 @@
 """Seeds of boxes."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,5 @@ class BoxSeedConfig:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        if self.iterations < 1 or not 0 <= self.min_iou <= 1 or not 0 <= self.margin < math.inf or self.max_side < 32:
-            raise ConfigError(
-                "box seeds: need iterations >= 1, min_iou in [0, 1], margin >= 0 and max_side >= 32, got "
-                f"{self.iterations}, {self.min_iou}, {self.margin}, {self.max_side}"
-            )
+        check_settings("seeds.boxes", self, iterations=">= 1", min_iou="in [0, 1]", margin=">= 0", max_side=">= 32")
+        check_settings("seeds.boxes", self, contested=("smaller", "undecided"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,7 @@ class ClassifierConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
     warn_below: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none."""
+        check_settings("classifier", self, dropout="in [0, 1)")

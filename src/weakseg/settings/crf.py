@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,5 @@ class CrfParams:
 
     def __post_init__(self) -> None:
         """Refuse widths that are not positive and counts that are negative."""
-        widths = (self.gaussian_sigma_px, self.bilateral_sigma_px, self.bilateral_sigma_rgb)
-        if min(widths) <= 0 or self.iterations < 0 or min(self.gaussian_weight, self.bilateral_weight) < 0:
-            raise ConfigError(f"CRF parameters: sigmas must be > 0, weights and iterations >= 0, got {self}")
+        check_settings("crf", self, iterations=">= 0", gaussian_weight=">= 0", bilateral_weight=">= 0")
+        check_settings("crf", self, gaussian_sigma_px="> 0", bilateral_sigma_px="> 0", bilateral_sigma_rgb="> 0")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
+from weakseg.settings.rules import check_settings
 
 Unary = Literal["scores", "softmax", "labels"]
 Enlarged = Literal["scores", "logarithms", "logits"]
@@ -33,7 +33,5 @@ class DecodeConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.unary not in get_args(Unary) or self.enlarged not in get_args(Enlarged):
-            raise ConfigError(f"decode: unary of {get_args(Unary)}, enlarged of {get_args(Enlarged)}; got {self}")
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(f"decode: need label_confidence in (0, 1) and max_side >= 32, got {self}")
+        check_settings("masks", self, unary=get_args(Unary), enlarged=get_args(Enlarged))
+        check_settings("masks", self, label_confidence="in (0, 1)", max_side=">= 32")

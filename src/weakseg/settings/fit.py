@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 ScheduleKind = Literal["poly", "step", "constant"]
 ScheduleUnit = Literal["epochs", "iterations"]
@@ -11,6 +12,7 @@ Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["no", "bf16", "fp16"]
 NormStatistics = Literal["stored", "batch"]
 NormAffine = Literal["trained", "frozen"]
+_OF_KIND = {"power": "poly", "factor": "step", "at": "step", "every": "step", "unit": "step"}  # of schedules
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,13 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         """Refuse names that do not exist, steps that are not told apart, and factors that mean nothing."""
-        _check_name("schedule.kind", self.kind, get_args(ScheduleKind))
-        _check_name("schedule.unit", self.unit, get_args(ScheduleUnit))
-        if not (self.power >= 0 and 0 < self.factor <= 1 and self.hold >= 1):
-            raise ConfigError(f"fit.schedule: need power >= 0, factor in (0, 1] and hold >= 1, got {self}")
-        if self.kind != "step" and (self.at or self.every):
-            raise ConfigError(f"fit.schedule: at and every belong to kind 'step', not to {self.kind!r}; leave them out")
+        check_settings("fit.schedule", self, kind=get_args(ScheduleKind), unit=get_args(ScheduleUnit))
+        check_settings("fit.schedule", self, power=">= 0", factor="in (0, 1]", hold=">= 1")
+        for name, kind in _OF_KIND.items():
+            if self.kind != kind and getattr(self, name) != getattr(type(self), name):
+                raise ConfigError(
+                    f"fit.schedule.{name}: belongs to kind {kind!r}, and the kind is {self.kind!r}; leave it out"
+                )
         if self.kind == "step" and (bool(self.at) == bool(self.every) or not self.every >= 0):
             raise ConfigError(f"fit.schedule: 'step' needs either at or every > 0, got {self.at} and {self.every}")
         if list(self.at) != sorted(set(self.at)) or not min(self.at, default=1) > 0:
@@ -98,25 +101,12 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         """Refuse counts below one, rates that are not positive, and names that do not exist."""
-        if min(self.epochs, self.batch_size, self.accumulate) < 1 or not self.lr > 0 or self.loader_workers < 0:
-            raise ConfigError(f"fit: epochs, batch_size, accumulate >= 1 and lr > 0 are needed, got {self}")
-        if not (self.iterations >= 0 and self.clip_norm >= 0 and self.weight_decay >= 0 and 0 <= self.momentum < 1):
-            raise ConfigError(
-                f"fit: iterations, clip_norm, weight_decay >= 0 and momentum in [0, 1) are needed, got {self}"
-            )
-        if not (self.head_lr_factor > 0 and self.bias_lr_factor > 0):
-            raise ConfigError(f"fit: head_lr_factor and bias_lr_factor > 0 are needed, got {self}")
-        _check_name("optimizer", self.optimizer, get_args(Optimizer))
-        _check_name("norm_statistics", self.norm_statistics, get_args(NormStatistics))
-        _check_name("norm_affine", self.norm_affine, get_args(NormAffine))
-        _check_name("precision", self.precision, get_args(Precision))
+        check_settings("fit", self, epochs=">= 1", iterations=">= 0", batch_size=">= 1", accumulate=">= 1")
+        check_settings("fit", self, optimizer=get_args(Optimizer), lr="> 0", head_lr_factor="> 0", bias_lr_factor="> 0")
+        check_settings("fit", self, momentum="in [0, 1)", weight_decay=">= 0", clip_norm=">= 0", loader_workers=">= 0")
+        check_settings("fit", self, norm_statistics=get_args(NormStatistics), norm_affine=get_args(NormAffine))
+        check_settings("fit", self, precision=get_args(Precision))
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise ConfigError(
                 f"fit.nesterov: needs optimizer 'sgd' with momentum > 0, got {self.optimizer!r} and {self.momentum}"
             )
-
-
-def _check_name(setting: str, given: str, names: tuple[str, ...]) -> None:
-    if given not in names:
-        listed = ", ".join(repr(name) for name in names[:-1])
-        raise ConfigError(f"fit.{setting}: {listed} or {names[-1]!r}, got {given!r}")

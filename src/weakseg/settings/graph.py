@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 Norm = Literal["l1", "l2"]
 EdgeRule = Literal["threshold", "helper"]
@@ -28,8 +29,7 @@ class GraphConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if not (self.radius_cells > 1 and self.beta > 0):
-            raise ConfigError(f"graph: need radius_cells > 1 and beta > 0, got {self}")
+        check_settings("graph", self, radius_cells="> 1", beta="> 0")
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ class WindowGraphConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist, and sums of signed features."""
-        if self.features not in get_args(NodeFeatures) or self.norm not in get_args(Norm):
-            raise ConfigError(f"graph: features of {get_args(NodeFeatures)}, norm of {get_args(Norm)}; got {self}")
+        check_settings("graph", self, features=get_args(NodeFeatures), norm=get_args(Norm))
         if self.features != "taps" and self.norm == "l1":
-            raise ConfigError("graph: affinity features are signed; use norm 'l2'")
+            raise ConfigError("graph.norm: affinity features are signed; use norm 'l2'")
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,5 @@ class FreeGraphConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if not (self.radius_cells > 1 and self.feature_weight >= 0 and self.sigma_rgb > 0):
-            raise ConfigError(f"graph: need radius_cells > 1, feature_weight >= 0 and sigma_rgb > 0, got {self}")
-        if self.levels < 1 or self.max_side < 32 or self.stride < 1:
-            raise ConfigError(f"graph: need levels, stride >= 1 and max_side >= 32, got {self}")
+        check_settings("graph", self, radius_cells="> 1", feature_weight=">= 0", sigma_rgb="> 0")
+        check_settings("graph", self, levels=">= 1", max_side=">= 32", stride=">= 1")

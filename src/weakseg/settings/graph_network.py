@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 NetworkKind = Literal["a2gnn", "agnn", "gcn", "gat", "mlp"]
 Normalization = Literal["symmetric", "rows"]
@@ -40,12 +41,8 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.kind not in get_args(NetworkKind) or self.hidden < 1 or not 0 <= self.dropout <= 0.99:
-            raise ConfigError(
-                f"network: a kind of {get_args(NetworkKind)}, hidden >= 1, dropout in [0, 0.99]; got {self}"
-            )
-        if self.propagations < 0 or not self.beta >= 0 or self.heads < 1 or self.hidden % self.heads:
-            raise ConfigError(f"network: need propagations, beta >= 0 and heads that divide hidden; got {self}")
-        if self.normalization not in get_args(Normalization) or self.adjacency not in get_args(Adjacency):
-            choices = f"{get_args(Normalization)} and {get_args(Adjacency)}"
-            raise ConfigError(f"network: normalization and adjacency of {choices}; got {self}")
+        check_settings("network", self, kind=get_args(NetworkKind), hidden=">= 1", dropout="in [0, 0.99]")
+        check_settings("network", self, propagations=">= 0", beta=">= 0", heads=">= 1")
+        check_settings("network", self, normalization=get_args(Normalization), adjacency=get_args(Adjacency))
+        if self.hidden % self.heads:
+            raise ConfigError(f"network.heads: need a divisor of hidden, which is {self.hidden}, got {self.heads}")

@@ -7,6 +7,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.rules import check_settings
 
 NORM_GROUPS = 8
 
@@ -33,8 +34,9 @@ class InstanceModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes below one, and channels that do not fall into groups."""
-        if min(self.width, self.hidden, self.mask_layers, self.anchor_px, self.proposals) < 1:
-            raise ConfigError(f"model: all sizes must be at least 1, got {self}")
+        check_settings(
+            "model", self, width=">= 1", hidden=">= 1", mask_layers=">= 1", anchor_px=">= 1", proposals=">= 1"
+        )
         if self.width % NORM_GROUPS:
             raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")
 
@@ -80,7 +82,4 @@ class InstancePredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes and probabilities that mean nothing."""
-        if self.max_side < 32 or self.most < 1 or not all(0 < v < 1 for v in (self.score, self.nms, self.mask)):
-            raise ConfigError(
-                f"instances: need max_side >= 32, most >= 1, and score, nms and mask in (0, 1); got {self}"
-            )
+        check_settings("", self, max_side=">= 32", most=">= 1", score="in (0, 1)", nms="in (0, 1)", mask="in (0, 1)")

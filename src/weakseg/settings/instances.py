@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,9 @@ class InstanceConfig:
 
     def __post_init__(self) -> None:
         """Refuse counts and widths that mean nothing."""
-        positive = min(self.weak_below, self.radius_cells - 1, self.beta) > 0
-        within = 0 <= self.background <= 1 and 0 <= self.min_fraction <= 1 and 0 <= self.error < 1
-        if not positive or not within or min(self.iterations, self.steps) < 0:
-            raise ConfigError(
-                "instances: need iterations and steps >= 0, weak_below > 0, radius_cells > 1, beta > 0, error in "
-                f"[0, 1), background and min_fraction in [0, 1]; got {self}"
-            )
+        check_settings("instance", self, iterations=">= 0", weak_below="> 0", radius_cells="> 1", beta="> 0")
+        check_settings("instance", self, steps=">= 0", error="in [0, 1)")
+        check_settings("instance", self, background="in [0, 1]", min_fraction="in [0, 1]")
 
 
 Overlap = Literal["shared", "exclusive", "component"]

@@ -1,11 +1,12 @@
 """What networks on a started backbone have in common."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.rules import check_settings
 
 Start = Literal["classifier", "pretrained"]
 
@@ -36,7 +37,6 @@ class StartedConfig(Protocol):
 
 def check_network(name: str, config: StartedConfig, multiple: int) -> None:
     """Raise ``ConfigError`` for a start that does not exist, and for crops that are no whole cells."""
-    if config.start not in ("classifier", "pretrained"):
-        raise ConfigError(f"{name}.start: 'classifier' or 'pretrained', got {config.start!r}")
+    check_settings(name, config, start=get_args(Start))
     if config.augment.crop % multiple:
         raise ConfigError(f"{name}.augment.crop: need a multiple of {multiple}, got {config.augment.crop}")

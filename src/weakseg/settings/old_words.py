@@ -13,6 +13,8 @@ _SETTINGS = {
     "network.frozen_norms": "fit.norm_affine",
     "classifier.frozen_norms": "classifier.fit.norm_affine",
 }
+_WORDS = "; its value is a word now: frozen where it was true, trained where it was false"
+_NOW_WORDS = dict.fromkeys(("fit.norm_affine", "classifier.fit.norm_affine"), _WORDS)
 _VALUES = {
     ("data.tags", "masks"): "truth",
     ("data.labels", "masks"): "regions",
@@ -30,7 +32,7 @@ def refuse_old_words(given: Mapping[str, Any] | Sequence[str], source: str = "")
     for path, value in _leaves(given) if isinstance(given, Mapping) else _flags(given):
         name = ".".join(".".join(path).split(".")[-2:])
         if (new := _SETTINGS.get(name)) is not None:
-            raise ConfigError(f"{where}{name}: is called {new}; rename it")
+            raise ConfigError(f"{where}{name}: is called {new}{_NOW_WORDS.get(new, '; rename it')}")
         if isinstance(value, str) and (new := _VALUES.get((name, value))) is not None:
             raise ConfigError(f"{where}{name}: {value!r} is called {new!r}; write that")
 

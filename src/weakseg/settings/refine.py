@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,4 @@ class RefineConfig:
 
     def __post_init__(self) -> None:
         """Refuse a confidence that is no probability, and sizes too small to work on."""
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(
-                f"masks: need label_confidence in (0, 1) and max_side >= 32, "
-                f"got {self.label_confidence}, {self.max_side}"
-            )
+        check_settings("masks", self, label_confidence="in (0, 1)", max_side=">= 32")

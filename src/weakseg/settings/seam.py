@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.errors import ConfigError
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,9 @@ class SeamLossConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares outside of (0, 1] and negative weights."""
-        if not (0 < self.scale < 1 and 0 < self.hard_fraction <= 1 and 0 < self.low_fraction <= 1):
-            raise ConfigError(f"loss: need 0 < scale < 1 and fractions in (0, 1], got {self}")
-        if not min(self.equivariance, self.correlation, self.low) >= 0:
-            raise ConfigError(f"loss: need weights >= 0, got {self}")
+        section = "classifier.loss"
+        check_settings(section, self, scale="in (0, 1)", hard_fraction="in (0, 1]", low_fraction="in (0, 1]")
+        check_settings(section, self, equivariance=">= 0", correlation=">= 0", low=">= 0")
 
 
 @dataclass(frozen=True)

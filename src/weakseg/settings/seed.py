@@ -1,10 +1,11 @@
 """Seeds from activations."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
+from weakseg.settings.rules import check_settings
 
 BackgroundKind = Literal["threshold", "power", "class", "none"]
 
@@ -39,16 +40,13 @@ class SeedConfig:
     max_side: int = 1024
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse what does not exist, or contradicts itself."""
+        check_settings("seeds", self, background=get_args(BackgroundKind), unary=("labels", "scores"))
         if self.background == "threshold" and not 0 <= self.lenient <= self.strict <= 1:
             raise ConfigError(f"seeds: thresholds need 0 <= lenient <= strict <= 1, got {self.lenient}, {self.strict}")
         if self.background == "power" and not 0 < self.strict <= self.lenient:
             raise ConfigError(f"seeds: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
-        if not 0 < self.label_confidence < 1 or self.max_side < 32:
-            raise ConfigError(
-                f"seeds: need label_confidence in (0, 1) and max_side >= 32, "
-                f"got {self.label_confidence}, {self.max_side}"
-            )
+        check_settings("seeds", self, label_confidence="in (0, 1)", max_side=">= 32")
         if (self.background == "class") != bool(self.background_class):
             raise ConfigError("seeds.background_class: give it with background 'class', and only then")
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class SegmenterConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes below one."""
-        if min(self.hidden, *self.dilations, len(self.dilations)) < 1:
-            raise ConfigError(f"model: need hidden >= 1 and dilations >= 1, got {self.hidden} and {self.dilations}")
+        check_settings("model", self, hidden=">= 1", dilations=">= 1")
 
 
 @dataclass(frozen=True)
@@ -73,5 +72,4 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""
-        if not self.scales or min(self.scales) <= 0 or min(self.max_side, self.mask_side) < 32:
-            raise ConfigError(f"predictions: need scales > 0, max_side and mask_side >= 32, got {self}")
+        check_settings("predictions", self, scales="> 0", max_side=">= 32", mask_side=">= 32")

@@ -1,10 +1,9 @@
 """Seeds of points and scribbles."""
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 Contested = Literal["later", "undecided"]
 Conflict = Literal["undecided", "majority"]
@@ -34,9 +33,5 @@ class StrokeSeedConfig:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        positive = 0 < self.width < math.inf and 0 < self.compactness < math.inf
-        if not positive or self.superpixels < 0 or self.max_side < 32:
-            raise ConfigError(
-                "stroke seeds: need width > 0, compactness > 0, superpixels >= 0 and max_side >= 32, got "
-                f"{self.width}, {self.compactness}, {self.superpixels}, {self.max_side}"
-            )
+        check_settings("seeds.strokes", self, width="> 0", compactness="> 0", superpixels=">= 0", max_side=">= 32")
+        check_settings("seeds.strokes", self, conflict=get_args(Conflict), contested=get_args(Contested))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
+from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import PSA_CRF
 
 
@@ -29,10 +30,7 @@ class TagSeedConfig:
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        if not 0 < self.strict <= self.lenient or not 0 < self.fraction < 1 or self.max_side < 32:
-            raise ConfigError(
-                "tag seeds: need 0 < strict <= lenient, fraction in (0, 1) and max_side >= 32, got "
-                f"{self.strict}, {self.lenient}, {self.fraction}, {self.max_side}"
-            )
-        if not 0 <= self.crf_confidence <= 1:
-            raise ConfigError(f"tag seeds: crf_confidence must be in [0, 1], got {self.crf_confidence}")
+        check_settings("seeds.tags", self, strict="> 0", fraction="in (0, 1)", max_side=">= 32")
+        check_settings("seeds.tags", self, crf_confidence="in [0, 1]")
+        if not self.strict <= self.lenient:
+            raise ConfigError(f"seeds.tags: need strict <= lenient, got {self.strict} and {self.lenient}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from weakseg.errors import ConfigError
+from weakseg.settings.rules import check_settings
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class WalkSteps:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if not (self.radius_cells > 1 and self.beta > 0 and self.steps >= 0):
-            raise ConfigError(f"walk: need radius_cells > 1, beta > 0 and steps >= 0, got {self}")
+        check_settings("walk", self, radius_cells="> 1", beta="> 0", steps=">= 0", error="in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,4 @@ class WalkConfig(WalkSteps):
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
         super().__post_init__()
-        if not self.background_power > 0:
-            raise ConfigError(f"walk.background_power: need > 0, got {self.background_power}")
-        if self.border not in ("complete", "official"):
-            raise ConfigError(f"walk.border: 'complete' or 'official', got {self.border!r}")
+        check_settings("walk", self, background_power="> 0", border=("complete", "official"))

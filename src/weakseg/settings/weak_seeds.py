@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
 from weakseg.settings.tag_seeds import TagSeedConfig
@@ -46,11 +47,6 @@ class WeakSeedConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.boxes_as not in get_args(BoxUse):
-            raise ConfigError(f"seeds.boxes_as: one of {get_args(BoxUse)}, got {self.boxes_as!r}")
-        if self.tags_as not in get_args(TagUse):
-            raise ConfigError(f"seeds.tags_as: one of {get_args(TagUse)}, got {self.tags_as!r}")
+        check_settings("seeds", self, boxes_as=get_args(BoxUse), tags_as=get_args(TagUse), use=get_args(Use))
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
-        if self.use not in get_args(Use):
-            raise ConfigError(f"seeds.use: one of {get_args(Use)}, got {self.use!r}")

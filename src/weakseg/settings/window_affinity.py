@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from weakseg.errors import ConfigError
 from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.networks import Start, check_network
+from weakseg.settings.rules import check_settings
 
 Align = Literal["cells", "edges"]
 Colors = Literal["point", "mean"]
@@ -33,13 +33,8 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty windows, levels without channels, and words that do not exist."""
-        if self.radius_cells < 1 or not self.widths or min(self.widths) < 1 or self.frozen_levels < 0:
-            raise ConfigError(
-                f"window affinity: need radius_cells, widths >= 1 and frozen_levels >= 0, got {self.radius_cells}, "
-                f"{self.widths} and {self.frozen_levels}"
-            )
-        if self.align not in get_args(Align):
-            raise ConfigError(f"window affinity: align is one of {get_args(Align)}, got {self.align!r}")
+        check_settings("affinity.network", self, radius_cells=">= 1", widths=">= 1", frozen_levels=">= 0")
+        check_settings("affinity.network", self, align=get_args(Align))
 
 
 KIND = "window-affinity"
@@ -65,10 +60,8 @@ class PairLossConfig:
 
     def __post_init__(self) -> None:
         """Refuse kernels without width, negative weights, and words that do not exist."""
-        if not (self.similarity >= 0 and self.sigma_cells > 0 and self.sigma_color > 0):
-            raise ConfigError(f"{KIND}.loss: need similarity >= 0, sigma_cells and sigma_color > 0, got {self}")
-        if self.colors not in get_args(Colors):
-            raise ConfigError(f"{KIND}.loss.colors: one of {get_args(Colors)}, got {self.colors!r}")
+        check_settings("affinity.loss", self, similarity=">= 0", sigma_cells="> 0", sigma_color="> 0")
+        check_settings("affinity.loss", self, colors=get_args(Colors))
 
 
 @dataclass(frozen=True)

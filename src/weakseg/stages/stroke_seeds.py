@@ -16,7 +16,6 @@ from weakseg.settings.stroke_seeds import Conflict, StrokeSeedConfig
 
 REFERENCE_PIXELS = 375 * 500  # of a photograph of VOC
 NUM_LABELS = 256
-STRAY_SHARE = 0.2
 
 
 def stroke_seeds(
@@ -25,7 +24,7 @@ def stroke_seeds(
     """Return seeds from points and scribbles: every superpixel that holds one label takes it.
 
     Points lie on top of scribbles. Points outside the image are left out; scribbles are moved to its edge there;
-    ``stray_marks`` names both.
+    ``weakseg.data.stray.stray_marks`` names both.
 
     Args:
         drawn: Boxes and regions are not looked at; without points and scribbles nothing is decided.
@@ -42,25 +41,6 @@ def stroke_seeds(
         return LabelMap(annotated)
     regions = superpixels(image, config) if regions is None else regions
     return LabelMap(expand_labels(annotated, regions, conflict=config.conflict))
-
-
-def stray_marks(drawn: Drawn, size: tuple[int, int]) -> tuple[str, ...]:
-    """Return a warning for each point outside an image of ``size`` and each scribble that is more than a fifth outside.
-
-    A point of negative coordinates is a click that was never made, as label files say it, and no reason to warn.
-    """
-    points = [
-        f"point at ({point.row:g}, {point.column:g}) is outside the image of {size} pixels and left out"
-        for point in drawn.points
-        if point.pixel(size) is None and min(point.row, point.column) >= 0
-    ]
-    strokes = []
-    for number, stroke in enumerate(drawn.scribbles):
-        outside = sum(not (0 <= row < size[0] and 0 <= column < size[1]) for row, column in stroke.path)
-        if outside > STRAY_SHARE * len(stroke.path):
-            place = f"{outside} of {len(stroke.path)} positions of scribble {number}"
-            strokes.append(f"{place} are outside the image of {size} pixels and moved to its edge")
-    return (*points, *strokes)
 
 
 def raster_strokes(drawn: Drawn, size: tuple[int, int], config: StrokeSeedConfig) -> NDArray[np.uint8]:

@@ -141,5 +141,5 @@ class TestLoss:
     "change", [{"scale": 1.0}, {"scale": 0.0}, {"hard_fraction": 0.0}, {"low_fraction": 1.1}, {"low": -1.0}]
 )
 def test_impossible_settings_are_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="loss: need"):
+    with pytest.raises(ConfigError, match=r"classifier\.loss\.\w+: need"):
         SeamLossConfig(**change)

@@ -146,7 +146,7 @@ class TestNodeColors:
     "change", [{"radius_cells": 0}, {"widths": ()}, {"widths": (0, 4)}, {"align": "corners"}, {"frozen_levels": -1}]
 )
 def test_impossible_settings_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="window affinity"):
+    with pytest.raises(ConfigError, match=r"affinity\.network\."):
         WindowConfig(**change)
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.graph import EdgeRule
 from weakseg.settings.graph_network import NetworkConfig
+from weakseg.settings.rules import check_settings
 
 PointScore = Literal["probability", "logit"]
 Consistency = Literal["none", "published", "centred"]
@@ -34,10 +34,8 @@ class RegionConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.num_regions < 1 or not self.compactness > 0 or not 0 <= self.least_affinity <= 1:
-            raise ConfigError(f"regions: num_regions >= 1, compactness > 0, least_affinity in [0, 1]; got {self}")
-        if self.edges not in get_args(EdgeRule):
-            raise ConfigError(f"regions: edges of {get_args(EdgeRule)}, got {self.edges!r}")
+        check_settings("regions", self, num_regions=">= 1", compactness="> 0", least_affinity="in [0, 1]")
+        check_settings("regions", self, edges=get_args(EdgeRule))
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,8 @@ class KernelConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.radius_cells < 1 or not min(self.sigma_cells, self.sigma_rgb) > 0:
-            raise ConfigError(f"kernel: need radius_cells >= 1 and positive sigmas, got {self}")
-        if self.sampling not in get_args(Sampling):
-            raise ConfigError(f"kernel: sampling of {get_args(Sampling)}, got {self}")
+        check_settings("kernel", self, radius_cells=">= 1", sigma_cells="> 0", sigma_rgb="> 0")
+        check_settings("kernel", self, sampling=get_args(Sampling))
 
 
 @dataclass(frozen=True)
@@ -108,14 +104,11 @@ class A2gnnConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if min(self.first_steps, self.second_steps) < 0 or not self.lr > 0 or self.memory_mb < 1:
-            raise ConfigError(f"a2gnn: need steps >= 0, lr > 0 and memory_mb >= 1, got {self}")
-        if not min(self.weight_decay, self.crf_weight, self.points_weight) >= 0 or not 0 <= self.least_evidence <= 1:
-            raise ConfigError(f"a2gnn: need weights >= 0 and least_evidence in [0, 1], got {self}")
-        choices = {"point_score": PointScore, "consistency": Consistency, "contested": Contested}
-        for name, kinds in choices.items():
-            if getattr(self, name) not in get_args(kinds):
-                raise ConfigError(f"a2gnn.{name}: one of {get_args(kinds)}, got {getattr(self, name)!r}")
+        section = "completion"
+        check_settings(section, self, first_steps=">= 0", second_steps=">= 0", lr="> 0", memory_mb=">= 1")
+        check_settings(section, self, weight_decay=">= 0", crf_weight=">= 0", points_weight=">= 0")
+        check_settings(section, self, least_evidence="in [0, 1]", point_score=get_args(PointScore))
+        check_settings(section, self, consistency=get_args(Consistency), contested=get_args(Contested))
 
     @property
     def needs_cells(self) -> bool:

@@ -9,6 +9,7 @@ from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
 from weakseg.settings.instances import Overlap
+from weakseg.settings.rules import check_settings
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.settings.window_affinity import WindowAffinityConfig
 
@@ -59,10 +60,8 @@ class A2gnnRecipe(TagRecipe):
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
-        if self.graph_from not in get_args(GraphFrom) or self.overlap not in get_args(Overlap):
-            raise ConfigError(f"a2gnn: graph_from of {get_args(GraphFrom)}, overlap of {get_args(Overlap)}")
-        if self.nodes not in get_args(Nodes):
-            raise ConfigError(f"nodes: one of {get_args(Nodes)}, got {self.nodes!r}")
+        check_settings("", self, graph_from=get_args(GraphFrom), nodes=get_args(Nodes), overlap=get_args(Overlap))
+        check_settings("", self, walk_weight=">= 0")
         if self.nodes == "superpixels" and (self.walk_weight or self.completion.needs_cells):
             raise ConfigError(
                 "nodes: walk_weight, completion.crf_weight and completion.consistency need cells; set them to 0, 0 and "
@@ -70,7 +69,7 @@ class A2gnnRecipe(TagRecipe):
             )
         if self.free.stride != 8:
             raise ConfigError(f"free.stride: the nodes of A2GNN are cells of 8 pixels, got {self.free.stride}")
-        if self.walk_weight < 0 or (self.walk_weight and not self.with_activations):
-            raise ConfigError("walk_weight: must be at least 0, and the walk needs with_activations")
+        if self.walk_weight and not self.with_activations:
+            raise ConfigError(f"walk_weight: the walk needs with_activations, got {self.walk_weight}; set it to 0")
         if self.affinity.start == "classifier" and not self.with_activations and self.graph_from == "affinity":
             raise ConfigError("affinity.start: without a classifier (with_activations: false) only 'pretrained' works")

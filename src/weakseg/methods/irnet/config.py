@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from weakseg.errors import ConfigError
 from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.boundary import BoundaryConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.instances import InstanceConfig
+from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.walk import WalkSteps
 
@@ -31,10 +31,7 @@ class BoundaryWalkConfig(WalkSteps):
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
         super().__post_init__()
-        if not 0 <= self.background <= 1:
-            raise ConfigError(f"walk.background: need one in [0, 1], got {self.background}")
-        if self.scaled_by not in ("image", "class"):
-            raise ConfigError(f"walk.scaled_by: 'image' or 'class', got {self.scaled_by!r}")
+        check_settings("walk", self, background="in [0, 1]", scaled_by=("image", "class"))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
+from weakseg.settings.rules import check_settings
 
 WSGCN_SEEDS = CrfParams(10, 4.0, 3.0, 20.0, 3.0, 10.0)  # on a quarter of the image side; unary of scores
 PropagationKind = Literal["walk", "walk_maxsym", "affinity", "affinity_plain"]
@@ -30,10 +31,8 @@ class PropagationConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.kind not in get_args(PropagationKind):
-            raise ConfigError(f"propagation.kind: one of {get_args(PropagationKind)}, got {self.kind!r}")
-        if self.walk_steps < 0 or not 0 <= self.walk_error < 1:
-            raise ConfigError(f"propagation: need walk_steps >= 0 and walk_error in [0, 1), got {self}")
+        check_settings("propagation", self, kind=get_args(PropagationKind), walk_steps=">= 0", walk_error="in [0, 1)")
+        check_settings("propagation", self, max_nodes=">= 1")
 
 
 SMOOTHED = ("log_probs", "probs")
@@ -67,10 +66,8 @@ class GcnConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if self.hidden < 1 or self.steps < 0 or not 0 <= self.dropout <= 0.99 or not self.lr > 0:
-            raise ConfigError(f"gcn: need hidden >= 1, steps >= 0, dropout in [0, 0.99] and lr > 0, got {self}")
-        if min(self.weight_decay, self.entropy, self.laplacian) < 0 or self.smoothed not in SMOOTHED:
-            raise ConfigError(f"gcn: need weights >= 0 and smoothed one of {SMOOTHED}, got {self}")
+        check_settings("gcn", self, hidden=">= 1", steps=">= 0", dropout="in [0, 0.99]", lr="> 0")
+        check_settings("gcn", self, weight_decay=">= 0", entropy=">= 0", laplacian=">= 0", smoothed=SMOOTHED)
 
 
 @dataclass(frozen=True)
@@ -97,10 +94,10 @@ class PartialConfig:
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""
-        if not 0 < self.strict <= self.lenient:
-            raise ConfigError(f"partial: exponents need 0 < strict <= lenient, got {self.strict}, {self.lenient}")
-        if not (0 <= self.kept <= 1 and 0 <= self.floor < 1 and 0 < self.confidence <= 1) or self.min_seeds < 0:
-            raise ConfigError(f"partial: need kept, floor, confidence in [0, 1] and min_seeds >= 0, got {self}")
+        check_settings("partial", self, strict="> 0", kept="in [0, 1]", floor="in [0, 1)", confidence="in (0, 1]")
+        check_settings("partial", self, min_seeds=">= 0")
+        if not self.strict <= self.lenient:
+            raise ConfigError(f"partial: need strict <= lenient, got {self.strict} and {self.lenient}")
 
 
 @dataclass(frozen=True)
@@ -122,10 +119,8 @@ class SmoothnessConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.source not in ("color", "affinity") or self.window_cells < 1:
-            raise ConfigError(f"smoothness: 'color' or 'affinity' and window_cells >= 1, got {self}")
-        if not min(self.color_denominator, self.position_denominator) > 0:
-            raise ConfigError(f"smoothness: denominators must be > 0, got {self}")
+        check_settings("smoothness", self, source=("color", "affinity"), window_cells=">= 1")
+        check_settings("smoothness", self, color_denominator="> 0", position_denominator="> 0")
 
 
 @dataclass(frozen=True)
@@ -148,5 +143,4 @@ class WsgcnConfig:
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
-        if self.labels not in ("tagged", "all") or self.memory_mb < 1:
-            raise ConfigError(f"completion: labels 'tagged' or 'all' and memory_mb >= 1, got {self}")
+        check_settings("completion", self, labels=("tagged", "all"), memory_mb=">= 1")
