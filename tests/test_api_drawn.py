@@ -40,6 +40,10 @@ def iou(found: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> float:
         ({"scribbles": [("cat", [(1, 2, 3)])]}, "scribble on 'cat'"),
         ({"scribbles": [("cat", [])]}, "no position"),
         ({"points": [("qwxz", (5, 5))]}, "none is on the background, and tag 'qwxz'"),
+        ({"points": [("cat", (1200, 5))]}, r"point of 'cat' at \(1200, 5\) is outside of the photograph of 32 x 32"),
+        ({"points": [("cat", (5, 5)), ("background", (-1, 5))]}, r"point of 'background' at \(-1, 5\) is outside"),
+        ({"boxes": [("cat", (40, 2, 50, 9))]}, r"box of 'cat' at \(40, 2, 50, 9\) is outside"),
+        ({"scribbles": [("cat", [(40, 2), (50, 9)])]}, r"scribble of 'cat' at \(40, 2\) is outside"),
     ],
 )
 def test_malformed_marks(marks: dict[str, list[tuple[str, object]]], message: str) -> None:
@@ -54,6 +58,17 @@ def test_boxes_find_the_shapes(scene: tuple[NDArray[np.uint8], NDArray[np.uint8]
     assert iou(result.mask == 1, mask == 1) > 0.9 and iou(result.mask == 2, mask == 2) > 0.9
     again = weakseg.segment(image, boxes=[("ball", box_of(mask == 1)), ("brick", box_of(mask == 2))])
     np.testing.assert_array_equal(result.mask, again.mask)
+
+
+def test_a_box_that_is_much_too_large_is_cut_with_a_warning(
+    scene: tuple[NDArray[np.uint8], NDArray[np.uint8]], caplog: pytest.LogCaptureFixture
+) -> None:
+    image, _ = scene
+    options = SegmentOptions(method="cam")
+    weakseg.segment(image, boxes=[("ball", (0, 0, 132, 98))], options=options)
+    assert not caplog.text
+    weakseg.segment(image, boxes=[("ball", (-128, 0, 256, 96))], options=options)
+    assert "box of 'ball' at (-128, 0, 256, 96) is by 67% outside of the photograph of 128 x 96 pixels" in caplog.text
 
 
 def test_scribbles_find_the_shapes(scene: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
@@ -110,7 +125,7 @@ class TestLabelFiles:
         assert main(words) == 0
         assert "1 brick:" in capsys.readouterr().out
         np.testing.assert_array_equal(LabelMap.load(tmp_path / "m.png").labels, typed.mask)
-        assert main([*words, "--boxes", "brick 1,2,3,4"]) == 2
+        assert main([*words, "--overwrite", "--boxes", "brick 1,2,3,4"]) == 2
         assert "give that, and no tags, boxes, points or scribbles" in capsys.readouterr().err
 
 
@@ -130,6 +145,7 @@ def test_command(
         ("--boxes", "1,2,3,4"): "not a name and numbers",
         ("--points", "cat 1,2 3,4"): "2 places",
         ("--points", "cat 1,x"): "not a name and numbers",
+        ("--boxes", "cat 1,2,30,40"): "m.png exists; give another --out, or --overwrite to replace it",
     }.items():
-        assert main([*words, *more]) == 2
+        assert main([*words, *more] if "exists" in message else [*words, "--overwrite", *more]) == 2
         assert message in capsys.readouterr().err

@@ -146,6 +146,48 @@ def test_segment_writes_mask_and_overlay(tmp_path: Path, capsys: Capture) -> Non
     assert Image.open(overlay).size == (200, 134)
 
 
+class TestFilesOfSegment:
+    @pytest.fixture
+    def photo(self, tmp_path: Path) -> Path:
+        Image.fromarray(draw(3)[0]).save(tmp_path / "p.png")
+        return tmp_path / "p.png"
+
+    def segment(self, photo: Path, *more: str) -> int:
+        words = ["segment", str(photo), "--boxes", "ball 5,5,40,40", "--method", "cam", "--masks.crf.iterations", "0"]
+        return main([*words, "--out", str(photo.with_name("m.png")), *more])
+
+    def test_the_suffix_says_what_an_overlay_is(self, photo: Path) -> None:
+        for suffix, kind in {".jpg": "JPEG", ".JPEG": "JPEG", ".png": "PNG", ".webp": "WEBP"}.items():
+            overlay = photo.with_name(f"look{suffix}")
+            assert self.segment(photo, "--overlay", str(overlay), "--overwrite") == 0
+            assert Image.open(overlay).format == kind
+
+    def test_nothing_is_replaced_unless_it_is_asked_for(self, photo: Path, capsys: Capture) -> None:
+        mask, look = photo.with_name("m.png"), photo.with_name("look.jpg")
+        look.write_bytes(b"precious")
+        assert self.segment(photo, "--overlay", str(look)) == 2
+        assert "look.jpg exists; give another --overlay, or --overwrite to replace it" in capsys.readouterr().err
+        assert look.read_bytes() == b"precious" and not mask.exists()
+        assert self.segment(photo, "--overlay", str(look), "--overwrite") == 0
+        assert mask.exists() and Image.open(look).format == "JPEG"
+
+    def test_the_photograph_is_never_replaced(self, photo: Path, capsys: Capture) -> None:
+        before = photo.read_bytes()
+        assert self.segment(photo, "--out", str(photo), "--overwrite") == 2
+        assert "p.png is the photograph itself" in capsys.readouterr().err and photo.read_bytes() == before
+
+    def test_labels_outside(self, photo: Path, capsys: Capture) -> None:
+        assert self.segment(photo, "--boxes", "ball 500,5,540,40") == 2
+        assert "box of 'ball' at (500, 5, 540, 40) is outside of the photograph of 64 x 48" in capsys.readouterr().err
+
+
+def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
+    photo = tmp_path / "coffee.png"
+    Image.fromarray(skimage.data.coffee()[::6, ::6]).save(photo)
+    assert main(["segment", str(photo), "--tags", "cup, spatula", "--out", str(tmp_path / "m.png")]) == 0
+    assert "1 cup:" in (printed := capsys.readouterr().out) and "2 spatula:" in printed
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
