@@ -15,7 +15,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
 from weakseg.data.formats.coco import CocoFile, read_instances
 from weakseg.data.formats.coco_masks import check_pixels, number_objects, paint_objects
-from weakseg.data.formats.coco_objects import CocoImage
+from weakseg.data.formats.coco_objects import CocoImage, Key
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask, load_numbers
 from weakseg.data.formats.mask_pairs import objects_of_pair
 from weakseg.data.image import Scalar, image_size
@@ -244,7 +244,7 @@ def _from_coco(samples: Sequence[WeakSample], file: CocoFile, dataset: Dataset) 
     )
 
 
-def _paint(paint: Callable[..., NDArray[Scalar]], image: CocoImage, ids: dict[int, int], file: Path) -> NDArray[Scalar]:
+def _paint(paint: Callable[..., NDArray[Scalar]], image: CocoImage, ids: dict[Key, int], file: Path) -> NDArray[Scalar]:
     return upright_mask(paint(image.objects, ids, _stated_size(image, file)), file)
 
 
@@ -253,7 +253,7 @@ def _objects_of_masks(objects: Path, labels: Path, rules: MaskRules) -> TrueInst
     return TrueInstances(found, (False,) * len(found))
 
 
-def _objects_of_coco(image: CocoImage, class_ids: dict[int, int], photograph: Path | None) -> TrueInstances:
+def _objects_of_coco(image: CocoImage, class_ids: dict[Key, int], photograph: Path | None) -> TrueInstances:
     """Return the objects of an entry that have pixels: polygons can be too thin for any."""
     size = _stated_size(image, photograph)
     chosen = [item for item in image.objects if item.category_id in class_ids]

@@ -80,6 +80,8 @@ def counts_of_text(text: str, where: str) -> list[int]:
 
 def check_counts(counts: object, size: Size, where: str) -> None:
     """Raise ``DataError`` unless ``counts`` are run lengths that cover the image exactly."""
+    if isinstance(counts, list) and len(counts) > math.prod(size) + 1:
+        raise DataError(f"{where}: counts are {len(counts)} runs, more than the image has pixels; correct them")
     if not isinstance(counts, list) or not all(type(count) is int and count >= 0 for count in counts):
         raise DataError(f"{where}: counts must be run lengths of at least 0, got {counts!r:.60}; correct them")
     if sum(counts) != math.prod(size):

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.data.formats.coco_objects import CocoObject
-from weakseg.data.formats.coco_shapes import shapes_of
+from weakseg.data.formats.coco_objects import CocoImage, CocoObject
+from weakseg.data.formats.coco_shapes import annotated, box_of
 from weakseg.data.regions import mask_of_runs
 from weakseg.data.sample import Tags
-from weakseg.errors import DataError
 
 
 def read(root: Path, **settings: object) -> Dataset:
@@ -29,14 +28,14 @@ def save(root: Path, document: dict[str, Any]) -> None:
 
 def test_a_box_and_its_pixels() -> None:
     """Weak-label oracle 1: [0.5, 0.5, 2, 2] touches the first three rows and columns."""
-    (shape,) = shapes_of(CocoObject(1, False, None, "f", [0.5, 0.5, 2, 2]), "cat", None, "auto")
+    (shape,) = box_of(CocoObject(1, False, None, "f", [0.5, 0.5, 2, 2]), "cat")
     (top, left), (bottom, right) = shape.positions
     assert Box(1, top, left, bottom, right).pixels((9, 9)) == (slice(0, 3), slice(0, 3))
 
 
 @given(box=st.tuples(*[st.floats(0, 100)] * 2, *[st.floats(0.5, 100)] * 2))
 def test_round_trip(box: tuple[float, float, float, float]) -> None:
-    (shape,) = shapes_of(CocoObject(1, False, None, "f", list(box)), "cat", None, "boxes")
+    (shape,) = box_of(CocoObject(1, False, None, "f", list(box)), "cat")
     (top, left), (bottom, right) = shape.positions
     np.testing.assert_allclose((left, top, right - left, bottom - top), box, atol=1e-9)
 
@@ -77,8 +76,12 @@ def test_an_ignored_class_becomes_a_region_to_be_ignored(coco_root: Path) -> Non
 def test_masks_need_a_size(coco_root: Path, coco_document: dict[str, Any]) -> None:
     del coco_document["images"][0]["height"], coco_document["images"][0]["width"]
     save(coco_root, coco_document)
-    with pytest.raises(DataError, match=r"annotations\[0\]: its image has no 'height' and 'width'; add them"):
-        read(coco_root, labels="regions")
+    dataset = read(coco_root, labels="regions")
+    a, b = dataset.splits["train"]
+    assert (a.drawn, a.tags) == (Drawn(), Tags(frozenset({1, 2}))) and b.drawn.regions
+    assert [(k.split(": ")[1], v) for k, v in dataset.dropped.items()] == [
+        (f"annotations[{n}]", "its image has no 'height' and 'width'; add them, masks need them") for n in (0, 1)
+    ]
 
 
 def test_a_box_outside_is_dropped(coco_root: Path, coco_document: dict[str, Any]) -> None:
@@ -86,9 +89,9 @@ def test_a_box_outside_is_dropped(coco_root: Path, coco_document: dict[str, Any]
     coco_document["annotations"][1]["bbox"] = [1, 1, 0, 2]
     save(coco_root, coco_document)
     dataset = read(coco_root)
-    assert [(k.split(": ")[1], v) for k, v in dataset.dropped.items()] == [
+    assert sorted((k.split(": ")[1], v) for k, v in dataset.dropped.items()) == [
         ("annotations[0]", "box of 'cat' lies outside the photograph"),
-        ("annotations[1]", "box of 'dog' has no area"),
+        ("annotations[1]", "a box of 2 x 0 pixels has no area"),
     ]
     assert dataset.splits["train"][0].tags == Tags(frozenset({1, 2}))
 
@@ -96,26 +99,79 @@ def test_a_box_outside_is_dropped(coco_root: Path, coco_document: dict[str, Any]
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("bbox", [1, 2, 3], r"annotations\[0\]: bbox must be x, y, width, height, got 3 values"),
-        ("bbox", "1,2,3,4", r"bbox must be a list, got '1,2,3,4'"),
-        ("bbox", [1, 2, 3, None], r"bbox must be a finite number, got None"),
-        ("bbox", [1, 2, 3, float("nan")], r"bbox must be a finite number, got nan"),
-        ("bbox", [1, 2, 10**400, 1], r"bbox must be a finite number, got a huge number"),
-        ("keypoints", [1, 2], r"keypoints are x, y, visibility each, got 2 values"),
-        ("keypoints", {"x": 1}, r"keypoints must be a list, got an object of 1"),
-        ("keypoints", [1, "2", 2], r"keypoints must be a finite number, got '2'"),
+        ("bbox", [1, 2, 3], "bbox must be x, y, width, height, got 3 values"),
+        ("bbox", [1, 2, 3, float("inf")], "bbox must be a finite number, got inf"),
+        ("bbox", "1,2,3,4", "bbox must be a list, got '1,2,3,4'"),
+        ("bbox", [1, 2, 3, None], "bbox must be a finite number, got None"),
+        ("bbox", [1, 2, 3, float("nan")], "bbox must be a finite number, got nan"),
+        ("bbox", [1, 2, 10**400, 1], "bbox must be a finite number, got a huge number"),
+        ("keypoints", [1, 2], "keypoints are x, y, visibility each, got 2 values"),
+        ("keypoints", {"x": 1}, "keypoints must be a list, got an object of 1"),
+        ("keypoints", [1, "2", 2], "keypoints must be a finite number, got '2'"),
     ],
 )
-def test_refused(coco_root: Path, coco_document: dict[str, Any], field: str, value: object, message: str) -> None:
-    coco_document["annotations"][0][field] = value
+def test_one_malformed_annotation_is_left_out(
+    coco_root: Path, coco_document: dict[str, Any], field: str, value: object, message: str
+) -> None:
+    coco_document["annotations"][0] |= {"bbox": [1, 1, 2, 2], field: value}
+    coco_document["annotations"][1]["bbox"] = [0, 0, 4, 4]
     save(coco_root, coco_document)
-    with pytest.raises(DataError, match=message):
-        read(coco_root)
+    dataset = read(coco_root)
+    a = dataset.splits["train"][0]
+    assert [box.class_id for box in a.drawn.boxes] == ([2] if field == "bbox" else [1, 2])
+    assert a.tags == Tags(frozenset({1, 2}))  # what is left out does not become absent
+    ((where, reason),) = dataset.dropped.items()
+    assert where.split(": ")[1] == "annotations[0]" and message in reason
     assert read(coco_root, labels="tags").splits["train"][0].drawn == Drawn()
 
 
 def test_a_crowd_has_a_region_alone() -> None:
     item = CocoObject(1, True, [[0, 0, 2, 0, 2, 2, 0, 2]], "f", [0, 0, 2, 2], [1, 1, 2])
-    assert shapes_of(item, "cat", (4, 6), "auto") == []
-    (shape,) = shapes_of(item, "cat", (4, 6), "regions")
-    assert shape.ignored
+    image = CocoImage("a.png", (4, 6), (item,), "f")
+    assert annotated(image, {1: "cat"}, "auto").shapes == ()
+    found = annotated(image, {1: "cat"}, "regions")
+    assert [shape.ignored for shape in found.shapes] == [True]
+    assert (found.tags, found.unknown) == (frozenset(), {"cat"})
+
+
+def labels_of(root: Path) -> tuple[Dataset, np.ndarray]:
+    """Return the data set, and the regions of image a as they are painted over background."""
+    dataset = read(root, labels="regions")
+    painted = np.zeros((4, 6), np.uint8)
+    for region in dataset.splits["train"][0].drawn.regions:
+        painted[mask_of_runs(region.runs, region.size)] = region.class_id
+    return dataset, painted
+
+
+@pytest.mark.parametrize(
+    "segmentation", [None, [], [[0, 0, 4, 4]], [[0, 0, 4, 0, 4]], {"size": [9, 9], "counts": [81]}]
+)
+@pytest.mark.parametrize("box", [[0, 0, 4, 3], None, [0, 0]])
+def test_an_object_without_outline_does_not_become_background(
+    coco_root: Path, coco_document: dict[str, Any], segmentation: object, box: object
+) -> None:
+    coco_document["annotations"][1] |= {"segmentation": segmentation, "bbox": box}
+    save(coco_root, coco_document)
+    dataset, painted = labels_of(coco_root)
+    expected = np.full((4, 6), 255 if box != [0, 0, 4, 3] else 0, np.uint8)
+    expected[:3, :4], expected[1:3, 1:3] = 255, 1
+    np.testing.assert_array_equal(painted, expected)
+    assert dataset.splits["train"][0].tags == Tags(frozenset({1, 2}))
+    assert bool(dataset.dropped) == bool(segmentation)
+
+
+def test_an_object_of_no_known_category_leaves_all_open(coco_root: Path, coco_document: dict[str, Any]) -> None:
+    coco_document["categories"].append({"id": 5, "name": "bird"})
+    coco_document["annotations"][1]["category_id"] = 77
+    save(coco_root, coco_document)
+    dataset, painted = labels_of(coco_root)
+    expected = np.full((4, 6), 255, np.uint8)
+    expected[1:3, 1:3] = 1
+    np.testing.assert_array_equal(painted, expected)
+    assert dataset.splits["train"][0].tags == Tags(frozenset({1}), frozenset({2, 3}))
+
+
+def test_an_object_whose_crowd_flag_is_nonsense_is_unknown(coco_root: Path, coco_document: dict[str, Any]) -> None:
+    coco_document["annotations"][1]["iscrowd"] = "many"
+    save(coco_root, coco_document)
+    assert read(coco_root).splits["train"][0].tags == Tags(frozenset({1}), frozenset({2}))

@@ -19,6 +19,7 @@ from weakseg.data.formats import (
     whats_the_point,
     yolo,
 )
+from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Content, LabelFormat, Use, by_itself
 
 FORMATS: dict[str, LabelFormat] = {
@@ -124,8 +125,9 @@ def recognise_file(path: Path, known: Mapping[str, LabelFormat], what: str = "la
         what: What it is to the user, for errors.
 
     Raises:
-        DataError: If the content is asked for and cannot be read.
+        DataError: If the content is asked for and cannot be read, or is of a form that is known and not read.
     """
+    refuse_foreign(path, what)
     possible = {name: one for name, one in known.items() if path.suffix.lower() in one.suffixes}
     if len(possible) == 1:
         return next(iter(possible))

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.data.formats.coco_objects import CocoObject
+from weakseg.data.formats.coco_objects import CocoObject, Key
 from weakseg.data.image import MAX_PIXELS
 from weakseg.data.regions import encode_runs
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
 
-def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.uint8]:
+def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[Key, int], size: Size) -> NDArray[np.uint8]:
     """Return the mask of an image: objects from large to small, so that the small ones stay visible.
 
     Args:
@@ -35,7 +35,7 @@ def paint_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], s
     return labels
 
 
-def number_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size) -> NDArray[np.int32]:
+def number_objects(objects: Sequence[CocoObject], class_ids: Mapping[Key, int], size: Size) -> NDArray[np.int32]:
     """Return which object each pixel of ``paint_objects`` shows.
 
     Args:
@@ -56,7 +56,7 @@ def number_objects(objects: Sequence[CocoObject], class_ids: Mapping[int, int], 
 
 
 def _from_large_to_small(
-    objects: Sequence[CocoObject], class_ids: Mapping[int, int], size: Size
+    objects: Sequence[CocoObject], class_ids: Mapping[Key, int], size: Size
 ) -> Iterator[tuple[int, CocoObject, NDArray[np.bool_]]]:
     """Yield the objects of the categories in ``class_ids`` with their place in the list, from 1, and their pixels."""
     check_pixels(size)

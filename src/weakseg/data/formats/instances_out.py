@@ -10,6 +10,7 @@ from PIL import Image
 
 from weakseg.artifacts import UNDECIDED, LabelMap, voc_palette
 from weakseg.data.classes import Classes
+from weakseg.data.formats.coco_objects import Key
 from weakseg.data.formats.coco_polygons import polygons_of
 from weakseg.errors import DataError
 from weakseg.files import atomic_path, write_bytes
@@ -62,7 +63,7 @@ def write_coco_annotations(
 
 
 def write_coco_results(
-    path: Path, instances: Mapping[str, Instances], image_numbers: Mapping[str, int], category_ids: Mapping[int, int]
+    path: Path, instances: Mapping[str, Instances], image_numbers: Mapping[str, Key], category_ids: Mapping[int, Key]
 ) -> None:
     """Write instances as a list of COCO results, which evaluation servers read.
 
@@ -158,7 +159,7 @@ def _outlines(found: Instances) -> list[Record]:
     return [{"segmentation": polygons_of(decode_runs([runs], found.image_size)[0])} for runs in found.runs]
 
 
-def _records(found: Instances, image: int, category_ids: Mapping[int, int], image_id: str) -> list[Record]:
+def _records(found: Instances, image: Key, category_ids: Mapping[int, Key], image_id: str) -> list[Record]:
     """Return what annotations and results have in common."""
     rows, columns = found.image_size
     if unknown := set(found.class_ids) - set(category_ids):
@@ -177,7 +178,7 @@ def _records(found: Instances, image: int, category_ids: Mapping[int, int], imag
     ]
 
 
-def _same(classes: Classes) -> dict[int, int]:
+def _same(classes: Classes) -> dict[int, Key]:
     return {class_id: class_id for class_id in range(1, len(classes) + 1)}
 
 

@@ -12,6 +12,7 @@ from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.catalogue import FORMATS
+from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.reading import Reading
@@ -45,7 +46,7 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
         splits[split] = tuple(WeakSample(i, path, *bound.labels[i]) for i, path in zip(ids, paths, strict=True))
         dropped |= bound.dropped
         sizes |= {i: image.size for i, image in zip(ids, table.images, strict=True) if image.size}
-    _check_ids(splits)
+    check_ids(splits)
     return Reading(classes, splits, dropped, sizes)
 
 
@@ -55,7 +56,12 @@ def _table(config: DataConfig, root: Path, name: str, setting: str) -> Annotatio
         raise DataError(f"{setting}: {path} does not exist; give the folder of photographs, or a list of them")
     classes = read_classes(root, config.classes)
     start = _start(config, root, path)
-    return known.parse(path, Surroundings(root, start, classes, None, config.yolo, config.voc_base, config.difficult))
+    around = Surroundings(root, start, classes, None, config.yolo, config.voc_base, config.difficult)
+    try:
+        return known.parse(path, around)
+    except DataError:
+        refuse_foreign(path)
+        raise
 
 
 def _located(
@@ -118,7 +124,7 @@ def _warn_of_idle_names(class_map: ClassMap, tables: Mapping[str, AnnotationTabl
         logger.warning("data.class_map: no label is called %s", ", ".join(map(repr, idle)))
 
 
-def _check_ids(splits: Mapping[str, tuple[WeakSample, ...]]) -> None:
+def check_ids(splits: Mapping[str, tuple[WeakSample, ...]]) -> None:
     """Refuse two photographs with one id in different splits; results are stored under it."""
     first: dict[str, WeakSample] = {}
     for sample in (sample for samples in splits.values() for sample in samples):

@@ -85,9 +85,10 @@ def keep_kind(reading: Reading, kind: LabelKind) -> Reading:
     """
     splits = {s: tuple(replace(one, drawn=one.drawn.only(kind)) for one in m) for s, m in reading.splits.items()}
     if kind != "tags" and not any(sample.drawn.of_kind(kind) for samples in splits.values() for sample in samples):
+        where, reason = next(iter(reading.dropped.items()), ("", ""))
         raise DataError(
             f"data.labels: {kind} are wanted, but no image has any; set data.drawn to a file or folder of {kind}, or "
-            "data.labels to auto"
+            "data.labels to auto" + (f". What was there was left out: {where}: {reason}" if where else "")
         )
     return replace(reading, splits=splits)
 

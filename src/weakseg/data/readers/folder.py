@@ -9,6 +9,7 @@ from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.catalogue import FORMATS, recognise_file
+from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
@@ -56,7 +57,9 @@ def _samples(source: _Source, classes: Classes) -> tuple[WeakSample, ...]:
 
 
 def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Source:
-    table = read_table(inside(root, name, setting))
+    path = inside(root, name, setting)
+    refuse_foreign(path)
+    table = read_table(path)
     paths: dict[str, Path] = {}
     for row in table.rows:
         image_id = image_id_of(row.image)

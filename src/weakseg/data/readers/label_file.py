@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.formats.catalogue import formats_for, recognise_file
+from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.paths import image_id_of
 from weakseg.errors import DataError
@@ -44,6 +45,7 @@ def _table(path: Path, photograph: Path) -> AnnotationTable:
     wanted = f"give a file of {', '.join(one.title for one in known.values())}"
     if not path.is_file():
         raise DataError(f"{path}: no such label file; {wanted}")
+    refuse_foreign(path)
     if not any(path.suffix.lower() in one.suffixes for one in known.values()):
         raise DataError(f"{path}: {path.suffix or 'no suffix'} is that of no label file; {wanted}")
     name = recognise_file(path, known)
