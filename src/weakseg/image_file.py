@@ -15,8 +15,8 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, ROWSPERSTRIP, TILELENGTH, TILEWID
 from weakseg.errors import DataError, WeaksegError, cut
 
 MAX_PIXELS = 100_000_000
-MAX_DECODING_BYTES = 900_000_000
-"""What decoding a photograph may take, its pixels included; with the libraries a process stays below 1.2 GB."""
+MAX_DECODING_BYTES = 620_000_000
+"""What decoding an image may take, its pixels included; with its libraries a process stays below 1.2 GB."""
 LOSSLESS = ("PNG", "TIFF", "BMP", "GIF")
 _HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 
@@ -88,7 +88,7 @@ def _bytes_per_pixel(image: Image.Image) -> float:
 def _bytes_of_decoder(image: Image.Image) -> float:
     """Return what a decoder keeps for each pixel beside Pillow's copy."""
     if image.format in ("WEBP", "AVIF", "HEIF"):
-        return 12.0  # two canvases of four bytes, and the frame as text
+        return 6.0 if image.format == "AVIF" else 12.0  # WebP's two canvases, and the frame once more
     if image.info.get("progressive"):
         return 2.0 * len(image.getbands())  # coefficients of the whole image
     if isinstance(image, TiffImageFile):

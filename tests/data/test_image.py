@@ -2,6 +2,8 @@ import io
 import os
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -255,15 +257,54 @@ def test_too_large_is_refused_without_decoding(
     path = tmp_path / "huge.png"
     write_png_header(path, rows, columns)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: pytest.fail("decoded"))
-    with pytest.raises(DataError, match=r"huge\.png: .*(400000000|10001 x 10000).*100,000,000.*reduce"):
+    with pytest.raises(DataError, match=r"huge\.png: .*(400000000 .*100,000,000|10001 x 10000 .*88,571,428) .*reduce"):
         read(path)
     assert rows * columns > MAX_PIXELS
 
 
-def test_at_the_limit_is_not_refused_for_its_size(tmp_path: Path) -> None:
-    write_png_header(tmp_path / "a.png", 10_000, 10_000)
-    with pytest.raises(DataError, match="cannot be read"):
-        image_size(tmp_path / "a.png")
+@pytest.mark.parametrize(("kind", "limit"), [("L", 100), ("RGB", 88), ("F", 77), ("WEBP", 38), ("progressive", 62)])
+def test_the_limit_is_lower_where_decoding_takes_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, limit: int
+) -> None:
+    """Limits in millions of pixels; here a million is one."""
+    monkeypatch.setattr("weakseg.image_file.MAX_PIXELS", 100)
+    monkeypatch.setattr("weakseg.image_file.MAX_DECODING_BYTES", 620)
+    for columns in (limit, limit + 1):
+        image = Image.new(kind if kind in ("L", "F") else "RGB", (columns, 1))
+        path = tmp_path / f"{columns}"
+        image.save(path, {"L": "PNG", "RGB": "PNG", "F": "TIFF", "WEBP": "WEBP"}.get(kind, "JPEG"), progressive=True)
+        if columns == limit:
+            assert load_rgb(path).shape == (1, limit, 3)
+        else:
+            with pytest.raises(DataError, match=f"1 x {columns} pixels: more than the limit of {limit} pixels"):
+                load_rgb(path)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+if sys.argv[1] == "labels":
+    from weakseg.artifacts import LabelMap
+    read = LabelMap.load
+else:
+    from weakseg.data.image import load_rgb as read
+read(Path(sys.argv[2]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+read(Path(sys.argv[3]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count in other units")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "F", "labels"])
+def test_memory(tmp_path: Path, mode: str) -> None:
+    """At most 7 bytes a pixel, so that 88 million stay below 620 MB, and something for the part at work."""
+    pixels, kind = 3000 * 3000, "L" if mode == "labels" else mode
+    for side in (30, 3000):
+        Image.new(kind, (side, side)).save(tmp_path / f"{side}.tif", compression="tiff_adobe_deflate")
+    names = [str(tmp_path / f"{side}.tif") for side in (30, 3000)]
+    run = subprocess.run([sys.executable, "-c", MEASURE, mode, *names], capture_output=True, text=True, check=True)
+    assert int(run.stdout) * 1024 < 7 * pixels + 16e6
 
 
 def test_missing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm"}
     | {".pnm", ".avif", ".heic", ".heif"}
 )
-_BLOCK = 2**20
+_BLOCK = 2**18
 _ORIENTATION = 0x0112
 _UPSIDE_DOWN, _RIGHT_TO_LEFT, _EXCHANGED = (3, 4, 6, 7), (2, 3, 7, 8), (5, 6, 7, 8)
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -227,7 +227,7 @@ def _forget_exif(image: Image.Image) -> None:
 
 
 def _blocks(size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Yield rows and columns of the parts, of at most a million pixels, that an image is converted in."""
+    """Yield rows and columns of the parts, of at most 262,144 pixels, that an image is converted in."""
     wide = min(size[1], _BLOCK)
     high = max(1, _BLOCK // wide)
     for top in range(0, size[0], high):
