@@ -13,18 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from weakseg.checks import check_finite, check_rank, check_same_size, check_within
-from weakseg.errors import DataError, ShapeError, StoreError
-from weakseg.files import atomic_path, write_bytes
-from weakseg.image_file import LOSSLESS, opened_image
+from weakseg.errors import DataError, ShapeError, StoreError, cut
+from weakseg.files import atomic_path, json_value, write_bytes
+from weakseg.image_file import LOSSLESS, MAX_PIXELS, opened_image
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix
 
 UNDECIDED = 255
+MAX_STRIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Activations:
             StoreError: If the file is missing, truncated or of another kind.
         """
         with _stored(path, "activations", "weakseg activate") as (header, tensors):
-            rows, columns = header["image_size"]
-            return cls(tensors["values"].float(), tuple(header["class_ids"]), (rows, columns), header["stride"])
+            size, stride = stored_size(header["image_size"]), _stored_stride(header["stride"])
+            return cls(_stored_maps(tensors, size), _stored_ids(header["class_ids"]), size, stride)
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,10 @@ class Scores:
             StoreError: If the file is missing, truncated or of another kind.
         """
         with _stored(path, "scores", "weakseg run") as (header, tensors):
-            rows, columns = header["image_size"]
-            values, stride = tensors["values"].float(), header.get("stride")  # absent from older files
-            reduced = tuple(header["reduced_size"]) if "reduced_size" in header else None
-            return cls(values, tuple(header["label_ids"]), (rows, columns), stride, reduced)
+            size, stride = stored_size(header["image_size"]), header.get("stride")  # absent from older files
+            stride = None if stride is None else _stored_stride(stride)
+            reduced = stored_size(header["reduced_size"]) if "reduced_size" in header else None
+            return cls(_stored_maps(tensors, size), _stored_ids(header["label_ids"]), size, stride, reduced)
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,10 @@ class PixelGraph:
             StoreError: If the file is missing, truncated or of another kind.
         """
         with _stored(path, "graph", "weakseg run") as (header, tensors):
-            rows, columns = header["size"]
-            pattern = Pattern(tensors["row_starts"], tensors["columns"], rows * columns)
+            size = stored_size(header["size"])
+            pattern = Pattern(tensors["row_starts"], tensors["columns"], math.prod(size))
             pattern.check()
-            return cls(tensors["features"], (rows, columns), SparseMatrix(pattern, tensors["affinity"]))
+            return cls(tensors["features"], size, SparseMatrix(pattern, tensors["affinity"]))
 
 
 @contextmanager
@@ -182,10 +183,43 @@ def _stored(path: Path, kind: str, command: str) -> Iterator[tuple[dict[str, Any
         raise StoreError(f"{path}: no such {kind}; run '{command}' for this image first")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["weakseg"])
+            header = json_value(file.metadata()["weakseg"])
             yield header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, ShapeError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: not a file of {kind} ({error}); delete it and run the stage again") from error
+    except Exception as error:  # damaged files fail in every way, in three libraries
+        raise StoreError(f"{path}: not a file of {kind} ({cut(error)}); delete it and run the stage again") from error
+
+
+def stored_size(value: Any) -> tuple[int, int]:
+    """Return (rows, columns) that a file states.
+
+    Raises:
+        ValueError: If they are no two integers of at least 1, or are more pixels than an image may have.
+    """
+    if not isinstance(value, list) or len(value) != 2 or not all(type(side) is int and side >= 1 for side in value):
+        raise ValueError(f"a size is two integers of at least 1, got {cut(value)}")
+    if math.prod(value) > MAX_PIXELS:
+        raise ValueError(f"a size of {cut(value)} is more than {MAX_PIXELS:,} pixels")
+    return value[0], value[1]
+
+
+def _stored_ids(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(number) is int and number <= UNDECIDED for number in value):
+        raise ValueError(f"ids are a list of integers, got {cut(value)}")
+    return tuple(value)
+
+
+def _stored_stride(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_STRIDE:
+        raise ValueError(f"a stride is an integer in 1..{MAX_STRIDE}, got {cut(value)}")
+    return value
+
+
+def _stored_maps(tensors: dict[str, Tensor], size: tuple[int, int]) -> Tensor:
+    """Return maps as float32, of which no cell is smaller than a pixel."""
+    maps = tensors["values"]
+    if maps.ndim != 3 or not maps.is_floating_point() or maps.shape[1] > size[0] or maps.shape[2] > size[1]:
+        raise ValueError(f"maps of {maps.dtype} {tuple(maps.shape)} do not fit an image of {size}")
+    return maps.float()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.errors import DataError, ShapeError, StoreError
-from weakseg.files import write_bytes
+from weakseg.artifacts import stored_size
+from weakseg.errors import DataError, ShapeError, StoreError, cut
+from weakseg.files import json_value, write_bytes
 from weakseg.ops.runs import check_counts, counts_of_text, decode_runs, encode_masks, run_areas, run_boxes
 
 KIND = "instances"
@@ -117,15 +118,15 @@ class Instances:
         if not path.is_file():
             raise StoreError(f"{path}: no such instances; the step before has to make them first")
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json_value(path.read_text(encoding="utf-8"))
             if document["kind"] != KIND:
-                raise DataError(f"its kind is {document['kind']!r}")
-            rows, columns = document["image_size"]
+                raise DataError(f"its kind is {cut(document['kind'])}")
+            size = stored_size(document["image_size"])
             objects = [(o["counts"].encode(), o["class_id"], o["score"], tuple(o["box"])) for o in document["objects"]]
             runs, class_ids, scores, boxes = zip(*objects, strict=True) if objects else ((), (), (), ())
-            return cls(runs, class_ids, scores, boxes, (rows, columns))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, DataError) as error:
-            raise StoreError(f"{path}: not a file of instances ({error}); delete it and make it again") from error
+            return cls(runs, class_ids, scores, boxes, size)
+        except Exception as error:  # entries of other types fail in every way
+            raise StoreError(f"{path}: not a file of instances ({cut(error)}); delete it and make it again") from error
 
 
 def _is_box(box: Extent) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from weakseg.errors import CheckpointError, ConfigError, StoreError
-from weakseg.files import read_json, write_json
+from weakseg.errors import CheckpointError, ConfigError, StoreError, cut, quoted
+from weakseg.files import read_json_object, write_json
+from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
 from weakseg.nn.weights import MODEL_FILE, read_header
@@ -43,7 +44,7 @@ class FinishedRun:
             CheckpointError: If it has not been trained to the end, or its file is damaged.
         """
         folder = self.step_folder(name)
-        manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+        manifest = read_json_object(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
         if not manifest.get("complete"):
             raise CheckpointError(f"{folder}: {name!r} has not been trained to the end; finish the run first")
         read_header(folder / MODEL_FILE)
@@ -75,7 +76,7 @@ def open_finished(folder: Path, method: str = "") -> FinishedRun:
     settings = entry["settings"]
     refuse_old_words(settings, str(folder / COMPARISON_FILE))
     words = ["--config", json.dumps(settings), *_root_words(folder)]
-    return FinishedRun(folder, parse_recipe(settings["method"], words, str(folder)), entry["steps"])
+    return FinishedRun(folder, parse_recipe(_method_of(settings, folder), words, str(folder)), entry["steps"])
 
 
 def is_finished(folder: Path) -> bool:
@@ -86,7 +87,7 @@ def is_finished(folder: Path) -> bool:
 def is_comparison(folder: Path) -> bool:
     """Return whether a path is the folder of a comparison; other results have the same name, but no methods."""
     path = folder / COMPARISON_FILE
-    return path.is_file() and not (folder / RECIPE_FILE).is_file() and "methods" in read_json(path)
+    return path.is_file() and not (folder / RECIPE_FILE).is_file() and "methods" in read_json_object(path)
 
 
 def remember_place(folder: Path, recipe: Recipe) -> None:
@@ -96,9 +97,7 @@ def remember_place(folder: Path, recipe: Recipe) -> None:
 
 def _entry(folder: Path, method: str) -> Mapping[str, Any]:
     """Return what the comparison says of a method."""
-    entries: dict[str, Mapping[str, Any]] = {
-        entry["method"]: entry for entry in read_json(folder / COMPARISON_FILE)["methods"]
-    }
+    entries = _entries(folder / COMPARISON_FILE)
     if not method and len(entries) == 1:
         return next(iter(entries.values()))
     if method not in entries:
@@ -107,6 +106,39 @@ def _entry(folder: Path, method: str) -> Mapping[str, Any]:
     return entries[method]
 
 
+def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what a comparison says of its methods, by name.
+
+    Raises:
+        StoreError: If an entry lacks something, or is of another kind.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    methods = read_json_object(path).get("methods")
+    for entry in methods if isinstance(methods, list) else [None]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("method"), str):
+            raise StoreError(f"{path}: 'methods' is no list of named methods; restore it, or compare again")
+        settings, steps = entry.get("settings"), entry.get("steps")
+        if not isinstance(settings, dict) or not isinstance(steps, dict) or not all(map(_is_below, steps.values())):
+            raise StoreError(f"{path}: method {quoted(entry['method'])} has no settings or steps; compare again")
+        found[entry["method"]] = entry
+    return found
+
+
+def _is_below(place: object) -> bool:
+    """Return whether the place of a step is a path below the folder."""
+    return isinstance(place, str) and not Path(place).is_absolute() and ".." not in Path(place).parts
+
+
+def _method_of(settings: Mapping[str, Any], folder: Path) -> str:
+    method = settings.get("method")
+    if not isinstance(method, str) or method not in METHODS:
+        raise StoreError(f"{folder}: is of method {cut(repr(method))}, which is unknown; compare again")
+    return method
+
+
 def _root_words(folder: Path) -> list[str]:
-    place = read_json(folder / PLACE_FILE) if (folder / PLACE_FILE).exists() else {"root": "."}
-    return ["--data.root", place["root"]]
+    path = folder / PLACE_FILE
+    root = read_json_object(path).get("root") if path.exists() else "."
+    if not isinstance(root, str):
+        raise StoreError(f"{path}: 'root' must be text, got {cut(repr(root))}; delete the file")
+    return ["--data.root", root]

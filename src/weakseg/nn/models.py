@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from weakseg.errors import CheckpointError, ConfigError
+from weakseg.errors import CheckpointError, cut
 from weakseg.nn.weights import check_state, load_into, load_weights, read_header
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -60,9 +60,11 @@ def load_model(path: Path, builders: Mapping[str, Builder[Network]]) -> tuple[Ne
     file = ModelFile(path, header, load_weights(path))
     try:
         model = builders[kind](file)
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # settings of any type and value fail in every way
         raise CheckpointError(
-            f"{path}: the header describes no network of kind {kind!r} ({error}); train it again"
+            f"{path}: the header describes no network of kind {kind!r} ({cut(error)}); train it again"
         ) from error
     load_into(model, file.state, str(path))
     return model.eval(), header

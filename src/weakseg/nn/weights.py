@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from weakseg.errors import CheckpointError
-from weakseg.files import write_bytes
+from weakseg.errors import CheckpointError, cut
+from weakseg.files import json_value, write_bytes
 
 MODEL_FILE = "model.safetensors"  # what every training writes in its folder
 HEADER_KEY = "weakseg"
@@ -37,13 +37,15 @@ def read_header(path: Path, *, kinds: Collection[str] = ()) -> dict[str, Any]:
     _check_no_folder(path)
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a weakseg model ({error}); train it again or restore the file") from error
+            header = json_value((file.metadata() or {})[HEADER_KEY])
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: not a weakseg model ({cut(error)}); train it again or restore the file"
+        ) from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path}: the header is no JSON object; train the model again or restore the file")
     if kinds and header.get("kind") not in tuple(kinds):
-        raise CheckpointError(f"{path}: is no {' or '.join(kinds)} but a {header.get('kind')}; give another file")
+        raise CheckpointError(f"{path}: is no {' or '.join(kinds)} but a {cut(header.get('kind'))}; give another file")
     return header
 
 
@@ -58,7 +60,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         try:
             with safe_open(path, "pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, SafetensorError, ValueError, RuntimeError) as error:
             raise _not_loadable(path, error) from error
     state = _load_plain(path)
     state = state.get("state_dict", state) if isinstance(state, dict) else state

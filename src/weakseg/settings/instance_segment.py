@@ -35,7 +35,7 @@ class InstanceModelConfig:
     def __post_init__(self) -> None:
         """Refuse sizes below one, and channels that do not fall into groups."""
         check_settings(
-            "model", self, width=">= 1", hidden=">= 1", mask_layers=">= 1", anchor_px=">= 1", proposals=">= 1"
+            "model", self, width=">= 1", hidden=">= 1", mask_layers="in [1, 64]", anchor_px=">= 1", proposals=">= 1"
         )
         if self.width % NORM_GROUPS:
             raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")

@@ -33,7 +33,7 @@ class WindowConfig:
 
     def __post_init__(self) -> None:
         """Refuse empty windows, levels without channels, and words that do not exist."""
-        check_settings("affinity.network", self, radius_cells=">= 1", widths=">= 1", frozen_levels=">= 0")
+        check_settings("affinity.network", self, radius_cells="in [1, 64]", widths="in [1, 4096]", frozen_levels=">= 0")
         check_settings("affinity.network", self, align=get_args(Align))
 
 

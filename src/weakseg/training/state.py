@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
-from weakseg.errors import CheckpointError, WeaksegError
+from weakseg.errors import CheckpointError, WeaksegError, cut
 from weakseg.nn.weights import load_into, load_state, save_state
 
 
@@ -78,24 +78,39 @@ class StateFile:
         state = load_state(self.path)
         if state.get("settings") != self.settings:
             raise CheckpointError(f"{self.path}: made with other settings; delete it to train from the start")
-        load_into(model, state["model"], str(self.path))
-        optimizer.load_state_dict(state["optimizer"])
+        try:
+            epoch, records = _whole(state["epoch"]), [dict(record) for record in state["records"]]
+            load_into(model, dict(state["model"]), str(self.path))
+            optimizer.load_state_dict(state["optimizer"])
+        except WeaksegError:
+            raise
+        except Exception as error:  # parts of another kind fail in every way
+            raise CheckpointError(
+                f"{self.path}: does not hold the state of a training ({type(error).__name__}: {cut(error)}); "
+                "delete it to train from the start"
+            ) from error
         self._restore(kept, state.get("kept"))
-        return int(state["epoch"]), list(state["records"])
+        return epoch, records
 
     def _restore(self, kept: Kept | None, saved: dict[str, Any] | None) -> None:
         name = "nothing" if kept is None else type(kept).__name__
-        saved_name = "nothing" if saved is None else str(saved["name"])
+        saved_name = "nothing" if saved is None else str(saved.get("name") if isinstance(saved, dict) else saved)
         if name != saved_name:
             raise CheckpointError(
-                f"{self.path}: keeps the state of {saved_name}, but that of {name} is wanted; "
+                f"{self.path}: keeps the state of {cut(saved_name)}, but that of {name} is wanted; "
                 "delete it to train from the start"
             )
         if kept is None or saved is None:
             return
         try:
             kept.load_state_dict(saved["state"])
-        except (WeaksegError, KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except Exception as error:  # as above
             raise CheckpointError(
-                f"{self.path}: what it keeps does not fit {name} ({error}); delete it to train from the start"
+                f"{self.path}: what it keeps does not fit {name} ({cut(error)}); delete it to train from the start"
             ) from error
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of epochs")
+    return value

@@ -1,6 +1,7 @@
 """Which heads there are, and from a configuration or a model file to a segmenter."""
 
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from torch import nn
@@ -50,9 +51,12 @@ def read_segmenter(file: ModelFile) -> Segmenter:
 
 def segmenter_config(settings: dict[str, Any]) -> SegmenterConfig:
     """Return the configuration that ``asdict`` made plain."""
-    rest = {name: value for name, value in settings.items() if name not in ("backbone", "dilations")}
+    rest = {name: value for name, value in settings.items() if name not in ("backbone", "dilations", "hidden")}
     return SegmenterConfig(
-        backbone=BackboneConfig(**settings["backbone"]), dilations=tuple(settings["dilations"]), **rest
+        backbone=BackboneConfig(**settings["backbone"]),
+        dilations=tuple(map(index, settings["dilations"])),
+        hidden=index(settings["hidden"]),
+        **rest,
     )
 
 
