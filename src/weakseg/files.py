@@ -1,10 +1,15 @@
 """Files appear whole or not at all: everything is written beside its place, flushed, and moved there in one step."""
 
+import errno
+import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,48 @@ from weakseg.errors import OutputError, StoreError, cut
 TEMPORARY_PREFIX = ".part-"
 COMPACT_WIDTH = 120
 MAX_DEPTH = 50
+_OWNER = "WEAKSEG_OWNER"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file as it was written.
+
+    Attributes:
+        path: Where it is.
+        num_bytes: Its size.
+        written_ns: When it was last changed, by the clock of its file system.
+        digest: Of its content.
+    """
+
+    path: Path
+    num_bytes: int
+    written_ns: int
+    digest: str
+
+
+_noted: ContextVar[list[Written] | None] = ContextVar("noted", default=None)
+
+
+def owner() -> str:
+    """Return what this process and the workers that it starts call themselves in the names of temporary files."""
+    return os.environ.setdefault(_OWNER, secrets.token_hex(6))
+
+
+@contextmanager
+def noting() -> Iterator[list[Written]]:
+    """Yield a list that gets every file that this thread writes meanwhile."""
+    found: list[Written] = []
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
+
+
+def digest_of_content(file: BufferedIOBase) -> str:
+    """Return a hexadecimal digest of what an open file holds."""
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 @contextmanager
@@ -21,25 +68,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Raises:
         OutputError: If the folder cannot be written (read-only, disk full); the old file, if any, is untouched.
+        StoreError: If the file system has no names of such a length.
     """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{owner()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
-        os.close(handle)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
     except OSError as error:
         raise _cannot_write(path, error) from error
-    temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("r+b") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        written = _flushed(temporary, path)
         temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         with suppress(OSError):  # a disk that has turned read-only; what counts is the error above
             temporary.unlink(missing_ok=True)
+    if (noted := _noted.get()) is not None:
+        noted.append(written)
+
+
+def _flushed(temporary: Path, path: Path) -> Written:
+    """Bring a file to the disk, and return what is there."""
+    with temporary.open("r+b") as file:
+        os.fsync(file.fileno())
+        status = os.fstat(file.fileno())
+        digest = digest_of_content(file) if _noted.get() is not None else ""
+        return Written(path, status.st_size, status.st_mtime_ns, digest)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -121,7 +177,9 @@ def _parts_of(value: Any) -> Any:
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
+def _cannot_write(path: Path, error: OSError) -> StoreError:
+    if error.errno == errno.ENAMETOOLONG:
+        return StoreError(f"{str(path)[:200]}: the name is too long for this file system; give the image a shorter one")
     return OutputError(
         f"{path}: cannot be written: {error.strerror or error}; free some space or choose another --out folder"
     )

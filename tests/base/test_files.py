@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -9,7 +10,16 @@ import pytest
 
 from cases import each
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import TEMPORARY_PREFIX, atomic_path, read_json, write_bytes, write_compact_json, write_json
+from weakseg.files import (
+    TEMPORARY_PREFIX,
+    atomic_path,
+    noting,
+    owner,
+    read_json,
+    write_bytes,
+    write_compact_json,
+    write_json,
+)
 
 PROBLEMS = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO)
 
@@ -42,15 +52,21 @@ class TestSuccess:
         write_bytes(tmp_path / "x/y/z.bin", b"1")
         assert names(tmp_path / "x/y") == ["z.bin"]
 
-    def test_others_may_read_it(self, tmp_path: Path) -> None:
-        write_bytes(tmp_path / "a", b"1")
-        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+    def test_who_may_read_it_is_the_umasks_to_say(self, tmp_path: Path) -> None:
+        usual = os.umask(0o022)
+        try:
+            for umask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+                os.umask(umask)
+                write_bytes(tmp_path / "a", b"1")
+                assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+        finally:
+            os.umask(usual)
 
     def test_the_temporary_file_is_beside_its_place_and_keeps_the_suffix(self, tmp_path: Path) -> None:
         with atomic_path(tmp_path / "a.png") as temporary:
             assert temporary.parent == tmp_path
             assert temporary.suffix == ".png"
-            assert temporary.name.startswith(TEMPORARY_PREFIX)
+            assert temporary.name.startswith(f"{TEMPORARY_PREFIX}{owner()}-")
             temporary.write_bytes(b"1")
             assert not (tmp_path / "a.png").exists()
         assert names(tmp_path) == ["a.png"]
@@ -61,6 +77,18 @@ class TestSuccess:
             assert (tmp_path / name).read_bytes() == b"1"
 
 
+def test_what_is_written_is_noted(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "before", b"1")
+    with noting() as outer:
+        write_bytes(tmp_path / "a", b"first")
+        with noting() as inner:
+            write_bytes(tmp_path / "b", b"second")
+    assert [each.path.name for each in outer] == ["a"] and [each.path.name for each in inner] == ["b"]
+    status = (tmp_path / "a").stat()
+    assert (outer[0].num_bytes, outer[0].written_ns) == (status.st_size, status.st_mtime_ns)
+    assert outer[0].digest == hashlib.blake2b(b"first", digest_size=16).hexdigest() != inner[0].digest
+
+
 class TestFailure:
     """The old file stays, and nothing else does."""
 
@@ -68,6 +96,11 @@ class TestFailure:
     def old(self, tmp_path: Path) -> Path:
         (tmp_path / "a.bin").write_bytes(b"old")
         return tmp_path / "a.bin"
+
+    def test_a_name_that_is_too_long_is_no_fault_of_the_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="too long for this file system; give the image a shorter") as caught:
+            write_bytes(tmp_path / ("x" * 256), b"1")
+        assert not isinstance(caught.value, OutputError)
 
     def test_while_writing(self, old: Path) -> None:
         with pytest.raises(KeyboardInterrupt), atomic_path(old) as temporary:
@@ -82,7 +115,7 @@ class TestFailure:
         assert names(old.parent) == ["a.bin"]
 
     @each("code", PROBLEMS)
-    @each("where", ["write_bytes", "replace", "chmod"])
+    @each("where", ["write_bytes", "replace", "open"])
     def test_of_the_system(self, old: Path, code: int, where: str) -> None:
         wanted = rf"a\.bin: cannot be written: {os.strerror(code)}; free some space"
         with pytest.MonkeyPatch.context() as patch, pytest.raises(OutputError, match=wanted):
@@ -99,7 +132,7 @@ class TestFailure:
         assert names(old.parent) == ["a.bin"]
 
     def test_in_a_folder_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tempfile.mkstemp", failing(errno.EROFS))
+        monkeypatch.setattr(os, "open", failing(errno.EROFS))
         with pytest.raises(OutputError, match="Read-only file system") as caught:
             write_bytes(tmp_path / "a.bin", b"new")
         assert isinstance(caught.value.__cause__, OSError)

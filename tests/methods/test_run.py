@@ -29,7 +29,7 @@ def run_words(root: Path, out: Path, *more: str) -> list[str]:
 
 def products(out: Path) -> dict[str, bytes]:
     folders = ("activations", "seeds", "masks", "predictions")
-    paths = (path for name in folders for path in (out / name).rglob("*") if path.suffix != ".json")
+    paths = (path for name in folders for path in (out / name).rglob("*") if path.suffix not in (".json", ".jsonl"))
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
 

@@ -1,13 +1,17 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from weakseg.errors import ConfigError, StoreError
+from weakseg.files import read_json, write_bytes
+from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, Work
 from weakseg.pipeline.runner import read_failures, run_plan
-from weakseg.pipeline.store import Store
+from weakseg.pipeline.store import MANIFEST, Store
 
 OPTIONS = RunOptions(1, "cpu")
 
@@ -55,6 +59,125 @@ def test_other_settings_or_data_are_never_mixed(tmp_path: Path, strict: float, c
         run_plan(plan([], strict), Store(tmp_path), content, OPTIONS)
 
 
+class Diary:
+    """A plan of three steps on images ``a`` to ``c``; notes who did what, and fails where ``faults`` says so."""
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.notes, self.faults = out, list[str](), dict[str, bool]()
+
+    def run(self) -> list[str]:
+        """Return what was done by a run of all steps."""
+        self.notes.clear()
+        self.failures = run_plan(self.steps(), Store(self.out), "data", OPTIONS)
+        return list(self.notes)
+
+    def steps(self) -> list[Step]:
+        seeds, masks = Work("tests.seeds", self.work(), apart=True), Work("tests.masks", self.work("seeds"), apart=True)
+        needs = {"masks": Kind.LABELS}
+        return [
+            Step("seeds", Kind.LABELS, {}, {}, seeds),
+            Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, {}, masks),
+            Step("model", Kind.MODEL, needs, {}, Work("tests.model", self.train)),
+        ]
+
+    def work(self, source: str = "") -> Callable[[StepContext], StepResult]:
+        def run(context: StepContext) -> StepResult:
+            failures, ledger, step = [], Ledger(context.folder), context.folder.name
+            for name in "abc":
+                path = context.folder / f"{name}.png"
+                if ledger.holds(path) or (source and not (context.inputs[source] / path.name).exists()):
+                    continue
+                self.notes.append(f"{step} {name}")
+                if name in self.faults:
+                    failures.append(Failure(name, step, "fault", passing=self.faults[name]))
+                else:
+                    write_bytes(path, step.encode())
+            return StepResult({"images": 3 - len(failures)}, failures)
+
+        return run
+
+    def train(self, context: StepContext) -> StepResult:
+        self.notes.append("model")
+        assert not (context.folder / "state.pt").exists() or self.notes == ["model"]
+        shown = sorted(path.name for path in context.inputs["masks"].glob("*.png"))
+        write_bytes(context.folder / "state.pt", b"state")
+        write_bytes(context.folder / "weights", ",".join(shown).encode())
+        return StepResult({"loss": 0.5})
+
+
+EVERYTHING = [*(f"{step} {name}" for step in ("seeds", "masks") for name in "abc"), "model"]
+
+
+class TestHealing:
+    """The same command makes what is missing, and what depends on it, and nothing else."""
+
+    @pytest.fixture
+    def diary(self, tmp_path: Path) -> Diary:
+        return Diary(tmp_path)
+
+    def test_nothing_is_done_twice(self, diary: Diary) -> None:
+        assert diary.run() == EVERYTHING and diary.run() == []
+
+    def test_a_passing_fault_is_tried_again_and_what_depends_on_it_follows(self, diary: Diary) -> None:
+        diary.faults = {"b": True}
+        assert diary.run() == ["seeds a", "seeds b", "seeds c", "masks a", "masks c", "model"]
+        assert diary.run() == ["seeds b"] and [failure.image_id for failure in diary.failures] == ["b"]
+        before = read_json(diary.out / "masks" / MANIFEST)["summary"]
+        diary.faults = {}
+        assert diary.run() == ["seeds b", "masks b", "model"] and not diary.failures
+        assert (diary.out / "model" / "weights").read_text() == "a.png,b.png,c.png"
+        assert read_json(diary.out / "masks" / MANIFEST)["summary"] != before
+        assert diary.run() == []
+
+    def test_a_lasting_fault_is_not(self, diary: Diary) -> None:
+        diary.faults = {"b": False}
+        diary.run()
+        diary.faults = {}
+        assert diary.run() == [] and [failure.image_id for failure in diary.failures] == ["b"]
+
+    def test_a_healing_that_is_interrupted_goes_on(self, diary: Diary, monkeypatch: pytest.MonkeyPatch) -> None:
+        diary.faults = {"b": True}
+        diary.run()
+        diary.faults = {}
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Store, "finish_step", raised(KeyboardInterrupt()))
+            diary.run()
+        assert [note for note in diary.run() if note != "seeds b"] == ["masks b", "model"]
+
+    @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"")])
+    def test_a_damaged_product_is_made_anew_and_nothing_else_where_it_is_the_same_again(
+        self, diary: Diary, harm: Callable[[Path], None]
+    ) -> None:
+        diary.run()
+        before = read_json(diary.out / "seeds" / MANIFEST)["summary"]
+        for product, done in (("seeds/b.png", ["seeds b"]), ("masks/c.png", ["masks c"]), ("model/weights", ["model"])):
+            harm(diary.out / product)
+            assert diary.run() == done
+        assert read_json(diary.out / "seeds" / MANIFEST)["summary"] == before  # as measured when all were made
+        assert diary.run() == []
+
+    def test_what_depends_on_it_is_made_anew_where_it_is_another(self, diary: Diary) -> None:
+        diary.run()
+        (diary.out / "seeds" / "b.png").unlink()
+        diary.faults = {"b": False}
+        assert diary.run() == ["seeds b", "masks a", "masks c", "model"]
+        assert (diary.out / "model" / "weights").read_text() == "a.png,c.png"
+
+    def test_the_state_of_a_finished_training_may_be_deleted(self, diary: Diary) -> None:
+        diary.run()
+        (diary.out / "model" / "state.pt").unlink()
+        assert diary.run() == []
+
+
+def raised(error: BaseException) -> Callable[..., Any]:
+    """Return a function that raises an error."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
 def test_a_plan_that_does_not_fit_runs_nothing(tmp_path: Path) -> None:
     log: list[str] = []
     with pytest.raises(ConfigError, match="no earlier step"):
@@ -72,6 +195,8 @@ def test_options_mean_something_here() -> None:
     assert RunOptions(3, "cpu").resolve() == RunOptions(3, "cpu")
     with pytest.raises(ConfigError, match="'auto', 'cpu' or 'cuda', got 'tpu'"):
         RunOptions(1, "tpu").resolve()
+    with pytest.raises(ConfigError, match="workers: 0, one for each core, or more, got -1"):
+        RunOptions(-1, "cpu").resolve()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")

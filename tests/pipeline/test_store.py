@@ -1,11 +1,14 @@
 import errno
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import TEMPORARY_PREFIX, read_json
-from weakseg.pipeline.store import Store, differences
+from weakseg.files import noting, read_json, write_bytes, write_json
+from weakseg.pipeline.ledger import LEDGER, Ledger
+from weakseg.pipeline.store import MANIFEST, Store, differences
 
 
 def test_the_first_call_settles_and_a_later_one_must_agree(tmp_path: Path) -> None:
@@ -60,12 +63,90 @@ def test_a_folder_of_unknown_origin_is_refused(tmp_path: Path) -> None:
         Store(tmp_path).open_step("seeds", "k", {})
 
 
-def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
-    leftover = tmp_path / "masks" / f"{TEMPORARY_PREFIX}x.png"
-    leftover.parent.mkdir()
-    leftover.write_bytes(b"half")
-    Store(tmp_path)
-    assert not leftover.exists()
+NAMES = ("a.png", "b.png", "c/d.png")
+
+
+def finished(store: Store, inputs: dict[str, str]) -> Path:
+    """Leave a finished step of three products."""
+    folder, manifest = store.open_step("masks", "k", {}, inputs)
+    with noting() as written:
+        for name in NAMES:
+            write_bytes(folder / name, name.encode() * 10)
+    Ledger(folder).add(written)
+    store.finish_step("masks", manifest, {"images": 3})
+    return folder
+
+
+class TestComplete:
+    """A step is complete if its products are there as they were written."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        return Store(tmp_path)
+
+    def opened(self, store: Store, **inputs: str) -> bool:
+        return bool(store.open_step("masks", "k", {}, inputs or {"seeds": "1"})[1]["complete"])
+
+    def test_whatever_lies_beside_them(self, store: Store) -> None:
+        folder = finished(store, {"seeds": "1"})
+        (folder / "state.pt").write_bytes(b"")
+        os.utime(folder / "a.png", (5, 5))
+        assert self.opened(store) and (folder / "state.pt").exists()
+
+    def test_what_is_missing_or_damaged_is_named_and_the_rest_stays(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = finished(store, {"seeds": "1"})
+        (folder / "a.png").unlink()
+        (folder / "c" / "d.png").write_bytes(b"c/d.pn?" * 10)
+        assert not self.opened(store) and [path.name for path in folder.rglob("*.png")] == ["b.png"]
+        assert "of 3 files 2 are missing or damaged: a.png, c/d.png" in caplog.text
+        assert not self.opened(store)
+
+    def test_a_damaged_list_of_files_makes_all_anew(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+        folder = finished(store, {"seeds": "1"})
+        lines = (folder / LEDGER).read_text().splitlines()
+        (folder / LEDGER).write_text("\n".join([*lines[1:], "[torn", '{"a": 1}', "[1, 2, 3, 4]"]))
+        (folder / "state.pt").write_bytes(b"kept")
+        assert not self.opened(store) and "list of files is damaged" in caplog.text
+        assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "state.pt"]
+
+    def test_other_inputs_make_all_anew(self, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+        folder = finished(store, {"seeds": "1"})
+        with caplog.at_level("INFO"):
+            assert not self.opened(store, seeds="2") and [path.name for path in folder.iterdir()] == [MANIFEST]
+        assert "masks: is made anew, because seeds changed" in caplog.text
+        assert read_json(folder / MANIFEST)["inputs"] == {"seeds": "2"}
+
+    def test_what_an_earlier_version_made_is_taken_as_it_is(self, store: Store) -> None:
+        folder = finished(store, {"seeds": "1"})
+        (folder / LEDGER).unlink()
+        manifest = read_json(folder / MANIFEST)
+        write_json(folder / MANIFEST, {k: v for k, v in manifest.items() if k not in ("products", "inputs")})
+        assert self.opened(store) and Ledger(folder).holds(folder / "c" / "d.png")
+        (folder / "b.png").unlink()
+        assert not self.opened(store)
+
+    @pytest.mark.parametrize("change", [{"key": 1}, {"complete": "yes"}, {"inputs": []}, {"summary": {"failures": 1}}])
+    def test_a_manifest_of_another_shape_is_named(self, store: Store, change: dict[str, object]) -> None:
+        folder = finished(store, {"seeds": "1"})
+        for content in ({**read_json(folder / MANIFEST), **change}, [], None, 3):
+            write_json(folder / MANIFEST, content)
+            with pytest.raises(StoreError, match=r"manifest\.json: is no manifest of a step; delete .*masks to make"):
+                self.opened(store)
+
+
+def test_ten_thousand_files_are_checked_within_a_second(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number:04}.png").write_bytes(b"x" * 3000)
+    Ledger(tmp_path).adopt()
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        ledger = Ledger(tmp_path)
+        assert not ledger.unfit() and ledger.digest
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.1
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

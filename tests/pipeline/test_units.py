@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,10 +9,12 @@ from typing import ClassVar
 import pytest
 import torch
 
+from cases import each
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import OutputError
-from weakseg.files import write_bytes
+from weakseg.errors import DataError, OutputError
+from weakseg.files import noting, write_bytes
 from weakseg.pipeline.engines.local import LocalEngine
+from weakseg.pipeline.ledger import LEDGER, Ledger
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.units import ImageJob, Job, Unit, batches, run_units
 from weakseg.rng import generator_for
@@ -75,7 +79,7 @@ def samples(*names: str) -> list[WeakSample]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file() and path.name != LEDGER}
 
 
 def write(job: Job, *names: str, workers: int = 1) -> list[Failure]:
@@ -97,10 +101,53 @@ def test_an_output_that_cannot_be_written_stops_everything(tmp_path: Path) -> No
     assert set(contents(tmp_path)) == {"a.txt"}
 
 
+def put(path: Path, content: bytes) -> None:
+    """Leave a file as a job would have."""
+    with noting() as written:
+        write_bytes(path, content)
+    Ledger(path.parent).add(written)
+
+
 def test_finished_images_are_not_repeated(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("kept")
+    put(tmp_path / "a.txt", b"kept")
     write(Write(tmp_path), "a", "b")
     assert contents(tmp_path)["a.txt"] == "kept"
+
+
+def test_what_is_not_as_it_was_written_is_written_again(tmp_path: Path) -> None:
+    names = ("deleted", "cut", "changed", "empty", "touched", "strange")
+    write(Write(tmp_path), *names[:5])
+    whole = contents(tmp_path)
+    (tmp_path / "deleted.txt").unlink()
+    (tmp_path / "cut.txt").write_text(whole["cut.txt"][:9])
+    (tmp_path / "changed.txt").write_text(whole["changed.txt"].replace("1", "2"))
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "strange.txt").write_text("no job has written this")
+    os.utime(tmp_path / "touched.txt", (1, 1))
+    before = (tmp_path / "touched.txt").stat().st_ino
+    write(Write(tmp_path), *names)
+    assert contents(tmp_path).items() >= whole.items() and contents(tmp_path)["strange.txt"].startswith("[")
+    assert (tmp_path / "touched.txt").stat().st_ino == before  # only its time is another
+
+
+@each("error", [OSError(errno.EIO, "Input/output error"), MemoryError(), RuntimeError("can't allocate memory")])
+def test_faults_that_may_pass_are_told_from_others(tmp_path: Path, error: Exception) -> None:
+    @dataclass(frozen=True)
+    class Faulty(Write):
+        def one(self, sample: WeakSample) -> None:
+            if sample.id == "wrapped":
+                raise DataError("cannot be read") from error
+            raise error if sample.id == "passing" else OSError("image file is truncated")
+
+    failures = write(Faulty(tmp_path), "wrapped", "passing", "lasting")
+    assert [failure.passing for failure in failures] == [True, True, False]
+
+
+def test_a_name_that_is_too_long_fails_alone(tmp_path: Path) -> None:
+    long, edge = "é" * 125, "x" * 240
+    (failure,) = write(Write(tmp_path), "a", long, edge, f"folder/{long[:100]}")
+    assert failure.image_id == long and "250 bytes" in failure.reason and "at most 240" in failure.reason
+    assert set(contents(tmp_path / "folder")) == {f"{long[:100]}.txt"} and (tmp_path / f"{edge}.txt").exists()
 
 
 def test_workers_and_order_change_nothing(tmp_path: Path) -> None:
@@ -175,7 +222,7 @@ def test_what_a_batch_finished_before_it_failed_is_not_repeated(tmp_path: Path) 
 
 
 def test_finished_images_are_left_out_of_batches(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "out" / "b.txt", b"kept")
+    put(tmp_path / "out" / "b.txt", b"kept")
     write(WriteMany(tmp_path / "out"), "a", "b", "c", "d")
     assert set(contents(tmp_path / "batches")) == {"a+c"}  # the others keep the company that they would have had
     assert contents(tmp_path / "out")["b.txt"] == "kept"

@@ -92,6 +92,24 @@ def run_options(arguments: Namespace) -> RunOptions:
     return RunOptions(arguments.workers, arguments.device).resolve()
 
 
+def out_path(text: str | Path) -> Path:
+    """Return the path that ``--out`` names; ``~`` is a home, and a path stays what it is.
+
+    Raises:
+        ConfigError: If it is empty, holds a null byte, or names the home of nobody.
+    """
+    if isinstance(text, Path):
+        return text
+    if not text.strip():
+        raise ConfigError("--out: is empty; name a folder or file, '.' for the working folder")
+    if "\0" in text:
+        raise ConfigError(f"--out: {text[:200]!r} holds a null byte; correct the path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"--out: {text[:200]!r} names an unknown home; write the whole path") from error
+
+
 def split_words(
     words: Sequence[str], *, with_value: Sequence[str] = (), switches: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
@@ -116,8 +134,10 @@ def split_words(
     return own, overrides
 
 
-def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> None:
+def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Store:
     """Remember in ``out`` what it is made with, and refuse to mix it with anything else.
+
+    Within a ``with`` block of what is returned no other process may work on the folder.
 
     Args:
         out: Folder of the products.
@@ -125,10 +145,12 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Non
         inputs: Files, compared by content, and folders, compared by path.
 
     Raises:
-        StoreError: If the folder was made with other settings or inputs; says which.
+        StoreError: If the folder was made with other settings or inputs, which it says, or another process works on it.
     """
     given = {name: _identity(path) for name, path in inputs.items() if path is not None}
-    Store(out).settle("settings.json", {"settings": settings_that_count(settings), "inputs": given}, "settings")
+    store = Store(out)
+    store.settle("settings.json", {"settings": settings_that_count(settings), "inputs": given}, "settings")
+    return store
 
 
 def _identity(path: Path) -> str:

@@ -1,10 +1,9 @@
 """``weakseg compare``."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options, split_words
+from weakseg.cli.common import add_run_options, build_parser, conclude, out_path, parse, run_options, split_words
 from weakseg.methods import METHODS
 from weakseg.methods.shared_recipe import load_recipes
 
@@ -30,7 +29,7 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--methods", type=str, default="", help="names with commas; default: those under 'methods'")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the comparison")
+    parser.add_argument("--out", type=out_path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
     add_run_options(parser)
     own, overrides = split_words(words, with_value=("--methods",), switches=("--segmenter",))

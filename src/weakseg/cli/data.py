@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import SHOWN_FAILURES, build_parser, parse, settings_of
+from weakseg.cli.common import SHOWN_FAILURES, build_parser, out_path, parse, settings_of
 from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.errors import ConfigError
 from weakseg.methods.recipes import METHODS_KEY, load_recipe, read_settings
@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError("data: give --out FILE with 'simulate', and only then")
     config = _data_of(given.recipe, _overrides(words)) if given.recipe else given.data
     if given.action == "simulate":
-        return _simulate(config, settings_of(given, SimulationConfig), Path(given.out))
+        return _simulate(config, settings_of(given, SimulationConfig), out_path(given.out))
     from weakseg.data.check import check_dataset
     from weakseg.data.dataset import open_dataset
 

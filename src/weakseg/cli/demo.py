@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import build_parser, conclude, parse
+from weakseg.cli.common import build_parser, conclude, out_path, parse
 from weakseg.photograph.config import SegmentOptions
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def main(words: Sequence[str]) -> int:
         "write a report.",
         "  weakseg demo\n  weakseg demo --out /tmp/demo",
     )
-    parser.add_argument("--out", type=Path, default=Path("weakseg-demo"), help="folder of the masks and the report")
+    parser.add_argument("--out", type=out_path, default=Path("weakseg-demo"), help="folder of the masks and the report")
     out = parse(parser, words).out
     from weakseg.pipeline.options import RunOptions
     from weakseg.progress import track

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from weakseg.cli.common import build_parser, parse
+from weakseg.cli.common import build_parser, out_path, parse
 from weakseg.settings.evaluate import Match, UndecidedPolicy
 
 
@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--undecided", choices=get_args(UndecidedPolicy), default="error", help="of masks: what 255 counts as"
     )
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=out_path, help="JSON file to write")
     given = parse(parser, words)
     from weakseg.cli.scores import evaluate_instances, evaluate_masks
 

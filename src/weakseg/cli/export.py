@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.cli.common import build_parser, parse
+from weakseg.cli.common import build_parser, out_path, parse
 from weakseg.errors import ConfigError
 
 Format = Literal["coco", "coco-results", "voc", "segmentation-mask"]
@@ -41,7 +41,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
     parser.add_argument(
-        "--out", type=Path, required=True, help="JSON file to write; of voc and segmentation-mask: folder"
+        "--out", type=out_path, required=True, help="JSON file to write; of voc and segmentation-mask: folder"
     )
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
     parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")

@@ -12,6 +12,7 @@ from weakseg.cli.common import (
     add_settings,
     build_parser,
     conclude,
+    out_path,
     parse,
     run_options,
     settings_of,
@@ -67,7 +68,8 @@ class ImageVerb:
         parser = build_parser(self.name, self.description, self.examples)
         required = {**self.inputs, "images": "folder of the images", "out": f"folder of the {self.product}"}
         for name, text in required.items():
-            parser.add_argument(f"--{name}", type=Path, required=True, help=text)
+            kind = out_path if name == "out" else Path
+            parser.add_argument(f"--{name}", type=kind, required=True, help=text)
         self.extend(parser)
         add_settings(parser, self.config)
         add_run_options(parser)
@@ -79,9 +81,10 @@ class ImageVerb:
         job, samples = self.job(given, config, options.device), self.samples(given)
         settings = {name: value for name, value in asdict(job).items() if not isinstance(value, Path)}  # type: ignore[call-overload]
         settings.pop("device")
-        settle(given.out, settings, images=given.images, **{n: getattr(job, n, given[n]) for n in self.inputs})
-        failures = run_units(job, samples, title=self.name, engine=options.engine())
-        write_failures(given.out, failures)
+        inputs = {name: getattr(job, name, given[name]) for name in self.inputs}
+        with settle(given.out, settings, images=given.images, **inputs):
+            failures = run_units(job, samples, title=self.name, engine=options.engine())
+            write_failures(given.out, failures)
         unfinished = self.finish(given, options)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"
         return conclude([*failures, *unfinished], done, listed=given.out / FAILURES_FILE)

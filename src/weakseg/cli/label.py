@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, parse, run_options
+from weakseg.cli.common import add_run_options, build_parser, conclude, out_path, parse, run_options
 from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
 
 
@@ -21,7 +21,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--labels", type=Path, required=True, help="their tags: CSV, JSON or JSONL")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the results; masks are in its folder 'masks'"
+        "--out", type=out_path, required=True, help="folder of the results; masks are in its folder 'masks'"
     )
     add_overlays(parser)
     add_run_options(parser)

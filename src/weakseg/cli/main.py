@@ -8,6 +8,18 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from weakseg.cli.ends import (
+    EXIT_BROKEN_PIPE,
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    Terminated,
+    as_process,
+    cannot_print,
+    drop_output,
+    say,
+)
 from weakseg.errors import WeaksegError
 from weakseg.version import __version__
 
@@ -33,16 +45,21 @@ VERBS = {
 }
 STAGES = {"activate", "seed", "refine", "train-segmenter", "predict", "train-instances", "predict-instances"}
 RESUMABLE = {"run", "compare", "label", *STAGES}
-EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command: of the process, or the ``arguments``.
 
     Returns:
-        0 when all went well, 1 when some images failed (they are named), 2 on an error, 130 when interrupted.
+        0 when all went well, 1 when some images failed (they are named), 2 on an error, 130 when interrupted (SIGINT),
+        143 when ended (SIGTERM), 141 when the reader of the output has gone.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        return as_process(lambda: _command(sys.argv[1:]))
+    return _command(list(arguments))
+
+
+def _command(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
         return EXIT_OK
@@ -53,10 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb = words[0]
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
-        print(
-            f"weakseg: no command {verb!r}; " + (f"did you mean {near[0]!r}?" if near else "see weakseg --help"),
-            file=sys.stderr,
-        )
+        say(f"weakseg: no command {verb!r}; " + (f"did you mean {near[0]!r}?" if near else "see weakseg --help"))
         return EXIT_ERROR
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("weakseg").setLevel(logging.INFO)
@@ -79,18 +93,21 @@ def _guarded(verb: str, words: Sequence[str]) -> int:
         module = importlib.import_module(f"weakseg.cli.{verb.replace('-', '_')}")
         return int(module.main(words))
     except WeaksegError as error:
-        print(f"weakseg {verb}: {error}", file=sys.stderr)
+        say(f"weakseg {verb}: {error}")
         return EXIT_ERROR
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    except KeyboardInterrupt:
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough; not all of it was printed
+        drop_output()
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt as stop:
         kept = "; what is finished is kept, the same command goes on from there" if verb in RESUMABLE else ""
-        print(f"\nweakseg {verb}: stopped{kept}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except Exception:  # a bug: its trace helps to find it; 1 would mean that images failed
-        traceback.print_exc()
-        print(f"weakseg {verb}: this is a bug of weakseg; please report it with the lines above", file=sys.stderr)
+        say(f"\nweakseg {verb}: stopped{kept}")
+        return EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+    except Exception as error:
+        if isinstance(error, OSError) and cannot_print(error):
+            say(f"weakseg {verb}: standard output cannot be written: {error.strerror}")
+            return EXIT_ERROR
+        say(traceback.format_exc())  # of a bug, which it helps to find; 1 would mean that images failed
+        say(f"weakseg {verb}: this is a bug of weakseg; please report it with the lines above")
         return EXIT_ERROR
 
 

@@ -10,6 +10,7 @@ from weakseg.cli.common import (
     add_run_options,
     build_parser,
     conclude,
+    out_path,
     parse,
     run_options,
     split_words,
@@ -45,7 +46,7 @@ def main(words: Sequence[str]) -> int:
         "  weakseg run recipes/cam_msrc.yaml --out out --data.root msrc --segmenter.fit.epochs 4",
     )
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
-    parser.add_argument("--out", type=Path, required=True, help="run folder")
+    parser.add_argument("--out", type=out_path, required=True, help="run folder")
     add_run_options(parser)
     own, overrides = split_words(words)
     if own and not own[0].startswith("-") and not {*HELP_FLAGS, ALL_FLAG}.isdisjoint(own):

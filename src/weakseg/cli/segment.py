@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.cli.common import add_settings, build_parser, conclude, parse, settings_of
+from weakseg.cli.common import add_settings, build_parser, conclude, out_path, parse, settings_of
 from weakseg.errors import ConfigError
 from weakseg.photograph.config import SegmentOptions
 
@@ -93,7 +93,7 @@ def _parser() -> ArgumentParser:
         help="instead of all these: label file of LabelMe, CVAT, Label Studio, COCO, VOC, YOLO, ScribbleSup, weakseg, "
         "or CSV, which calls the photograph by its file name; or folder of files with the photograph's name",
     )
-    parser.add_argument("--out", type=Path, help="mask to write; default: IMAGE-mask.png in the working folder")
+    parser.add_argument("--out", type=out_path, help="mask to write; default: IMAGE-mask.png in the working folder")
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
     parser.add_argument("--overwrite", action="store_true", help="replace --out and --overlay where they exist")
     add_settings(parser, SegmentOptions)

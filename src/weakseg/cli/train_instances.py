@@ -9,6 +9,7 @@ from weakseg.cli.common import (
     add_settings,
     build_parser,
     conclude,
+    out_path,
     parse,
     read_class_file,
     run_options,
@@ -40,7 +41,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--instances", type=Path, required=True, help="folder of the instances")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--classes", type=Path, required=True, help="class names, one a line")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--out", type=out_path, required=True, help="folder of the model")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     add_settings(parser, InstanceSegmentConfig)
     add_run_options(parser)
@@ -58,6 +59,6 @@ def main(words: Sequence[str]) -> int:
         raise DataError(f"{given.instances}: no file ID{SUFFIX} has the name of an image in {given.images}")
     config, place = settings_of(given, InstanceSegmentConfig), FitPlace(given.out, given.seed, options.device)
     inputs = {"instances": given.instances, "images": given.images, "classes": given.classes}
-    settle(given.out, {**asdict(config), "seed": given.seed}, **inputs)
-    train_instance_segmenter(samples, given.instances, classes, config=config, place=place)
+    with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):
+        train_instance_segmenter(samples, given.instances, classes, config=config, place=place)
     return conclude((), f"trained on {len(samples)} images: {(given.out / MODEL_FILE).resolve()}")

@@ -9,6 +9,7 @@ from weakseg.cli.common import (
     add_settings,
     build_parser,
     conclude,
+    out_path,
     parse,
     read_class_file,
     run_options,
@@ -37,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--masks", type=Path, required=True, help="folder of the masks")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--classes", type=Path, required=True, help="class names, one a line")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--out", type=out_path, required=True, help="folder of the model")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
     add_settings(parser, SegmentConfig)
     add_run_options(parser)
@@ -54,8 +55,7 @@ def main(words: Sequence[str]) -> int:
         raise DataError(f"{given.masks}: no mask has the name of an image in {given.images}")
     place = FitPlace(given.out, given.seed, options.device)
     config = settings_of(given, SegmentConfig)
-    settle(
-        given.out, {**asdict(config), "seed": given.seed}, masks=given.masks, images=given.images, classes=given.classes
-    )
-    train_segmenter(samples, given.masks, read_class_file(given.classes), config=config, place=place)
+    inputs = {"masks": given.masks, "images": given.images, "classes": given.classes}
+    with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):
+        train_segmenter(samples, given.masks, read_class_file(given.classes), config=config, place=place)
     return conclude((), f"trained on {len(samples)} masks: {(given.out / MODEL_FILE).resolve()}")

@@ -209,8 +209,6 @@ def export_truth(truth: Sequence[EvalSample], folder: Path, *, void: int = UNDEC
     """Write true masks as label maps, for the supervised reference alone; void pixels get the label ``void``."""
     with track("true masks", len(truth)) as advance:
         for sample in truth:
-            path = folder / f"{sample.id}.png"
-            if not path.exists():
-                labels = sample.load_truth()
-                LabelMap(np.where(labels == UNDECIDED, np.uint8(void), labels)).save(path)
+            labels = sample.load_truth()
+            LabelMap(np.where(labels == UNDECIDED, np.uint8(void), labels)).save(folder / f"{sample.id}.png")
             advance(1)

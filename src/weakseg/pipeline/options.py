@@ -25,6 +25,8 @@ class RunOptions:
 
         from weakseg.pipeline.engines.local import default_workers
 
+        if self.workers < 0:
+            raise ConfigError(f"workers: 0, one for each core, or more, got {self.workers}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"device: 'auto', 'cpu' or 'cuda', got {self.device!r}")
         if self.device == "cuda" and not torch.cuda.is_available():

@@ -63,11 +63,13 @@ class Failure:
         image_id: The image, or the name of the product of several.
         step: The step.
         reason: The error's message.
+        passing: Whether the same may succeed at another time, so that the next call tries it again.
     """
 
     image_id: str
     step: str
     reason: str
+    passing: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,12 @@ class Work:
         code: Full name of the job or training; part of the step's key, so that two steps that differ in nothing else
             are told apart.
         run: Does it, resuming where files are there already.
+        apart: Whether the files of each image depend on those of no other image.
     """
 
     code: str
     run: Callable[[StepContext], StepResult]
+    apart: bool = False
 
 
 @dataclass(frozen=True)

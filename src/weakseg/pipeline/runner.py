@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from weakseg.files import write_bytes
+from weakseg.files import noting, write_bytes
 from weakseg.pipeline.keys import step_keys
+from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext
@@ -53,29 +55,58 @@ def run_plan(
     keys = step_keys(steps, content_key)
     found = list(failures)
     write_failures(store.folder, found)
+    products: dict[str, Mapping[str, Any]] = {}
     for step in steps:
-        found += _run_step(step, store, keys, options)
+        manifest = _run_step(step, store, keys, products, options)
+        products[step.name] = manifest["products"]
+        found += [Failure(**failure) for failure in manifest["summary"]["failures"]]
         write_failures(store.folder, found)
     return found
 
 
-def _run_step(step: Step, store: Store, keys: Mapping[str, str], options: RunOptions) -> list[Failure]:
-    folder, manifest = store.open_step(step.name, keys[step.name], step.settings)
+def _run_step(
+    step: Step,
+    store: Store,
+    keys: Mapping[str, str],
+    products: Mapping[str, Mapping[str, Any]],
+    options: RunOptions,
+) -> Mapping[str, Any]:
+    """Do what is left of a step, and return its manifest; ``products`` are those of the steps before."""
+    seen = {name: products[name]["digest"] for name in step.needs}
+    first = {name: products[name].get("grown_from", digest) for name, digest in seen.items()}
+    folder, manifest = store.open_step(step.name, keys[step.name], step.settings, first if step.work.apart else seen)
     if manifest["complete"] and not step.repeat:
-        logger.info("%s: done before", step.name)
-        return [Failure(**failure) for failure in manifest["summary"]["failures"]]
-    inputs = {name: store.folder_of(name, keys[name]) for name in step.needs}
+        if not (why := _why_more(manifest, seen)):
+            logger.info("%s: done before", step.name)
+            return manifest
+        logger.info("%s: done before, but %s", step.name, why)
+        manifest = store.reopen_step(step.name, manifest)
     resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
+    context = StepContext(
+        folder, {n: store.folder_of(n, keys[n]) for n in step.needs}, options.engine(), options.device
+    )
     begun = time.monotonic()
-    with PeakMemory() as memory:
-        result = step.work.run(StepContext(folder, inputs, options.engine(), options.device))
+    with PeakMemory() as memory, noting() as written:
+        result = step.work.run(context)
     seconds = time.monotonic() - begun
-    failures = [replace(failure, step=step.name) for failure in result.failures]
+    ledger = Ledger(folder)
+    ledger.add(written)
+    failures = [asdict(replace(failure, step=step.name)) for failure in result.failures]
     measured = {"seconds": seconds, "peak_mb": memory.peak_mb, "resumed": resumed, "workers": options.workers}
-    listed = [asdict(failure) for failure in failures]
-    store.finish_step(step.name, manifest, {**result.summary, **measured, "failures": listed})
+    summary = {**result.summary, **measured}
+    if not step.repeat and manifest.get("products", {}).get("digest") == ledger.digest:
+        summary = manifest["summary"]  # which has measured the first time
+    finished = store.finish_step(step.name, {**manifest, "seen": seen}, {**summary, "failures": failures})
     logger.info("%s: done in %.1f s%s", step.name, seconds, _figures(result.summary))
-    return failures
+    return finished
+
+
+def _why_more(manifest: Mapping[str, Any], seen: Mapping[str, str]) -> str:
+    """Return why a complete step may make more than it has; empty where it cannot."""
+    names = [failure["image_id"] for failure in manifest["summary"]["failures"] if failure.get("passing")]
+    if names:
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") + " failed for a while"
+    return "steps before have done more images since" if manifest.get("seen", seen) != seen else ""
 
 
 def _figures(summary: Mapping[str, object]) -> str:

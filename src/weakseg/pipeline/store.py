@@ -4,12 +4,16 @@ import importlib.metadata
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import TEMPORARY_PREFIX, read_json, write_json
+from weakseg.files import read_json, write_json
+from weakseg.pipeline.ledger import STATE_FILE, Ledger
+from weakseg.pipeline.lock import lock_folder
 from weakseg.settings.counted import CHANGES_NOTHING
 from weakseg.version import __version__
 
@@ -18,6 +22,7 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 STEPS_FOLDER = "steps"
 KEY_DIGITS = 12
+NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
 
 def versions() -> dict[str, str]:
@@ -46,7 +51,7 @@ def keyed_place(name: str, key: str) -> str:
 
 
 class Store:
-    """A run folder.
+    """A run folder, which no other process may work on meanwhile.
 
     Args:
         folder: Made where it is missing.
@@ -54,6 +59,7 @@ class Store:
 
     Raises:
         OutputError: If the folder cannot be used.
+        StoreError: If another process works on it; says which.
     """
 
     def __init__(self, folder: Path, *, place: Callable[[str, str], str] = plain_place) -> None:
@@ -61,12 +67,18 @@ class Store:
         self._place = place
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.rglob(f"{TEMPORARY_PREFIX}*"):
-                leftover.unlink(missing_ok=True)
-        except OSError as error:
+            self._lock = lock_folder(folder)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise OutputError(
-                f"{folder}: cannot be used as run folder: {error.strerror}; choose another --out"
+                f"{str(folder)[:200]}: cannot be used as run folder: {why}; choose another --out"
             ) from error
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        del self._lock
 
     def settle(
         self, name: str, value: Mapping[str, Any], what: str, *, besides: frozenset[str] = CHANGES_NOTHING
@@ -94,34 +106,137 @@ class Store:
         """Return where a step's products are, or will be."""
         return self.folder / self._place(name, key)
 
-    def open_step(self, name: str, key: str, settings: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    def open_step(
+        self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any] = NO_INPUTS
+    ) -> tuple[Path, dict[str, Any]]:
         """Return a step's folder and manifest, made now or by an earlier call with the same key.
 
+        A step is complete if each of its products is there as it was written, and was made of ``inputs``. A product
+        that is not is removed; where the inputs have changed all are.
+
+        Args:
+            name: Of the step.
+            key: Of ``step_keys``.
+            settings: Of the step, for the manifest.
+            inputs: What tells the products of the steps that it needs from others, by the steps' names.
+
         Raises:
-            StoreError: If the folder holds products of other settings or inputs.
+            StoreError: If the folder holds products of other settings, or files of unknown origin.
         """
         folder = self.folder_of(name, key)
-        path = folder / MANIFEST
-        if path.exists():
-            manifest: dict[str, Any] = read_json(path)
-            if manifest.get("key") != key:
-                plain = json.loads(json.dumps(settings, default=str))
-                changes = "; ".join(differences(manifest.get("settings"), plain)[:5]) or "what an earlier step made"
+        if not (folder / MANIFEST).exists():
+            if folder.exists() and any(folder.iterdir()):
                 raise StoreError(
-                    f"{folder}: holds products of other settings or inputs: {changes}. Use a new --out folder"
+                    f"{folder}: holds files but no {MANIFEST}; use a new --out folder, or delete this one to make it "
+                    "anew"
                 )
-            if not manifest["complete"] and (changed := differences(manifest["versions"], versions())):
-                logger.warning("%s: was begun with other versions: %s", folder, "; ".join(changed))
-            return folder, manifest
-        if folder.exists() and any(folder.iterdir()):
-            raise StoreError(f"{folder}: holds files but no {MANIFEST}; use a new --out folder")
-        manifest = {"step": name, "key": key, "settings": settings, "versions": versions(), "complete": False}
-        write_json(path, json.loads(json.dumps(manifest, default=str)))
+            return folder, self._begin(name, key, settings, inputs)
+        manifest = read_manifest(folder)
+        if manifest["key"] != key:
+            plain = json.loads(json.dumps(settings, default=str))
+            changes = "; ".join(differences(manifest.get("settings"), plain)[:5]) or "what an earlier step made"
+            raise StoreError(f"{folder}: holds products of other settings or inputs: {changes}. Use a new --out folder")
+        if other := _changed_inputs(manifest.get("inputs", inputs), inputs):
+            logger.info("%s: is made anew, because %s changed", name, " and ".join(other))
+            clear(folder, keep=frozenset({MANIFEST}))
+            return folder, self._begin(name, key, settings, inputs)
+        if manifest["complete"]:
+            return folder, _checked(folder, {"inputs": dict(inputs), **manifest})
+        if newer := differences(manifest["versions"], versions()):
+            logger.warning("%s: was begun with other versions: %s", folder, "; ".join(newer))
         return folder, manifest
 
-    def finish_step(self, name: str, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-        """Mark a step as complete, with its summary."""
-        write_json(self.folder_of(name, manifest["key"]) / MANIFEST, {**manifest, "complete": True, "summary": summary})
+    def _begin(self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        told = {"step": name, "key": key, "settings": settings, "versions": versions(), "inputs": dict(inputs)}
+        manifest: dict[str, Any] = json.loads(json.dumps({**told, "complete": False}, default=str))
+        write_json(self.folder_of(name, key) / MANIFEST, manifest)
+        return manifest
+
+    def reopen_step(self, name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark a complete step as one that gets further products; return the manifest."""
+        opened = {**manifest, "complete": False, "grows": True}
+        write_json(self.folder_of(name, manifest["key"]) / MANIFEST, opened)
+        return opened
+
+    def finish_step(self, name: str, manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Mark a step as complete, with its summary and what its ledger lists; return the manifest.
+
+        Of a step that was reopened, ``grown_from`` among the products is the digest of those that it had first.
+        """
+        folder = self.folder_of(name, manifest["key"])
+        finished = {**manifest, "complete": True, "products": _products(Ledger(folder)), "summary": summary}
+        if finished.pop("grows", False):
+            before = manifest["products"]
+            finished["products"]["grown_from"] = before.get("grown_from", before["digest"])
+        write_json(folder / MANIFEST, finished)
+        return finished
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a step's folder.
+
+    Raises:
+        StoreError: If it is missing or damaged.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if not _is_manifest(manifest):
+        raise StoreError(f"{folder / MANIFEST}: is no manifest of a step; delete {folder} to make it anew")
+    found: dict[str, Any] = manifest
+    return found
+
+
+def _is_manifest(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    kinds = {"key": str, "complete": bool, "versions": dict}
+    kinds |= {name: dict for name in ("inputs", "products", "summary", "seen") if name in value}
+    if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
+        return False
+    failures = value.get("summary", {}).get("failures", [])
+    return isinstance(failures, list) and all(isinstance(each, dict) and "image_id" in each for each in failures)
+
+
+def clear(folder: Path, *, keep: frozenset[str]) -> None:
+    """Remove what is in a folder, but for what is directly in it under the names ``keep``."""
+    for path in folder.iterdir():
+        if path.name not in keep:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _checked(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a complete step; not complete where products are missing or damaged, which are removed."""
+    ledger, listed = Ledger(folder), manifest.get("products")
+    if listed is None:  # by a version that kept no ledger
+        logger.info("%s: was made by an earlier version; its files are taken as they are", folder)
+        ledger.adopt()
+        manifest = {**manifest, "products": _products(ledger)}
+        write_json(folder / MANIFEST, manifest)
+        return manifest
+    unknown = ledger.digest != listed.get("digest")
+    unfit = ledger.unfit()
+    if not unknown and not unfit:
+        return manifest
+    manifest = {**manifest, "complete": False}
+    write_json(folder / MANIFEST, manifest)
+    if unknown:
+        logger.warning("%s: its list of files is damaged; all are made anew", folder)
+        clear(folder, keep=frozenset({MANIFEST, STATE_FILE}))
+    else:
+        named = ", ".join(unfit[:5]) + (", ..." if len(unfit) > 5 else "")
+        logger.warning(
+            "%s: of %d files %d are missing or damaged: %s; made anew", folder, len(ledger), len(unfit), named
+        )
+        ledger.drop(unfit)
+    return manifest
+
+
+def _products(ledger: Ledger) -> dict[str, Any]:
+    return {"digest": ledger.close(), "files": len(ledger)}
+
+
+def _changed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the names of the steps whose products are not those that a step was made of."""
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def differences(old: Any, new: Any, prefix: str = "") -> list[str]:

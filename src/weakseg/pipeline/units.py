@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +10,14 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from weakseg.data.sample import WeakSample
-from weakseg.errors import OutputError
+from weakseg.errors import DataError, OutputError
+from weakseg.files import Written, noting
 from weakseg.pipeline.engines import Engine
+from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.plan import Failure
 from weakseg.progress import track
+
+MAX_NAME_BYTES = 240  # file systems end at 255; what is left is for suffixes
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +55,17 @@ class Unit:
 class Job(Protocol):
     """Work on units that leaves one file a product. Picklable, so that processes can share it."""
 
+    @property
+    def out(self) -> Path:
+        """Folder of the files."""
+        ...
+
     def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
         """Return how the images are worked on; the same for any order of the list."""
         ...
 
     def output(self, name: str) -> Path:
-        """Return the file of a product; where it exists the work is done."""
+        """Return the file of a product; where it is as it was written the work is done."""
         ...
 
     def run(self, unit: Unit) -> None:
@@ -101,7 +111,8 @@ def batches(samples: Sequence[WeakSample], size: int) -> list[Unit]:
 def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: Engine) -> list[Failure]:
     """Run a job on what is not done of some images, and return the failures in the order of the units.
 
-    Each unit is computed by one thread, whatever the number of processes, so that results are the same for any.
+    Each unit is computed by one thread, whatever the number of processes, so that results are the same for any. What
+    is done is what the ledger of the job's folder lists, as it was written.
 
     Args:
         job: What is done.
@@ -112,21 +123,22 @@ def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: En
     Raises:
         OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
     """
-    every = job.units(samples)
-    todo = [unit for unit in (_undone(job, unit) for unit in every) if unit is not None]
+    every, ledger = job.units(samples), Ledger(job.out)
+    todo = [unit for unit in (_undone(job, ledger, unit) for unit in every) if unit is not None]
     names = [name for unit in every for name in unit.products]
     failures: dict[str, Failure] = {}
     with track(title, len(names)) as advance:
         advance(len(names) - sum(len(unit.products) for unit in todo))
         while todo:
             alone: list[Unit] = []
-            for unit, failure in engine.map(partial(_attempt, job, title), todo, title=title):
+            for unit, (failure, written) in engine.map(partial(_attempt, job, title), todo, title=title):
+                ledger.add(written)
                 if failure and len(unit.products) > 1:
                     count = len(unit.samples)
                     logger.warning(
                         "%s: %d images at once failed (%s); each is tried alone", title, count, failure.reason
                     )
-                    left = [one for sample in unit.samples if (one := _undone(job, Unit((sample,))))]
+                    left = [one for sample in unit.samples if (one := _undone(job, ledger, Unit((sample,))))]
                     alone += left
                     advance(len(unit.products) - len(left))
                     continue
@@ -137,22 +149,47 @@ def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: En
     return [failures[name] for name in names if name in failures]
 
 
-def _undone(job: Job, unit: Unit) -> Unit | None:
+def _undone(job: Job, ledger: Ledger, unit: Unit) -> Unit | None:
     """Return what is left to do of a unit; a batch loses the images that are done."""
     if unit.together:
-        return None if job.output(unit.products[0]).exists() else unit
-    left = tuple(sample for sample in unit.samples if not job.output(sample.id).exists())
+        return None if ledger.holds(job.output(unit.products[0])) else unit
+    left = tuple(sample for sample in unit.samples if not ledger.holds(job.output(sample.id)))
     return Unit(left, seed=unit.seed) if left else None
 
 
-def _attempt(job: Job, title: str, unit: Unit) -> Failure | None:
-    """Do a unit's work, and return why it failed."""
-    try:
-        job.run(unit)
-    except OutputError:
-        raise
-    except Exception as error:  # any fault of one unit is reported, with its type, and must not stop the others
-        company = [sample.id for sample in unit.samples[1:]] if unit.together else []
-        beside = f"with {', '.join(map(repr, company))}: " if company else ""
-        return Failure(unit.products[0], title, f"{beside}{type(error).__name__}: {error}")
-    return None
+def _attempt(job: Job, title: str, unit: Unit) -> tuple[Failure | None, list[Written]]:
+    """Do a unit's work, and return why it failed, and the files that it has written."""
+    with noting() as written:
+        try:
+            _check_names(unit)
+            job.run(unit)
+        except OutputError:
+            raise
+        except Exception as error:  # any fault of one unit is reported, with its type, and must not stop the others
+            company = [sample.id for sample in unit.samples[1:]] if unit.together else []
+            beside = f"with {', '.join(map(repr, company))}: " if company else ""
+            reason = f"{beside}{type(error).__name__}: {error}"
+            return Failure(unit.products[0], title, reason, passing=is_passing(error)), written
+    return None, written
+
+
+def _check_names(unit: Unit) -> None:
+    """Refuse an image whose products would have names that file systems do not take."""
+    for sample in unit.samples:
+        longest = max((len(os.fsencode(part)) for part in sample.id.split("/")), default=0)
+        if longest > MAX_NAME_BYTES:
+            raise DataError(
+                f"{sample.image_path.name[:60]}...: the name has {longest} bytes without its suffix, and products have "
+                f"longer ones; rename the image to at most {MAX_NAME_BYTES}"
+            )
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Return whether an error, or what caused it, may be gone at another time: the system's, or want of memory."""
+    while error is not None:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            return True
+        if isinstance(error, OSError) and error.errno is not None:  # Pillow's errors of content have none
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False

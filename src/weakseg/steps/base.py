@@ -15,7 +15,7 @@ from weakseg.files import write_bytes
 from weakseg.nn.backbones import check_backbone
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, VAL, Kind, Step, StepContext, StepResult, Work
-from weakseg.pipeline.units import Job, run_units
+from weakseg.pipeline.units import ImageJob, Job, run_units
 from weakseg.settings.networks import StartedConfig
 from weakseg.training.loop import FitPlace
 
@@ -55,9 +55,7 @@ class ImageWork:
         return StepResult({"images": products - len(failures)}, failures)
 
 
-def over_images(
-    job: Callable[..., Job], make: MakeJob, samples: Sequence[WeakSample], *, source: Source | None = None
-) -> Work:
+def over_images(job: type[Job], make: MakeJob, samples: Sequence[WeakSample], *, source: Source | None = None) -> Work:
     """Return work that maps a job over images.
 
     Args:
@@ -66,7 +64,7 @@ def over_images(
         samples: The images.
         source: See ``ImageWork``.
     """
-    return Work(code_of(job), ImageWork(make, samples, source))
+    return Work(code_of(job), ImageWork(make, samples, source), apart=issubclass(job, ImageJob))
 
 
 def training(train: Callable[..., Any], run: Train, seed: int) -> Work:

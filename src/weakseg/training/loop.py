@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
+from weakseg.pipeline.ledger import STATE_FILE
 from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 from weakseg.settings.counted import CHANGES_NOTHING
@@ -132,8 +133,9 @@ class Fit:
         set_norms(self.model, self.config)
         accelerator, optimizer = self._accelerator(), build_optimizer(self.model, self.config)
         course = plan_course(self.config, len(self.data), accelerator.num_processes)
-        file = StateFile(self.place.folder / "state.pt", self._settings)
+        file = StateFile(self.place.folder / STATE_FILE, self._settings)
         start, records = file.load(self.model, optimizer, kept)
+        self._write_metrics(records)  # an earlier call may have ended between state and metrics
         model, optimizer = accelerator.prepare(self.model, optimizer)
         tools = _Tools(accelerator, model, optimizer, course)
         with track(self.title, sum(self._examples_of(course, e) for e in range(start, course.num_epochs))) as advance:
@@ -149,8 +151,7 @@ class Fit:
                 yield EpochDone(epoch, loss, tuple(records))
                 if accelerator.is_main_process:
                     file.save(Progress(accelerator.unwrap_model(model), optimizer, epoch + 1, records), kept)
-                    lines = "".join(json.dumps(record) + "\n" for record in records)
-                    write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
+                    self._write_metrics(records)
         _return_memory()
         return records
 
@@ -178,6 +179,10 @@ class Fit:
             advance(examples)
             yield StepDone(epoch, step, tuple(indices), batch, value, extra)
         return total / max(count, 1)
+
+    def _write_metrics(self, records: Records) -> None:
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
 
     def _loader(self, course: Course, epoch: int) -> Any:
         return epoch_loader(

@@ -13,6 +13,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from weakseg.errors import WeaksegError
 from weakseg.pipeline.engines import Item, Outcome
+from weakseg.pipeline.engines.orphans import end_with
 
 
 def default_workers() -> int:
@@ -49,9 +50,13 @@ class LocalEngine:
             return
         parallel = Parallel(
             n_jobs=min(self.workers, len(items)),
+            backend="loky",
             return_as="generator_unordered",
             batch_size=1,
             pre_dispatch=2 * self.workers,
+            max_nbytes=None,  # nothing in shared memory that a killed process would leave there
+            initializer=end_with,
+            initargs=(os.getpid(),),
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced

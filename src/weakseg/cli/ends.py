@@ -1,0 +1,99 @@
+"""How a command ends: its exit code says what happened, whatever its streams can show."""
+
+import errno
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+EXIT_OK, EXIT_FAILURES, EXIT_ERROR = 0, 1, 2
+EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
+PATIENCE_S = 1.5
+STREAM_ERRORS = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})
+
+
+class Terminated(KeyboardInterrupt):
+    """The system, or a person, asks the process to end (SIGTERM)."""
+
+
+def say(text: str) -> None:
+    """Print a line to standard error, where that is possible."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def cannot_print(error: OSError) -> bool:
+    """Return whether an error is one of standard output: files that cannot be written are errors of their own."""
+    return error.filename is None and error.errno in STREAM_ERRORS
+
+
+def as_process(command: Callable[[], int]) -> int:
+    """Carry out a command as a process of its own, and return its exit code.
+
+    Closed streams lead nowhere, characters that a stream cannot show are escaped, SIGTERM is an interruption, and what
+    standard output could not take is no success.
+    """
+    _open_streams()
+    logging.raiseExceptions = False  # a line of the log that cannot be shown stops nothing
+    signal.signal(signal.SIGTERM, _terminate)
+    code = _flushed(command())
+    if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        os._exit(code)  # workers see it and end; waiting for them would take as long as what they work on
+    return code
+
+
+def drop_output() -> None:
+    """Let what is printed from now on lead nowhere."""
+    with suppress(OSError, ValueError):  # a stream of a test has no number
+        number = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(number, sys.stdout.fileno())
+        os.close(number)
+
+
+def _flushed(code: int) -> int:
+    """Return the exit code after all output has been written, or could not be."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        drop_output()
+        say(f"weakseg: standard output cannot be written: {error.strerror}")
+        return EXIT_ERROR
+    return code
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
+    last = threading.Timer(PATIENCE_S, os._exit, (EXIT_TERMINATED,))
+    last.daemon = True
+    last.start()
+    raise Terminated
+
+
+def _open_streams() -> None:
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = _nowhere(number)
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper) and number:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere(number: int) -> io.TextIOWrapper:
+    """Return a stream that leads nowhere, under its usual number where that is free, so that no file gets it."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    try:
+        os.fstat(number)
+    except OSError:
+        os.dup2(opened, number)
+    if opened != number:
+        os.close(opened)
+    return Path(os.devnull).open("r" if number == 0 else "w", encoding="utf-8")

@@ -1,0 +1,117 @@
+"""What a folder of products holds, as it was written, so that "done" is what is checked and not what is there."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from weakseg.errors import OutputError
+from weakseg.files import Written, digest_of_content, write_bytes
+
+LEDGER = "written.jsonl"
+STATE_FILE = "state.pt"
+"""What a training resumes from; nothing depends on it once the step is finished, so that it may be deleted then."""
+
+
+class Ledger:
+    """The files that a step has written, with size, time and digest; a line is added for each as soon as it is there.
+
+    A file is taken for the one that was written if size and time agree, or else the content.
+
+    Args:
+        folder: Of the files; what it holds beside them counts for nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / LEDGER
+        self._files: dict[str, Written] = {}
+        with suppress(FileNotFoundError):
+            for line in self._path.read_bytes().splitlines():
+                with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
+                    name, num_bytes, written_ns, digest = json.loads(line)
+                    self._files[name] = Written(folder / name, num_bytes, written_ns, digest)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a file is there as it was written."""
+        written = self._files.get(self._name(path))
+        return written is not None and _is_as_written(written)
+
+    def unfit(self) -> list[str]:
+        """Return the names of the files that are missing, or are not as they were written."""
+        return [name for name, written in self._files.items() if not _is_as_written(written)]
+
+    def add(self, written: Iterable[Written]) -> None:
+        """Note files of the folder; others are left out.
+
+        Raises:
+            OutputError: If the ledger cannot be written.
+        """
+        own = {self._name(each.path): each for each in written if each.path.is_relative_to(self.folder)}
+        own = {name: each for name, each in own.items() if name not in (LEDGER, STATE_FILE)}
+        if not own:
+            return
+        self._files |= own
+        lines = "".join(_line(name, each) for name, each in own.items())
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(f"\n{lines}".encode())  # a line that was torn ends here
+        except OSError as error:
+            raise OutputError(
+                f"{self._path}: cannot be written: {error.strerror}; free some space or choose another --out folder"
+            ) from error
+
+    def adopt(self) -> None:
+        """Note all files that are there, as they are."""
+        files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
+        self.add(_read(path) for path in files if path.name != "manifest.json")
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Remove files, and forget them."""
+        for name in names:
+            self._files.pop(name).path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> str:
+        """Write each file's line once, in the order of the names; return the digest of all."""
+        self._files = dict(sorted(self._files.items()))
+        write_bytes(self._path, "".join(_line(name, each) for name, each in self._files.items()).encode())
+        return self.digest
+
+    @property
+    def digest(self) -> str:
+        """Digest of the names and contents of all files, whenever they were written."""
+        total = hashlib.blake2b(digest_size=16)
+        for name in sorted(self._files):
+            total.update(f"{name}\x1f{self._files[name].digest}\n".encode(errors="surrogatepass"))
+        return total.hexdigest()
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def _line(name: str, written: Written) -> str:
+    return json.dumps([name, written.num_bytes, written.written_ns, written.digest]) + "\n"
+
+
+def _is_as_written(written: Written) -> bool:
+    try:
+        status = written.path.stat()
+        if (status.st_size, status.st_mtime_ns) == (written.num_bytes, written.written_ns):
+            return True
+        return status.st_size == written.num_bytes and _read(written.path).digest == written.digest
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> Written:
+    """Return what is in a file now."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        return Written(path, status.st_size, status.st_mtime_ns, digest_of_content(file))

@@ -1,0 +1,116 @@
+"""One command at a time works on a folder: a lock that ends with its process, and says whose it is."""
+
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from weakseg.errors import OutputError, StoreError
+from weakseg.files import TEMPORARY_PREFIX, owner
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_FILE = ".weakseg.lock"
+
+logger = logging.getLogger(__name__)
+
+
+class FolderLock:
+    """Keeps other processes from a folder until it is released, its last user is gone, or its process has ended.
+
+    The lock is the system's (POSIX record lock), so that none is left of a killed process. The file beside it says who
+    works on the folder, or did so last; what that one has left half written is removed.
+
+    Args:
+        folder: It must exist.
+
+    Raises:
+        StoreError: If another process works on the folder; says which.
+        OutputError: If the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK_FILE
+        self._number = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self._take(folder)
+        except BaseException:
+            os.close(self._number)
+            raise
+
+    def __del__(self) -> None:
+        with suppress(AttributeError, OSError):  # which ends the lock
+            os.close(self._number)
+
+    def _take(self, folder: Path) -> None:
+        try:
+            if sys.platform != "win32":
+                fcntl.lockf(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise StoreError(
+                f"{folder}: {_described(self._read())} works on it; wait for its end, stop it, or choose another "
+                "--out folder"
+            ) from error
+        except OSError as error:
+            logger.warning("%s: its file system has no locks (%s); let one command at a time use it", folder, error)
+        remove_leftovers(folder, str(self._read().get("owner", "")))
+        self._write()
+
+    def _read(self) -> dict[str, Any]:
+        """Return who works on the folder, or did so last; empty where that is not known."""
+        with suppress(OSError, ValueError):
+            found = json.loads(os.pread(self._number, 100_000, 0))
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def _write(self) -> None:
+        words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        told = {"owner": owner(), "pid": os.getpid(), "host": socket.gethostname(), "command": words, "since": since}
+        content = json.dumps(told, indent=2).encode() + b"\n"
+        os.pwrite(self._number, content, 0)
+        os.ftruncate(self._number, len(content))
+
+
+_held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
+
+
+def lock_folder(folder: Path) -> FolderLock:
+    """Return the lock of a folder, which this process may have already.
+
+    Raises:
+        StoreError: As ``FolderLock``.
+        OutputError: As ``FolderLock``.
+    """
+    place = folder.resolve()
+    lock = _held.get(place)
+    if lock is None:
+        try:
+            lock = _held[place] = FolderLock(place)
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot be used as run folder: {error.strerror}; choose another --out"
+            ) from error
+    return lock
+
+
+def remove_leftovers(folder: Path, of: str) -> None:
+    """Remove what one owner, by its name of ``files.owner``, has left half written below a folder."""
+    if of:
+        for leftover in folder.rglob(f"{TEMPORARY_PREFIX}{of}-*"):
+            leftover.unlink(missing_ok=True)
+
+
+def _described(who: dict[str, Any]) -> str:
+    if not who:
+        return "another process"
+    command = str(who.get("command"))
+    shown = command if len(command) <= 200 else command[:197] + "..."
+    return f"process {who.get('pid')} on {who.get('host')} ({shown}; since {who.get('since')})"

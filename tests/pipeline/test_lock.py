@@ -1,0 +1,77 @@
+"""Two processes on one folder: the second is told of the first, and takes over when that has died."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from weakseg.errors import OutputError, StoreError
+from weakseg.files import TEMPORARY_PREFIX, owner
+from weakseg.pipeline.lock import LOCK_FILE, lock_folder
+from weakseg.pipeline.store import Store
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from weakseg.files import owner
+from weakseg.pipeline.store import Store
+store = Store(Path(sys.argv[1]))
+print(owner(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that works on the folder; what it calls itself is the first line that it prints."""
+    environment = {name: value for name, value in os.environ.items() if name != "WEAKSEG_OWNER"}
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        yield process
+        process.kill()
+
+
+def test_the_other_process_is_named_and_its_death_ends_the_lock(tmp_path: Path, other: "subprocess.Popen[str]") -> None:
+    assert other.stdout is not None
+    name = other.stdout.readline().strip()
+    with pytest.raises(StoreError, match=rf"process {other.pid} on \S+ \(-c .*; since \d{{4}}-.*\) works on it; wait"):
+        Store(tmp_path)
+    leftovers = [tmp_path / "masks" / f"{TEMPORARY_PREFIX}{of}-1.png" for of in (name, "theirs", owner())]
+    leftovers.append(tmp_path / f"{TEMPORARY_PREFIX}x.png")
+    (tmp_path / "masks").mkdir()
+    for path in leftovers:
+        path.write_bytes(b"half")
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    store = Store(tmp_path)
+    assert [path.exists() for path in leftovers] == [False, True, True, True]  # only what the dead one has left
+    assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getpid() and store.folder == tmp_path
+
+
+def test_one_process_may_open_a_folder_again(tmp_path: Path) -> None:
+    first, second = Store(tmp_path), Store(tmp_path / "." / "x" / "..")
+    assert lock_folder(first.folder) is lock_folder(second.folder)
+
+
+def test_a_folder_is_free_when_the_block_ends(tmp_path: Path) -> None:
+    locked = "import sys; from pathlib import Path; from weakseg.pipeline.store import Store; Store(Path(sys.argv[1]))"
+    with Store(tmp_path):
+        blocked = subprocess.run([sys.executable, "-c", locked, str(tmp_path)], capture_output=True, check=False)
+    free = subprocess.run([sys.executable, "-c", locked, str(tmp_path)], capture_output=True, check=False)
+    assert (blocked.returncode, free.returncode) == (1, 0) and b"works on it" in blocked.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"owner": 3, "command": null}', b"\xff" * 300])
+def test_a_damaged_note_stops_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / LOCK_FILE).write_bytes(content)
+    assert Store(tmp_path) and json.loads((tmp_path / LOCK_FILE).read_text())["owner"] == owner()
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    with pytest.raises(OutputError, match="cannot be used as run folder: embedded null byte"):
+        Store(Path("a\0b"))
