@@ -23,10 +23,11 @@ from weakseg.methods.figures import MethodFigures, measure
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.keys import step_keys
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Role, Step, StepContext, StepResult, Work, result_of, way_to
 from weakseg.pipeline.runner import run_plan, step_folders
-from weakseg.pipeline.store import MANIFEST, Store, keyed_place
+from weakseg.pipeline.store import Store, keyed_place
 from weakseg.report import Table
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.stages.classify import train_classifier

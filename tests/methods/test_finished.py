@@ -9,8 +9,8 @@ from weakseg.files import write_json
 from weakseg.methods.finished import COMPARISON_FILE, PLACE_FILE, is_finished, open_finished, remember_place
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, recipe_as_json
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Step, StepResult, Work
-from weakseg.pipeline.store import MANIFEST
 
 STEP = Step("classifier", Kind.MODEL, {}, {}, Work("tests.nothing", lambda context: StepResult()))
 

@@ -47,8 +47,8 @@ def test_a_run_from_tags_to_a_report(method: str, data: Path, tmp_path: Path) ->
     assert main([*words, *COMMON, *settings]) == 0
     out, tags = tmp_path / "out", json.loads((data / "tags.json").read_text())
     for product in {"activations", "before_crf", "masks"} | products:
-        suffixes = {path.suffix for path in (out / product).iterdir()} - {".json"}
-        assert {path.stem for path in (out / product).iterdir() if path.suffix != ".json"} == {n[:-4] for n in tags}
+        suffixes = {path.suffix for path in (out / product).iterdir()} - {".json", ".jsonl"}
+        assert {path.stem for path in (out / product).glob(f"*{min(suffixes)}")} == {n[:-4] for n in tags}
         assert len(suffixes) == 1
     assert (out / ("boundary" if "boundary" in str(settings) else "affinity") / "model.safetensors").exists()
     assert (out / "partial").exists() is ("partial" in products)

@@ -136,25 +136,21 @@ def test_a_killed_run_goes_on_to_the_same_masks(
     assert not list(out.rglob(".part-*"))
 
 
-def test_a_changed_recipe_says_what_differs_and_touches_nothing(
-    finished: Path, data: Path, capsys: pytest.CaptureFixture[str]
+def test_a_changed_setting_makes_anew_what_it_touches(
+    finished: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = products(finished)
-    assert main(run_words(data, finished, "--seeds.strict=0.4")) == 2
-    assert "seeds.strict: 0.45 -> 0.4. Use a new --out folder" in capsys.readouterr().err
-    assert products(finished) == before
-
-
-def test_changed_data_says_which_image(
-    finished: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    moved = tmp_path / "data"
-    shutil.copytree(data, moved)
-    shutil.copy(moved / "images" / "i01.png", moved / "images" / "i02.png")
-    out = tmp_path / "out"
+    out, kept = tmp_path / "out", ("classifier/model.safetensors", "activations/i01.safetensors")
     shutil.copytree(finished, out)
-    assert main(run_words(moved, out)) == 2
-    assert "other images or labels: images.train/i02" in capsys.readouterr().err
+    before = [(out / name).stat().st_mtime_ns for name in kept]
+    with caplog.at_level("INFO"):
+        assert main(run_words(data, out, "--seeds.strict=0.9", "--workers=1")) == 0
+    assert before == [(out / name).stat().st_mtime_ns for name in kept]
+    assert "activations: done before" in caplog.text and "seeds: made anew: strict: 0.45 -> 0.9" in caplog.text
+    assert open_finished(out).recipe.seeds.strict == 0.9  # type: ignore[attr-defined]
+    assert products(out) != products(finished)
+    caplog.clear()
+    assert main(run_words(data, out, "--workers=1")) == 0 and products(out) == products(finished)
+    assert not any("done in" in text for text in caplog.messages if not text.startswith(("evaluation", "all")))
 
 
 def test_moved_data_are_the_same_data(finished: Path, data: Path, tmp_path: Path) -> None:

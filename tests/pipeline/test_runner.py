@@ -1,17 +1,19 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from weakseg.errors import ConfigError, StoreError
-from weakseg.files import read_json, write_bytes
+from weakseg.errors import ConfigError
+from weakseg.files import read_json, write_bytes, write_json
 from weakseg.pipeline.ledger import Ledger
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Step, StepContext, StepResult, Work
 from weakseg.pipeline.runner import read_failures, run_plan
-from weakseg.pipeline.store import MANIFEST, Store
+from weakseg.pipeline.store import Store
 
 OPTIONS = RunOptions(1, "cpu")
 
@@ -52,11 +54,92 @@ def test_an_interrupted_step_is_run_again(tmp_path: Path) -> None:
     assert log == ["first", "second first"]
 
 
-@pytest.mark.parametrize(("strict", "content"), [(0.4, "data"), (0.5, "other data")])
-def test_other_settings_or_data_are_never_mixed(tmp_path: Path, strict: float, content: str) -> None:
-    run_plan(plan([]), Store(tmp_path), "data", OPTIONS)
-    with pytest.raises(StoreError, match="other settings or inputs"):
-        run_plan(plan([], strict), Store(tmp_path), content, OPTIONS)
+class TestOtherSettings:
+    """What still holds is taken, what does not is put aside, and nothing is mixed."""
+
+    @staticmethod
+    def steps(strict: float, size: int, log: list[str]) -> list[Step]:
+        def work(name: str, value: float) -> Work:
+            def run(context: StepContext) -> StepResult:
+                log.append(name)
+                write_bytes(context.folder / "a.png", str(value).encode())
+                return StepResult()
+
+            return Work(f"tests.{name}", run)
+
+        return [
+            Step("model", Kind.MODEL, {}, {}, work("model", 0)),
+            Step("seeds", Kind.LABELS, {"model": Kind.MODEL}, {"strict": strict}, work("seeds", strict)),
+            Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, {"size": size}, work("masks", strict + size)),
+        ]
+
+    @pytest.fixture
+    def run(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Callable[..., tuple[list[str], list[str]]]:
+        """Return a function that runs and returns what was done, and the states that the plan names."""
+
+        def run(strict: float, size: int = 1, content: str = "data") -> tuple[list[str], list[str]]:
+            log: list[str] = []
+            caplog.clear()
+            told = {"recipe.json": {"seeds": {"strict": strict}}}
+            with caplog.at_level("INFO"):
+                run_plan(self.steps(strict, size, log), Store(tmp_path), content, OPTIONS, told=told)
+            return log, [text for text in caplog.messages if text.startswith("  ")]
+
+        return run
+
+    def test_only_what_they_touch_is_made_anew(self, tmp_path: Path, run: Callable[..., Any]) -> None:
+        assert run(0.5) == (
+            ["model", "seeds", "masks"],
+            ["  1. model: to do", "  2. seeds: to do", "  3. masks: to do"],
+        )
+        done, states = run(0.25)
+        assert done == ["seeds", "masks"] and states == [
+            "  1. model: done before",
+            "  2. seeds: made anew: strict: 0.5 -> 0.25",
+            "  3. masks: made anew, because seeds is",
+        ]
+        assert (tmp_path / "masks" / "a.png").read_text() == "1.25"
+        assert read_json(tmp_path / "recipe.json") == {"seeds": {"strict": 0.25}}
+        assert run(0.25, size=2)[0] == ["masks"]
+        assert len(list((tmp_path / "steps").iterdir())) == 3
+
+    def test_the_settings_of_before_find_what_they_made(self, tmp_path: Path, run: Callable[..., Any]) -> None:
+        run(0.5)
+        run(0.25)
+        assert run(0.5) == ([], ["  1. model: done before", "  2. seeds: done before", "  3. masks: done before"])
+        assert (tmp_path / "masks" / "a.png").read_text() == "1.5"
+        assert sorted(path.name.partition("-")[0] for path in (tmp_path / "steps").iterdir()) == ["masks", "seeds"]
+
+    def test_nothing_of_before_is_there_while_a_changed_step_works(self, tmp_path: Path) -> None:
+        run_plan(self.steps(0.5, 1, []), Store(tmp_path), "data", OPTIONS)
+
+        def check(context: StepContext) -> StepResult:
+            assert not (tmp_path / "masks").exists()
+            raise KeyboardInterrupt
+
+        steps = self.steps(0.25, 1, [])
+        with pytest.raises(KeyboardInterrupt):
+            run_plan(
+                [steps[0], replace(steps[1], work=Work("tests.seeds", check)), steps[2]],
+                Store(tmp_path),
+                "data",
+                OPTIONS,
+            )
+        log: list[str] = []
+        run_plan(self.steps(0.25, 1, log), Store(tmp_path), "data", OPTIONS)
+        assert log == ["seeds", "masks"]
+
+    def test_other_data_make_all_anew(self, run: Callable[..., Any]) -> None:
+        run(0.5)
+        done, states = run(0.5, content="other")
+        assert done == ["model", "seeds", "masks"]
+        assert states[0] == "  1. model: made anew, because images, labels or the program are others"
+
+    def test_folders_of_others_stay(self, tmp_path: Path, run: Callable[..., Any]) -> None:
+        (tmp_path / "mine").mkdir(parents=True)
+        write_json(tmp_path / "mine" / "manifest.json", {"name": "an extension"})
+        run(0.5)
+        assert (tmp_path / "mine" / "manifest.json").exists()
 
 
 class Diary:

@@ -8,7 +8,8 @@ import pytest
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import noting, read_json, write_bytes, write_json
 from weakseg.pipeline.ledger import LEDGER, Ledger
-from weakseg.pipeline.store import MANIFEST, Store, differences
+from weakseg.pipeline.manifests import MANIFEST, differences
+from weakseg.pipeline.store import Store
 
 
 def test_the_first_call_settles_and_a_later_one_must_agree(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from weakseg.evaluation.protocol import score_maps
 from weakseg.files import write_json
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import load_recipe
-from weakseg.pipeline.store import MANIFEST
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.report import (
     Card,
     Chart,

@@ -78,7 +78,7 @@ class TestOverImages:
         result = work.run(context_of(tmp_path / "notes"))
         assert result.summary == {"images": 2}
         assert [(f.image_id, f.step, f.reason) for f in result.failures] == [("bad", "notes", "ValueError: torn")]
-        assert {path.name for path in (tmp_path / "notes").iterdir()} == {"a.png", "b.png"}
+        assert {path.name for path in (tmp_path / "notes").glob("*.png")} == {"a.png", "b.png"}
 
     def test_the_name_of_the_job_is_the_code(self) -> None:
         work = over_images(Note, noting, [])
@@ -94,7 +94,7 @@ class TestOverImages:
         write_bytes(tmp_path / "seeds" / "b.png", b"x")
         work = over_images(Note, noting, samples("a", "b"), source=("seeds", Kind.LABELS))
         assert work.run(context_of(tmp_path / "notes", before)).summary == {"images": 1}
-        assert [path.name for path in (tmp_path / "notes").iterdir()] == ["b.png"]
+        assert [path.name for path in (tmp_path / "notes").glob("*.png")] == ["b.png"]
 
 
 class TestWhoTakesPart:

@@ -161,12 +161,12 @@ class TestResume:
         with pytest.raises(CheckpointError, match=r"state\.pt: cannot be loaded safely"):
             fit(tmp_path).run()
 
-    def test_progress_counts_what_is_left(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_what_was_done_before_counts_at_once(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(KeyboardInterrupt):
             fit(tmp_path, data=NoisyLine(stop=(1, 0))).run()
         capfd.readouterr()
         fit(tmp_path).run()
-        assert "train: 16/16" in capfd.readouterr().err
+        assert "train: 24/24" in capfd.readouterr().err
 
 
 class TestAccumulation:

@@ -7,8 +7,8 @@ from typing import Any
 
 from weakseg.artifacts import LabelMap
 from weakseg.files import read_json
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Role, Step, result_of, way_to
-from weakseg.pipeline.store import MANIFEST
 
 ScoresOf = Mapping[str, Mapping[str, Any]]
 

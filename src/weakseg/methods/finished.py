@@ -12,7 +12,7 @@ from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
 from weakseg.nn.weights import MODEL_FILE, read_header
-from weakseg.pipeline.store import MANIFEST
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.settings.old_words import refuse_old_words
 
 PLACE_FILE = "data/place.json"

@@ -16,7 +16,6 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Kind, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
-from weakseg.settings.counted import CHANGES_NOTHING, FILES
 from weakseg.steps.base import given_model
 
 LABEL_FILE = "label.json"
@@ -53,16 +52,15 @@ def label_images(
             f"{run}: method {recipe.method!r} has no labeller; use a run of a method that starts from tags"
         )
     models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
-    store = Store(out)
-    intake = take_in(dataset, out / "data" / "images", engine=options.engine())
-    digests = {name: digest_of(path) for name, path in models.items()}
-    content = {"models": digests, "images": dict(intake.content)}
-    store.settle(LABEL_FILE, recipe_as_json(recipe), "settings of the run", besides=CHANGES_NOTHING | FILES)
-    store.settle(CONTENT_FILE, content, "images, labels or models")
-    plan = [
-        given_model(step, models[step.name], digests[step.name]) if step.name in models else step
-        for step in build(recipe, intake.dataset)
-    ]
-    write_classes(out, dataset.classes.names)
-    failures = run_plan(way_to(plan, result.name), store, hash_of(content), options, failures=intake.failures)
+    with Store(out) as store:
+        intake = take_in(dataset, out / "data" / "images", engine=options.engine())
+        digests = {name: digest_of(path) for name, path in models.items()}
+        content = {"models": digests, "images": dict(intake.content)}
+        plan = [
+            given_model(step, models[step.name], digests[step.name]) if step.name in models else step
+            for step in build(recipe, intake.dataset)
+        ]
+        write_classes(out, dataset.classes.names)
+        told, way = {LABEL_FILE: recipe_as_json(recipe), CONTENT_FILE: content}, way_to(plan, result.name)
+        failures = run_plan(way, store, hash_of(content), options, failures=intake.failures, told=told)
     return RunResult(out, failures, out / result.name)

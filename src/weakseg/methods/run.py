@@ -16,7 +16,6 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, result_of
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
-from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
 CONTENT_FILE = "data/content.json"
 CLASSES_FILE = "classes.txt"
@@ -40,29 +39,32 @@ class RunResult:
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
     """Carry out a recipe in ``out``; an interrupted run goes on where it stopped.
 
+    Of a run with other settings or data, what still holds is taken; the other products are put aside, into ``steps``,
+    where a run with the settings of before finds them.
+
     Args:
         recipe: From ``load_recipe``.
-        out: The run folder; new, or of the same recipe and data.
+        out: The run folder; new, or of an earlier run.
         options: Processes and device.
 
     Raises:
         ConfigError: If the plan does not fit together; nothing has run then.
         DataError: If the data set cannot be used.
-        StoreError: If ``out`` was made with other settings or data, or cannot be written.
+        StoreError: If ``out`` cannot be written, or another process works on it.
     """
     options = (options or RunOptions()).resolve()
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
-    store = Store(out)
-    store.settle(RECIPE_FILE, recipe_as_json(recipe), "settings", besides=CHANGES_NOTHING | FILES)
-    intake = take_in(dataset, out / "data" / "images", engine=options.engine())
-    content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
-    store.settle(CONTENT_FILE, content, "images or labels")
-    remember_place(out, recipe)
-    write_classes(out, dataset.classes.names)
-    steps = build(recipe, intake.dataset)
-    failures, result = run_plan(steps, store, hash_of(content), options, failures=intake.failures), result_of(steps)
+    with Store(out) as store:
+        intake = take_in(dataset, out / "data" / "images", engine=options.engine())
+        content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
+        steps = build(recipe, intake.dataset)
+        remember_place(out, recipe)
+        write_classes(out, dataset.classes.names)
+        told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
+        failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
+    result = result_of(steps)
     return RunResult(out, failures, out / result.name if result else None)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weakseg.errors import OutputError
 from weakseg.files import Written, digest_of_content, write_bytes
+from weakseg.pipeline.manifests import MANIFEST
 
 LEDGER = "written.jsonl"
 STATE_FILE = "state.pt"
@@ -70,7 +71,7 @@ class Ledger:
     def adopt(self) -> None:
         """Note all files that are there, as they are."""
         files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
-        self.add(_read(path) for path in files if path.name != "manifest.json")
+        self.add(_read(path) for path in files if path.name != MANIFEST)
 
     def drop(self, names: Iterable[str]) -> None:
         """Remove files, and forget them."""

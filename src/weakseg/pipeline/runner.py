@@ -7,17 +7,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from weakseg.files import noting, write_bytes
+from weakseg.files import noting, write_bytes, write_json
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.ledger import Ledger
+from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext
-from weakseg.pipeline.store import MANIFEST, Store
+from weakseg.pipeline.store import STEPS_FOLDER, Store
+from weakseg.progress import duration
+from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
 FAILURES_FILE = "failures.csv"
+NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+ANEW = "made anew"
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +44,11 @@ def run_plan(
     options: RunOptions,
     *,
     failures: Sequence[Failure] = (),
+    told: Mapping[str, Mapping[str, Any]] = NOTHING,
 ) -> list[Failure]:
     """Carry out all steps in order, and return every image that failed in any of them.
+
+    A step whose products are there, of the same key, is not done again; products of other keys are put aside first.
 
     Args:
         steps: The plan; checked first.
@@ -47,12 +56,16 @@ def run_plan(
         content_key: Hash of the data; part of every step's key.
         options: Processes and device, resolved.
         failures: What failed before, at intake.
+        told: JSON files of the run folder that say what the products are made with, by name; written when there are
+            no products of anything else.
 
     Raises:
         ConfigError: If the plan does not fit together.
-        StoreError: If the folder holds products of other settings, or cannot be written.
+        StoreError: If the folder cannot be written, or holds files of unknown origin.
     """
+    begun = time.monotonic()
     keys = step_keys(steps, content_key)
+    _settle(steps, store, keys, told)
     found = list(failures)
     write_failures(store.folder, found)
     products: dict[str, Mapping[str, Any]] = {}
@@ -61,7 +74,41 @@ def run_plan(
         products[step.name] = manifest["products"]
         found += [Failure(**failure) for failure in manifest["summary"]["failures"]]
         write_failures(store.folder, found)
+    logger.info("all %d steps done in %s", len(steps), duration(time.monotonic() - begun))
     return found
+
+
+def _settle(
+    steps: Sequence[Step], store: Store, keys: Mapping[str, str], told: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Put aside what the plan does not want, say what the plan is, and write the files of ``told``."""
+    changes = {name: store.changes(name, value, besides=CHANGES_NOTHING | FILES) for name, value in told.items()}
+    aside = store.make_room(keys)
+    for name, value in told.items():
+        if changes[name] and aside:
+            more = f"; and {len(changes[name]) - 5} more" if len(changes[name]) > 5 else ""
+            logger.info("%s: changed: %s%s", store.folder / name, "; ".join(changes[name][:5]), more)
+        write_json(store.folder / name, value)
+    logger.info("plan of %d steps:", len(steps))
+    states: dict[str, str] = {}
+    for number, step in enumerate(steps, 1):
+        states[step.name] = _state(step, store.state_of(step.name, keys[step.name]), aside.get(step.name), states)
+        logger.info("  %d. %s: %s", number, step.name, states[step.name])
+    if aside:
+        logger.info("what was made before is kept in %s", store.folder / STEPS_FOLDER)
+
+
+def _state(step: Step, state: str, before: Mapping[str, Any] | None, states: Mapping[str, str]) -> str:
+    """Return what will be done of a step: ``state`` as its folder tells, ``before`` is what was put aside for it."""
+    if step.repeat:
+        return "in every run"
+    if state or before is None:
+        return state or "to do"
+    changed = differences(before.get("settings"), step.settings)
+    after = [name for name in step.needs if states[name].startswith(ANEW)]
+    if changed:
+        return f"{ANEW}: {'; '.join(changed[:3])}" + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
+    return f"{ANEW}, because " + (f"{' and '.join(after)} is" if after else "images, labels or the program are others")
 
 
 def _run_step(
@@ -97,7 +144,7 @@ def _run_step(
     if not step.repeat and manifest.get("products", {}).get("digest") == ledger.digest:
         summary = manifest["summary"]  # which has measured the first time
     finished = store.finish_step(step.name, {**manifest, "seen": seen}, {**summary, "failures": failures})
-    logger.info("%s: done in %.1f s%s", step.name, seconds, _figures(result.summary))
+    logger.info("%s: done in %s%s", step.name, duration(seconds), _figures(result.summary))
     return finished
 
 

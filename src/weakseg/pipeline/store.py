@@ -1,9 +1,6 @@
 """The run folder: one folder a step with a manifest; products appear whole, and are never mixed."""
 
-import importlib.metadata
-import json
 import logging
-import platform
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,26 +11,14 @@ from weakseg.errors import OutputError, StoreError
 from weakseg.files import read_json, write_json
 from weakseg.pipeline.ledger import STATE_FILE, Ledger
 from weakseg.pipeline.lock import lock_folder
+from weakseg.pipeline.manifests import MANIFEST, as_json, differences, is_manifest, read_manifest, versions, without
 from weakseg.settings.counted import CHANGES_NOTHING
-from weakseg.version import __version__
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 STEPS_FOLDER = "steps"
 KEY_DIGITS = 12
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
-    return {
-        "weakseg": __version__,
-        "python": platform.python_version(),
-        "torch": importlib.metadata.version("torch"),
-        "timm": importlib.metadata.version("timm"),
-        "numpy": importlib.metadata.version("numpy"),
-    }
 
 
 def plain_place(name: str, key: str) -> str:
@@ -95,16 +80,58 @@ class Store:
             StoreError: If it differs; names the differing keys with their old and new values.
         """
         path = self.folder / name
-        plain = json.loads(json.dumps(value, default=str))
+        plain = as_json(value)
         if not path.exists():
             write_json(path, plain)
-        elif changes := differences(_without(read_json(path), besides), _without(plain, besides)):
+        elif changes := differences(without(read_json(path), besides), without(plain, besides)):
             shown = "; ".join(changes[:5]) + (f"; and {len(changes) - 5} more" if len(changes) > 5 else "")
             raise StoreError(f"{self.folder}: was made with other {what}: {shown}. Use a new --out folder")
+
+    def make_room(self, keys: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Put the products of steps of other keys aside, and take those of these keys back where they lie aside.
+
+        Nothing is deleted, so that the settings of before find what they made.
+
+        Args:
+            keys: Of the steps of a plan, by name.
+
+        Returns:
+            The manifests of what was put aside, by the steps' names.
+
+        Raises:
+            StoreError: If a step's manifest is damaged, or the folder cannot be written.
+        """
+        aside = {}
+        for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
+            name = path.parent.name
+            if name not in keys and not is_manifest(_json_or_none(path)):
+                continue  # it is someone else's
+            manifest = read_manifest(path.parent)
+            if manifest["key"] != keys.get(name):
+                aside[name] = manifest
+                _move(path.parent, self.folder / keyed_place(name, manifest["key"]))
+        for name, key in keys.items():
+            kept, place = self.folder / keyed_place(name, key), self.folder_of(name, key)
+            if kept.is_dir() and not place.exists():
+                _move(kept, place)
+        return aside
+
+    def changes(self, name: str, value: Mapping[str, Any], *, besides: frozenset[str] = CHANGES_NOTHING) -> list[str]:
+        """Return where ``value`` differs from what the file ``name`` holds; nowhere if there is none."""
+        path = self.folder / name
+        old = _json_or_none(path)
+        return differences(without(old, besides), without(as_json(value), besides)) if old is not None else []
 
     def folder_of(self, name: str, key: str) -> Path:
         """Return where a step's products are, or will be."""
         return self.folder / self._place(name, key)
+
+    def state_of(self, name: str, key: str) -> str:
+        """Return how far a step is, in words; empty where nothing of it is there."""
+        folder = self.folder_of(name, key)
+        if not (folder / MANIFEST).exists():
+            return ""
+        return "done before" if read_manifest(folder)["complete"] else "goes on where it stopped"
 
     def open_step(
         self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any] = NO_INPUTS
@@ -133,8 +160,7 @@ class Store:
             return folder, self._begin(name, key, settings, inputs)
         manifest = read_manifest(folder)
         if manifest["key"] != key:
-            plain = json.loads(json.dumps(settings, default=str))
-            changes = "; ".join(differences(manifest.get("settings"), plain)[:5]) or "what an earlier step made"
+            changes = "; ".join(differences(manifest.get("settings"), settings)[:5]) or "what an earlier step made"
             raise StoreError(f"{folder}: holds products of other settings or inputs: {changes}. Use a new --out folder")
         if other := _changed_inputs(manifest.get("inputs", inputs), inputs):
             logger.info("%s: is made anew, because %s changed", name, " and ".join(other))
@@ -148,7 +174,7 @@ class Store:
 
     def _begin(self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         told = {"step": name, "key": key, "settings": settings, "versions": versions(), "inputs": dict(inputs)}
-        manifest: dict[str, Any] = json.loads(json.dumps({**told, "complete": False}, default=str))
+        manifest: dict[str, Any] = as_json({**told, "complete": False})
         write_json(self.folder_of(name, key) / MANIFEST, manifest)
         return manifest
 
@@ -170,30 +196,6 @@ class Store:
             finished["products"]["grown_from"] = before.get("grown_from", before["digest"])
         write_json(folder / MANIFEST, finished)
         return finished
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a step's folder.
-
-    Raises:
-        StoreError: If it is missing or damaged.
-    """
-    manifest = read_json(folder / MANIFEST)
-    if not _is_manifest(manifest):
-        raise StoreError(f"{folder / MANIFEST}: is no manifest of a step; delete {folder} to make it anew")
-    found: dict[str, Any] = manifest
-    return found
-
-
-def _is_manifest(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    kinds = {"key": str, "complete": bool, "versions": dict}
-    kinds |= {name: dict for name in ("inputs", "products", "summary", "seen") if name in value}
-    if not all(isinstance(value.get(name), kind) for name, kind in kinds.items()):
-        return False
-    failures = value.get("summary", {}).get("failures", [])
-    return isinstance(failures, list) and all(isinstance(each, dict) and "image_id" in each for each in failures)
 
 
 def clear(folder: Path, *, keep: frozenset[str]) -> None:
@@ -239,20 +241,21 @@ def _changed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
-def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """Return ``"a.b: old -> new"`` for each leaf in which two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted(old.keys() | new.keys())
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))]
-    return [] if old == new else [f"{prefix}: {_short(old)} -> {_short(new)}"]
+def _json_or_none(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except StoreError:
+        return None
 
 
-def _without(value: Any, names: frozenset[str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _without(each, names) for key, each in value.items() if key not in names}
-    return [_without(each, names) for each in value] if isinstance(value, list) else value
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _move(folder: Path, to: Path) -> None:
+    """Move a folder within a file system, in one step; what lies there already, of the same key, gives way."""
+    try:
+        if to.exists():
+            shutil.rmtree(to)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(to)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be moved to {to}: {error.strerror}; choose another --out folder"
+        ) from error

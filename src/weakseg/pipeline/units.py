@@ -127,8 +127,7 @@ def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: En
     todo = [unit for unit in (_undone(job, ledger, unit) for unit in every) if unit is not None]
     names = [name for unit in every for name in unit.products]
     failures: dict[str, Failure] = {}
-    with track(title, len(names)) as advance:
-        advance(len(names) - sum(len(unit.products) for unit in todo))
+    with track(title, len(names), done=len(names) - sum(len(unit.products) for unit in todo)) as advance:
         while todo:
             alone: list[Unit] = []
             for unit, (failure, written) in engine.map(partial(_attempt, job, title), todo, title=title):

@@ -11,7 +11,7 @@ from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.files import read_json
-from weakseg.pipeline.store import MANIFEST
+from weakseg.pipeline.manifests import MANIFEST
 from weakseg.report.model import Panel, Table
 from weakseg.report.overlay import draw_activation, draw_labels, shrink
 

@@ -138,7 +138,8 @@ class Fit:
         self._write_metrics(records)  # an earlier call may have ended between state and metrics
         model, optimizer = accelerator.prepare(self.model, optimizer)
         tools = _Tools(accelerator, model, optimizer, course)
-        with track(self.title, sum(self._examples_of(course, e) for e in range(start, course.num_epochs))) as advance:
+        examples = [self._examples_of(course, epoch) for epoch in range(course.num_epochs)]
+        with track(self.title, sum(examples), done=sum(examples[:start])) as advance:
             for epoch in range(start, course.num_epochs):
                 begun = time.monotonic()
                 loss = yield from self._epoch(tools, epoch, advance)
