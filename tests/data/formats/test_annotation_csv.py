@@ -67,8 +67,14 @@ def test_which_headers_are_meant() -> None:
         ("image,label", False),
         ("image,x,y", False),
         ("image,label,x", False),
+        ("filename,class,XMin,YMin,XMax,YMax", True),
+        ("a.jpg,1,2,3,4,cat", True),
+        ("a.jpg,,,,,", True),
+        ("a.jpg,1,2,3,4,", False),
+        ("a.jpg,1,2,3,,cat", False),
+        ("image,cat,dog,ant,cow,hen", False),
     ):
-        assert has_shapes(set(header.split(","))) == meant
+        assert has_shapes(header.split(",")) == meant, header
 
 
 @pytest.mark.parametrize(
@@ -77,16 +83,10 @@ def test_which_headers_are_meant() -> None:
         ("", "the file is empty"),
         ("image,label\na,cat", "t.csv:1: got header 'image,label'; want 'image,label' with 'x,y'"),
         ("image,label,x,y,z\n", "got header 'image,label,x,y,z'"),
-        ("image,label,x,y,x\n", "got header"),
+        ("image,label,x,y,x\n", "column 'x' is empty or repeated in header"),
         ("image,label,x,y\n", "lists no images"),
-        ("image,label,x,y\na,cat,1\n", "t.csv:2: 3 cells, but the header has 4"),
         ("image,label,x,y\n,cat,1,1\n", "the name of the image must be text, got ''"),
-        ("image,label,x,y\na,,1,1\n", "label must be text, got ''"),
-        ("image,label,x,y\na,cat,1,\n", "t.csv:2: y must be a number, got ''"),
-        ("image,label,x,y\na,cat,nan,1\n", "x must be a number, got 'nan'"),
-        ("image,label,x,y\na,cat,1e999,1\n", "x must be a finite number, got inf"),
         ("image,label,x,y\na.png,cat,1,1\na.jpg,cat,1,1\n", r"'a\.jpg' and 'a\.png' .* have one image id"),
-        ("image,label,x,y,xmin,ymin,xmax,ymax\na,cat,1,1,1,1,2,2\n", "a point and a box in one row"),
         ('image,label,x,y\n"a,cat,1,1\n', "malformed CSV"),
     ],
 )
@@ -96,13 +96,100 @@ def test_refused(tmp_path: Path, text: str, message: str) -> None:
         read_table(tmp_path / "t.csv")
 
 
-def test_unusable_boxes_are_dropped_and_named(tmp_path: Path) -> None:
+BOTH = ",".join(("image,label,x,y", "xmin,ymin,xmax,ymax"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message", "labels"),
+    [
+        ("a,cat,1", "3 cells, but the header has 8; correct the row", None),
+        ("a,cat" + 9 * ",", "11 cells, but the header has 8", None),
+        ("a,,1,1,,,,", "label must be text, got ''", None),
+        ("a,cat,1,,,,,", "y must be a number, got ''", {"cat"}),
+        ("a,cat,nan,1,,,,", "x must be a number, got 'nan'", {"cat"}),
+        ("a,cat,1e999,1,,,,", "x must be a finite number, got inf", {"cat"}),
+        ("a,cat,1,1,1,1,2,2", "a point and a box in one row", {"cat"}),
+        ("a,cat,,,3,0,3,1", "a box of 1 x 0 pixels has no area", {"cat"}),
+    ],
+)
+def test_bad_rows_are_left_out_with_their_class(
+    tmp_path: Path, row: str, message: str, labels: set[str] | None
+) -> None:
+    (tmp_path / "t.csv").write_text(f"{BOTH}\na,dog,1,1,,,,\n{row}\n")
+    (image,) = read_table(tmp_path / "t.csv").images
+    assert [shape.label for shape in image.shapes] == ["dog"] and image.tags == {"dog"}
+    ((where, entry),) = image.dropped.items()
+    assert where == f"{tmp_path / 't.csv'}:3" and message in entry.reason and entry.labels == labels
+
+
+def test_corners_in_any_order(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("image,label,xmin,ymin,xmax,ymax\na,cat,3,0,1,1\n")
-    dataset = read(tmp_path)
-    assert {key.rpartition("/")[2]: why for key, why in dataset.dropped.items()} == {
-        "t.csv:2": "box of 'cat' has no area"
-    }
-    assert dataset.splits["train"][0].tags == Tags(frozenset({1}))
+    assert read(tmp_path).splits["train"][0].drawn.boxes == (Box(1, 0, 1, 1, 3),)
+
+
+TENSORFLOW = "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,6,4,cat,1,0,3,2\na.png,6,4,dog,0,1,6,4\n"
+
+
+class TestDialects:
+    CAT, DOG = Box(1, 0, 1, 2, 3), Box(2, 1, 0, 4, 6)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            TENSORFLOW,
+            "\ufeff" + TENSORFLOW.replace(",", ";").replace("3;2", "3,0;2,0"),
+            TENSORFLOW.replace(",", "\t").replace("filename", "Image_Path"),
+            "a.png,1,0,3,2,cat\na.png,0,1,6,4,dog\nb.png,,,,,\n",
+            "D:\\x\\a.png,1,0,3,2,cat\nD:\\x\\a.png,0,1,6,4,dog\n",
+            "/home/me/a.png,1,0,3,2,cat\n/home/me/a.png,0,1,6,4,dog\n",
+            "path,x1,y1,x2,y2,class_name\na.png,1,0,3,2,cat\na.png,0,1,6,4,dog\n",
+        ],
+        ids=["tensorflow", "semicolons", "tabs", "retinanet", "windows", "unix", "names"],
+    )
+    def test_boxes(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "t.csv").write_text(text)
+        dataset = read(tmp_path)
+        assert dataset.classes.names == ("cat", "dog") and not dataset.dropped
+        assert dataset.splits["train"][0].id == "a"
+        assert dataset.splits["train"][0].drawn.boxes == (self.CAT, self.DOG)
+        if "width" in text:
+            assert dataset.sizes == {"a": (4, 6)}
+        if "b.png" in text:
+            assert (dataset.splits["train"][1].id, dataset.splits["train"][1].tags) == ("b", Tags(frozenset()))
+
+    def test_open_images(self, tmp_path: Path, write_image) -> None:
+        """Fractions of the photograph; what has no box is unknown; groups have none."""
+        write_image(tmp_path / "images/a.png", 4, 6)
+        write_image(tmp_path / "images/b.png", 4, 6)
+        header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsGroupOf"
+        rows = ("a,v,cat,1,0.5,1,0,0.25,0,0", "b,v,dog,1,0,1,0,1,0,1", "c,v,dog,1,0,1,0,1,0,0")
+        (tmp_path / "t.csv").write_text("\n".join((header, *rows)))
+        dataset = read(tmp_path)
+        a, b, c = dataset.splits["train"]
+        assert a.drawn.boxes == (Box(1, 0, 3, 1, 6),)
+        assert (a.tags, b.tags) == (Tags(frozenset({1}), frozenset({2})), Tags(frozenset({2}), frozenset({1})))
+        assert [reason.partition(":")[0] for reason in dataset.dropped.values()] == [
+            "a box around a group, not around one object",
+            "the size of the photograph is not known",
+        ]
+        assert c.tags == b.tags and not c.drawn.boxes
+
+    def test_the_longest_end_of_an_absolute_path_counts(self, tmp_path: Path, write_image) -> None:
+        for folder in ("x", "y"):
+            write_image(tmp_path / folder / "a.png", 4, 6)
+        (tmp_path / "t.csv").write_text("/data/x/a.png,1,0,3,2,cat\n/data/y/a.png,0,1,6,4,dog\n")
+        assert [sample.id for sample in read(tmp_path).splits["train"]] == ["x/a", "y/a"]
+        (tmp_path / "t.csv").write_text("/1/b.png,1,0,3,2,cat\n/2/b.png,0,1,6,4,dog\n")
+        with pytest.raises(DataError, match=r"'/2/b\.png' and '/1/b\.png' .* have one image id"):
+            read(tmp_path)
+
+    def test_sizes_that_differ(self, tmp_path: Path) -> None:
+        (tmp_path / "t.csv").write_text(TENSORFLOW.replace("6,4,dog", "7,4,dog"))
+        dataset = read(tmp_path)
+        assert list(dataset.dropped.values()) == [
+            "it states a photograph of 4 x 7 (rows x columns), a row before it (4, 6)"
+        ]
+        assert dataset.splits["train"][0].tags == Tags(frozenset({1, 2}))
 
 
 def test_given_classes(tmp_path: Path) -> None:

@@ -181,3 +181,25 @@ def test_no_json(tmp_path: Path) -> None:
         read_table(tmp_path / "d.json")
     with pytest.raises(DataError, match=r"gone\.json: no such file of drawn labels"):
         read_table(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("image", "place", "labels"),
+    [
+        ({"boxes": [{"class": "cat", "rectangle": [1, 2, 3]}]}, ": boxes[0]", {"cat"}),
+        ({"points": [{"class": 3, "position": [1, 1]}]}, ": points[0]", None),
+        ({"scribbles": [5]}, ": scribbles[0]", None),
+        ({"size": [4]}, "", None),
+        ({"masks": []}, "", None),
+    ],
+)
+def test_what_is_malformed_leaves_the_rest_alone(
+    tmp_path: Path, image: dict[str, Any], place: str, labels: set[str] | None
+) -> None:
+    content = document(**image)
+    content["images"]["b"] = {"size": [4, 6], "points": [{"class": "dog", "position": [1, 1]}]}
+    path = write(tmp_path / "d.json", content)
+    a, b = read_table(path).images
+    ((where, entry),) = a.dropped.items()
+    assert where == f"{path}: image 'a/b'{place}" and entry.labels == labels
+    assert [shape.label for shape in b.shapes] == ["dog"] and not b.dropped

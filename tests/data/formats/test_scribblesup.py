@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,9 @@ def test_points_outside_are_clamped(tmp_path: Path) -> None:
 
 def test_unknown_tag_and_what_to_do(tmp_path: Path) -> None:
     write(tmp_path / "scribbles/a.xml", stroke("cat", (1, 1)), stroke("hors", (1, 1)))
-    with pytest.raises(DataError, match=r"a\.xml: unknown class 'hors'; did you mean 'horse'\?; or rename, merge or"):
+    with pytest.raises(
+        DataError, match=r"a\.xml: polygon 1: unknown class 'hors'; did you mean 'horse'\?; or rename, merge or"
+    ):
         read(tmp_path)
     (tmp_path / "m.yaml").write_text("ignore: [hors]")
     assert read(tmp_path, class_map="m.yaml").splits["train"][0].tags == Tags(frozenset({8}))
@@ -103,10 +106,6 @@ BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
         ('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;</annotation>', "cannot be read"),
         ("<annotation>", r"scribbles of image 'a' cannot be read .*; repair it, or leave it out"),
         ("", "cannot be read"),
-        (f"<annotation>{stroke('', (1, 1))}</annotation>", "polygon 0: 'tag' is missing"),
-        (f"<annotation>{stroke('cat', ('nan', 1))}</annotation>", "polygon 0: point/X must be a number, got 'nan'"),
-        (f"<annotation>{stroke('cat', (1, ''))}</annotation>", "point/Y must be a number, got"),
-        ("<annotation><polygon><tag>cat</tag><point><X>1</X></point></polygon></annotation>", "point/Y .*, got None"),
         ("<annotation><size><width>0</width><height>9</height></size></annotation>", "size must be whole numbers"),
         ("<annotation><size><width>1e6</width><height>1e6</height></size></annotation>", "more than the limit"),
     ],
@@ -114,8 +113,31 @@ BOMB = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 def test_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s/a.xml").write_text(text)
-    with pytest.raises(DataError, match=rf"a\.xml: .*{message}"):
-        read_table(tmp_path / "s")
+    for path in (tmp_path / "s", tmp_path / "s/a.xml"):
+        with pytest.raises(DataError, match=rf"a\.xml: .*{message}"):
+            read_table(path)
+    write(tmp_path / "s/b.xml", stroke("cat", (1, 1)))
+    a, b = read_table(tmp_path / "s").images
+    ((where, entry),) = a.dropped.items()
+    assert where.endswith("a.xml") and re.search(message, entry.reason) and entry.labels is None
+    assert not b.dropped and b.labels == {"cat"}
+
+
+@pytest.mark.parametrize(
+    ("polygon", "message", "labels"),
+    [
+        (stroke("", (1, 1)), "'tag' is missing", None),
+        (stroke("bike", ("nan", 1)), "point/X must be a number, got 'nan'", {"bicycle"}),
+        (stroke("cat", (1, "")), "point/Y must be a number, got", {"cat"}),
+        ("<polygon><tag>cat</tag><point><X>1</X></point></polygon>", "point/Y must be a number, got None", {"cat"}),
+    ],
+)
+def test_bad_scribbles_are_left_out(tmp_path: Path, polygon: str, message: str, labels: set[str] | None) -> None:
+    write(tmp_path / "s/a.xml", polygon, stroke("dog", (1, 1)))
+    (image,) = read_table(tmp_path / "s").images
+    assert [shape.label for shape in image.shapes] == ["dog"]
+    ((where, entry),) = image.dropped.items()
+    assert where.endswith("a.xml: polygon 0") and message in entry.reason and entry.labels == labels
 
 
 def test_folders(tmp_path: Path, tmp_path_factory) -> None:

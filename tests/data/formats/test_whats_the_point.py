@@ -69,17 +69,32 @@ def test_beyond_the_last_column(voc_root: Path) -> None:
         ([], "the file must be an object, got a list of 0"),
         ({}, "lists no images"),
         ({"a": {}}, "image 'a': the clicks must be a list, got an object of 0"),
-        ({"a": [3]}, "image 'a': click 0: a click must be an object, got 3"),
-        ({"a": [click(1, 1), {"x": 1, "cls": 1}]}, "click 1: y must be a finite number, got None"),
-        ({"a": [click("1", 1)]}, "x must be a finite number, got '1'"),
-        ({"a": [click(float("nan"), 1)]}, "x must be a finite number, got nan"),
-        ({"a": [click(1, float("inf"))]}, "y must be a finite number, got inf"),
-        ({"a": [click(1, 1, 0)]}, r"cls must be 1\.\.20, a class of VOC, got 0"),
-        ({"a": [click(1, 1, 21)]}, "cls must be"),
-        ({"a": [click(1, 1, 1.5)]}, "cls must be"),
-        ({"a": [click(1, 1, True)]}, "cls must be a finite number, got True"),
     ],
 )
 def test_refused(tmp_path: Path, document: object, message: str) -> None:
     with pytest.raises(DataError, match=rf"c\.json: .*{message}"):
         read_table(write(tmp_path / "c.json", document))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message", "labels"),
+    [
+        (3, "a click must be an object, got 3", None),
+        ({"x": 1, "cls": 1}, "y must be a finite number, got None", {"aeroplane"}),
+        (click("1", 1), "x must be a finite number, got '1'", {"aeroplane"}),
+        (click(float("nan"), 1, 2), "x must be a finite number, got nan", {"bicycle"}),
+        (click(1, float("inf"), 2), "y must be a finite number, got inf", {"bicycle"}),
+        (click(1, 1, 0), "cls must be 1..20, a class of VOC, got 0", None),
+        (click(1, 1, 21), "cls must be", None),
+        (click(1, 1, 1.5), "cls must be", None),
+        (click(1, 1, True), "cls must be a finite number, got True", None),
+    ],
+)
+def test_bad_clicks_are_left_out(tmp_path: Path, wrong: object, message: str, labels: set[str] | None) -> None:
+    path = write(tmp_path / "c.json", {"a": [wrong, click(1, 1, 8)], "b": 5})
+    a, b = read_table(path).images
+    assert [shape.label for shape in a.shapes] == ["cat"]
+    assert list(a.dropped) == [f"{path}: image 'a': click 0"]
+    entry = a.dropped[f"{path}: image 'a': click 0"]
+    assert message in entry.reason and entry.labels == labels
+    assert [one.labels for one in b.dropped.values()] == [None]

@@ -86,7 +86,7 @@ FORMATS: dict[str, LabelFormat] = {
     ),
     "csv": LabelFormat(
         "CSV of points or boxes",
-        by_itself(annotation_csv.read_table),
+        annotation_csv.read_table,
         (".csv",),
         lambda content: annotation_csv.has_shapes(content.header),
     ),

@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Kind, Position, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Dropped, Kind, Position, Shape
 from weakseg.data.classes import Classes
+from weakseg.data.formats.shapes import left_out, text_label, usable_shapes
 from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_compact_json
+from weakseg.ops.runs import Size
 
 VERSION = 1
 DECIMALS = 2
 _LISTS: dict[str, Kind] = {"boxes": "box", "points": "point", "scribbles": "scribble"}
+_Entry = tuple[Kind, object]
 _KEYS: dict[Kind, str] = {"box": "rectangle", "point": "position", "scribble": "path"}
 
 
@@ -168,23 +171,41 @@ def _table(path: Path, document: dict[str, object]) -> AnnotationTable:
 
 
 def _image(image_id: str, record: dict[str, object], path: Path) -> AnnotatedImage:
+    """Return the labels of one photograph; of a malformed record, that is what is left out."""
     where = f"{path}: image {image_id!r}"
+    name = image_id if image_id_of(image_id) == image_id else f"{image_id}.png"  # an id may end as a file name does
+    try:
+        size, tags, entries = _content(record, where)
+    except DataError as error:
+        return AnnotatedImage(name, (), where, dropped={where: left_out(error, where, None)})
+    dropped: dict[str, Dropped] = {}
+    shapes = usable_shapes(entries, lambda entry, at: [_shape(*entry, at)], _labels_of, dropped)
+    return AnnotatedImage(name, tuple(shapes), where, tags, size, dropped=dropped)
+
+
+def _content(record: dict[str, object], where: str) -> tuple[Size, frozenset[str], list[tuple[str, _Entry]]]:
+    """Return size, tags and entries of a record, the latter by their place and with their kind."""
     if unknown := sorted(set(record) - {"size", "tags", "effort", *_LISTS}):
-        raise DataError(f"{where}: unknown key {unknown[0]!r}; there are size, tags, effort, {', '.join(_LISTS)}")
+        raise DataError(f"{where}: unknown key {shown(unknown[0])}; there are size, tags, effort, {', '.join(_LISTS)}")
     numbers = [as_number(value, "size", where) for value in as_list(record.get("size"), "size", where)]
     if len(numbers) != 2:
         raise DataError(f"{where}: size must be rows and columns, got {len(numbers)} numbers; correct it")
-    shapes = [
-        _shape(kind, as_record(value, "an entry", f"{where}: {key}[{n}]"), f"{where}: {key}[{n}]")
+    tags = frozenset(as_text(tag, "a tag", where) for tag in as_list(record.get("tags", []), "tags", where))
+    entries = [
+        (f"{where}: {key}[{n}]", (kind, value))
         for key, kind in _LISTS.items()
         for n, value in enumerate(as_list(record.get(key, []), key, where))
     ]
-    name = image_id if image_id_of(image_id) == image_id else f"{image_id}.png"  # an id may end as a file name does
-    tags = frozenset(as_text(tag, "a tag", where) for tag in as_list(record.get("tags", []), "tags", where))
-    return AnnotatedImage(name, tuple(shapes), where, tags, as_size(numbers[0], numbers[1], where))
+    return as_size(numbers[0], numbers[1], where), tags, entries
 
 
-def _shape(kind: Kind, record: dict[str, object], where: str) -> Shape:
+def _labels_of(entry: _Entry) -> frozenset[str] | None:
+    _, value = entry
+    return text_label(value.get("class")) if isinstance(value, dict) else None
+
+
+def _shape(kind: Kind, value: object, where: str) -> Shape:
+    record = as_record(value, "an entry", where)
     label = as_text(record.get("class"), "class", where)
     key = _KEYS[kind]
     values = as_list(record.get(key), key, where)

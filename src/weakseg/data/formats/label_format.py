@@ -8,7 +8,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element
 
 from weakseg.data.annotations import AnnotationTable
-from weakseg.data.formats.tags import csv_rows
+from weakseg.data.formats.csv_files import read_csv
 from weakseg.data.formats.xml_files import parse_xml
 from weakseg.data.image import check_frame, read_frame
 from weakseg.data.paths import find_image, parse_json, read_text
@@ -46,9 +46,9 @@ class Content:
         return parse_xml(self.path, self.what, "repair it, or export it again")
 
     @cached_property
-    def header(self) -> frozenset[str]:
-        """The columns of a CSV file."""
-        return frozenset(csv_rows(self.path)[0][1])
+    def header(self) -> tuple[str, ...]:
+        """The cells of the first row of a CSV file."""
+        return read_csv(self.path, "want a label file").first
 
     def has_keys(self, *keys: str) -> bool:
         """Return whether a JSON file is an object with all of these keys."""

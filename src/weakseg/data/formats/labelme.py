@@ -29,7 +29,7 @@ from weakseg.data.image import image_size
 from weakseg.data.paths import inside, parse_json, read_text
 from weakseg.data.regions import place_crop, unite_runs
 from weakseg.data.values import as_record, shown
-from weakseg.errors import DataError, cut
+from weakseg.errors import DataError, cut, quoted
 from weakseg.image_file import opened_image
 from weakseg.ops.runs import Size
 
@@ -147,12 +147,12 @@ def _shapes(entry: object, size: Size | Unusable, where: str) -> Sequence[Shape]
     if kind == "mask":
         return [region_of(label, _mask(record, positions, _known(size), where), where, ignored=ignored)]
     if ignored:
-        raise Unusable(f"a shape of type {kind!r} cannot be ignored: it has no area")
+        raise Unusable(f"a shape of type {quoted(kind)} cannot be ignored: it has no area")
     if kind in ("line", "linestrip"):
         return [scribble_along(label, positions, where)]
     if kind in ("point", "points"):
         return points_at(label, positions, where)
-    raise Unusable(f"shapes of type {kind!r} are not known")
+    raise Unusable(f"shapes of type {quoted(kind)} are not known")
 
 
 def _outline(kind: str, positions: list[Position]) -> list[Position]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Shape
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Shape
+from weakseg.data.formats.shapes import left_out, points_at, usable_shapes
 from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_list, as_number, as_record
-from weakseg.errors import DataError
+from weakseg.errors import DataError, quoted
 
 
 def has_clicks(document: Mapping[str, object]) -> bool:
@@ -22,21 +23,42 @@ def read_table(path: Path) -> AnnotationTable:
     counts: one click on each instance. A negative coordinate says that the click is missing; binding drops it.
 
     Raises:
-        DataError: If the file is malformed.
+        DataError: If the file is malformed, or nothing in it is a list of clicks.
     """
     document = as_record(parse_json(path, read_text(path, "file of clicks")), "the file", str(path))
-    images = []
-    for name, clicks in document.items():
-        where = f"{path}: image {name!r}"
-        shapes = [_click(c, f"{where}: click {n}") for n, c in enumerate(as_list(clicks, "the clicks", where))]
-        images.append(AnnotatedImage(name, tuple(shapes), where))
+    images = [_image(name, clicks, f"{path}: image {quoted(name)}") for name, clicks in document.items()]
+    if images and all(image.where in image.dropped for image in images):
+        raise DataError(f"{images[0].where}: {images[0].dropped[images[0].where].reason}")
     return AnnotationTable(path, tuple(images), VOC_CLASSES)
 
 
-def _click(value: object, where: str) -> Shape:
-    click = as_record(value, "a click", where)
-    column, row = (as_number(click.get(key), key, where) for key in "xy")
+def _image(name: str, clicks: object, where: str) -> AnnotatedImage:
+    """Return the clicks on one photograph; what is no list of them is left out."""
+    dropped: dict[str, Dropped] = {}
+    try:
+        entries = [(f"{where}: click {n}", click) for n, click in enumerate(as_list(clicks, "the clicks", where))]
+    except DataError as error:
+        return AnnotatedImage(name, (), where, dropped={where: left_out(error, where, None)})
+    shapes = usable_shapes(entries, _click, _labels_of, dropped)
+    return AnnotatedImage(name, tuple(shapes), where, dropped=dropped)
+
+
+def _labels_of(value: object) -> frozenset[str] | None:
+    """Return the class of a click that is left out, if it has one."""
+    try:
+        return frozenset({_label(as_record(value, "a click", ""), "")})
+    except DataError:
+        return None
+
+
+def _label(click: dict[str, object], where: str) -> str:
     number = as_number(click.get("cls"), "cls", where)
     if number not in range(1, len(VOC_CLASSES) + 1):
         raise DataError(f"{where}: cls must be 1..{len(VOC_CLASSES)}, a class of VOC, got {number:g}; correct it")
-    return Shape("point", VOC_CLASSES[int(number) - 1], ((row + 0.5, column + 0.5),), where)
+    return VOC_CLASSES[int(number) - 1]
+
+
+def _click(value: object, where: str) -> list[Shape]:
+    click = as_record(value, "a click", where)
+    column, row = (as_number(click.get(key), key, where) for key in "xy")
+    return points_at(_label(click, where), [(row + 0.5, column + 0.5)], where)

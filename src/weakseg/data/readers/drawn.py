@@ -39,7 +39,8 @@ def add_drawn(
 ) -> Reading:
     """Return the samples with the labels of a file or folder; images that it does not know stay as they are.
 
-    Of each kind that it has for an image, its labels replace those that were there. Classes drawn are present.
+    Of each kind that it has for an image, its labels replace those that were there. Classes drawn are present, and
+    those of what it leaves out at least unknown.
 
     Args:
         reading: What the data set holds.
@@ -148,9 +149,10 @@ def _joined(sample: WeakSample, found: _Found) -> WeakSample:
     drawn = found.drawn.get(sample.id)
     if drawn is None:
         return sample
-    named = found.tags[sample.id].present if sample.id in found.tags else frozenset()
-    present = sample.tags.present | drawn.class_ids | named
-    return replace(sample, tags=Tags(present, sample.tags.unknown - present), drawn=sample.drawn.replaced_by(drawn))
+    named = found.tags.get(sample.id, Tags(frozenset()))
+    present = sample.tags.present | drawn.class_ids | named.present
+    tags = Tags(present, (sample.tags.unknown | named.unknown) - present)
+    return replace(sample, tags=tags, drawn=sample.drawn.replaced_by(drawn))
 
 
 def _warn_of_new_classes(path: Path, reading: Reading, splits: Mapping[str, tuple[WeakSample, ...]]) -> None:

@@ -2,7 +2,7 @@
 
 import filecmp
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weakseg.data.class_map import ClassMap
@@ -10,7 +10,8 @@ from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
-from weakseg.data.formats.tags import TagRow, TagTable, long_table, read_table
+from weakseg.data.formats.tag_table import TagRow, TagTable, long_table
+from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.readers import annotated
@@ -25,6 +26,12 @@ class _Source:
 
     table: TagTable
     paths: dict[str, Path]
+    outside: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> dict[str, str]:
+        """Reason by file and line of all that is left out, also of photographs outside the root."""
+        return {**self.table.dropped, **self.outside}
 
 
 def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
@@ -48,7 +55,8 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     sources = {split: replace(source, table=source.table.mapped(class_map)) for split, source in sources.items()}
     found = frozenset().union(*(source.table.class_names for source in sources.values()))
     classes = Classes.from_labels(read_classes(root, config.classes), found)
-    return Reading(classes, {split: _samples(source, classes) for split, source in sources.items()})
+    dropped = {where: why for source in sources.values() for where, why in source.dropped.items()}
+    return Reading(classes, {split: _samples(source, classes) for split, source in sources.items()}, dropped)
 
 
 def _samples(source: _Source, classes: Classes) -> tuple[WeakSample, ...]:
@@ -61,11 +69,19 @@ def _from_label_file(root: Path, images: Path, name: str, setting: str) -> _Sour
     refuse_foreign(path)
     table = read_table(path)
     paths: dict[str, Path] = {}
+    outside: dict[str, str] = {}
     for row in table.rows:
         image_id = image_id_of(row.image)
-        if image_id not in paths:
+        if image_id in paths:
+            continue
+        try:
             paths[image_id] = find_image(root, images, row.image, row.where)
-    return _Source(table, paths)
+        except DataError as error:
+            outside[row.where] = str(error).removeprefix(f"{row.where}: ")
+    if not paths:
+        where, reason = next(iter(outside.items()))
+        raise DataError(f"{where}: {reason}")
+    return _Source(table, paths, outside)
 
 
 def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source:

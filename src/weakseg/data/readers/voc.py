@@ -90,9 +90,10 @@ def _label_source(
         check_meaning((mask_path(config, root, image_id) for image_id in files), rules, str(folder))
         tag_of = partial(_tags_from_mask, config, root, rules)
     else:
-        table = read_table(inside(root, source, "data.tags")).mapped(class_map).bind(classes)
+        table = read_table(inside(root, source, "data.tags"))
+        extras.dropped |= table.dropped
         unmentioned = Tags(frozenset(), frozenset(range(1, len(classes) + 1)))
-        tag_of = partial(_get, table, unmentioned)
+        tag_of = partial(_get, table.mapped(class_map).bind(classes), unmentioned)
     return lambda i: (tag_of(i), Drawn())
 
 
