@@ -34,7 +34,7 @@ FORMATS: dict[str, LabelFormat] = {
     ),
     "cvat": LabelFormat(
         "CVAT",
-        by_itself(cvat.read_table),
+        cvat.read_table,
         (".xml",),
         lambda content: content.xml.tag == "annotations",
         uses=frozenset({"dataset", "photograph"}),

@@ -1,153 +1,105 @@
-"""CVAT: one XML file "for images 1.1" with boxes, polygons, ellipses, polylines, points, masks and tags."""
+"""CVAT: one XML file of images or of the tracks of a video, with shapes, skeletons, masks and tags."""
 
-import math
-from collections.abc import Sequence
+import posixpath
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-import numpy as np
-from defusedxml import DefusedXmlException, ElementTree
-from numpy.typing import NDArray
-
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
-from weakseg.data.formats.shapes import (
-    Unusable,
-    box_around,
-    ellipse_outline,
-    points_at,
-    region_inside,
-    region_of,
-    scribble_along,
-    text_label,
-    turned,
-    usable_shapes,
-)
-from weakseg.data.regions import check_size, place_crop
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped
+from weakseg.data.formats.cvat_shapes import attribute, integer, labels_of, order_of, shapes_of
+from weakseg.data.formats.cvat_video import images_of_tracks
+from weakseg.data.formats.label_format import Surroundings
+from weakseg.data.formats.repeated import without_repeats
+from weakseg.data.formats.shapes import left_out, usable_shapes
+from weakseg.data.formats.xml_files import parse_xml
+from weakseg.data.paths import inside
+from weakseg.data.regions import check_size
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
 
-def read_table(path: Path) -> AnnotationTable:
-    """Return what a CVAT file says; photographs are not opened.
+def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTable:
+    """Return what a CVAT file says.
 
-    Polygons, ellipses and masks become regions, polylines scribbles, each of several points a point of its own, tags
-    tags. A box that is rotated about its centre becomes the upright box around it. Shapes stand in the order of
-    ``z_order``, those above later, and in the order of the file where it is equal.
+    Polygons, ellipses and masks become regions, polylines scribbles, each of several points a point of its own, the
+    visible points of a skeleton points of its class, tags tags. A box that is rotated about its centre becomes the
+    upright box around it. Shapes stand in the order of ``z_order``, those above later, and in the order of the file
+    where it is equal. Labels with a parent are points of skeletons, and no classes.
+
+    A photograph of a project is in the folder of its subset, if it is there. The shapes of tracks are those of the
+    frames ``frame_000000`` and so on.
 
     Args:
-        path: The ``annotations.xml`` of an export "CVAT for images 1.1".
+        path: The ``annotations.xml`` of an export "CVAT for images 1.1", or "CVAT for video 1.1" with its frames.
+        around: Where the photographs are; ``None``: they are not opened.
 
     Raises:
-        DataError: If it cannot be read, is of another kind, or an entry is malformed.
+        DataError: If it cannot be read, is of another kind, or holds tracks of which no frame is there.
     """
-    root = _root(path)
-    names = [(node.text or "").strip() for node in root.iterfind("meta//labels/label/name")]
-    images = tuple(_image(node, f"{path}: image[{number}]") for number, node in enumerate(root.iterfind("image")))
-    return AnnotationTable(path, images, tuple(dict.fromkeys(name for name in names if name)))
+    root = parse_xml(path, "CVAT file", "repair it, or export it again")
+    if root.tag != "annotations":
+        raise DataError(f"{path}: holds no <annotations>; export it from CVAT as 'CVAT for images 1.1'")
+    labels = [node for node in root.iterfind("meta//labels/label") if node.find("parent") is None]
+    names = [(node.findtext("name") or "").strip() for node in labels]
+    nodes = [(f"{path}: image[{number}]", node) for number, node in enumerate(root.iterfind("image"))]
+    skipped: dict[str, str] = {}
+    if root.find("track") is not None:
+        nodes += images_of_tracks(root, path, around, skipped)
+    images = []
+    for where, node in nodes:
+        try:
+            images.append(_image(node, where, around))
+        except DataError as error:
+            skipped[where] = str(error).removeprefix(f"{where}: ")
+    return AnnotationTable(path, without_repeats(images), tuple(dict.fromkeys(name for name in names if name)), skipped)
 
 
-def _root(path: Path) -> Element:
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise DataError(f"{path}: CVAT file cannot be read ({error}); repair it, or export it again") from error
-    if root is None or root.tag != "annotations" or root.find("track") is not None:
-        kind = "tracks of a video" if root is not None and root.tag == "annotations" else "no <annotations>"
-        raise DataError(f"{path}: holds {kind}; export it from CVAT as 'CVAT for images 1.1'")
-    return root
-
-
-def _image(node: Element, where: str) -> AnnotatedImage:
+def _image(node: Element, where: str, around: Surroundings | None) -> AnnotatedImage:
     """Return one photograph with its shapes, the lowest first."""
     dropped: dict[str, Dropped] = {}
-    size = check_size((_integer(node, "height", where), _integer(node, "width", where)), where)
+    name = _name(node, where, around)
+    size = check_size((integer(node, "height", where), integer(node, "width", where)), where)
     entries = [(f"{where}: {child.tag}[{number}]", child) for number, child in enumerate(node)]
-    tags = frozenset(_attribute(child, "label", place) for place, child in entries if child.tag == "tag")
-    drawn = [(place, child) for place, child in entries if child.tag != "tag"]
-    drawn.sort(key=lambda entry: _integer(entry[1], "z_order", entry[0], default="0"))
-    shapes = usable_shapes(drawn, lambda child, place: _shapes(child, size, place), _labels_of, dropped)
-    return AnnotatedImage(_attribute(node, "name", where), tuple(shapes), where, tags, size, dropped=dropped)
+    tags = set()
+    for place, child in entries:
+        if child.tag == "tag":
+            try:
+                tags.add(attribute(child, "label", place))
+            except DataError as error:
+                dropped[place] = left_out(error, place, None)
+    drawn = sorted((entry for entry in entries if entry[1].tag != "tag"), key=lambda entry: order_of(entry[1]))
+    claim = _claim(around, name, size, where)
+    shapes = usable_shapes(drawn, lambda child, place: shapes_of(child, size, place, claim), labels_of, dropped)
+    return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size, dropped=dropped)
 
 
-def _labels_of(node: Element) -> frozenset[str] | None:
-    return text_label(node.get("label"))
+def _claim(around: Surroundings | None, name: str, size: Size, where: str) -> Callable[[], None]:
+    """Return what refuses the size of an image before anything is rastered to it; the photograph is opened once."""
 
-
-def _shapes(node: Element, size: Size, where: str) -> Sequence[Shape]:
-    if node.tag not in ("box", "polygon", "ellipse", "polyline", "points", "mask"):
-        raise Unusable(f"shapes of type {node.tag!r} are not known")
-    label = _attribute(node, "label", where)
-    if node.tag == "box":
-        return [box_around(label, _corners(node, where), where)]
-    if node.tag == "mask":
-        return [region_of(label, _mask(node, size, where), where)]
-    if node.tag == "ellipse":
-        return [region_inside(label, _ellipse(node, where), size, where)]
-    positions = _positions(node, where)
-    if node.tag == "polygon":
-        return [region_inside(label, positions, size, where)]
-    return points_at(label, positions, where) if node.tag == "points" else [scribble_along(label, positions, where)]
-
-
-def _corners(node: Element, where: str) -> list[Position]:
-    """Return the four corners of a box, turned about its centre."""
-    left, top, right, bottom = (_number(node, name, where) for name in ("xtl", "ytl", "xbr", "ybr"))
-    corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
-    return turned(corners, ((top + bottom) / 2, (left + right) / 2), _number(node, "rotation", where, default="0"))
-
-
-def _ellipse(node: Element, where: str) -> list[Position]:
-    """Return the outline of an ellipse, turned about its centre."""
-    column, row, across, down = (_number(node, name, where) for name in ("cx", "cy", "rx", "ry"))
-    return ellipse_outline((row, column), (down, across), _number(node, "rotation", where, default="0"))
-
-
-def _mask(node: Element, size: Size, where: str) -> NDArray[np.bool_]:
-    """Return the pixels of a mask: runs along the rows of its own rectangle, the first of zeros."""
-    left, top, columns, rows = (_integer(node, name, where) for name in ("left", "top", "width", "height"))
-    check_size((rows, columns), where)
-    try:
-        counts = [int(count) for count in _attribute(node, "rle", where).split(",")]
-    except ValueError as error:
-        raise DataError(f"{where}: 'rle' must be run lengths with commas between them ({error}); correct it") from error
-    if min(counts) < 0 or sum(counts) != rows * columns:
-        raise DataError(
-            f"{where}: 'rle' covers {sum(counts)} pixels, but its rectangle has {rows} x {columns}; correct it"
-        )
-    crop = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(rows, columns)
-    return place_crop(crop, (top, left), size)
-
-
-def _positions(node: Element, where: str) -> list[Position]:
-    """Return ``points="x,y;x,y"`` as (row, column) positions."""
-    text, found = _attribute(node, "points", where), []
-    for pair in text.split(";"):
+    @cache
+    def reason() -> str:
         try:
-            column, row = (float(value) for value in pair.split(","))
-        except ValueError as error:
-            raise DataError(f"{where}: 'points' must be x,y;x,y;..., got {pair!r:.60}; correct it") from error
-        found.append((row, column))
-    return found
+            if around:
+                around.check_claim(name, size, where)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def check() -> None:
+        if reason():
+            raise DataError(reason())
+
+    return check
 
 
-def _attribute(node: Element, name: str, where: str, *, default: str = "") -> str:
-    value = node.get(name, default)
-    if not value.strip():
-        raise DataError(f"{where}: attribute {name!r} is missing or empty; add it, or export the file again")
-    return value
-
-
-def _number(node: Element, name: str, where: str, *, default: str = "") -> float:
-    text = _attribute(node, name, where, default=default)
-    try:
-        return float(text)
-    except ValueError as error:
-        raise DataError(f"{where}: attribute {name!r} must be a number, got {text!r:.60}; correct it") from error
-
-
-def _integer(node: Element, name: str, where: str, *, default: str = "") -> int:
-    """Return a whole number, which some versions write as ``12.0``."""
-    value = _number(node, name, where, default=default)
-    if not math.isfinite(value) or not value.is_integer():
-        raise DataError(f"{where}: attribute {name!r} must be a whole number, got {value:g}; correct it")
-    return int(value)
+def _name(node: Element, where: str, around: Surroundings | None) -> str:
+    """Return the path of a photograph, below the folder of its subset where it is there, or is not above it."""
+    name, subset = attribute(node, "name", where).strip(), (node.get("subset") or "").strip()
+    if not subset:
+        return name
+    nested = posixpath.join(subset, name)
+    if around is None or around.photograph:
+        return nested
+    plain = inside(around.root, name, where, folder=around.start).is_file()
+    return name if plain and not inside(around.root, nested, where, folder=around.start).is_file() else nested
