@@ -217,13 +217,29 @@ def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
         (["data", "simulate", "--out", "x.json", "--kind", "masks"], "kind"),
         (
             ["predict", "--model", "no.safetensors", "--images", ".", "--out", "o"],
-            "no.safetensors: not a weakseg model",
+            "--model: no.safetensors does not exist; give the trained segmenter",
         ),
         (
             ["predict", "--model", ".", "--images", ".", "--out", "o"],
             ".: is a folder; give a file: the model.safetensors",
         ),
-        (["seed", "--activations", "a", "--images", "nowhere", "--out", "o"], "no such folder of images"),
+        (["seed", "--activations", "a", "--images", "nowhere", "--out", "o"], "--images: nowhere does not exist"),
+        (
+            ["seed", "--activations", "a", "--images", ".", "--out", "o"],
+            "--activations: a does not exist; give the",
+        ),
+        (
+            ["refine", "--seeds", "text.jpg", "--images", ".", "--out", "o"],
+            "--seeds: text.jpg is a file; give the",
+        ),
+        (
+            ["train-segmenter", "--masks", "m", "--images", ".", "--classes", "c", "--out", "o"],
+            "--masks: m does not exist",
+        ),
+        (["segment", ".", "--tags", "cat"], ".: is a folder; give one photograph"),
+        (["segment", "text.jpg", "--boxes", "cat 1,2,3,4"], "text.jpg: cannot be read as an image"),
+        (["segment", "text.jpg", "--tags", "cat", "--out", "there.png"], "there.png exists; give another --out"),
+        (["words", "cat", "dog"], "'dog' belongs to no option"),
         (["segmnt"], "did you mean 'segment'?"),
         (["segment", "x.png", "--tags", "cat", "--overlay", "look"], "--overlay: look must end in"),
         (["segment", "x.png", "--tags", "cat", "--out", "mask.jpg"], "--out: mask.jpg must end in .png"),
@@ -236,9 +252,11 @@ def test_errors_are_one_message_and_exit_code_two(
     words: list[str], message: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "there.png").write_text("precious")
     assert main(words) == 2
     error = capsys.readouterr().err
-    assert message in error and "Traceback" not in error
+    assert message in error and "Traceback" not in error and error.count("\n") == 1 and len(error) < 400
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -279,11 +297,15 @@ def test_overview_and_version(capsys: Capture) -> None:
 def test_words(capsys: Capture) -> None:
     assert main(["words", "tabby"]) == 0
     assert capsys.readouterr().out.split() == ["tabby", "tabby", "cat"]
+    assert main(["words", "buterfly"]) == 0
+    assert "no word contains 'buterfly'; close ones: " in (printed := capsys.readouterr().out)
+    assert "butterfly" in printed
 
 
 def test_doctor(capsys: Capture) -> None:
     assert main(["doctor"]) == 0
-    assert "embedded ImageNet weights: load" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "embedded ImageNet weights: load" in printed and printed.endswith("all that weakseg needs is there\n")
 
 
 def test_help_does_not_import_torch() -> None:

@@ -101,12 +101,19 @@ def test_a_scribble_outside_is_dropped() -> None:
     assert bound(scribble()).dropped == {"f: scribble": "scribble of 'cat' has no points"}
 
 
-def test_one_warning_for_all_scribbles_that_stray(caplog: pytest.LogCaptureFixture) -> None:
+def test_boxes_that_are_cut_by_more_than_a_fifth_are_named() -> None:
+    rows, columns = SIZE
+    assert bound(box(0, 0, rows + 0.5, columns + 0.5)).strayed == ()
+    assert bound(box(0, 0, rows, 3 * columns)).strayed == ("f: box",)
+    assert bound(box(-rows, 0, 2 * rows, 1)).drawn.boxes == (Box(1, 0, 0, rows, 1),)
+
+
+def test_one_warning_for_all_labels_that_stray(caplog: pytest.LogCaptureFixture) -> None:
     images = tuple(AnnotatedImage(n, (scribble((1, 1), (9, 9)),), f"f: {n}", size=SIZE) for n in ("a", "b"))
     with caplog.at_level(logging.WARNING):
         bind(AnnotationTable(Path("f"), images), CLASSES)
     assert [record.getMessage()[:56] for record in caplog.records] == [
-        "f: 2 scribbles lie outside their photograph with more th"
+        "f: 2 boxes or scribbles lie outside of their photograph "
     ]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from weakseg.data import check
+from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.check import ImageRecord, SplitCounts, check_dataset, probe_image, summarize_dataset
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
@@ -106,3 +107,14 @@ def test_each_file_is_probed_once(dataset: Dataset, monkeypatch: pytest.MonkeyPa
 def test_summary_needs_every_image(dataset: Dataset) -> None:
     with pytest.raises(DataError, match="image 'a': neither"):
         summarize_dataset(dataset, {}, {})
+
+
+def test_labels_outside_of_their_photograph_are_a_warning(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png", 40, 60)
+    drawn = Drawn(boxes=(Box(1, 0, 0, 40, 60), Box(1, 0, 0, 40, 180)), points=(Point(0, 5, 5), Point(0, 5, 600)))
+    dataset = Dataset(Classes(("cat",)), {"train": (WeakSample("a", tmp_path / "a.png", Tags(frozenset({1})), drawn),)})
+    (warning,) = check_dataset(dataset).warnings
+    assert warning == (
+        "image 'a': box of 'cat' at (0, 0, 180, 40) is by 67% outside of the photograph of 60 x 40 pixels; "
+        "2 labels are outside; do labels and photographs belong together?"
+    )

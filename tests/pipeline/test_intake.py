@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def test_every_image_is_probed_once(tmp_path: Path) -> None:
     stamp = record.stat().st_mtime_ns
     take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
     assert record.stat().st_mtime_ns == stamp
+
+
+def test_who_learns_nothing_is_not_told_what_cannot_be_learned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    dataset = replace(dataset_of(root), classes=Classes((*CLASSES, "unicorn")))
+    for learns in (False, True):
+        take_in(dataset, tmp_path / "probe", engine=LocalEngine(), learns=learns)
+        assert ("'unicorn': no training image shows it" in caplog.text) == learns
 
 
 def test_a_changed_image_is_probed_again(tmp_path: Path) -> None:

@@ -185,9 +185,9 @@ class TestFindWindowMaps:
     [
         (lambda: WindowAffinityConfig(start="seeds"), r"window-affinity\.start: 'classifier' or 'pretrained'"),  # type: ignore[arg-type]
         (lambda: WindowAffinityConfig(augment=AugmentConfig(crop=60)), "need a multiple of 8, got 60"),
-        (lambda: PairLossConfig(similarity=-1), "similarity >= 0"),
-        (lambda: PairLossConfig(sigma_color=0), "sigma_color > 0"),
-        (lambda: PairLossConfig(colors="grey"), "colors: one of"),  # type: ignore[arg-type]
+        (lambda: PairLossConfig(similarity=-1), r"affinity\.loss\.similarity: need >= 0"),
+        (lambda: PairLossConfig(sigma_color=0), r"affinity\.loss\.sigma_color: need > 0"),
+        (lambda: PairLossConfig(colors="grey"), r"affinity\.loss\.colors: 'point' or"),  # type: ignore[arg-type]
     ],
 )
 def test_impossible_settings_are_refused(build: Any, message: str) -> None:

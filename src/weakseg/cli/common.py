@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.short_help import short_help
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, DataError
 from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
@@ -157,11 +157,35 @@ def _identity(path: Path) -> str:
     return digest_of(path) if path.is_file() else str(path.resolve())
 
 
+def check_there(arguments: Namespace, inputs: Mapping[str, str]) -> None:
+    """Refuse files and folders that do not exist, and files where a folder is wanted.
+
+    Args:
+        arguments: Hold their paths.
+        inputs: What each is, by name; a folder if it says ``folder`` first.
+
+    Raises:
+        DataError: If one is missing.
+    """
+    for name, text in inputs.items():
+        path = arguments[name]
+        if not path.exists():
+            raise DataError(f"--{name}: {path} does not exist; give the {text}")
+        if text.startswith("folder") and not path.is_dir():
+            raise DataError(f"--{name}: {path} is a file; give the {text}")
+
+
 def read_class_file(path: Path) -> "Classes":
-    """Return the classes that a text file lists, one a line; a first line ``background`` is left out."""
+    """Return the classes that a text file lists, one a line; a first line ``background`` is left out.
+
+    Raises:
+        DataError: If there is no such file, or its names cannot be used.
+    """
     from weakseg.data.classes import Classes
     from weakseg.data.paths import read_lines
 
+    if not path.is_file():
+        raise DataError(f"--classes: {path}: no such file; give a text file with one class name a line")
     names = [name for _, name in read_lines(path, "list of classes")]
     return Classes(tuple(names[1:] if names[:1] == ["background"] else names))
 

@@ -27,12 +27,15 @@ def main(words: Sequence[str]) -> int:
     needed = {name: _version(name) for name in _requirements()}
     print("\n".join(f"  {name} {version or 'MISSING'}" for name, version in needed.items()))
     print(f"cores {default_workers()}, torch threads {torch.get_num_threads()}, {_devices()}")
-    print("\n".join(f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()))
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    print(f"  browser for tests of the report: {browser or 'not there'}")
     build_backbone(BackboneConfig())
     print("embedded ImageNet weights: load")
-    return 0 if all(needed.values()) else 2
+    print("for those who work on weakseg itself:")
+    print("\n".join(f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()))
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    print(f"  browser (tests of the report): {browser or 'not there'}")
+    missing = [name for name, version in needed.items() if version is None]
+    print(f"missing: {', '.join(missing)}; install weakseg anew" if missing else "all that weakseg needs is there")
+    return 2 if missing else 0
 
 
 def _requirements() -> list[str]:

@@ -11,6 +11,7 @@ from weakseg.cli.common import (
     add_run_options,
     add_settings,
     build_parser,
+    check_there,
     conclude,
     out_path,
     parse,
@@ -74,6 +75,7 @@ class ImageVerb:
         add_settings(parser, self.config)
         add_run_options(parser)
         given = parse(parser, words, shown=self.shown)
+        check_there(given, {"images": required["images"], **self.inputs})
         from weakseg.pipeline.runner import FAILURES_FILE, write_failures
         from weakseg.pipeline.units import run_units
 

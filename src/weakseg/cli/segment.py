@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.common import add_settings, build_parser, conclude, out_path, parse, settings_of
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, DataError
 from weakseg.photograph.config import SegmentOptions
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def main(words: Sequence[str]) -> int:
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
     if not (given.tags or any(marks) or given.labels):
         raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points, --scribbles or --labels")
+    if not given.image.is_file():
+        what = "is a folder; give one photograph" if given.image.is_dir() else "no such image; check the path"
+        raise DataError(f"{given.image}: {what}")
     result = _segmented(given, marks, settings_of(given, SegmentOptions))
     result.save(out)
     if given.overlay:

@@ -8,6 +8,7 @@ from weakseg.cli.common import (
     add_run_options,
     add_settings,
     build_parser,
+    check_there,
     conclude,
     out_path,
     parse,
@@ -46,6 +47,7 @@ def main(words: Sequence[str]) -> int:
     add_settings(parser, InstanceSegmentConfig)
     add_run_options(parser)
     given = parse(parser, words, shown=SHOWN)
+    check_there(given, {"instances": "folder of the instances", "images": "folder of the images"})
     from weakseg.data.dataset import open_plain_folder
     from weakseg.errors import DataError
     from weakseg.instances import SUFFIX

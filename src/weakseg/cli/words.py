@@ -1,5 +1,6 @@
 """``weakseg words``."""
 
+import difflib
 from collections.abc import Sequence
 
 from weakseg.cli.common import build_parser, conclude, parse
@@ -16,6 +17,11 @@ def main(words: Sequence[str]) -> int:
     text = parse(parser, words).text.lower()
     from weakseg.nn.vocabulary import imagenet_words
 
-    found = [word for word in sorted(imagenet_words()) if text in word]
-    more = f"\nand {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return conclude((), "\n".join(found[:SHOWN]) + more if found else f"no word contains {text!r}")
+    words_known = sorted(imagenet_words())
+    found = [word for word in words_known if text in word]
+    if not found:
+        near = difflib.get_close_matches(text, words_known, n=5, cutoff=0.5)
+        hint = f"; close ones: {', '.join(near)}" if near else ""
+        return conclude((), f"no word contains {text!r}{hint}. Boxes, points and scribbles may have any name")
+    more = f"\nand {len(found) - SHOWN} more; type a longer part" if len(found) > SHOWN else ""
+    return conclude((), "\n".join(found[:SHOWN]) + more)

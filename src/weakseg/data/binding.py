@@ -23,12 +23,12 @@ from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
 from weakseg.data.paths import image_id_of
 from weakseg.data.regions import count_pixels
 from weakseg.data.sample import Tags
+from weakseg.data.stray import STRAY_SHARE, share_outside
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
-STRAYED = 0.2
 _OUTSIDE = "lies outside the photograph"
 
 
@@ -40,7 +40,7 @@ class BoundImage:
         tags: The classes drawn and those given by name; all others are absent.
         drawn: What was drawn, inside the photograph where its size is known.
         dropped: Reason by file and entry of what was left out; its class is present or unknown.
-        strayed: File and entry of scribbles of which more than a fifth was moved into the photograph.
+        strayed: File and entry of boxes and scribbles of which more than a fifth was outside, and cut or moved inside.
     """
 
     tags: Tags
@@ -74,11 +74,11 @@ def bind(table: AnnotationTable, classes: Classes, class_map: ClassMap | None = 
         dropped |= one.dropped
     if strayed := [where for one in bound.values() for where in one.strayed]:
         logger.warning(
-            "%s: %d scribbles lie outside their photograph with more than %d %% of their points, the first at %s; the "
-            "points were moved to its border. Do labels and photographs belong together?",
+            "%s: %d boxes or scribbles lie outside of their photograph with more than %d %%, the first at %s; they "
+            "were cut at its border. Do labels and photographs belong together?",
             table.path,
             len(strayed),
-            100 * STRAYED,
+            100 * STRAY_SHARE,
             strayed[0],
         )
     return Binding({image_id: (one.tags, one.drawn) for image_id, one in bound.items()}, dropped)
@@ -106,7 +106,7 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
             dropped[shape.where] = f"{shape.kind} of {shape.label!r} {placed}"
         else:
             kept.append(placed)
-            if shape.kind == "scribble" and _fraction_outside(shape.positions, image.size) > STRAYED:
+            if image.size is not None and _share_outside(shape, image.size) > STRAY_SHARE:
                 strayed.append(shape.where)
     drawn = Drawn(
         boxes=tuple(one for one in kept if isinstance(one, Box)),
@@ -198,7 +198,7 @@ def _scribble(path: tuple[Position, ...], class_id: int, size: Size | None) -> S
         return "has no points"
     if size is None:
         return Scribble(class_id, path)
-    if _fraction_outside(path, size) == 1:
+    if share_outside(Scribble(class_id, path), size) == 1:
         return _OUTSIDE
     return Scribble(class_id, tuple((_clamp(row, size[0]), _clamp(column, size[1])) for row, column in path))
 
@@ -221,8 +221,9 @@ def _clamp(value: float, length: int) -> float:
     return 0.5 if value < 0 else length - 0.5 if value >= length else value
 
 
-def _fraction_outside(path: tuple[Position, ...], size: Size | None) -> float:
-    if size is None:
-        return 0.0
-    outside = sum(not (0 <= row <= size[0] and 0 <= column <= size[1]) for row, column in path)
-    return outside / len(path)
+def _share_outside(shape: Shape, size: Size) -> float:
+    """Return which share of a box or scribble lies outside; none of any other shape."""
+    if shape.kind == "box":
+        (top, left), (bottom, right) = shape.positions
+        return share_outside(Box(1, top, left, bottom, right), size)
+    return share_outside(Scribble(1, shape.positions), size) if shape.kind == "scribble" else 0.0

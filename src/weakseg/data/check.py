@@ -1,7 +1,7 @@
 """What a data set holds, and what is wrong with it: every image decoded once, every class counted."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from weakseg.data.counts import DrawnCounts, count_drawn
 from weakseg.data.dataset import Dataset
 from weakseg.data.image import check_frame
 from weakseg.data.sample import WeakSample
+from weakseg.data.stray import stray_marks
 from weakseg.errors import DataError
 
 
@@ -79,6 +80,7 @@ class DatasetReport:
         duplicates: Groups of (split, image id) whose files hold the same bytes.
         drawn: What was drawn, by split.
         dropped: Reason by file and entry of labels that were left out.
+        stray: Image and description of labels that lie outside of their photograph by more than a fifth.
     """
 
     class_names: tuple[str, ...]
@@ -89,6 +91,7 @@ class DatasetReport:
     duplicates: tuple[tuple[tuple[str, str], ...], ...]
     drawn: Mapping[str, DrawnCounts] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    stray: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -107,18 +110,24 @@ class DatasetReport:
         return tuple(group for group in self.duplicates if len({split for split, _ in group}) > 1)
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """One sentence for each thing that is allowed but probably not meant."""
-        absent = [
+    def warnings_of_learning(self) -> tuple[str, ...]:
+        """Those of ``warnings`` that say nothing to whom learns nothing of the data."""
+        return tuple(
             f"class {name!r}: no training image shows it, so it cannot be learned; leave it out, or tag images"
             for name in self.absent_classes
-        ]
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each thing that is allowed but probably not meant."""
+        number, strays = len(self.stray), self.stray[:1]
+        outside = [f"{one}; {number} labels are outside; do labels and photographs belong together?" for one in strays]
         copies = [
             f"{_listed(group)} are the same image"
             + ("; remove one, or scores will be too good" if group in self.leaks else "; keep one")
             for group in self.duplicates
         ]
-        return (*absent, *copies)
+        return (*self.warnings_of_learning, *outside, *copies)
 
 
 def check_dataset(dataset: Dataset) -> DatasetReport:
@@ -194,7 +203,16 @@ def summarize_dataset(
         duplicates=_find_duplicates(entries, records),
         drawn={split: count_drawn(samples, len(dataset.classes)) for split, samples in dataset.splits.items()},
         dropped=dict(dataset.dropped),
+        stray=tuple(_stray(dataset, records)),
     )
+
+
+def _stray(dataset: Dataset, records: Mapping[Path, ImageRecord]) -> Iterator[str]:
+    """Yield image and description of each label that lies outside of its photograph."""
+    for sample in {s.id: s for samples in dataset.splits.values() for s in samples}.values():
+        if (record := records.get(sample.image_path)) is not None:
+            for _, what in stray_marks(sample.drawn, (record.rows, record.columns), dataset.classes.names):
+                yield f"image {sample.id!r}: {what}"
 
 
 def _count_tags(samples: Sequence[WeakSample], classes: Classes) -> SplitCounts:

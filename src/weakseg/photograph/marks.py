@@ -61,6 +61,8 @@ def marks_of_file(photograph: Path, path: Path) -> Marks:
         dropped[image.where] = f"{regions} outlined or painted regions, which are masks already"
     for where, reason in dropped.items():
         logger.warning("left out: %s: %s", where, reason)
+    for where in bound.strayed:
+        logger.warning("%s: is by more than a fifth outside of the photograph, and cut at its border", where)
     if bound.drawn == Drawn() if marks else not names:
         raise DataError(
             f"{image.where}: no box, point, scribble or tag of {photograph.name!r}; label it, or say by tags, boxes, "

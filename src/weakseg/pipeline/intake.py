@@ -51,8 +51,14 @@ class Intake:
     content: Mapping[str, str]
 
 
-def take_in(dataset: Dataset, folder: Path, *, engine: Engine) -> Intake:
+def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = True) -> Intake:
     """Probe every image of a data set, keeping records of unchanged files in ``folder``.
+
+    Args:
+        dataset: The data set.
+        folder: Of the records.
+        engine: Spreads the work.
+        learns: Whether something is learned of the data; else there is no warning of what cannot be.
 
     Raises:
         DataError: If no training image can be read.
@@ -76,7 +82,8 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine) -> Intake:
     if not kept["train"]:
         first = failures[0].reason if failures else "the list is empty"
         raise DataError(f"data: none of the training images can be read; the first: {first}")
-    for warning in report.warnings:
+    silent = () if learns else report.warnings_of_learning
+    for warning in (warning for warning in report.warnings if warning not in silent):
         logger.warning("data: %s", warning)
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
     return Intake(replace(dataset, splits=kept), report, tuple(failures), content)
