@@ -67,6 +67,18 @@ def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> N
         take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"num_bytes": 1}', b"\xff", None])
+def test_a_damaged_record_is_made_anew(content: bytes | None, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    before = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
+    path = tmp_path / "probe" / "i01.json"
+    record = path.read_text()
+    damaged = record.replace('content_hash": "', 'content_hash": "x').encode() if content is None else content
+    path.write_bytes(damaged)
+    assert take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content == before
+    assert path.read_text() == record
+
+
 def test_drawn_labels_count_and_must_fit_their_photograph(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
     tagged = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content

@@ -15,7 +15,8 @@ from types import FrameType
 EXIT_OK, EXIT_FAILURES, EXIT_ERROR = 0, 1, 2
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE, EXIT_TERMINATED = 130, 141, 143
 PATIENCE_S = 1.5
-STREAM_ERRORS = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})
+STREAM_ERRORS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EDQUOT})
+QUIET = "ignore:resource_tracker:UserWarning"
 
 
 class Terminated(KeyboardInterrupt):
@@ -28,11 +29,6 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def cannot_print(error: OSError) -> bool:
-    """Return whether an error is one of standard output: files that cannot be written are errors of their own."""
-    return error.filename is None and error.errno in STREAM_ERRORS
-
-
 def as_process(command: Callable[[], int]) -> int:
     """Carry out a command as a process of its own, and return its exit code.
 
@@ -42,13 +38,15 @@ def as_process(command: Callable[[], int]) -> int:
     _open_streams()
     logging.raiseExceptions = False  # a line of the log that cannot be shown stops nothing
     signal.signal(signal.SIGTERM, _terminate)
-    code = _flushed(command())
+    filters = os.environ.get("PYTHONWARNINGS")  # of the process that removes what a killed one has left in memory
+    os.environ["PYTHONWARNINGS"] = f"{filters},{QUIET}" if filters else QUIET
+    code = printed(lambda: _flushed(command))
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
         os._exit(code)  # workers see it and end; waiting for them would take as long as what they work on
     return code
 
 
-def drop_output() -> None:
+def _drop_output() -> None:
     """Let what is printed from now on lead nowhere."""
     with suppress(OSError, ValueError):  # a stream of a test has no number
         number = os.open(os.devnull, os.O_WRONLY)
@@ -56,17 +54,32 @@ def drop_output() -> None:
         os.close(number)
 
 
-def _flushed(code: int) -> int:
-    """Return the exit code after all output has been written, or could not be."""
+def printed(command: Callable[[], int]) -> int:
+    """Carry out a command, and return its exit code, or that of output that could not be written."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        drop_output()
+        return command()
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough; not all of it was printed
+        _drop_output()
         return EXIT_BROKEN_PIPE
     except OSError as error:
-        drop_output()
+        if not is_of_output(error):
+            raise
+        _drop_output()
         say(f"weakseg: standard output cannot be written: {error.strerror}")
         return EXIT_ERROR
+
+
+def is_of_output(error: Exception) -> bool:
+    """Return whether an error is one of standard output: files that cannot be written are errors of their own."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in STREAM_ERRORS
+
+
+def _flushed(command: Callable[[], int]) -> int:
+    try:
+        code = command()
+    except SystemExit as end:  # of a parser that has shown its help
+        code = end.code if isinstance(end.code, int) else EXIT_OK
+    sys.stdout.flush()
     return code
 
 

@@ -9,15 +9,14 @@ import traceback
 from collections.abc import Sequence
 
 from weakseg.cli.ends import (
-    EXIT_BROKEN_PIPE,
     EXIT_ERROR,
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_TERMINATED,
     Terminated,
     as_process,
-    cannot_print,
-    drop_output,
+    is_of_output,
+    printed,
     say,
 )
 from weakseg.errors import WeaksegError
@@ -56,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         return as_process(lambda: _command(sys.argv[1:]))
-    return _command(list(arguments))
+    return printed(lambda: _command(list(arguments)))
 
 
 def _command(words: list[str]) -> int:
@@ -95,17 +94,13 @@ def _guarded(verb: str, words: Sequence[str]) -> int:
     except WeaksegError as error:
         say(f"weakseg {verb}: {error}")
         return EXIT_ERROR
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough; not all of it was printed
-        drop_output()
-        return EXIT_BROKEN_PIPE
     except KeyboardInterrupt as stop:
         kept = "; what is finished is kept, the same command goes on from there" if verb in RESUMABLE else ""
         say(f"\nweakseg {verb}: stopped{kept}")
         return EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError) and cannot_print(error):
-            say(f"weakseg {verb}: standard output cannot be written: {error.strerror}")
-            return EXIT_ERROR
+        if is_of_output(error):
+            raise
         say(traceback.format_exc())  # of a bug, which it helps to find; 1 would mean that images failed
         say(f"weakseg {verb}: this is a bug of weakseg; please report it with the lines above")
         return EXIT_ERROR

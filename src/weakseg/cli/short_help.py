@@ -69,7 +69,8 @@ def _value(action: Action) -> str:
     if (item := item_of(hint)) is not None:
         return {int: "N,N", float: "X,X"}.get(item, "NAME,NAME")
     known: dict[Any, str] = {int: "N", float: "X", bool: "true|false", Path: "PATH"}
-    return known.get(hint, "TEXT")
+    made = getattr(hint, "__annotations__", {}).get("return")  # of a function that reads a word
+    return known.get(hint) or known.get(made, "TEXT")
 
 
 def _words(action: Action) -> list[str]:

@@ -1,7 +1,9 @@
 """The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -101,11 +103,16 @@ def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[s
 
 
 def _drop_stale(path: Path, sample: WeakSample) -> None:
-    """Remove a record whose image has changed since."""
-    if path.exists():
-        record: dict[str, Any] = read_json(path)
-        status = sample.image_path.stat() if sample.image_path.exists() else None
-        if status is None or (status.st_size, status.st_mtime_ns) != (record["num_bytes"], record["mtime_ns"]):
+    """Remove a record whose image has changed since, or that is none."""
+    with suppress(OSError):  # no record, or a name that is too long for one
+        content = path.read_bytes()
+        try:
+            record: dict[str, Any] = json.loads(content)
+            status = sample.image_path.stat()
+            kept = (status.st_size, status.st_mtime_ns) == (record["num_bytes"], record["mtime_ns"])
+        except (OSError, ValueError, TypeError, LookupError):
+            kept = False
+        if not kept:
             path.unlink()
 
 
