@@ -27,7 +27,7 @@ LEVELS = (
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 DATA_LEVELS = (
-    {"levels", "image", "paths", "values", "annotations", "classes", "class_map", "regions"},
+    {"levels", "file_state", "image", "paths", "values", "annotations", "classes", "class_map", "regions"},
     {"sample", "reading", "counts", "stray"},
     {"formats"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},
@@ -309,9 +309,9 @@ def test_the_walk_sees_the_library() -> None:
 
 class TestWeakSample:
     def test_it_has_no_mask(self) -> None:
-        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags", "drawn"]
+        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags", "drawn", "file"]
         public = {name for name in dir(WeakSample) if not name.startswith("_")}
-        assert public - {"id", "image_path", "tags"} == {"load_image", "shows_nothing"}
+        assert public - {"id", "image_path", "tags", "file"} == {"load_image", "shows_nothing"}
         assert [field.name for field in dataclasses.fields(Tags)] == ["present", "unknown"]
 
     def test_nothing_that_it_holds_leads_to_truth(self) -> None:

@@ -8,6 +8,7 @@ from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.check import ImageRecord, SplitCounts, check_dataset, probe_image, summarize_dataset
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
+from weakseg.data.file_state import FileState
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 
@@ -28,14 +29,10 @@ def dataset(tmp_path: Path, write_image) -> Dataset:
 
 def test_record_of_an_image(dataset: Dataset) -> None:
     sample = dataset.splits["train"][0]
-    content = sample.image_path.read_bytes()
-    assert probe_image(sample) == ImageRecord(
-        rows=4,
-        columns=9,
-        content_hash=hashlib.blake2b(content, digest_size=16).hexdigest(),
-        num_bytes=len(content),
-        mtime_ns=sample.image_path.stat().st_mtime_ns,
-    )
+    content, status = sample.image_path.read_bytes(), sample.image_path.stat()
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    file = FileState(digest, len(content), status.st_mtime_ns, status.st_ctime_ns)
+    assert probe_image(sample) == ImageRecord(rows=4, columns=9, file=file)
 
 
 def test_counts(dataset: Dataset) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-import weakseg.api as _  # noqa: F401 - what reading imports is imported before memory is measured
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.cli.common import settle
 from weakseg.data.check import check_dataset
@@ -265,7 +264,8 @@ READERS = (
             written({"c.json": COCO}, "images/a.jpg", "images/b.jpg"), "c.*", truth=True),
     dataset(DataConfig(format="labelme", train="l"), written({"l/a.json": LABELME}, "l/a.jpg"), "l/*.json"),
     dataset(DataConfig(format="cvat", train="c.xml"), written({"c.xml": CVAT}, "images/a.jpg"), "*.xml"),
-    dataset(DataConfig(format="labelstudio", train="s.json"), written({"s.json": LABELSTUDIO}, "images/a.jpg"), "*.json"),
+    dataset(DataConfig(format="labelstudio", train="s.json"), written({"s.json": LABELSTUDIO}, "images/a.jpg"),
+            "*.json"),
     dataset(DataConfig(format="yolo", train="images"),
             written({"labels/a.txt": YOLO, "data.yaml": "names: {0: cat, 1: dog}\n"}, "images/a.jpg"),
             "labels/*", "data.yaml"),
@@ -280,7 +280,8 @@ READERS = (
         ("a.json", LABELME), ("coco.json", COCO), ("cvat.xml", CVAT), ("studio.json", LABELSTUDIO), ("voc.xml", VOC),
         ("strokes.xml", STROKES), ("a.txt", YOLO), ("tags.csv", "image,label\na.jpg,cat\n"),
     )),
-    Subject("class map", written({"m.yaml": "rename: {a: b}\nignore: [void]\n"}), lambda f: read_class_map(f / "m.yaml")),
+    Subject("class map", written({"m.yaml": "rename: {a: b}\nignore: [void]\n"}),
+            lambda f: read_class_map(f / "m.yaml")),
     Subject("label maps", label_map, read_label_maps),
     Subject("photographs", photographs, read_photographs),
     Subject("photographs ", photographs, read_photographs),

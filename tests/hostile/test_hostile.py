@@ -1,4 +1,4 @@
-"""2,000 damaged files of every kind that is read: no untyped error, no hang, no death, no 1.5 GB. More: ``make fuzz``."""
+"""2,000 damaged files of every kind: no untyped error, no hang, no death, no 1.5 GB. More of them: ``make fuzz``."""
 
 import sys
 

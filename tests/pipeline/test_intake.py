@@ -1,18 +1,38 @@
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from generated import CLASSES, folder_arguments, write_folder
 from weakseg.data.annotations import Drawn, Point
+from weakseg.data.check import probe_image
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
+from weakseg.data.image import load_rgb
+from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
+from weakseg.files import write_json
 from weakseg.methods.recipes import load_recipe
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.intake import Intake, take_in
+from weakseg.pipeline.units import ImageJob, run_units
+
+
+@dataclass(frozen=True)
+class LoadJob(ImageJob):
+    """Load an image, and write its size."""
+
+    out: Path
+
+    suffix: ClassVar[str] = ".json"
+
+    def one(self, sample: WeakSample) -> None:
+        write_json(self.output(sample.id), sample.load_image().shape)
 
 
 def dataset_of(root: Path) -> Dataset:
@@ -47,6 +67,43 @@ def test_a_changed_image_is_probed_again(tmp_path: Path) -> None:
     os.utime(image, ns=(1, 1))
     after = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
     assert {key for key in before if before[key] != after[key]} == {"train/i00"}
+
+
+def test_a_photograph_that_changes_meanwhile_is_never_loaded(tmp_path: Path) -> None:
+    """Not even one of the same size and time; a file that was only touched, or copied back, is."""
+    root = write_folder(tmp_path / "data", 4)
+    first, second, third, *_ = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).dataset.splits[
+        "train"
+    ]
+    path, status = first.image_path, first.image_path.stat()
+    content = bytearray(path.read_bytes())
+    expected = first.load_image()
+    os.utime(path)
+    np.testing.assert_array_equal(first.load_image(), expected)
+    content[-20] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    second.image_path.write_bytes(third.image_path.read_bytes())
+    failures = run_units(LoadJob(tmp_path / "out"), [first, second, third], title="load", engine=LocalEngine())
+    assert [failure.image_id for failure in failures] == [first.id, second.id]
+    assert all("has changed since it was first looked at; put the old file back" in one.reason for one in failures)
+    content[-20] ^= 1
+    path.write_bytes(content)
+    np.testing.assert_array_equal(first.load_image(), expected)
+
+
+def test_a_photograph_that_changes_while_it_is_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_folder(tmp_path / "data", 4)
+    sample = dataset_of(root).splits["train"][0]
+
+    def load(path: Path) -> NDArray[np.uint8]:
+        loaded = load_rgb(path)
+        path.write_bytes(b"another")
+        return loaded
+
+    monkeypatch.setattr("weakseg.data.sample.load_rgb", load)
+    with pytest.raises(DataError, match=r"i00\.png: has changed"):
+        probe_image(sample)
 
 
 def test_an_unreadable_image_is_left_out_and_named(tmp_path: Path) -> None:

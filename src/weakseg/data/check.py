@@ -1,8 +1,7 @@
 """What a data set holds, and what is wrong with it: every image decoded once, every class counted."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from weakseg.data.classes import Classes
 from weakseg.data.counts import DrawnCounts, count_drawn
 from weakseg.data.dataset import Dataset
+from weakseg.data.file_state import FileState
 from weakseg.data.image import check_frame
 from weakseg.data.sample import WeakSample
 from weakseg.data.stray import stray_marks
@@ -23,16 +23,12 @@ class ImageRecord:
     Attributes:
         rows: Rows of the upright image.
         columns: Columns of the upright image.
-        content_hash: BLAKE2b of the file's bytes, hexadecimal.
-        num_bytes: Size of the file.
-        mtime_ns: When the file was last changed, so that a stored record can be told from a stale one.
+        file: The file that was decoded, so that it can be told from one that takes its place.
     """
 
     rows: int
     columns: int
-    content_hash: str
-    num_bytes: int
-    mtime_ns: int
+    file: FileState
 
 
 @dataclass(frozen=True)
@@ -152,16 +148,11 @@ def probe_image(sample: WeakSample) -> ImageRecord:
     """Decode one image and return its record.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If it cannot be read, or changes meanwhile.
     """
-    rows, columns, _ = sample.load_image().shape
-    try:
-        status = sample.image_path.stat()
-        content = sample.image_path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{sample.image_path}: cannot be read ({error}); check its permissions") from error
-    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    return ImageRecord(rows, columns, digest, len(content), status.st_mtime_ns)
+    file = FileState.of(sample.image_path)
+    rows, columns, _ = replace(sample, file=file).load_image().shape
+    return ImageRecord(rows, columns, file)
 
 
 def check_labels_fit(dataset: Dataset, sample: WeakSample, record: ImageRecord) -> None:
@@ -232,7 +223,7 @@ def _find_duplicates(
     groups: dict[str, list[tuple[str, str]]] = {}
     for split, sample in entries:
         if (record := records.get(sample.image_path)) is not None:
-            groups.setdefault(record.content_hash, []).append((split, sample.id))
+            groups.setdefault(record.file.content_hash, []).append((split, sample.id))
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import Drawn
+from weakseg.data.file_state import FileState
 from weakseg.data.image import load_rgb
 from weakseg.errors import DataError
 
@@ -45,12 +46,14 @@ class WeakSample:
         image_path: The photograph.
         tags: Its tags.
         drawn: Boxes, points, scribbles and regions that were given as labels.
+        file: The photograph's file as it was first looked at; ``None``: it was not yet.
     """
 
     id: str
     image_path: Path
     tags: Tags
     drawn: Drawn = field(default_factory=Drawn)
+    file: FileState | None = None
 
     def __post_init__(self) -> None:
         """Refuse an id that is no path below a folder; results are stored under it."""
@@ -64,5 +67,14 @@ class WeakSample:
         return not (self.tags.present or self.tags.unknown or self.drawn.class_ids or self.drawn.regions)
 
     def load_image(self) -> NDArray[np.uint8]:
-        """Return the photograph as ``(H, W, 3)`` RGB uint8, upright."""
-        return load_rgb(self.image_path)
+        """Return the photograph as ``(H, W, 3)`` RGB uint8, upright.
+
+        Raises:
+            DataError: If it cannot be read, or its file is not that which was first looked at.
+        """
+        if self.file is None:
+            return load_rgb(self.image_path)
+        self.file.check(self.image_path)
+        image = load_rgb(self.image_path)
+        self.file.check(self.image_path)  # nor has it changed meanwhile
+        return image

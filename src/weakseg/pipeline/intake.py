@@ -1,18 +1,18 @@
 """The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from weakseg.data.check import DatasetReport, ImageRecord, check_labels_fit, probe_image, summarize_dataset
 from weakseg.data.dataset import Dataset
+from weakseg.data.file_state import FileState
 from weakseg.data.sample import WeakSample
-from weakseg.errors import DataError
-from weakseg.files import read_json, write_json
+from weakseg.errors import DataError, StoreError, WeaksegError
+from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.plan import Failure
@@ -41,7 +41,8 @@ class Intake:
     """A data set as it was found.
 
     Attributes:
-        dataset: Without the images that cannot be read.
+        dataset: Without the images that cannot be read; each sample knows the file that was looked at, and loads no
+            other.
         report: What it holds.
         failures: The images that cannot be read.
         content: Hash of each image's bytes and labels, by split and id; what results depend on.
@@ -71,7 +72,7 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
         _drop_stale(job.output(sample.id), sample)
     failures = run_units(job, samples, title=STEP, engine=engine)
     unreadable = {failure.image_id for failure in failures}
-    records = {s.id: ImageRecord(**read_json(job.output(s.id))) for s in samples if s.id not in unreadable}
+    records = {s.id: _read_record(job.output(s.id)) for s in samples if s.id not in unreadable}
     failures += _misfits(dataset, samples, records)
     reasons = {failure.image_id: failure.reason for failure in failures}
     records = {image_id: record for image_id, record in records.items() if image_id not in reasons}
@@ -80,7 +81,10 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
         {s.image_path: records[s.id] for s in samples if s.id in records},
         {s.image_path: reasons[s.id] for s in samples if s.id in reasons},
     )
-    kept = {name: tuple(s for s in split if s.id in records) for name, split in dataset.splits.items()}
+    kept = {
+        name: tuple(replace(s, file=records[s.id].file) for s in split if s.id in records)
+        for name, split in dataset.splits.items()
+    }
     if not kept["train"]:
         first = failures[0].reason if failures else "the list is empty"
         raise DataError(f"data: none of the training images can be read; the first: {first}")
@@ -105,18 +109,33 @@ def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[s
 def _drop_stale(path: Path, sample: WeakSample) -> None:
     """Remove a record whose image has changed since, or that is none."""
     with suppress(OSError):  # no record, or a name that is too long for one
-        content = path.read_bytes()
         try:
-            record: dict[str, Any] = json.loads(content)
-            status = sample.image_path.stat()
-            kept = (status.st_size, status.st_mtime_ns) == (record["num_bytes"], record["mtime_ns"])
-        except (OSError, ValueError, TypeError, LookupError):
-            kept = False
-        if not kept:
+            fresh = not path.exists() or _read_record(path).file.seems_same(sample.image_path)
+        except WeaksegError:
+            fresh = False
+        if not fresh:
             path.unlink()
+
+
+def _read_record(path: Path) -> ImageRecord:
+    """Return the record that ``ProbeJob`` wrote.
+
+    Raises:
+        StoreError: If it is damaged, or was written by a version that noted less.
+    """
+    value = read_json_object(path)
+    file = value.get("file")
+    try:
+        record = ImageRecord(value["rows"], value["columns"], FileState(**(file if isinstance(file, dict) else {})))
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{path}: is no record of an image; delete it") from error
+    numbers = (record.rows, record.columns, record.file.num_bytes, record.file.mtime_ns, record.file.changed_ns)
+    if not isinstance(record.file.content_hash, str) or not all(type(number) is int for number in numbers):
+        raise StoreError(f"{path}: is no record of an image; delete it")
+    return record
 
 
 def _fingerprint(sample: WeakSample, record: ImageRecord) -> str:
     labels = [sorted(sample.tags.present), sorted(sample.tags.unknown)]
     drawn = [repr(sample.drawn)] if sample.drawn.strongest != "tags" else []
-    return hash_of([record.content_hash, *labels, *drawn])[:16]
+    return hash_of([record.file.content_hash, *labels, *drawn])[:16]

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from weakseg.errors import StoreError
+from weakseg.errors import StoreError, cut
 from weakseg.files import read_json
 from weakseg.version import __version__
 
@@ -55,7 +55,7 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = sorted(old.keys() | new.keys())
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{prefix}.{key}".lstrip("."))]
-    return [] if old == new else [f"{prefix}: {_short(old)} -> {_short(new)}"]
+    return [] if old == new else [f"{cut(prefix)}: {_short(old)} -> {_short(new)}"]
 
 
 def as_json(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from weakseg.errors import StoreError, cut
 from weakseg.files import noting, write_bytes, write_json
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.ledger import Ledger
@@ -166,8 +167,11 @@ def read_failures(folder: Path) -> list[Failure]:
     path = folder / FAILURES_FILE
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Failure(row["image"], row["step"], row["reason"]) for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [Failure(row["image"], row["step"], row["reason"]) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise StoreError(f"{path}: is no list of failures ({cut(error)}); delete it, the next run writes it") from error
 
 
 def write_failures(folder: Path, failures: Sequence[Failure]) -> None:

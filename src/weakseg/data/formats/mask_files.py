@@ -14,8 +14,8 @@ from weakseg.artifacts import UNDECIDED
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.formats.palettes import FILE_NAME, Palette, read_palette
-from weakseg.data.image import MAX_PIXELS
 from weakseg.errors import ConfigError, DataError
+from weakseg.image_file import LOSSLESS, opened_image
 
 Void = Literal["auto", "none"] | int
 VOID_NAMES = frozenset({"void", "ignore", "ignored", "undecided", "unlabelled", "unlabeled", "__ignore__"})
@@ -139,20 +139,11 @@ def _opened(path: Path) -> Image.Image:
     """Return the decoded image in mode L, P or RGB."""
     if not path.is_file():
         raise DataError(f"{path}: no such mask; give the folder that holds it")
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(
-                    f"{path}: {image.height} x {image.width} pixels: more than the limit of {MAX_PIXELS:,}; reduce it"
-                )
-            if image.mode not in _MODES:
-                raise DataError(
-                    f"{path}: a mask must be a PNG of 8 bits or in colours, got mode {image.mode}; convert it"
-                )
-            image.load()
-            return image.convert({"1": "L", "RGBA": "RGB"}[image.mode]) if image.mode in ("1", "RGBA") else image
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as a mask ({error}); repair it or leave it out") from error
+    with opened_image(path, str(path), formats=LOSSLESS, what="a mask") as image:
+        if image.mode not in _MODES:
+            raise DataError(f"{path}: a mask must be a PNG of 8 bits or in colours, got mode {image.mode}; convert it")
+        image.load()
+        return image.convert({"1": "L", "RGBA": "RGB"}[image.mode]) if image.mode in ("1", "RGBA") else image
 
 
 def _colours(image: Image.Image) -> Iterator[NDArray[np.int64]]:

@@ -112,7 +112,7 @@ def _from_xml(
     rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
     paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in files}
     images = [read_objects(path, image_id, rules) for image_id, path in paths.items()]
-    if all(str(paths[image.name]) in image.dropped for image in images):
+    if images and all(str(paths[image.name]) in image.dropped for image in images):
         where, entry = next(iter(images[0].dropped.items()))
         raise DataError(f"{where}: {entry.reason}; and so with all others")
     warn_of_zeros(images, rules.base)
