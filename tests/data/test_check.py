@@ -115,3 +115,13 @@ def test_labels_outside_of_their_photograph_are_a_warning(tmp_path: Path, write_
         "image 'a': box of 'cat' at (0, 0, 180, 40) is by 67% outside of the photograph of 60 x 40 pixels; "
         "2 labels are outside; do labels and photographs belong together?"
     )
+
+
+def test_names_that_are_probably_not_meant_so(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png")
+    sample = WeakSample("a", tmp_path / "a.png", Tags(frozenset({1, 2, 3})))
+    report = check_dataset(Dataset(Classes(("Cat", "cat", "car, dog")), {"train": (sample,)}))
+    assert [warning.partition(";")[0] for warning in report.warnings][-2:] == [
+        "classes 'Cat' and 'cat' are written alike but for case, spaces or Unicode form",
+        "class 'car, dog' holds ','",
+    ]

@@ -1,6 +1,6 @@
 import pytest
 
-from weakseg.data.classes import Classes
+from weakseg.data.classes import Classes, odd_names
 from weakseg.errors import DataError
 
 CLASSES = Classes(("cat", "dog"))
@@ -41,3 +41,24 @@ def test_as_many_classes_as_a_mask_can_hold() -> None:
 def test_found_names_are_sorted_and_given_names_are_kept() -> None:
     assert Classes.from_labels(None, ["dog", "background", "cat"]).names == ("cat", "dog")
     assert Classes.from_labels(("dog", "cat"), ["bird"]).names == ("dog", "cat")
+
+
+def test_names_that_are_probably_not_meant_so() -> None:
+    twins = (["Cat", "cat"], ["cat", "cat "], ["cat", " cat"], ["traffic light", "traffic_light", "Traffic-Light"])
+    forms = (["f\u00e4hre", "fa\u0308hre"], ["STRASSE", "stra\u00dfe"], ["\uff43at", "cat"])
+    for names in (*twins, *forms):
+        (sentence,) = odd_names(["dog", *names, "cats"])
+        assert sentence == (
+            f"classes {' and '.join(map(repr, names))} are written alike but for case, spaces or Unicode form; if they "
+            "are one, merge them"
+        )
+    for name, mark in (("car, cat", ","), ("car;cat", ";"), ("car|cat", "|")):
+        assert odd_names([name, "dog"]) == (
+            f"class {name!r} holds {mark!r}; if it is several classes, write them apart",
+        )
+    assert odd_names(["cat", "cats", "dog", "/m/01g317", "sports ball", "hair drier"]) == ()
+    assert len(odd_names(["x" * 5000 + ",", "y"])[0]) < 400
+
+
+def test_many_names_take_no_longer_than_their_number() -> None:
+    assert odd_names(f"c{n}" for n in range(50_000)) == ()

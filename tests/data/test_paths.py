@@ -158,3 +158,27 @@ def test_bad_classes_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(DataError, match=message):
         read_classes(tmp_path, ())
+
+
+COMPOSED, DECOMPOSED = "f\u00e4hre \u00e9t\u00e9", "fa\u0308hre e\u0301te\u0301"
+
+
+def test_composed_and_decomposed_names_find_each_other(root: Path) -> None:
+    folder = root / "images"
+    for there, asked in ((COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)):
+        path = folder / there / f"{asked}.png"  # a part of each form
+        path.parent.mkdir()
+        path.touch()
+        assert inside(root, f"images/{asked}/{there}.png", "x") == path
+        for name in (f"{asked}/{there}.png", f"{there}/{asked}.png", f"{asked}/{asked}", f"{there}/{there}"):
+            assert find_image(root, folder, name, "x") == path
+        path.unlink()
+        path.parent.rmdir()
+    assert image_id_of(f"{DECOMPOSED}.png") == image_id_of(f"{COMPOSED}.jpg") == COMPOSED
+    assert find_image(root, folder, f"{COMPOSED}.png", "x") == folder / f"{COMPOSED}.png"  # which fails when it is read
+
+
+def test_a_link_of_another_form_that_leads_outside(root: Path) -> None:
+    (root / f"images/{DECOMPOSED}.jpg").symlink_to(root.parent / "secret.jpg")
+    with pytest.raises(DataError, match="leads outside"):
+        find_image(root, root / "images", f"{COMPOSED}.jpg", "x")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weakseg.data.classes import Classes
+from weakseg.data.classes import Classes, odd_names
 from weakseg.data.counts import DrawnCounts, count_drawn
 from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
@@ -123,7 +123,7 @@ class DatasetReport:
             + ("; remove one, or scores will be too good" if group in self.leaks else "; keep one")
             for group in self.duplicates
         ]
-        return (*self.warnings_of_learning, *outside, *copies)
+        return (*self.warnings_of_learning, *outside, *copies, *odd_names(self.class_names))
 
 
 def check_dataset(dataset: Dataset) -> DatasetReport:

@@ -1,6 +1,8 @@
 """Class names and their ids."""
 
 import difflib
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,3 +85,31 @@ def unknown_class(name: str, known: Sequence[str], where: str) -> DataError:
     near = difflib.get_close_matches(name[:MAX_NAME], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known classes: {cut(', '.join(known))}"
     return DataError(f"{where}: unknown class {quoted(name)}; {hint}")
+
+
+def odd_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return one sentence for each name that is probably not meant so.
+
+    These are names that differ only by case, Unicode form, spaces, underscores or hyphens, of which the first is named
+    with the others; and names that hold what separates names elsewhere. A plural is another name.
+
+    >>> odd_names(["cat", "dog", "Cat "])
+    ("classes 'cat' and 'Cat ' are written alike but for case, spaces or Unicode form; if they are one, merge them",)
+    """
+    alike: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        key = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+        alike.setdefault(key, []).append(name)
+    twins = [
+        f"classes {' and '.join(map(quoted, group))} are written alike but for case, spaces or Unicode form; if they "
+        "are one, merge them"
+        for group in alike.values()
+        if len(group) > 1
+    ]
+    listed = [
+        f"class {quoted(name)} holds {quoted(found[0])}; if it is several classes, write them apart"
+        for group in alike.values()
+        for name in group
+        if (found := re.search(r"[,;|\t]", name))
+    ]
+    return (*twins, *listed)

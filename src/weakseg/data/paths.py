@@ -2,18 +2,21 @@
 
 import io
 import json
+import unicodedata
 from collections.abc import Collection
+from itertools import islice, product
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.errors import DataError, cut, quoted
 
+_TRIED_FORMS = 81  # three forms of four parts
 _USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _TRIED_SUFFIXES = (*_USUAL_SUFFIXES, *sorted(IMAGE_SUFFIXES - set(_USUAL_SUFFIXES)))
 
 
 def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> Path:
-    """Return the resolved path that ``name`` means.
+    """Return the resolved path that ``name`` means, in whichever Unicode form its letters with marks are on disk.
 
     Args:
         root: Resolved folder that must not be left.
@@ -27,7 +30,8 @@ def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> 
     posix, shown = PurePosixPath(name.replace("\\", "/")), quoted(name)
     try:
         path = ((folder or root) / posix).resolve()
-        path.exists()  # which fails where a name is longer than the system's
+        if not path.exists():  # which fails where a name is longer than the system's
+            path = in_any_form(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"{where}: {shown} is no usable path ({cut(error)}); correct it") from error
     absolute = posix.is_absolute() or PureWindowsPath(name).is_absolute()
@@ -36,9 +40,26 @@ def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> 
     return path
 
 
+def composed(name: str) -> str:
+    """Return a name with letters and their marks as one character each, as most programs write them."""
+    return unicodedata.normalize("NFC", name)
+
+
+def in_any_form(path: Path) -> Path:
+    """Return the path that there is, each part composed or decomposed; the path itself where there is none.
+
+    A Mac decomposes names of files, and label files of the same photographs seldom are.
+    """
+    if str(path).isascii():
+        return path
+    forms = [dict.fromkeys((part, composed(part), unicodedata.normalize("NFD", part))) for part in path.parts]
+    others = (Path(*parts) for parts in islice(product(*forms), _TRIED_FORMS))
+    return next((other for other in others if other.exists()), path)
+
+
 def image_id_of(name: str) -> str:
-    """Return the image id of a relative path: without the suffix of an image file, ``/`` between folders."""
-    path = PurePosixPath(name.replace("\\", "/"))
+    """Return the image id of a relative path: composed, without the suffix of an image file, ``/`` between folders."""
+    path = PurePosixPath(composed(name).replace("\\", "/"))
     return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
 
 

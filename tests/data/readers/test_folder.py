@@ -170,3 +170,18 @@ def test_class_folder_that_is_a_link_outside(tmp_path: Path, write_image, link: 
     (tmp_path / "root" / link).symlink_to(target)
     with pytest.raises(DataError, match=r"cat/a\.png' leads outside"):
         read(tmp_path / "root")
+
+
+def test_names_of_another_unicode_form(tmp_path: Path, write_image) -> None:
+    """Labels and photographs of a Mac, in one file with those of others."""
+    composed, decomposed = "f\u00e4hre", "fa\u0308hre"
+    write_image(tmp_path / f"images/{decomposed}.png")
+    (tmp_path / "t.csv").write_text(f"image,label\n{composed}.png,cat\n{decomposed}.png,dog\n", encoding="utf-8")
+    (sample,) = read(tmp_path, train="t.csv").splits["train"]
+    assert (sample.id, sample.tags) == (composed, Tags(frozenset({1, 2})))
+    assert sample.load_image().shape == (4, 5, 3)
+    shutil.rmtree(tmp_path / "images")
+    write_image(tmp_path / f"images/cat/{decomposed}.png")
+    write_image(tmp_path / f"images/dog/{composed}.png")
+    (sample,) = read(tmp_path).splits["train"]
+    assert (sample.id, sample.tags) == (composed, Tags(frozenset({1, 2})))

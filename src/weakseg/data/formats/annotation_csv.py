@@ -10,7 +10,7 @@ from weakseg.data.formats.csv_files import CsvFile, check_columns, known_columns
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.shapes import Unusable, box_around, points_at, text_label, usable_shapes
 from weakseg.data.image import image_size
-from weakseg.data.paths import image_id_of
+from weakseg.data.paths import composed, image_id_of
 from weakseg.data.values import as_size, as_text, number_of_text
 from weakseg.errors import DataError, quoted
 from weakseg.ops.runs import Size
@@ -121,7 +121,7 @@ def _by_image(
             row["ragged"] = f"{len(cells)} cells, but the header has {len(layout.columns)}; correct the row"
         name = _local(given, around)
         first = written.setdefault(image_id_of(name), (given, where))
-        if first[0] != given:
+        if composed(first[0]) != composed(given):
             raise DataError(
                 f"{where}: {quoted(given)} and {quoted(first[0])} ({first[1]}) have one image id; rename one"
             )

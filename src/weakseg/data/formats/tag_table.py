@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
-from weakseg.data.paths import image_id_of
+from weakseg.data.paths import composed, image_id_of
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError, quoted
 
@@ -70,7 +70,7 @@ class TagTable:
         first: dict[str, TagRow] = {}
         for row in self.rows:
             other = first.setdefault(image_id_of(row.image), row)
-            if other.image != row.image:
+            if composed(other.image) != composed(row.image):
                 raise DataError(
                     f"{row.where}: {quoted(row.image)} and {quoted(other.image)} both have the image id "
                     f"{quoted(image_id_of(row.image))}; rename one, or keep one of the two"
@@ -114,16 +114,17 @@ def long_table(path: Path, rows: Sequence[TagRow], skipped: Mapping[str, str] | 
     """
     left_out = dict(skipped or {})
     first: dict[tuple[str, str], TagRow] = {}
-    labelled = {row.image: row for row in rows if row.states}
+    labelled = {composed(row.image): row for row in rows if row.states}
     for row in rows:
+        image = composed(row.image)
         label = next(iter(row.states), "")
         if row.reason:
-            first[row.image, row.where] = row
-        elif (other := first.setdefault((row.image, label), row)) is not row:
+            first[image, row.where] = row
+        elif (other := first.setdefault((image, label), row)) is not row:
             left_out[row.where] = f"{quoted(row.image)} with label {quoted(label)} is already at {other.where}"
-        elif not label and row.image in labelled:
-            del first[row.image, label]
-            other = labelled[row.image]
+        elif not label and image in labelled:
+            del first[image, label]
+            other = labelled[image]
             has = f"{quoted(next(iter(other.states)))} at {other.where}"
             left_out[row.where] = f"{quoted(row.image)} is said to have no label, but has {has}"
     return TagTable(path, tuple(first.values()), None, left_out)
@@ -136,7 +137,7 @@ def single_table(
     first: dict[str, TagRow] = {}
     members: list[TagRow] = []
     for row in rows:
-        other = first.setdefault(row.image, row)
+        other = first.setdefault(composed(row.image), row)
         if other is not row:
             names = frozenset(name for name, state in row.states.items() if state is not False)
             reason = f"image {quoted(row.image)} is already at {other.where}; keep one row an image"

@@ -13,7 +13,7 @@ from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.tag_table import TagRow, TagTable, long_table
 from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
-from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.paths import composed, find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
@@ -92,7 +92,7 @@ def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source
     for folder in sorted(path for path in images.iterdir() if path.is_dir() and path.resolve() != masks):
         for path in _image_files(folder):
             inside(root, str(path.relative_to(root)), str(path))
-            _check_same_image(paths.setdefault(path.stem, path), path)
+            _check_same_image(paths.setdefault(image_id_of(path.name), path), path)
             rows.append(TagRow(path.name, str(path), {} if folder.name in BACKGROUND_NAMES else {folder.name: True}))
     _check_layout(images, bool(rows))
     return _Source(long_table(images, rows), paths)
@@ -107,7 +107,11 @@ def _image_files(folder: Path) -> Iterator[Path]:
 
 def _check_same_image(first: Path, second: Path) -> None:
     """Refuse two different photographs with one name; the second would silently count as the first."""
-    if first.name == second.name and first.is_file() and not filecmp.cmp(first, second, shallow=False):
+    if (
+        composed(first.name) == composed(second.name)
+        and first.is_file()
+        and not filecmp.cmp(first, second, shallow=False)
+    ):
         raise DataError(
             f"{second}: another image than {first}, with the same name; rename one (one name in several class folders "
             "means one image with several tags)"

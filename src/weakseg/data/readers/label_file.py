@@ -6,7 +6,7 @@ from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.formats.catalogue import formats_for, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Surroundings
-from weakseg.data.paths import image_id_of
+from weakseg.data.paths import image_id_of, in_any_form
 from weakseg.errors import DataError
 
 SHOWN_NAMES = 5
@@ -34,7 +34,7 @@ def _file_of(photograph: Path, path: Path) -> Path:
         return path
     suffixes = [s for known in formats_for("photograph").values() if known.one_each for s in known.suffixes]
     names = [f"{photograph.stem}{suffix}" for suffix in dict.fromkeys(suffixes)]
-    found = next((path / name for name in names if (path / name).is_file()), None)
+    found = next((file for name in names if (file := in_any_form(path / name)).is_file()), None)
     if found is None:
         raise DataError(f"{path}: holds no {' or '.join(names)}; give the file that labels {photograph.name}")
     return found

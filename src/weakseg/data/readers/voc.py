@@ -13,7 +13,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_classes
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
-from weakseg.data.paths import find_image, inside, read_classes, read_lines
+from weakseg.data.paths import composed, find_image, inside, read_classes, read_lines
 from weakseg.data.readers import annotated
 from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Extras, Reading
@@ -65,7 +65,7 @@ def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
     path = _list_path(root, name, setting)
     found: dict[str, str] = {}
     for number, line in read_lines(path, "list of images"):
-        image_id = line.split()[0]
+        image_id = composed(line.split()[0])
         if image_id in found:
             raise DataError(f"{path}:{number}: image {image_id!r} is already at {found[image_id]}; keep one entry")
         found[image_id] = f"{path}:{number}"
@@ -147,7 +147,7 @@ def _main_entry(line: str, where: str) -> tuple[str, str]:
     parts = line.split()
     if len(parts) != 2 or parts[1] not in ("1", "-1", "0"):
         raise DataError(f"{where}: expected an image id and 1, 0 or -1, got {line!r}; correct the line")
-    return parts[0], parts[1]
+    return composed(parts[0]), parts[1]
 
 
 def _tags_of_flags(flags: dict[int, set[str]], num_classes: int) -> Tags:
