@@ -131,6 +131,32 @@ def test_regions() -> None:
     assert other.tags == Tags(frozenset({1}))
 
 
+def test_what_has_no_region_is_not_background(caplog: pytest.LogCaptureFixture) -> None:
+    """Regions label a photograph completely, unless something is on it, or was left out, that none of them shows."""
+    mask = np.zeros(SIZE, bool)
+    mask[1, 2] = True
+    shown, below = Region(1, SIZE, runs_of_mask(mask)), Region(255, SIZE, runs_of_mask(np.ones(SIZE, bool)))
+    whole = bound(region(mask), point(1, 2), tags=frozenset({"cat"}), unknown=frozenset({"dog"}))
+    assert whole.drawn.regions == (shown,) and not whole.partial
+    left_out = Dropped("why", frozenset({"cat"}))
+    for shapes, more in (
+        ((point(0, 0, "dog"),), {}),
+        ((box(0, 0, 2, 2, label="dog"),), {}),
+        ((), {"tags": frozenset({"dog"})}),
+        ((), {"dropped": {"f: 1": left_out}}),
+        ((), {"dropped": {"f: 1": Dropped("why")}}),
+    ):
+        partial = bound(region(mask), *shapes, **more)
+        assert partial.drawn.regions == (below, shown) and partial.partial
+        assert not bound(*shapes, **more).partial  # without regions nothing is background
+    for one in (Dropped("why", frozenset()), Dropped("why", frozenset({"dog"}), certain=False)):
+        assert bound(region(mask), dropped={"f: 1": one}).drawn.regions == (shown,)
+    image = AnnotatedImage("a.jpg", (region(mask),), "f: a", size=SIZE, dropped={"f: 1": left_out})
+    with caplog.at_level(logging.WARNING):
+        bind(AnnotationTable(Path("f"), (image,)), CLASSES)
+    assert "on 1 photographs classes are outlined, and others are there that are not" in caplog.text
+
+
 def test_classes_that_are_ignored() -> None:
     class_map = ClassMap(ignore=frozenset({"sky"}))
     mask = np.ones(SIZE, bool)

@@ -21,7 +21,7 @@ from weakseg.data.annotations import (
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
 from weakseg.data.paths import image_id_of
-from weakseg.data.regions import count_pixels
+from weakseg.data.regions import count_pixels, whole_runs
 from weakseg.data.sample import Tags
 from weakseg.data.stray import STRAY_SHARE, share_outside
 from weakseg.errors import DataError
@@ -41,12 +41,14 @@ class BoundImage:
         drawn: What was drawn, inside the photograph where its size is known.
         dropped: Reason by file and entry of what was left out; its class is present or unknown.
         strayed: File and entry of boxes and scribbles of which more than a fifth was outside, and cut or moved inside.
+        partial: Whether there are regions, but what they do not cover is undecided, as something else is there too.
     """
 
     tags: Tags
     drawn: Drawn
     dropped: Mapping[str, str] = field(default_factory=dict)
     strayed: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,14 @@ def bind(table: AnnotationTable, classes: Classes, class_map: ClassMap | None = 
             100 * STRAY_SHARE,
             strayed[0],
         )
+    if partial := [image_id for image_id, one in bound.items() if one.partial]:
+        logger.warning(
+            "%s: on %d photographs classes are outlined, and others are there that are not, or were left out; what no "
+            "region covers counts as undecided there, not as background. The first is %r",
+            table.path,
+            len(partial),
+            partial[0],
+        )
     return Binding({image_id: (one.tags, one.drawn) for image_id, one in bound.items()}, dropped)
 
 
@@ -90,7 +100,8 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
     Boxes are cut at its border and scribbles moved inside; what has no pixel left is dropped, and so is a point
     outside. All that only where the file states the size. No class that something is labelled as is absent, used or
     not: it is present, or unknown where the label does not say that it is there, or the class map ignores it. Where
-    the class of an entry cannot be told, all classes that are not present are unknown.
+    the class of an entry cannot be told, all classes that are not present are unknown. Nor is it background: where
+    there are regions, and something that has none, a region to be ignored lies below them all.
 
     Raises:
         DataError: As ``bind``.
@@ -108,13 +119,15 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
             kept.append(placed)
             if image.size is not None and _share_outside(shape, image.size) > STRAY_SHARE:
                 strayed.append(shape.where)
+    regions = tuple(one for one in kept if isinstance(one, Region))
+    partial = bool(regions) and _is_partial(image, states, regions)
     drawn = Drawn(
         boxes=tuple(one for one in kept if isinstance(one, Box)),
         points=tuple(one for one in kept if isinstance(one, Point)),
         scribbles=tuple(one for one in kept if isinstance(one, Scribble)),
-        regions=tuple(one for one in kept if isinstance(one, Region)),
+        regions=(_below_all(regions[0].size), *regions) if partial else regions,
     )
-    return BoundImage(states, drawn, dropped, tuple(strayed))
+    return BoundImage(states, drawn, dropped, tuple(strayed), partial)
 
 
 @dataclass(frozen=True)
@@ -159,6 +172,17 @@ def _states(image: AnnotatedImage, names: _Names) -> Tags:
     if any(one.labels is None for one in image.dropped.values()):
         unknown = set(range(1, len(names.classes) + 1))
     return Tags(frozenset(present), frozenset(unknown - present))
+
+
+def _is_partial(image: AnnotatedImage, tags: Tags, regions: tuple[Region, ...]) -> bool:
+    """Return whether something is on a photograph that no region shows."""
+    left_out = any(one.certain and (one.labels is None or one.labels) for one in image.dropped.values())
+    return left_out or bool(tags.present - {region.class_id for region in regions})
+
+
+def _below_all(size: Size) -> Region:
+    """Return the region of the whole photograph that says nothing."""
+    return Region(UNDECIDED, size, whole_runs(size))
 
 
 def _place(shape: Shape, class_id: int, size: Size | None) -> Drawing | str:

@@ -96,6 +96,11 @@ def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:
     return encode_masks(np.asarray(mask, np.bool_)[None])[0]
 
 
+def whole_runs(size: Size) -> bytes:
+    """Return the runs of all pixels of an image."""
+    return _counts(encode_runs({"size": list(size), "counts": [0, math.prod(size)]}, size, "region"))
+
+
 def mask_of_runs(runs: bytes, size: Size) -> NDArray[np.bool_]:
     """Return the ``(H, W)`` mask that runs stand for.
 
