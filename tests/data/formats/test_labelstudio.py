@@ -1,3 +1,6 @@
+import base64
+import dataclasses
+import io
 import json
 import re
 from pathlib import Path
@@ -9,8 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
+from PIL import Image
 
 from weakseg.data.annotations import AnnotationTable, Shape
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.data.formats import labelstudio_values
 from weakseg.data.formats.brush import mask_of_brush
 from weakseg.data.formats.labelstudio import image_name, read_table
 from weakseg.data.formats.shapes import Unusable
@@ -76,6 +83,16 @@ def ellipse(**more: object) -> Document:
 def brush(stream: object, **more: object) -> Document:
     rle = list(stream) if isinstance(stream, bytes) else stream
     return item("brushlabels", {"format": "rle", "rle": rle, "brushlabels": ["cat"], **more})
+
+
+def png(image: Image.Image) -> str:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def bitmask(address: str) -> Document:
+    return item("bitmasklabels", {"imageDataURL": address, "bitmasklabels": ["cat"]})
 
 
 def choices(*names: object, **more: object) -> Document:
@@ -227,7 +244,10 @@ def test_tasks_that_are_left_out(tmp_path: Path, left_out: Document, reason: str
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (item("ellipse", {}), "results of type 'ellipse' are not known"),
+        (item("ellipse", {}), "it has 0 labels, not one"),
+        (item("labels", {"x": 1, "labels": []}, id="y"), "it has 0 labels, not one"),
+        (item("labels", {"labels": ["cat"]}, id="y"), "its labels belong to no shape"),
+        (item("vectorlabels", {"vertices": []}), "results of type 'vectorlabels' are not known"),
         (ellipse(radiusX=0), "radii of 0 x 2.5 pixels make no ellipse: both must be above 0"),
         (ellipse(radiusY=-20), "radii of 4 x -1 pixels make no ellipse"),
         (ellipse(y=float("nan")), "x 4.0, y nan is not finite"),
@@ -267,7 +287,6 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
     [
         (item(None, {}), r"result\[1\]: 'type' must be text, got None"),
         (item("keypointlabels", [1]), r"'value' must be an object, got a list of 1"),
-        (item("keypointlabels", {"x": 1, "y": 1, "keypointlabels": "cat"}), r"'keypointlabels' must be a list"),
         (item("keypointlabels", {"x": 1, "y": 1, "keypointlabels": [5]}), r"a label must be text, got 5"),
         (keypoint("left"), r"'x' must be a number, got 'left'"),
         (keypoint(None), r"'x' must be a number, got None"),
@@ -284,6 +303,20 @@ def test_unusable_results_are_left_out(tmp_path: Path, wrong: Document, message:
         (brush([0, 1.5]), r"'rle' must be numbers from 0 to 255"),
         (brush(["a"]), r"'rle' must be numbers from 0 to 255"),
         (brush([]), r"'rle' is cut off after 0 bytes"),
+        ("cat", r"a result must be an object, got 'cat'"),
+        (item("choices", None), r"'value' must be an object, got None"),
+        (item("choices", {"choices": "cat"}), r"'choices' must be a list, got 'cat'"),
+        (choices(5), r"a choice must be text, got 5"),
+        ({**keypoint(), "original_width": "8"}, r"'original_width' must be an integer, got '8'"),
+        ({**keypoint(), "original_width": None}, r"'original_width' must be an integer, got None"),
+        ({**keypoint(), "original_width": 0}, r"height 5 and width 0 must be at least 1"),
+        ({**keypoint(), "original_width": 10**9}, r"more than the limit of 100,000,000"),
+        ({**keypoint(), "original_width": 9}, r"the photograph has \(5, 9\) pixels, but \(5, 8\) in results before"),
+        ({**keypoint(), "image_rotation": "no"}, r"'image_rotation' must be a number, got 'no'"),
+        (bitmask("a"), r"'imageDataURL' must be a PNG in base64, got 'a'"),
+        (bitmask("data:image/png;base64,!"), r"'imageDataURL' is no PNG in base64"),
+        (bitmask("data:image/png;base64,AAAA"), r"'imageDataURL': cannot be read as an image"),
+        (bitmask(png(Image.new("L", (8, 6)))), r"its bitmask has 6 x 8 pixels, but the photograph 5 x 8"),
     ],
 )
 def test_malformed_results_are_left_out(tmp_path: Path, wrong: object, message: str) -> None:
@@ -296,44 +329,150 @@ def test_malformed_results_are_left_out(tmp_path: Path, wrong: object, message: 
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ("cat", r"result\[1\]: a result must be an object, got 'cat'"),
-        (item("choices", None), r"'value' must be an object, got None"),
-        (item("choices", {"choices": "cat"}), r"'choices' must be a list, got 'cat'"),
-        (choices(5), r"a choice must be text, got 5"),
-        ({**keypoint(), "original_width": "8"}, r"'original_width' must be an integer, got '8'"),
-        ({**keypoint(), "original_width": None}, r"'original_width' must be an integer, got None"),
-        ({**keypoint(), "original_width": 0}, r"height 5 and width 0 must be at least 1"),
-        ({**keypoint(), "original_width": 10**9}, r"more than the limit of 100,000,000"),
-        ({**keypoint(), "original_width": 9}, r"the photograph has \(5, 9\) pixels, but \(5, 8\) in results before"),
-        ({**keypoint(), "image_rotation": "no"}, r"'image_rotation' must be a number, got 'no'"),
-    ],
+    ("tasks", "message"), [({}, "expected a list of tasks, got an object"), ([], "lists no images")]
 )
-def test_malformed_results(tmp_path: Path, wrong: object, message: str) -> None:
-    with pytest.raises(DataError, match=r"tasks\.json: tasks\[0\]: annotations\[0\]: .*" + message):
-        read(tmp_path, task(keypoint(), wrong))
+def test_no_tasks(tmp_path: Path, tasks: object, message: str) -> None:
+    with pytest.raises(DataError, match=rf"tasks\.json: {message}"):
+        read_table(write(tmp_path, tasks))
 
 
 @pytest.mark.parametrize(
-    ("tasks", "message"),
+    ("wrong", "message"),
     [
-        ({}, r"tasks\.json: expected a list of tasks, got an object of 0"),
-        ([], r"tasks\.json: lists no images"),
-        ([5], r"tasks\[0\]: a task must be an object, got 5"),
-        ([{"id": 1, "image": "a.jpg", "label": []}], r"tasks\[0\]: has no 'data' or no 'annotations'; export .*'JSON'"),
-        ([task(data="a.jpg")], r"tasks\[0\]: 'data' must be an object, got 'a\.jpg'"),
-        ([task(data={})], r"tasks\[0\]: 'image' must be text, got None"),
-        ([task(data={"image": ["a.jpg"]})], r"tasks\[0\]: 'image' must be text"),
-        ([task(annotations={})], r"tasks\[0\]: 'annotations' must be a list"),
-        ([task(annotations=[5])], r"annotations\[0\]: an annotation must be an object, got 5"),
-        ([task(annotations=[{}])], r"annotations\[0\]: 'result' must be a list, got None"),
-        ([task(), task()], r"tasks\[1\]: image 'a\.jpg' is already at .*tasks\[0\]; keep one"),
+        (5, "a task must be an object, got 5"),
+        ({"id": 1, "image": "a.jpg", "label": []}, "has no 'data' or no 'annotations'; export from"),
+        ({"image": "a.jpg", "label": "cat"}, "has no 'data' or no 'annotations'; export from"),
+        (task(data="a.jpg"), "'data' must be an object, got 'a.jpg'"),
+        (task(data={}), "'image' is missing, and 0 of its data () are photographs, not one"),
+        (task(data={"x": "a.jpg", "y": "b.png"}), "'image' is missing, and 2 of its data ('x', 'y') are photographs"),
+        (task(data={"text": "hello"}), "'image' is missing, and 0 of its data ('text') are photographs"),
+        (task(data={"image": ["a.jpg"]}), "'image' must be text"),
+        (task(annotations={}), "'annotations' must be a list"),
+        (task(annotations=[5]), "annotations[0]: an annotation must be an object, got 5"),
+        (task(annotations=[{}]), "annotations[0]: 'result' must be a list, got None"),
     ],
 )
-def test_malformed_tasks(tmp_path: Path, tasks: object, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        read_table(write(tmp_path, tasks))
+def test_malformed_tasks_are_left_out(tmp_path: Path, wrong: object, message: str) -> None:
+    table = read(tmp_path, wrong, task(data={"image": "b.jpg"}))
+    assert [image.name for image in table.images] == ["b.jpg"]
+    assert message in table.skipped[f"{tmp_path / 'tasks.json'}: tasks[0]"]
+    with pytest.raises(DataError, match=r"no task can be used: " + re.escape(message)):
+        read(tmp_path, wrong)
+
+
+def test_what_a_repeated_task_shows_is_left_open(tmp_path: Path) -> None:
+    (image,) = read(tmp_path, task(), task(choices("dog"))).images
+    ((where, entry),) = image.dropped.items()
+    assert where.endswith("tasks[1]") and entry.labels == {"dog"} and not entry.certain
+
+
+@pytest.mark.parametrize(
+    "data", [{"img": "a.jpg"}, {"photo": "/data/upload/3/0a1b2c3d-a.jpg", "id": "5", "note": "a b"}]
+)
+def test_any_key_of_the_photograph(tmp_path: Path, data: Document) -> None:
+    assert read(tmp_path, task(keypoint(), data=data)).images[0].name == "a.jpg"
+
+
+PLAIN = {
+    "rectangle": {"x": 12.5, "y": 20, "width": 50, "height": 40, "rotation": 0},
+    "keypoint": {"x": 25, "y": 40, "width": 0.5},
+    "polygon": {"points": [[25, 20], [75, 20], [75, 60], [25, 60]]},
+    "ellipse": {"x": 50, "y": 50, "radiusX": 50, "radiusY": 50},
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+@pytest.mark.parametrize("typed", [True, False])
+def test_labels_in_a_result_of_their_own(tmp_path: Path, kind: str, typed: bool) -> None:
+    """As a project with <Rectangle> and <Labels> writes it; some versions leave the type of the labels out."""
+    (expected,) = shapes(tmp_path, item(f"{kind}labels", {**PLAIN[kind], f"{kind}labels": ["cat"]}))
+    labels = item("labels", {**PLAIN[kind], "labels": ["cat"]})
+    if not typed:
+        del labels["type"]
+    for results in ((item(kind, PLAIN[kind]), labels), (labels, item(kind, PLAIN[kind]))):
+        (found,) = shapes(tmp_path, *results)
+        assert dataclasses.replace(found, where="") == dataclasses.replace(expected, where="")
+    (alone,) = shapes(tmp_path, labels)
+    assert dataclasses.replace(alone, where="") == dataclasses.replace(expected, where="")
+
+
+def test_several_shapes_with_labels_of_their_own(tmp_path: Path) -> None:
+    results = [
+        item(kind, {**PLAIN["rectangle"], **label}, id=number)
+        for number, name in (("1", "cat"), ("2", "dog"))
+        for kind, label in (("rectangle", {}), ("labels", {"labels": [name]}))
+    ]
+    assert [found.label for found in shapes(tmp_path, *results)] == ["cat", "dog"]
+
+
+def test_a_shape_without_labels_may_be_of_any_class(tmp_path: Path) -> None:
+    image = read(tmp_path, task(item("rectangle", PLAIN["rectangle"]), {"type": "relation"})).images[0]
+    assert [entry.labels for entry in image.dropped.values()] == [None, frozenset()]
+
+
+class TestMin:
+    """The export "JSON-MIN"."""
+
+    def task(self, **more: object) -> Document:
+        return {"image": "/data/upload/1/0a1b2c3d-a.jpg", "id": 1, "annotator": 1, "lead_time": 2.5, **more}
+
+    @pytest.mark.parametrize("kind", PLAIN)
+    def test_shapes(self, tmp_path: Path, kind: str) -> None:
+        size = {"original_width": SIZE[1], "original_height": SIZE[0]}
+        (expected,) = shapes(tmp_path, item(f"{kind}labels", {**PLAIN[kind], f"{kind}labels": ["cat"]}))
+        own = self.task(label=[{**PLAIN[kind], f"{kind}labels": ["cat"], **size}])
+        apart = self.task(shape=[{**PLAIN[kind], **size}], label=[{**PLAIN[kind], "labels": ["cat"], **size}])
+        for one in (own, apart):
+            (image,) = read(tmp_path, one).images
+            (found,) = image.shapes
+            assert (image.name, image.size, image.dropped) == ("a.jpg", SIZE, {})
+            assert dataclasses.replace(found, where="") == dataclasses.replace(expected, where="")
+
+    def test_choices(self, tmp_path: Path) -> None:
+        tasks = [
+            self.task(choice="cat"),
+            self.task(image="b.jpg", animal={"choices": ["cat", "dog"]}),
+            self.task(image="c.jpg"),
+        ]
+        found = read(tmp_path, *tasks).images
+        assert [image.tags for image in found] == [{"cat"}, {"cat", "dog"}, set()]
+
+    def test_malformed_entries(self, tmp_path: Path) -> None:
+        (image,) = read(tmp_path, self.task(label=[{"x": "left", "y": 1, "keypointlabels": ["cat"]}, 5])).images
+        assert {entry.labels for entry in image.dropped.values()} == {frozenset({"cat"}), None}
+
+
+class TestBitmask:
+    @pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "1", "P"])
+    def test_painted_pixels(self, tmp_path: Path, mode: str) -> None:
+        painted = np.zeros(SIZE, bool)
+        painted[1:4, 2:6], painted[2, 3] = True, False
+        if mode in ("RGBA", "LA"):
+            image = Image.fromarray(rgba(painted).reshape(*SIZE, 4)).convert(mode)
+        else:
+            image = Image.fromarray(painted.astype(np.uint8) * np.uint8(255)).convert(mode)
+        (found,) = shapes(tmp_path, bitmask(png(image)))
+        np.testing.assert_array_equal(pixels(found), painted)
+
+
+@pytest.mark.parametrize("size", [(5000, 10_000), (10, 8)])
+def test_nothing_is_rastered_for_a_size_that_is_not_the_photographs(
+    tmp_path: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mask_of_brush", "region_inside", "region_of"):
+        monkeypatch.setattr(labelstudio_values, name, lambda *_, **__: pytest.fail("rastered"))
+    Image.new("RGB", SIZE[::-1]).save(tmp_path / "a.jpg")
+    results = [
+        rectangle(0, 0, 50, 50),
+        brush(encode_brush(rgba(np.ones(SIZE, bool)))),
+        polygon(PLAIN["polygon"]["points"]),
+    ]
+    claims = {"original_height": size[0], "original_width": size[1]}
+    write(tmp_path, [task(*({**one, **claims} for one in results))])
+    dataset = open_dataset(DataConfig(root=str(tmp_path), format="labelstudio", train="tasks.json"))
+    (sample,) = dataset.splits["train"]
+    assert len(sample.drawn.boxes) == 1 and sample.tags.present == {1}
+    assert len(dataset.dropped) == 2 and all("the photograph is 5 x 8" in reason for reason in dataset.dropped.values())
 
 
 @pytest.mark.parametrize(

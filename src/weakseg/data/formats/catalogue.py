@@ -41,7 +41,7 @@ FORMATS: dict[str, LabelFormat] = {
     ),
     "labelstudio": LabelFormat(
         "Label Studio",
-        by_itself(labelstudio.read_table),
+        labelstudio.read_table,
         (".json",),
         lambda content: isinstance(content.json, list),
         uses=frozenset({"dataset", "photograph"}),

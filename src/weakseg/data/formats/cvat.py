@@ -1,22 +1,19 @@
 """CVAT: one XML file of images or of the tracks of a video, with shapes, skeletons, masks and tags."""
 
 import posixpath
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped
 from weakseg.data.formats.cvat_shapes import attribute, integer, labels_of, order_of, shapes_of
 from weakseg.data.formats.cvat_video import images_of_tracks
-from weakseg.data.formats.label_format import Surroundings
+from weakseg.data.formats.label_format import Surroundings, claim_check
 from weakseg.data.formats.repeated import without_repeats
 from weakseg.data.formats.shapes import left_out, usable_shapes
 from weakseg.data.formats.xml_files import parse_xml
 from weakseg.data.paths import inside
 from weakseg.data.regions import check_size
 from weakseg.errors import DataError
-from weakseg.ops.runs import Size
 
 
 def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTable:
@@ -69,28 +66,9 @@ def _image(node: Element, where: str, around: Surroundings | None) -> AnnotatedI
             except DataError as error:
                 dropped[place] = left_out(error, place, None)
     drawn = sorted((entry for entry in entries if entry[1].tag != "tag"), key=lambda entry: order_of(entry[1]))
-    claim = _claim(around, name, size, where)
+    claim = claim_check(around, name, size, where)
     shapes = usable_shapes(drawn, lambda child, place: shapes_of(child, size, place, claim), labels_of, dropped)
     return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size, dropped=dropped)
-
-
-def _claim(around: Surroundings | None, name: str, size: Size, where: str) -> Callable[[], None]:
-    """Return what refuses the size of an image before anything is rastered to it; the photograph is opened once."""
-
-    @cache
-    def reason() -> str:
-        try:
-            if around:
-                around.check_claim(name, size, where)
-        except DataError as error:
-            return str(error)
-        return ""
-
-    def check() -> None:
-        if reason():
-            raise DataError(reason())
-
-    return check
 
 
 def _name(node: Element, where: str, around: Surroundings | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 from xml.etree.ElementTree import Element
@@ -12,6 +12,7 @@ from weakseg.data.formats.csv_files import read_csv
 from weakseg.data.formats.xml_files import parse_xml
 from weakseg.data.image import check_frame, read_frame
 from weakseg.data.paths import find_image, parse_json, read_text
+from weakseg.errors import DataError
 
 Use = Literal["dataset", "drawn", "photograph"]
 Quadrilaterals = Literal["", "segments", "boxes"]
@@ -94,6 +95,25 @@ class Surroundings:
         frame = read_frame(self.find(name, where))
         if size not in (frame.stored, frame.stored[::-1]):
             check_frame(size, frame.size, where)
+
+
+def claim_check(around: Surroundings | None, name: str, size: tuple[int, int], where: str) -> Callable[[], None]:
+    """Return what refuses a stated size as ``Surroundings.check_claim`` does; the photograph is opened once at most."""
+
+    @cache
+    def reason() -> str:
+        try:
+            if around:
+                around.check_claim(name, size, where)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def check() -> None:
+        if reason():
+            raise DataError(reason())
+
+    return check
 
 
 @dataclass(frozen=True)

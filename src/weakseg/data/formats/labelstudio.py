@@ -1,54 +1,43 @@
-"""Label Studio: one JSON file of tasks with rectangles, key points, polygons, ellipses, brush strokes and choices."""
+"""Label Studio: one JSON file of tasks with rectangles, key points, outlines, painted pixels and choices."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
-from weakseg.data.formats.brush import mask_of_brush
-from weakseg.data.formats.records import (
-    any_number,
-    list_in,
-    number_in,
-    positions_in,
-    size_in,
-    text_in,
-)
-from weakseg.data.formats.shapes import (
-    Unusable,
-    box_around,
-    ellipse_outline,
-    points_at,
-    region_inside,
-    region_of,
-    text_label,
-    turned,
-    usable_shapes,
-)
+from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Shape
+from weakseg.data.formats.label_format import Surroundings, claim_check
+from weakseg.data.formats.labelstudio_min import as_task
+from weakseg.data.formats.labelstudio_values import KINDS, Record, geometry_of, shapes_of
+from weakseg.data.formats.records import any_number, list_in, size_in, text_in
+from weakseg.data.formats.repeated import without_repeats
+from weakseg.data.formats.shapes import Unusable, left_out, text_label, usable_shapes
+from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
-Record = dict[str, object]
-_KINDS = ("rectanglelabels", "keypointlabels", "polygonlabels", "ellipselabels", "brushlabels")
-_GEOMETRY = frozenset({"x", "points", "rle"})
 _SIZE_KEYS = ("original_height", "original_width")
+_NO_CLASS = frozenset({"relation", "textarea", "rating", "number", "datetime", "pairwise", "ranker"})
 
 
-def read_table(path: Path) -> AnnotationTable:
-    """Return what an export says; photographs are not opened.
+def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTable:
+    """Return what an export says.
 
-    Rectangles become boxes (rotated ones the upright box around them), key points points, polygons, ellipses and brush
-    strokes regions, choices for the whole photograph tags. Of several annotations of a task the first that was not
-    cancelled counts. Tasks without one, and those of photographs that were rotated for labelling, are left out.
+    Rectangles become boxes (rotated ones the upright box around them), key points points, polygons, ellipses, brush
+    strokes and bitmasks regions, choices for the whole photograph tags. Labels may stand with their shape, or in a
+    result of their own with its id. Of several annotations of a task the first that was not cancelled counts. Tasks
+    without one, and those of photographs that were rotated for labelling, are left out.
 
     Args:
-        path: An export as "JSON", a list of tasks.
+        path: An export as "JSON" or "JSON-MIN", a list of tasks.
+        around: Where the photographs are; ``None``: they are not opened.
 
     Raises:
-        DataError: If it cannot be read, no task is labelled, or an entry is malformed.
+        DataError: If it cannot be read, or no task can be used.
     """
     tasks = parse_json(path, read_text(path, "Label Studio file"))
     if not isinstance(tasks, list):
@@ -58,12 +47,12 @@ def read_table(path: Path) -> AnnotationTable:
     for number, task in enumerate(tasks):
         where = f"{path}: tasks[{number}]"
         try:
-            images.append(_image(as_record(task, "a task", where), where))
-        except Unusable as reason:
-            skipped[where] = str(reason)
+            images.append(_image(as_task(as_record(task, "a task", where)), where, around))
+        except (Unusable, DataError) as error:
+            skipped[where] = str(error).removeprefix(f"{where}: ")
     if skipped and not images:
         raise DataError(f"{path}: no task can be used: {next(iter(skipped.values()))}; label some and export again")
-    return AnnotationTable(path, tuple(images), skipped=skipped)
+    return AnnotationTable(path, without_repeats(images), skipped=skipped)
 
 
 def image_name(address: str, where: str) -> str:
@@ -98,37 +87,62 @@ def _last(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def _image(task: Record, where: str) -> AnnotatedImage:
+def _address(data: Record, where: str) -> str:
+    """Return what a task calls its photograph: at ``image``, else at the one key that looks like one."""
+    if "image" in data:
+        return text_in(data, "image", where)
+    found = {key: value for key, value in data.items() if isinstance(value, str) and _is_image(value)}
+    if len(found) != 1:
+        keys = ", ".join(map(shown, found or data))
+        raise DataError(
+            f"{where}: 'image' is missing, and {len(found)} of its data ({keys:.200}) are photographs, not one"
+        )
+    return next(iter(found.values()))
+
+
+def _is_image(address: str) -> bool:
+    try:
+        return PurePosixPath(image_name(address, "")).suffix.lower() in IMAGE_SUFFIXES
+    except (DataError, Unusable):
+        return address.startswith("data:image/")
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One result: its record, its kind without ``labels`` at the end, and the labels with it, or of its id."""
+
+    record: Record
+    kind: str
+    labels: tuple[object, ...] | None
+    size: Size | None
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The classes if the result is left out; ``None`` where they cannot be told."""
+        if self.kind in _NO_CLASS:
+            return frozenset()
+        found = [text_label(label) for label in self.labels or ()]
+        known = [label for label in found if label is not None]
+        return frozenset().union(*known) if known and len(known) == len(found) else None
+
+
+def _image(task: Record, where: str, around: Surroundings | None) -> AnnotatedImage:
     dropped: dict[str, Dropped] = {}
     if not {"data", "annotations"} <= task.keys():
         raise DataError(f"{where}: has no 'data' or no 'annotations'; export from Label Studio as 'JSON', not another")
-    name = image_name(text_in(as_record(task.get("data"), "'data'", where), "image", where), where)
+    name = image_name(_address(as_record(task.get("data"), "'data'", where), where), where)
     place, annotation = _first_completed(task, where, dropped)
-    items = {
-        f"{place}: result[{number}]": as_record(item, "a result", f"{place}: result[{number}]")
-        for number, item in enumerate(list_in(annotation, "result", place))
-    }
-    sizes = {at: size for at, item in items.items() if (size := size_in(item, _SIZE_KEYS, at)) is not None}
-    size = next(iter(sizes.values()), None)
-    for at, item in items.items():
-        if sizes.get(at, size) != size:
-            raise DataError(f"{at}: the photograph has {sizes[at]} pixels, but {size} in results before; correct it")
-        if any_number(item.get("image_rotation") or 0, "'image_rotation'", at) != 0:
-            raise Unusable(f"the photograph was rotated by {shown(item['image_rotation'])} degrees for labelling")
-    choices = {at: item for at, item in items.items() if item.get("type") == "choices"}
-    drawn = [(at, item) for at, item in items.items() if at not in choices]
-    tags = [tag for at, item in choices.items() for tag in _tags(item, at, dropped)]
-    shapes = usable_shapes(drawn, lambda item, at: _shapes(item, sizes.get(at), at), _labels_of, dropped)
+    results = _results(list_in(annotation, "result", place), place, dropped)
+    size = next((result.size for result in results.values() if result.size is not None), None)
+    for at, result in list(results.items()):
+        if result.size not in (None, size):
+            reason = f"the photograph has {result.size} pixels, but {size} in results before; correct it"
+            dropped[at] = Dropped(reason, results.pop(at).names)
+    tags = [tag for at, result in results.items() if result.kind == "choices" for tag in _tags(result, at, dropped)]
+    drawn = [(at, result) for at, result in results.items() if result.kind != "choices"]
+    claim = claim_check(around, name, size, where) if size else lambda: None
+    shapes = usable_shapes(drawn, lambda result, at: _shapes(result, at, claim), lambda result: result.names, dropped)
     return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size, dropped=dropped)
-
-
-def _labels_of(item: Record) -> frozenset[str] | None:
-    """Return the labels of a result that is left out; ``None`` where they cannot be told."""
-    value = item.get("value")
-    lists = [value.get(kind) for kind in (*_KINDS, "choices")] if isinstance(value, dict) else []
-    texts = [text_label(label) for found in lists if isinstance(found, list) for label in found]
-    known = [label for label in texts if label is not None]
-    return frozenset().union(*known) if known and len(known) == len(texts) else None
 
 
 def _first_completed(task: Record, where: str, dropped: dict[str, Dropped]) -> tuple[str, Record]:
@@ -148,70 +162,87 @@ def _first_completed(task: Record, where: str, dropped: dict[str, Dropped]) -> t
     return found
 
 
-def _tags(item: Record, where: str, dropped: dict[str, Dropped]) -> list[str]:
-    """Return the choices for the whole photograph; those for one shape are dropped."""
-    value = as_record(item.get("value"), "'value'", where)
-    if _GEOMETRY & value.keys():
-        dropped[where] = Dropped("it is a choice for one shape, not for the photograph", frozenset())
+def _results(items: Sequence[object], place: str, dropped: dict[str, Dropped]) -> dict[str, _Result]:
+    """Return the results by place; labels that are a result of their own are with the shape that has their id.
+
+    Raises:
+        Unusable: If the photograph was rotated for labelling.
+    """
+    records = {f"{place}: result[{number}]": item for number, item in enumerate(items)}
+    sound = {at: item for at, item in records.items() if isinstance(item, dict)}
+    shape_ids = Counter(_id_of(item) for item in sound.values() if _kind(item) in KINDS)
+    labels = {_id_of(item): _labels(item) for item in sound.values() if _kind(item) == "labels"}
+    found: dict[str, _Result] = {}
+    for at, item in records.items():
+        try:
+            record = as_record(item, "a result", at)
+            kind = _kind(record)
+            if any_number(record.get("image_rotation") or 0, "'image_rotation'", at) != 0:
+                raise Unusable(f"the photograph was rotated by {shown(record['image_rotation'])} degrees for labelling")
+            if kind == "labels" and shape_ids[_id_of(record)]:
+                continue
+            own = _labels(record)
+            named = own if own is not None or kind not in KINDS else labels.get(_id_of(record))
+            kind = (geometry_of(record.get("value")) or kind) if kind == "labels" else kind
+            found[at] = _Result(record, kind, named, size_in(record, _SIZE_KEYS, at))
+        except DataError as error:
+            own = _labels(item) if isinstance(item, dict) else None
+            dropped[at] = left_out(error, at, _Result({}, "", own, None).names)
+    return found
+
+
+def _id_of(item: Mapping[str, object]) -> object:
+    """Return what shape and labels have in common; without an id a result is alone."""
+    own = item.get("id")
+    return own if isinstance(own, str | int) else id(item)
+
+
+def _kind(item: Mapping[str, object]) -> str:
+    """Return the type of a result, without ``labels`` at its end, by its value where it is not said."""
+    kind, value = item.get("type"), item.get("value")
+    if not isinstance(kind, str) and isinstance(value, dict):
+        named = (f"{one}labels" for one in KINDS)
+        kind = next((key for key in (*named, "labels", "choices") if key in value), geometry_of(value))
+    if not isinstance(kind, str):
+        return ""
+    return kind if kind == "labels" else kind.removesuffix("labels")
+
+
+def _labels(item: Mapping[str, object]) -> tuple[object, ...] | None:
+    """Return the labels in a result; ``None`` where it has none."""
+    value = item.get("value")
+    if not isinstance(value, dict):
+        return None
+    keys = (*(f"{kind}labels" for kind in sorted(KINDS)), "labels", "choices")
+    lists = [value[key] for key in keys if key in value and value[key] is not None]
+    return (
+        tuple(label for found in lists for label in (found if isinstance(found, list) else [found])) if lists else None
+    )
+
+
+def _tags(result: _Result, where: str, dropped: dict[str, Dropped]) -> list[str]:
+    """Return the choices for the whole photograph; those for one shape are dropped, and what is malformed."""
+    try:
+        value = as_record(result.record.get("value"), "'value'", where)
+        if geometry_of(value):
+            dropped[where] = Dropped("it is a choice for one shape, not for the photograph", frozenset())
+            return []
+        return [as_text(choice, "a choice", where) for choice in list_in(value, "choices", where)]
+    except DataError as error:
+        dropped[where] = left_out(error, where, result.names)
         return []
-    return [as_text(choice, "a choice", where) for choice in list_in(value, "choices", where)]
 
 
-def _shapes(item: Record, size: Size | None, where: str) -> Sequence[Shape]:
-    kind = text_in(item, "type", where)
-    if kind not in _KINDS:
-        raise Unusable(f"results of type {kind!r} are not known")
-    if size is None:
+def _shapes(result: _Result, where: str, check_claim: Callable[[], None]) -> Sequence[Shape]:
+    if result.kind not in KINDS:
+        kind = text_in(result.record, "type", where)
+        raise Unusable(
+            "its labels belong to no shape" if kind == "labels" else f"results of type {kind!r} are not known"
+        )
+    if result.size is None:
         raise Unusable("it has no original_width and original_height, so that its percentages mean nothing")
-    value = as_record(item.get("value"), "'value'", where)
-    label = _label(value, kind, where)
-    if kind == "rectanglelabels":
-        return [box_around(label, _corners(value, size, where), where)]
-    if kind == "keypointlabels":
-        return points_at(label, [_pixels(number_in(value, "y", where), number_in(value, "x", where), size)], where)
-    if kind == "polygonlabels":
-        outline = [_pixels(row, column, size) for row, column in positions_in(value, "points", where)]
-        return [region_inside(label, outline, size, where)]
-    if kind == "ellipselabels":
-        return [region_inside(label, _ellipse(value, size, where), size, where)]
-    if value.get("format") != "rle":
-        raise Unusable(f"brush strokes in the format {shown(value.get('format'))} are not known")
-    return [region_of(label, mask_of_brush(_stream(value, where), size, where), where)]
-
-
-def _label(value: Record, kind: str, where: str) -> str:
-    """Return the one label of a shape."""
-    labels = list_in(value, kind, where) if value.get(kind) is not None else []
+    value = as_record(result.record.get("value"), "'value'", where)
+    labels = result.labels or ()
     if len(labels) != 1:
         raise Unusable(f"it has {len(labels)} labels, not one")
-    return as_text(labels[0], "a label", where)
-
-
-def _corners(value: Record, size: Size, where: str) -> list[Position]:
-    """Return the corners of a rectangle, turned about the top left one; in pixels, where angles are angles."""
-    left, top, width, height = (number_in(value, key, where) for key in ("x", "y", "width", "height"))
-    corners = [(top, left), (top, left + width), (top + height, left + width), (top + height, left)]
-    pixels = [_pixels(row, column, size) for row, column in corners]
-    return turned(pixels, pixels[0], _angle(value, where))
-
-
-def _ellipse(value: Record, size: Size, where: str) -> list[Position]:
-    """Return the outline of an ellipse; x and y are its centre, of which Label Studio's documentation says corner."""
-    column, row, across, down = (number_in(value, key, where) for key in ("x", "y", "radiusX", "radiusY"))
-    return ellipse_outline(_pixels(row, column, size), _pixels(down, across, size), _angle(value, where))
-
-
-def _angle(value: Record, where: str) -> float:
-    return any_number(value.get("rotation") or 0, "'rotation'", where)
-
-
-def _pixels(row: float, column: float, size: Size) -> Position:
-    """Return a position in pixels from percentages."""
-    return row * size[0] / 100, column * size[1] / 100
-
-
-def _stream(value: Record, where: str) -> bytes:
-    try:
-        return bytes(list_in(value, "rle", where))  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: 'rle' must be numbers from 0 to 255 ({error}); export it again") from error
+    return shapes_of(result.kind, value, as_text(labels[0], "a label", where), result.size, where, check_claim)

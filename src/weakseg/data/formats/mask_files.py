@@ -1,6 +1,7 @@
 """Masks that people or other programs painted: values and colours of PNGs become class ids."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -135,15 +136,15 @@ def check_meaning(paths: Iterable[Path], rules: MaskRules, where: str, setting: 
         )
 
 
-def _opened(path: Path) -> Image.Image:
-    """Return the decoded image in mode L, P or RGB."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Yield the image in mode L, P or RGB."""
     if not path.is_file():
         raise DataError(f"{path}: no such mask; give the folder that holds it")
     with opened_image(path, str(path), formats=LOSSLESS, what="a mask") as image:
         if image.mode not in _MODES:
             raise DataError(f"{path}: a mask must be a PNG of 8 bits or in colours, got mode {image.mode}; convert it")
-        image.load()
-        return image.convert({"1": "L", "RGBA": "RGB"}[image.mode]) if image.mode in ("1", "RGBA") else image
+        yield image.convert({"1": "L", "RGBA": "RGB"}[image.mode]) if image.mode in ("1", "RGBA") else image
 
 
 def _colours(image: Image.Image) -> Iterator[NDArray[np.int64]]:
