@@ -102,11 +102,14 @@ def _settings(method: str) -> list[str]:
 
 
 def products(out: Path) -> dict[str, bytes]:
-    """Return the files that count, by name; of a run without what lies aside."""
-    aside = () if (out / "results.json").exists() else ("steps",)
-    paths = (path for path in out.rglob("*") if path.name.endswith(COMPARED))
-    names = {path.relative_to(out): path for path in paths}
-    return {str(name): path.read_bytes() for name, path in names.items() if name.parts[0] not in (*aside, "data")}
+    """Return the files that count, by name: without what lies aside, made of other settings or data."""
+    if (out / "results.json").exists():
+        methods = json.loads((out / "results.json").read_text())["methods"]
+        folders = {out / folder for method in methods for folder in method["steps"].values()}
+    else:
+        folders = {path for path in out.iterdir() if path.is_dir() and path.name not in ("data", "steps")}
+    paths = (path for folder in folders for path in folder.rglob("*") if path.name.endswith(COMPARED))
+    return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
 
 def _check_metrics(out: Path, where: str) -> None:
@@ -122,6 +125,7 @@ def _started(words: list[str], log: Path, fault: Callable[[], None] | None = Non
     if number:
         return number
     os.setsid()
+    os.environ.pop("WEAKSEG_OWNER", None)  # each is a process of its own
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

@@ -12,6 +12,8 @@ NO_TAGS = Tags(frozenset())
 
 
 def test_root_that_is_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.root: '~nobody-here/x' names an unknown home"):
+        open_dataset(DataConfig("~nobody-here/x", train="a.csv"))
     with pytest.raises(DataError, match=r"data\.root: .*gone is not a folder; give"):
         open_dataset(DataConfig(root=str(tmp_path / "gone")))
 

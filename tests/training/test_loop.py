@@ -161,6 +161,15 @@ class TestResume:
         with pytest.raises(CheckpointError, match=r"state\.pt: cannot be loaded safely"):
             fit(tmp_path).run()
 
+    def test_metrics_agree_with_the_state_after_an_end_between_the_two(self, tmp_path: Path) -> None:
+        fit(tmp_path).run()
+        metrics = tmp_path / "metrics.jsonl"
+        whole = metrics.read_text()
+        for content in ("", whole.partition("\n")[0], whole[:-9]):
+            metrics.write_text(content)
+            fit(tmp_path).run()
+            assert metrics.read_text() == whole
+
     def test_what_was_done_before_counts_at_once(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(KeyboardInterrupt):
             fit(tmp_path, data=NoisyLine(stop=(1, 0))).run()

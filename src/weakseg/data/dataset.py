@@ -57,7 +57,10 @@ def open_dataset(config: DataConfig) -> Dataset:
         DataError: If the root or a label file is missing, a label is malformed or names an unknown class, an entry
             is repeated, or a path leads outside the root.
     """
-    root = Path(config.root).expanduser()
+    try:
+        root = Path(config.root).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"data.root: {config.root[:200]!r} names an unknown home; write the whole path") from error
     if not root.is_dir():
         raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
     root = root.resolve()

@@ -70,7 +70,8 @@ def run_plan(
     found = list(failures)
     write_failures(store.folder, found)
     products: dict[str, Mapping[str, Any]] = {}
-    for step in steps:
+    for number, step in enumerate(steps, 1):
+        logger.info("step %d of %d, %s since the start", number, len(steps), duration(time.monotonic() - begun))
         manifest = _run_step(step, store, keys, products, options)
         products[step.name] = manifest["products"]
         found += [Failure(**failure) for failure in manifest["summary"]["failures"]]
@@ -96,7 +97,13 @@ def _settle(
         states[step.name] = _state(step, store.state_of(step.name, keys[step.name]), aside.get(step.name), states)
         logger.info("  %d. %s: %s", number, step.name, states[step.name])
     if aside:
-        logger.info("what was made before is kept in %s", store.folder / STEPS_FOLDER)
+        took = sum(_seconds(aside.get(step.name)) for step in steps)
+        logger.info("that took %s before; what was made is kept in %s", duration(took), store.folder / STEPS_FOLDER)
+
+
+def _seconds(manifest: Mapping[str, Any] | None) -> float:
+    """Return what a step took, as far as that is known."""
+    return float((manifest or {}).get("summary", {}).get("seconds", 0.0))
 
 
 def _state(step: Step, state: str, before: Mapping[str, Any] | None, states: Mapping[str, str]) -> str:
