@@ -107,7 +107,7 @@ def products(out: Path) -> dict[str, bytes]:
         methods = json.loads((out / "results.json").read_text())["methods"]
         folders = {out / folder for method in methods for folder in method["steps"].values()}
     else:
-        folders = {path for path in out.iterdir() if path.is_dir() and path.name not in ("data", "steps")}
+        folders = {path for path in out.iterdir() if path.is_dir() and path.name not in ("data", "earlier")}
     paths = (path for folder in folders for path in folder.rglob("*") if path.name.endswith(COMPARED))
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 

@@ -1,3 +1,4 @@
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +115,20 @@ def test_an_unreadable_image_is_left_out_and_named(tmp_path: Path) -> None:
     assert [failure.image_id for failure in intake.failures] == ["i01", "i02"]
     assert "i01.png" in intake.failures[0].reason
     assert [sample.id for sample in intake.dataset.splits["train"]] == ["i00", "i03", "i04"]
+
+
+def test_names_as_long_as_file_systems_allow_fail_alone(tmp_path: Path) -> None:
+    root, long = write_folder(tmp_path / "data", 4), ["x" * 251, "é" * 123]
+    tags = json.loads((root / "tags.json").read_text())
+    for index, name in enumerate(long):
+        (root / "images" / f"i0{index}.png").rename(root / "images" / f"{name}.png")
+        tags[f"{name}.png"] = tags.pop(f"i0{index}.png")
+    (root / "tags.json").write_text(json.dumps(tags))
+    for _ in range(2):
+        intake = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
+        assert [failure.image_id for failure in intake.failures] == long
+        assert [sample.id for sample in intake.dataset.splits["train"]] == ["i02"]
+    assert "246 bytes without its suffix" in intake.failures[1].reason
 
 
 def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> None:

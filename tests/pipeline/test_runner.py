@@ -101,14 +101,14 @@ class TestOtherSettings:
         assert (tmp_path / "masks" / "a.png").read_text() == "1.25"
         assert read_json(tmp_path / "recipe.json") == {"seeds": {"strict": 0.25}}
         assert run(0.25, size=2)[0] == ["masks"]
-        assert len(list((tmp_path / "steps").iterdir())) == 3
+        assert len(list((tmp_path / "earlier").iterdir())) == 3
 
     def test_the_settings_of_before_find_what_they_made(self, tmp_path: Path, run: Callable[..., Any]) -> None:
         run(0.5)
         run(0.25)
         assert run(0.5) == ([], ["  1. model: done before", "  2. seeds: done before", "  3. masks: done before"])
         assert (tmp_path / "masks" / "a.png").read_text() == "1.5"
-        assert sorted(path.name.partition("-")[0] for path in (tmp_path / "steps").iterdir()) == ["masks", "seeds"]
+        assert sorted(path.name.partition("-")[0] for path in (tmp_path / "earlier").iterdir()) == ["masks", "seeds"]
 
     def test_nothing_of_before_is_there_while_a_changed_step_works(self, tmp_path: Path) -> None:
         run_plan(self.steps(0.5, 1, []), Store(tmp_path), "data", OPTIONS)

@@ -40,7 +40,10 @@ def as_process(command: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     filters = os.environ.get("PYTHONWARNINGS")  # of the process that removes what a killed one has left in memory
     os.environ["PYTHONWARNINGS"] = f"{filters},{QUIET}" if filters else QUIET
-    code = printed(lambda: _flushed(command))
+    try:
+        code = printed(lambda: _flushed(command))
+    except KeyboardInterrupt as stop:  # before or after the work
+        code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
         os._exit(code)  # workers see it and end; waiting for them would take as long as what they work on
     return code

@@ -39,7 +39,7 @@ class RunResult:
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
     """Carry out a recipe in ``out``; an interrupted run goes on where it stopped.
 
-    Of a run with other settings or data, what still holds is taken; the other products are put aside, into ``steps``,
+    Of a run with other settings or data, what still holds is taken; the other products are put aside, into ``earlier``,
     where a run with the settings of before finds them.
 
     Args:

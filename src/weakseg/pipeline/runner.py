@@ -18,7 +18,7 @@ from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext
-from weakseg.pipeline.store import STEPS_FOLDER, Store
+from weakseg.pipeline.store import ASIDE_FOLDER, Store
 from weakseg.progress import duration
 from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
@@ -98,7 +98,7 @@ def _settle(
         logger.info("  %d. %s: %s", number, step.name, states[step.name])
     if aside:
         took = sum(_seconds(aside.get(step.name)) for step in steps)
-        logger.info("that took %s before; what was made is kept in %s", duration(took), store.folder / STEPS_FOLDER)
+        logger.info("that took %s before; what was made is kept in %s", duration(took), store.folder / ASIDE_FOLDER)
 
 
 def _seconds(manifest: Mapping[str, Any] | None) -> float:

@@ -17,6 +17,7 @@ from weakseg.settings.counted import CHANGES_NOTHING
 logger = logging.getLogger(__name__)
 
 STEPS_FOLDER = "steps"
+ASIDE_FOLDER = "earlier"
 KEY_DIGITS = 12
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -33,6 +34,11 @@ def keyed_place(name: str, key: str) -> str:
     'steps/seeds-0123456789ab'
     """
     return f"{STEPS_FOLDER}/{name}-{key[:KEY_DIGITS]}"
+
+
+def _aside(name: str, key: str) -> str:
+    """Return the folder of a step's products that other settings have put aside."""
+    return f"{ASIDE_FOLDER}/{name}-{key[:KEY_DIGITS]}"
 
 
 class Store:
@@ -109,9 +115,9 @@ class Store:
             manifest = read_manifest(path.parent)
             if manifest["key"] != keys.get(name):
                 aside[name] = manifest
-                _move(path.parent, self.folder / keyed_place(name, manifest["key"]))
+                _move(path.parent, self.folder / _aside(name, manifest["key"]))
         for name, key in keys.items():
-            kept, place = self.folder / keyed_place(name, key), self.folder_of(name, key)
+            kept, place = self.folder / _aside(name, key), self.folder_of(name, key)
             if kept.is_dir() and not place.exists():
                 _move(kept, place)
         return aside
