@@ -22,6 +22,7 @@ from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
 
 SCREEN = 45  # lines
+PREDICT = ("predict", "--model", "text.jpg", "--images", ".", "--out", "o")
 Capture = pytest.CaptureFixture[str]
 
 
@@ -59,8 +60,11 @@ def test_stage_by_stage(data: Path, model: Path, tmp_path: Path, capsys: Capture
     train = ["train-segmenter", "--masks", masks, "--images", images, "--classes", str(data / "classes.txt")]
     assert main([*train, "--out", segmenter, "--fit.epochs", "1", "--augment.crop", "64"]) == 0
     weights = str(tmp_path / "g" / "model.safetensors")
-    assert main(["predict", "--model", weights, "--images", images, "--out", predicted, "--crf", "true"]) == 0
+    predict = ["predict", "--model", weights, "--images", images, "--out", predicted, "--crf", "true"]
+    assert main([*predict, "--scales", "1.0,0.5", "--max_side", "64", "--overlays", str(tmp_path / "looks")]) == 0
     assert len(list((tmp_path / "p").glob("*.png"))) == 8
+    looks = [Image.open(path) for path in (tmp_path / "looks").glob("*.jpg")]
+    assert {(look.format, look.size) for look in looks} == {("JPEG", (64, 48))} and len(looks) == 8
     capsys.readouterr()
     truth = ["--truth", str(data / "masks"), "--classes", str(data / "classes.txt"), "--out", str(tmp_path / "r.json")]
     assert main(["evaluate", "--predictions", predicted, *truth]) == 0
@@ -240,6 +244,9 @@ def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
         (["segment", "text.jpg", "--boxes", "cat 1,2,3,4"], "text.jpg: cannot be read as an image"),
         (["segment", "text.jpg", "--tags", "cat", "--out", "there.png"], "there.png exists; give another --out"),
         (["words", "cat", "dog"], "'dog' belongs to no option"),
+        ([*PREDICT, "--overlays", "."], "--overlays: . lies in the folder of the photographs; give another folder"),
+        ([*PREDICT, "--images", "photos", "--overlays", "text.jpg"], "--overlays: text.jpg is a file; give a folder"),
+        ([*PREDICT, "--images", "photos", "--overlays", "."], "--overlays: . holds other files; give a new folder"),
         (["segmnt"], "did you mean 'segment'?"),
         (["run", "cam", "--out", ""], "--out: is empty; name a folder or file"),
         (["compare", "cam", "--out", "a\0b"], "holds a null byte; correct the path"),
@@ -256,6 +263,7 @@ def test_errors_are_one_message_and_exit_code_two(
     words: list[str], message: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "there.png").write_text("precious")
     assert main(words) == 2

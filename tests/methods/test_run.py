@@ -82,7 +82,9 @@ def test_four_workers_and_another_order_give_the_same_masks(finished: Path, data
     labels = tmp_path / "reversed.json"
     labels.write_text(json.dumps(dict(reversed(shown.items()))))
     words = ["label", str(finished), "--images", str(moved / "images"), "--labels", str(labels), "--out"]
-    assert main([*words, str(tmp_path / "a"), "--workers", "4"]) == 0
+    looks = tmp_path / "looks"
+    assert main([*words, str(tmp_path / "a"), "--workers", "4", "--overlays", str(looks)]) == 0
+    assert {path.stem for path in looks.glob("*.jpg")} == {path.stem for path in (tmp_path / "a/masks").glob("*.png")}
     again = products(tmp_path / "a")
     assert again == {k: v for k, v in products(finished).items() if not k.startswith("predictions")}
 

@@ -8,7 +8,7 @@ from PIL import Image
 from generated import write_labelme
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.errors import DataError
-from weakseg.photograph.marks import Marks, marks_of_file, read_marks
+from weakseg.photograph.marks import Marks, check_marks, marks_of_file, read_marks
 
 
 def test_marks_turn_x_and_y_into_rows_and_columns() -> None:
@@ -61,3 +61,29 @@ def test_what_leaves_nothing_is_refused(
     Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
     with pytest.raises(DataError, match=message):
         marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=size))
+
+
+def test_what_is_not_looked_at_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    marks = read_marks(["cow"], boxes=[("cat", (1, 2, 30, 30))], points=[("dog", (5, 6))])
+    check_marks(marks, (30, 40))
+    assert [record.getMessage() for record in caplog.records] == [
+        "points are not looked at, for boxes are drawn, which decide",
+        "'cow' has none of the boxes, which decide: it will not be in the mask",
+        "'dog' has none of the boxes, which decide: it will not be in the mask",
+    ]
+    caplog.clear()
+    check_marks(read_marks(["cat", "dog"]), (30, 40))
+    check_marks(read_marks(scribbles=[("cat", [(1, 1)]), ("background", [(5, 5)])]), (30, 40))
+    assert not caplog.records
+
+
+def test_labels_that_reach_out_of_the_photograph(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    check_marks(read_marks(boxes=[("cat", (-1, -1, 41, 31))], scribbles=[("cat", [(1, 1), (50, 1)])]), (30, 40))
+    assert "scribble of 'cat' at (1, 1) is by 50% outside of the photograph of 40 x 30" in caplog.text
+    assert "box" not in caplog.text.split("scribble")[0]
+    with pytest.raises(DataError, match=r"point of 'cat' at \(1200, 5\) is outside of the photograph of 40 x 30"):
+        check_marks(read_marks(points=[("cat", (1200, 5)), ("background", (1, 1))]), (30, 40))
+    caplog.clear()
+    Image.new("RGB", (40, 30)).save(tmp_path / "i.png")
+    marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, ("rectangle", "cat", [(1, 2), (120, 9)]), size=(30, 40)))
+    assert "is by more than a fifth outside of the photograph" in caplog.text

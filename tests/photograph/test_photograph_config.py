@@ -3,11 +3,17 @@ import pytest
 from weakseg.errors import ConfigError
 from weakseg.methods.a2gnn.config import PRESETS
 from weakseg.photograph.config import DrawnOptions, SegmentOptions, free_completion, quick
+from weakseg.settings.weak_seeds import WeakSeedConfig
 
 
 def test_a_method_that_does_not_exist() -> None:
-    with pytest.raises(ConfigError, match=r"method: one of \('auto', 'cam', 'wsgcn', 'a2gnn'\), got 'crf'"):
+    with pytest.raises(ConfigError, match="method: 'auto', 'cam', 'wsgcn' or 'a2gnn', got 'crf'"):
         SegmentOptions(method="crf")  # type: ignore[arg-type]
+
+
+def test_which_labels_count_is_no_setting_of_one_photograph() -> None:
+    with pytest.raises(ConfigError, match=r"drawn\.seeds\.use: .* got 'points'; draw the labels alone"):
+        DrawnOptions(seeds=WeakSeedConfig(use="points"))
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("boxes", 15), ("scribbles", 30), ("points", 30), ("tags", 30)])

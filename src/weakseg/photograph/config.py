@@ -12,6 +12,7 @@ from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.refine import RefineConfig
+from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 
@@ -56,6 +57,14 @@ class DrawnOptions:
     strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
 
+    def __post_init__(self) -> None:
+        """Refuse what would have no effect."""
+        if self.seeds.use != "strongest":
+            raise ConfigError(
+                f"drawn.seeds.use: on one photograph the strongest label counts, got {self.seeds.use!r}; draw the "
+                "labels alone that should count"
+            )
+
 
 @dataclass(frozen=True)
 class SegmentOptions:
@@ -85,5 +94,4 @@ class SegmentOptions:
 
     def __post_init__(self) -> None:
         """Refuse a method that does not exist."""
-        if self.method not in get_args(PhotographMethod):
-            raise ConfigError(f"method: one of {get_args(PhotographMethod)}, got {self.method!r}")
+        check_settings("", self, method=get_args(PhotographMethod))

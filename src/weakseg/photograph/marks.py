@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from weakseg.data.annotations import Box, Drawn, Point, Position, Scribble
+from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Scribble
 from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.image import check_frame, image_size
@@ -102,16 +102,26 @@ def read_marks(tags: Sequence[str] = (), *, boxes: Named = (), points: Named = (
     return Marks(names, found)
 
 
-def check_inside(marks: Marks, size: tuple[int, int]) -> None:
-    """Refuse labels that lie outside a photograph of ``size``, and warn of those that do so by more than a fifth.
+def check_marks(marks: Marks, size: tuple[int, int]) -> None:
+    """Refuse labels outside a photograph of ``size``; warn of those that are so in part, or will not be looked at.
 
     Raises:
-        DataError: If nothing of a label is left.
+        DataError: If nothing of a label lies inside.
     """
     for share, what in stray_marks(marks.drawn, size, marks.names):
         if share == 1:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         logger.warning("%s (width x height); what is outside is left out", what)
+    strongest = marks.drawn.strongest
+    if strongest == "tags":
+        return
+    for kind in STRENGTH[STRENGTH.index(strongest) + 1 :]:
+        if marks.drawn.of_kind(kind):
+            logger.warning("%s are not looked at, for %s are drawn, which decide", kind, strongest)
+    decided = {mark.class_id for mark in marks.drawn.of_kind(strongest)}
+    for label, name in zip(marks.label_ids, marks.names, strict=True):
+        if label not in decided:
+            logger.warning("%r has none of the %s, which decide: it will not be in the mask", name, strongest)
 
 
 def _box(name: str, class_id: int, place: Sequence[float]) -> Box:

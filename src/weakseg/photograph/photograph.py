@@ -22,7 +22,7 @@ from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.photograph.config import DrawnOptions, SegmentOptions
-from weakseg.photograph.marks import Marks, check_inside
+from weakseg.photograph.marks import Marks, check_marks
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
@@ -88,7 +88,7 @@ class Photograph:
                 label lies outside of the photograph.
         """
         options = options or SegmentOptions()
-        check_inside(marks, self.size)
+        check_marks(marks, self.size)
         drawn = marks.drawn.only(marks.drawn.strongest)
         if drawn.strongest == "tags":
             activations = self.activations(marks.names, options.activations)
