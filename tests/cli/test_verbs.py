@@ -15,6 +15,7 @@ from generated import CLASSES, draw, write_folder
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.cli.main import VERBS, main
 from weakseg.data.classes import Classes
+from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import TagClassifier
@@ -340,3 +341,31 @@ def test_demo_segments_photographs(tmp_path: Path, capsys: Capture) -> None:
     assert 0.005 < stroked["rocket"] < 0.15  # over coarse features the label fills a third of the picture
     assert 0.005 < boxed["rocket"] < 0.05 and 0.1 < boxed["motorcycle"] < 0.5 and 0.05 < boxed["coffee"] < 0.3
     assert 0.3 < shares["cat"] < 0.95 and 0.005 < shares["rocket"] < 0.15 and 0.1 < shares["motorcycle"] < 0.6
+
+
+LISTS = (("1.0,1.5",), ("[1.0,", "1.5]"), ("1", "1.5"))
+
+
+@pytest.mark.parametrize("typed", LISTS)
+def test_lists_in_every_verb(typed: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verbs go as far as their settings: what they make of a list is what a recipe's dataclass holds."""
+    found: list[object] = []
+    monkeypatch.setattr(
+        "weakseg.methods.run.run_recipe", lambda recipe, *_, **__: _stop(found, recipe.activations.scales)
+    )
+    monkeypatch.setattr(
+        "weakseg.methods.compare.compare_methods",
+        lambda recipes, *_, **__: _stop(found, *(recipe.activations.scales for recipe in recipes.values())),
+    )
+    monkeypatch.setattr("weakseg.api.segment", lambda *_, options, **__: _stop(found, options.activations.scales))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.jpg").touch()
+    assert main(["run", "cam", "--activations.scales", *typed, "--out", "o"]) == 2
+    assert main(["compare", "cam", "--methods", "cam,psa", "--out", "o", "--activations.scales", *typed]) == 2
+    assert main(["segment", "x.jpg", "--activations.scales", *typed, "--tags", "cat"]) == 2
+    assert found == [(1.0, 1.5)] * 4
+
+
+def _stop(found: list[object], *values: object) -> None:
+    found += values
+    raise ConfigError("enough")
