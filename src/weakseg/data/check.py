@@ -11,6 +11,7 @@ from weakseg.data.counts import DrawnCounts, count_drawn
 from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
 from weakseg.data.image import check_frame
+from weakseg.data.learnable import ClassCount, learning_warnings
 from weakseg.data.sample import WeakSample
 from weakseg.data.stray import stray_marks
 from weakseg.errors import DataError
@@ -108,9 +109,15 @@ class DatasetReport:
     @property
     def warnings_of_learning(self) -> tuple[str, ...]:
         """Those of ``warnings`` that say nothing to whom learns nothing of the data."""
-        return tuple(
-            f"class {name!r}: no training image shows it, so it cannot be learned; leave it out, or tag images"
-            for name in self.absent_classes
+        counts, drawn = self.splits["train"], self.drawn.get("train")
+        each = zip(self.class_names, counts.present, counts.unknown, strict=True)
+        return learning_warnings(
+            [
+                ClassCount(
+                    name, present, counts.num_images - present - unknown, drawn.of_class(class_id) if drawn else 0
+                )
+                for class_id, (name, present, unknown) in enumerate(each, start=1)
+            ]
         )
 
     @property

@@ -23,6 +23,10 @@ class DrawnCounts:
     strongest: Mapping[LabelKind, int]
     ignored: int = 0
 
+    def of_class(self, class_id: int) -> int:
+        """Return the number of shapes of one class."""
+        return sum(numbers[class_id] for numbers in self.shapes.values())
+
 
 def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
     """Return the counts of a split."""
