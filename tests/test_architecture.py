@@ -27,7 +27,18 @@ LEVELS = (
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 DATA_LEVELS = (
-    {"levels", "file_state", "image", "paths", "values", "annotations", "classes", "class_map", "regions"},
+    {
+        "levels",
+        "file_state",
+        "image",
+        "photographs",
+        "paths",
+        "values",
+        "annotations",
+        "classes",
+        "class_map",
+        "regions",
+    },
     {"sample", "reading", "counts", "stray", "learnable"},
     {"formats"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},

@@ -11,6 +11,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.tags import read_table
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import find_image, image_id_of, inside
+from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated, coco, folder, voc
 from weakseg.data.readers.drawn import add_drawn, keep_kind
 from weakseg.data.readers.masks import mask_rules
@@ -96,13 +97,13 @@ def open_labelled_folder(images: Path, labels: Path, classes: Classes | None = N
 
 
 def open_plain_folder(images: Path) -> tuple[WeakSample, ...]:
-    """Return every image below a folder, in order of its path, with nothing known of its tags.
+    """Return every photograph below a folder, in order of its path, with nothing known of its tags.
 
     Raises:
-        DataError: If there is no image, or two differ only in their suffix.
+        DataError: If there is none, or two differ only in their suffix.
     """
     root = _existing(images)
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    files = photographs_in(root)
     found = [WeakSample(image_id_of(str(path.relative_to(root))), path, Tags(frozenset())) for path in files]
     if not found:
         raise DataError(f"{root}: no images; expected files such as *{' *'.join(sorted(IMAGE_SUFFIXES))}")

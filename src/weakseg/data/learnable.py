@@ -47,8 +47,8 @@ def learning_warnings(counts: Sequence[ClassCount]) -> tuple[str, ...]:
         )
     if len(counts) == 1 and tagged and tagged[0].absent:
         found.append(
-            f"{_named([tagged[0].name])} is the only one: what always comes with it cannot be told from it, and becomes "
-            "part of its masks; tag that as a class, too, or draw boxes"
+            f"{_named([tagged[0].name])} is the only one: what always comes with it cannot be told from it, and gets "
+            "into its masks; tag that as a class, too, or draw boxes"
         )
     return tuple(found)
 

@@ -168,7 +168,7 @@ def test_class_folder_that_is_a_link_outside(tmp_path: Path, write_image, link: 
     target = tmp_path / "outside" / ("" if link == "cat" else "a.png")
     (tmp_path / "root" / link).parent.mkdir(parents=True)
     (tmp_path / "root" / link).symlink_to(target)
-    with pytest.raises(DataError, match=r"cat/a\.png' leads outside"):
+    with pytest.raises(DataError, match=r"'cat(/a\.png)?' leads outside"):
         read(tmp_path / "root")
 
 

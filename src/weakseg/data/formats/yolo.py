@@ -9,7 +9,8 @@ from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.shapes import Unusable, box_around, left_out, points_at, region_inside, usable_shapes
 from weakseg.data.formats.yolo_names import YoloRules, read_rules, root_of
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
-from weakseg.data.paths import files_inside, inside, read_lines
+from weakseg.data.paths import inside, read_lines
+from weakseg.data.photographs import photographs_in
 from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
@@ -39,7 +40,7 @@ def read_labels(path: Path, around: Surroundings) -> AnnotationTable:
         rules = read_rules(root_of(path), path.resolve().parent, around.classes, around.quadrilaterals)
         image = read_image(around.photograph, path, around.photograph.name, rules)
         return AnnotationTable(path, (image,), rules.names)
-    folder = files_inside(path, IMAGE_SUFFIXES, "photographs", deep=True) if path.is_dir() else None
+    folder = _photographs_below(path) if path.is_dir() else None
     photographs = folder or _listed(path, around)
     files = [inside(around.root, str(_label_path(p.relative_to(around.root))), str(p)) for p in photographs]
     rules = read_rules(around.root, files[0].parent, around.classes, around.quadrilaterals)
@@ -51,6 +52,15 @@ def read_labels(path: Path, around: Surroundings) -> AnnotationTable:
     ]
     _check_decided(images)
     return AnnotationTable(path, tuple(images), rules.names)
+
+
+def _photographs_below(folder: Path) -> list[Path]:
+    found = photographs_in(folder)
+    for path in found:
+        inside(folder, str(path.relative_to(folder)), str(path))
+    if not found:
+        raise DataError(f"{folder}: no photographs (*{' *'.join(sorted(IMAGE_SUFFIXES))}); give the folder of them")
+    return found
 
 
 def read_image(photograph: Path, labels: Path, name: str, rules: YoloRules) -> AnnotatedImage:

@@ -1,7 +1,7 @@
 """A folder of images with a label file, or with one folder a class."""
 
 import filecmp
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.tag_table import TagRow, TagTable, long_table
 from weakseg.data.formats.tags import read_table
-from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.data.paths import composed, find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
@@ -89,20 +89,18 @@ def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source
     masks = inside(root, config.truth, "data.truth") if config.truth else None
     rows: list[TagRow] = []
     paths: dict[str, Path] = {}
-    for folder in sorted(path for path in images.iterdir() if path.is_dir() and path.resolve() != masks):
-        for path in _image_files(folder):
+    for link in (path for path in images.iterdir() if path.is_symlink()):
+        inside(root, str(link.relative_to(root)), str(link))
+    found: dict[Path, list[Path]] = {}
+    for path in photographs_in(images):
+        found.setdefault(path.parent, []).append(path)
+    for folder in sorted(path for path in found if path.parent == images and path.resolve() != masks):
+        for path in found[folder]:
             inside(root, str(path.relative_to(root)), str(path))
             _check_same_image(paths.setdefault(image_id_of(path.name), path), path)
             rows.append(TagRow(path.name, str(path), {} if folder.name in BACKGROUND_NAMES else {folder.name: True}))
-    _check_layout(images, bool(rows))
+    _check_layout(images, [path.name for path in found.get(images, ())], bool(rows))
     return _Source(long_table(images, rows), paths)
-
-
-def _image_files(folder: Path) -> Iterator[Path]:
-    """Yield the image files directly in a folder by name; hidden files and folders do not count."""
-    if not folder.name.startswith("."):
-        visible = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
-        yield from (path for path in visible if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
 
 
 def _check_same_image(first: Path, second: Path) -> None:
@@ -118,9 +116,8 @@ def _check_same_image(first: Path, second: Path) -> None:
         )
 
 
-def _check_layout(images: Path, class_folders: bool) -> None:
+def _check_layout(images: Path, loose: Sequence[str], class_folders: bool) -> None:
     """Refuse a folder without any label, and images that lie beside the class folders."""
-    loose = [path.name for path in _image_files(images)]
     if loose and class_folders:
         raise DataError(
             f"{images}: {len(loose)} images such as {loose[0]!r} lie beside the class folders and have no label; move "
