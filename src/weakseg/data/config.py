@@ -23,9 +23,9 @@ class DataConfig:
             a label file, or one folder a class); or one of ``formats/catalogue.py``: ``labelme``, ``cvat``,
             ``labelstudio``, ``yolo``, ``scribblesup`` and ``csv`` (points and boxes) as these tools write them.
         images: Folder of the images inside the root; empty: the format's usual place.
-        train: voc: list under ImageSets/Segmentation; coco: JSON file; folder: label file (CSV, JSON, JSONL), or empty
-            for one folder a class; yolo: folder of photographs; scribblesup: folder of XML files; labelme: folder of
-            JSON files; others: their file.
+        train: voc: list under ImageSets/Segmentation, or folder of XML files beside photographs; coco: JSON file;
+            folder: label file (CSV, JSON, JSONL), or empty for one folder a class; yolo: folder of photographs, or list
+            of them (train.txt); scribblesup: folder of XML files; labelme: folder of JSON files; others: their file.
         val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
         tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``truth`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
@@ -43,7 +43,8 @@ class DataConfig:
         class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
         difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
         voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
-        yolo: What lines of 9 values are: ``segments`` (four points) or ``boxes`` (oriented); empty: an error.
+        yolo: What lines of 9 values are: ``segments`` (four points) or ``boxes`` (oriented); empty: they are left out.
+            With ``segments`` lines that may be poses are outlines, too.
         void: The value in masks that says nothing. ``auto``: 255, but masks that hold no other value than 0 and 255 are
             an error; ``none``: there is none. If it is not 255, that is the object, where there is one class.
         palette: File inside the root that says which colour of coloured masks is which class, as CVAT's

@@ -114,8 +114,16 @@ def test_missing_list(voc_root: Path) -> None:
 
 def test_image_listed_twice(voc_root: Path) -> None:
     (voc_root / "ImageSets/Segmentation/train.txt").write_text("a\nb\n\na\n")
-    with pytest.raises(DataError, match=r"train\.txt:4: image 'a' is already at .*train\.txt:1; keep one"):
-        read(voc_root)
+    dataset = read(voc_root)
+    assert [sample.id for sample in dataset.splits["train"]] == ["a", "b"]
+    (reason,) = (reason for where, reason in dataset.dropped.items() if where.endswith("train.txt:4"))
+    assert reason.startswith("image 'a' is already at ")
+
+
+def test_names_with_spaces_and_what_follows_a_name(voc_root: Path, write_image) -> None:
+    write_image(voc_root / "JPEGImages/my photo 1.jpg")
+    (voc_root / "ImageSets/Segmentation/train.txt").write_text("my photo 1\na  1\nb -1\n")
+    assert [sample.id for sample in read(voc_root, tags="main").splits["train"]] == ["my photo 1", "a", "b"]
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "x/../../a", "link"])
@@ -123,7 +131,14 @@ def test_list_that_points_outside(voc_root: Path, name: str, tmp_path_factory) -
     (voc_root / "JPEGImages/link.jpg").symlink_to(tmp_path_factory.mktemp("outside") / "a.jpg")
     (voc_root / "JPEGImages/link.jpg").resolve().touch()
     (voc_root / "ImageSets/Segmentation/train.txt").write_text(f"b\n{name}\n")
-    with pytest.raises(DataError, match=r"train\.txt:2: .* leads outside the data folder"):
+    dataset = read(voc_root)
+    assert [sample.id for sample in dataset.splits["train"]] == ["b"]
+    (reason,) = (reason for where, reason in dataset.dropped.items() if where.endswith("train.txt:2"))
+    assert "leads outside the data folder" in reason
+    (voc_root / "ImageSets/Segmentation/train.txt").write_text(name)
+    with pytest.raises(
+        DataError, match=r"train\.txt: lists no images that can be used: .*train\.txt:1: .*leads outside"
+    ):
         read(voc_root)
 
 

@@ -122,9 +122,8 @@ def _by_image(
         name = _local(given, around)
         first = written.setdefault(image_id_of(name), (given, where))
         if composed(first[0]) != composed(given):
-            raise DataError(
-                f"{where}: {quoted(given)} and {quoted(first[0])} ({first[1]}) have one image id; rename one"
-            )
+            skipped[where] = f"{quoted(given)} and {quoted(first[0])} ({first[1]}) have one image id; rename one"
+            continue
         found.setdefault(image_id_of(name), (name, []))[1].append((where, row))
     return found, skipped
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.records import list_in, positions_in, size_in, text_in
+from weakseg.data.formats.repeated import without_repeats
 from weakseg.data.formats.shapes import (
     Unusable,
     box_around,
@@ -65,7 +66,7 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
             images.append(_image(file, path, around))
         except DataError as error:
             skipped[str(file)] = str(error).removeprefix(f"{file}: ")
-    return AnnotationTable(path, tuple(images), skipped=skipped)
+    return AnnotationTable(path, without_repeats(images), skipped=skipped)
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -176,7 +177,7 @@ def _mask(record: dict[str, object], positions: list[Position], size: Size, wher
     (top, left), (bottom, right) = corners
     if not all(math.isfinite(value) for corner in corners for value in corner):
         raise Unusable(f"corners {positions} are not finite")
-    crop = _decoded(text_in(record, "mask", where), where)
+    crop = _decoded(text_in(record, "mask", where), size, where)
     said = (bottom - top + 1, right - left + 1)
     if all(value.is_integer() for corner in corners for value in corner) and said != crop.shape:
         raise Unusable(
@@ -185,13 +186,15 @@ def _mask(record: dict[str, object], positions: list[Position], size: Size, wher
     return place_crop(crop, (round(top), round(left)), size)
 
 
-def _decoded(text: str, where: str) -> NDArray[np.bool_]:
-    """Return the pixels of a base64 PNG that are not 0."""
+def _decoded(text: str, size: Size, where: str) -> NDArray[np.bool_]:
+    """Return the pixels of a base64 PNG that are not 0; one of more than twice the photograph's size is not decoded."""
     try:
         content = io.BytesIO(base64.b64decode(text, validate=True))
         with opened_image(content, "'mask'", formats=("PNG",)) as image:
             if image.mode not in ("1", "L", "P", "I", "I;16"):
                 raise DataError(f"its mode is {image.mode}, not one channel")
+            if image.height > 2 * size[0] or image.width > 2 * size[1]:
+                raise DataError(f"{image.height} x {image.width} pixels, for a photograph of {size[0]} x {size[1]}")
             return np.asarray(image).astype(np.bool_)
     except (DataError, ValueError) as error:
         raise DataError(f"{where}: 'mask' is no PNG in base64 ({cut(error)}); draw the mask again") from error

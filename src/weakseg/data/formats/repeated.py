@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from weakseg.data.annotations import AnnotatedImage, Dropped
 from weakseg.data.paths import image_id_of
+from weakseg.errors import quoted
 
 
 def without_repeats(images: Iterable[AnnotatedImage]) -> tuple[AnnotatedImage, ...]:
@@ -16,7 +17,7 @@ def without_repeats(images: Iterable[AnnotatedImage]) -> tuple[AnnotatedImage, .
     for image in images:
         image_id = image_id_of(image.name)
         if (other := first.setdefault(image_id, image)) is not image:
-            reason = f"image {image.name!r} is already at {other.where}; keep one entry, or rename one photograph"
+            reason = f"image {quoted(image.name)} is already at {other.where}; keep one entry, or rename one photograph"
             there = Dropped(reason, image.labels, certain=False)
             first[image_id] = replace(other, dropped={**other.dropped, image.where: there})
     return tuple(first.values())

@@ -72,8 +72,7 @@ class TagTable:
             other = first.setdefault(image_id_of(row.image), row)
             if composed(other.image) != composed(row.image):
                 raise DataError(
-                    f"{row.where}: {quoted(row.image)} and {quoted(other.image)} both have the image id "
-                    f"{quoted(image_id_of(row.image))}; rename one, or keep one of the two"
+                    f"{row.where}: {quoted(row.image)} has the image id of {quoted(other.image)}; rename one"
                 )
 
     @property
@@ -113,6 +112,7 @@ def long_table(path: Path, rows: Sequence[TagRow], skipped: Mapping[str, str] | 
     What a row says again is left out, and so is that an image shows no class, where another row names one.
     """
     left_out = dict(skipped or {})
+    rows = _of_one_name(rows, left_out)
     first: dict[tuple[str, str], TagRow] = {}
     labelled = {composed(row.image): row for row in rows if row.states}
     for row in rows:
@@ -134,16 +134,31 @@ def single_table(
     path: Path, rows: Sequence[TagRow], *, asked: frozenset[str] | None = None, skipped: Mapping[str, str] | None = None
 ) -> TagTable:
     """Build a table in which every image has one row; of another, the classes that it does not deny are unknown."""
+    left_out = dict(skipped or {})
     first: dict[str, TagRow] = {}
     members: list[TagRow] = []
-    for row in rows:
+    for row in _of_one_name(rows, left_out):
         other = first.setdefault(composed(row.image), row)
         if other is not row:
             names = frozenset(name for name, state in row.states.items() if state is not False)
             reason = f"image {quoted(row.image)} is already at {other.where}; keep one row an image"
             row = TagRow(row.image, row.where, {}, reason, None if row.doubtful is None else row.doubtful | names)
         members.append(row)
-    return TagTable(path, tuple(members), asked, skipped or {})
+    return TagTable(path, tuple(members), asked, left_out)
+
+
+def _of_one_name(rows: Sequence[TagRow], left_out: dict[str, str]) -> list[TagRow]:
+    """Return the rows without those of a photograph whose id another has before it."""
+    first: dict[str, TagRow] = {}
+    members = []
+    for row in rows:
+        other = first.setdefault(image_id_of(row.image), row)
+        if composed(other.image) == composed(row.image):
+            members.append(row)
+        else:
+            names = f"{quoted(row.image)} and {quoted(other.image)} ({other.where})"
+            left_out[row.where] = f"{names} both have the image id {quoted(image_id_of(row.image))}; rename one"
+    return members
 
 
 def _tags(rows: Sequence[TagRow], classes: Classes, unasked: set[int]) -> Tags:

@@ -9,10 +9,11 @@ from xml.etree.ElementTree import Element
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Shape
 from weakseg.data.formats.label_format import Surroundings
+from weakseg.data.formats.repeated import without_repeats
 from weakseg.data.formats.shapes import Unusable, box_around, left_out, text_label, usable_shapes
 from weakseg.data.formats.xml_files import parse_xml, xml_size
 from weakseg.data.paths import files_inside
-from weakseg.data.values import number_of_text
+from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
         except DataError as error:
             skipped[str(file)] = str(error).removeprefix(f"{file}: ")
     warn_of_zeros(images, rules.base)
-    return AnnotationTable(path, tuple(images), skipped=skipped)
+    return AnnotationTable(path, without_repeats(images), skipped=skipped)
 
 
 def read_objects(path: Path, image_id: str, rules: VocRules) -> AnnotatedImage:
@@ -121,7 +122,7 @@ def _parsed(path: Path, root: Element, name: str, rules: VocRules) -> AnnotatedI
     hard = {place for place, node in entries if not rules.difficult and node.findtext("difficult", "0").strip() == "1"}
     counted = [(place, node) for place, node in entries if place not in hard]
     dropped = {
-        place: Dropped(f"box of {_label(node)!r} is marked difficult", frozenset())
+        place: Dropped(f"box of {shown(_label(node))} is marked difficult", frozenset())
         for place, node in entries
         if place in hard
     }
@@ -161,7 +162,7 @@ def _shapes(node: Element, rules: VocRules, where: str) -> list[Shape]:
         return []
     box = node.find("bndbox")
     if box is None:
-        raise Unusable(f"object {label!r} has no bndbox")
+        raise Unusable(f"object {shown(label)} has no bndbox")
     numbers = [number_of_text(box.findtext(name), f"bndbox/{name}", where) for name in _EDGES]
     (left, right), (top, bottom) = sorted(numbers[::2]), sorted(numbers[1::2])
     if rules.base:

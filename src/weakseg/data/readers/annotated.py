@@ -14,6 +14,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.catalogue import FORMATS
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Surroundings
+from weakseg.data.formats.repeated import without_repeats
 from weakseg.data.paths import find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
@@ -77,18 +78,19 @@ def _located(
     start, folder = _start(config, root, labels), labels if labels.is_dir() else labels.parent
     below = f"{posixpath.normpath(config.images or 'images')}/"
     images: list[AnnotatedImage] = []
-    paths: list[Path] = []
+    paths: dict[str, Path] = {}
     skipped = dict(table.skipped)
     for image in table.images:
         name = ""
         if FORMATS[config.format].names_from == "labels" and image.name.startswith("../"):
             name = posixpath.normpath(posixpath.join(folder.relative_to(root).as_posix(), image.name))
         try:
-            paths.append(find_image(root, root if name else start, name or image.name, image.where))
+            path = find_image(root, root if name else start, name or image.name, image.where)
             images.append(replace(image, name=name.removeprefix(below)) if name else image)
+            paths.setdefault(image_id_of(images[-1].name), path)
         except DataError as error:
             skipped[image.where] = str(error).removeprefix(f"{image.where}: ")
-    return replace(table, images=tuple(images), skipped=skipped), tuple(paths)
+    return replace(table, images=without_repeats(images), skipped=skipped), tuple(paths.values())
 
 
 def _start(config: DataConfig, root: Path, labels: Path) -> Path:

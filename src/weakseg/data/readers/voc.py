@@ -20,7 +20,7 @@ from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.data.upright import turn_upright
-from weakseg.errors import DataError
+from weakseg.errors import DataError, quoted
 
 Labels = tuple[Tags, Drawn]
 
@@ -36,10 +36,9 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
         return annotated.read(config, root, class_map)
     classes = Classes(read_classes(root, config.classes) or class_map.names(palette_classes(root) or VOC_CLASSES))
     names = {"train": config.train, "val": config.val}
-    ids = {split: _read_list(root, name, f"data.{split}") for split, name in names.items() if name}
     images = inside(root, config.images or "JPEGImages", "data.images")
-    paths = {s: {i: find_image(root, images, i, where) for i, where in found.items()} for s, found in ids.items()}
     extras = Extras()
+    paths = {s: _read_list(root, images, name, f"data.{s}", extras) for s, name in names.items() if name}
     every = {image_id: path for members in paths.values() for image_id, path in members.items()}
     labels_of = _label_source(config, root, classes, class_map, every, extras)
     splits = {s: tuple(WeakSample(i, path, *labels_of(i)) for i, path in found.items()) for s, found in paths.items()}
@@ -60,15 +59,28 @@ def _list_path(root: Path, name: str, setting: str) -> Path:
     return inside(root, f"ImageSets/Segmentation/{name}.txt", setting)
 
 
-def _read_list(root: Path, name: str, setting: str) -> dict[str, str]:
-    """Return the image ids of a list under ImageSets/Segmentation, each with its file and line."""
+def _read_list(root: Path, images: Path, name: str, setting: str, extras: Extras) -> dict[str, Path]:
+    """Return the photographs of a list under ImageSets/Segmentation by their ids.
+
+    An id that is there already, or leads outside the root, is left out; what follows an id on its line is no part of
+    it, unless a photograph is called so.
+    """
     path = _list_path(root, name, setting)
-    found: dict[str, str] = {}
+    found: dict[str, Path] = {}
+    first: dict[str, str] = {}
     for number, line in read_lines(path, "list of images"):
-        image_id = composed(line.split()[0])
-        if image_id in found:
-            raise DataError(f"{path}:{number}: image {image_id!r} is already at {found[image_id]}; keep one entry")
-        found[image_id] = f"{path}:{number}"
+        where = f"{path}:{number}"
+        try:
+            photograph = find_image(root, images, line, where)
+            image_id = composed(line if photograph.is_file() else line.split()[0])
+            if (other := first.setdefault(image_id, where)) != where:
+                raise DataError(f"{where}: image {quoted(image_id)} is already at {other}; keep one entry")
+            found[image_id] = find_image(root, images, image_id, where)
+        except DataError as error:
+            extras.dropped[where] = str(error).removeprefix(f"{where}: ")
+    if not found:
+        why = next((f" that can be used: {where}: {reason}" for where, reason in extras.dropped.items()), "")
+        raise DataError(f"{path}: lists no images{why}; write the name of one a line")
     return found
 
 
