@@ -38,7 +38,8 @@ def main(words: Sequence[str]) -> int:
     parser = build_parser(
         "run",
         "Carry out a recipe: check the data, train the labeller, make masks, train the segmenter, score, report.\n"
-        "Stop it at any moment; the same command goes on where it stopped.\n\n"
+        "Stop it at any moment; the same command goes on where it stopped. With other settings it makes anew what\n"
+        "they touch.\n\n"
         f"RECIPE is a YAML file, or a method with its defaults: {', '.join(METHODS)}.\n"
         "Any setting can be overridden: --SECTION.SETTING VALUE. 'weakseg run RECIPE --help' shows the most important\n"
         "ones, 'weakseg run RECIPE --help-all' all.",

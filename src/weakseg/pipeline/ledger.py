@@ -5,9 +5,9 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from weakseg.errors import OutputError
+from weakseg.errors import OutputError, StoreError
 from weakseg.files import Written, digest_of_content, write_bytes
 from weakseg.pipeline.manifests import MANIFEST
 
@@ -23,16 +23,19 @@ class Ledger:
 
     Args:
         folder: Of the files; what it holds beside them counts for nothing.
+
+    Raises:
+        StoreError: If the ledger is there but cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / LEDGER
         self._files: dict[str, Written] = {}
-        with suppress(FileNotFoundError):
-            for line in self._path.read_bytes().splitlines():
-                with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
-                    name, num_bytes, written_ns, digest = json.loads(line)
+        for line in _content(self._path).splitlines():
+            with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
+                name, num_bytes, written_ns, digest = json.loads(line)
+                if _is_inside(name):
                     self._files[name] = Written(folder / name, num_bytes, written_ns, digest)
 
     def __len__(self) -> int:
@@ -95,6 +98,21 @@ class Ledger:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}; try again, or delete its folder") from error
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a name leads to a place in the folder: what it names may be removed."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
 def _line(name: str, written: Written) -> str:

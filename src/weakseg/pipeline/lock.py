@@ -66,7 +66,8 @@ class FolderLock:
     def _read(self) -> dict[str, Any]:
         """Return who works on the folder, or did so last; empty where that is not known."""
         with suppress(OSError, ValueError):
-            found = json.loads(os.pread(self._number, 100_000, 0))
+            os.lseek(self._number, 0, os.SEEK_SET)
+            found = json.loads(os.read(self._number, 100_000))
             return found if isinstance(found, dict) else {}
         return {}
 
@@ -75,7 +76,8 @@ class FolderLock:
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         told = {"owner": owner(), "pid": os.getpid(), "host": socket.gethostname(), "command": words, "since": since}
         content = json.dumps(told, indent=2).encode() + b"\n"
-        os.pwrite(self._number, content, 0)
+        os.lseek(self._number, 0, os.SEEK_SET)
+        os.write(self._number, content)
         os.ftruncate(self._number, len(content))
 
 
