@@ -175,6 +175,46 @@ LABELSTUDIO = [
         {"id": "c", "type": "choices", "from_name": "c", "to_name": "image", "value": {"choices": ["cat"]}},
     ]}]},
 ]  # fmt: skip
+SUPERVISELY = {
+    "size": {"height": ROWS, "width": COLUMNS}, "tags": [], "objects": [
+        {"classTitle": "cat", "geometryType": "polygon",
+         "points": {"exterior": [[2, 3], [20, 4], [9, 18]], "interior": [[[6, 6], [9, 6], [9, 9]]]}},
+        {"classTitle": "dog", "geometryType": "rectangle", "points": {"exterior": [[2, 3], [20, 9]], "interior": []}},
+    ],
+}  # fmt: skip
+DATUMARO = {
+    "info": {}, "categories": {"label": {"labels": [{"name": "cat"}, {"name": "dog"}]}},
+    "items": [{"id": "a", "image": {"path": "a.jpg", "size": [ROWS, COLUMNS]}, "annotations": [
+        {"type": "bbox", "label_id": 0, "bbox": [2, 3, 9, 9], "z_order": 1},
+        {"type": "polygon", "label_id": 1, "points": [2, 3, 20, 4, 9, 18]},
+        {"type": "mask", "label_id": 1, "rle": {"size": [ROWS, COLUMNS], "counts": [9, 99, ROWS * COLUMNS - 108]}},
+        {"type": "label", "label_id": 0},
+    ]}],
+}  # fmt: skip
+CREATEML = [{"image": "a.jpg", "annotations": [
+    {"label": "cat", "coordinates": {"x": 9, "y": 9, "width": 5, "height": 4}}]}]  # fmt: skip
+VIA = {"a.jpg12": {"filename": "a.jpg", "size": 12, "file_attributes": {}, "regions": [
+    {"shape_attributes": {"name": "rect", "x": 2, "y": 3, "width": 5, "height": 4},
+     "region_attributes": {"class": "cat"}},
+    {"shape_attributes": {"name": "polygon", "all_points_x": [2, 20, 9], "all_points_y": [3, 4, 18]},
+     "region_attributes": {"class": {"dog": True}}},
+]}}  # fmt: skip
+PANOPTIC = {
+    "images": [{"id": 1, "file_name": "a.jpg", "height": ROWS, "width": COLUMNS}],
+    "categories": [{"id": 1, "name": "cat", "isthing": 1}, {"id": 7, "name": "grass", "isthing": 0}],
+    "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [
+        {"id": 1, "category_id": 1, "iscrowd": 0}, {"id": 258, "category_id": 7, "iscrowd": 1}]}],
+}  # fmt: skip
+
+
+def panoptic(folder: Path) -> None:
+    written({"p.json": PANOPTIC}, "images/a.jpg")(folder)
+    numbers = np.zeros((ROWS, COLUMNS, 3), np.uint8)
+    numbers[2:9, 3:9, 0], numbers[12:] = 1, (2, 1, 0)
+    (folder / "p").mkdir()
+    Image.fromarray(numbers).save(folder / "p/a.png")
+
+
 CVAT = f"""<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version>
 <meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>
@@ -266,6 +306,12 @@ READERS = (
     dataset(DataConfig(format="cvat", train="c.xml"), written({"c.xml": CVAT}, "images/a.jpg"), "*.xml"),
     dataset(DataConfig(format="labelstudio", train="s.json"), written({"s.json": LABELSTUDIO}, "images/a.jpg"),
             "*.json"),
+    dataset(DataConfig(format="supervisely", train="ann"),
+            written({"ann/a.jpg.json": SUPERVISELY}, "images/a.jpg"), "ann/*"),
+    dataset(DataConfig(format="datumaro", train="d.json"), written({"d.json": DATUMARO}, "images/a.jpg"), "d.json"),
+    dataset(DataConfig(format="createml", train="m.json"), written({"m.json": CREATEML}, "images/a.jpg"), "m.json"),
+    dataset(DataConfig(format="via", train="v.json"), written({"v.json": VIA}, "images/a.jpg"), "v.json"),
+    dataset(DataConfig(format="coco_panoptic", train="p.json"), panoptic, "p.json", "p/*"),
     dataset(DataConfig(format="yolo", train="images"),
             written({"labels/a.txt": YOLO, "data.yaml": "names: {0: cat, 1: dog}\n"}, "images/a.jpg"),
             "labels/*", "data.yaml"),

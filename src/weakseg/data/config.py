@@ -21,7 +21,8 @@ class DataConfig:
         root: Folder of the data set; nothing outside it is ever read.
         format: ``voc`` (JPEGImages, ImageSets, Annotations), ``coco`` (images and a JSON file), ``folder`` (images and
             a label file, or one folder a class); or one of ``formats/catalogue.py``: ``labelme``, ``cvat``,
-            ``labelstudio``, ``yolo``, ``scribblesup`` and ``csv`` (points and boxes) as these tools write them.
+            ``labelstudio``, ``supervisely``, ``datumaro``, ``createml``, ``via``, ``coco_panoptic``, ``yolo``,
+            ``scribblesup`` and ``csv`` (points and boxes) as these tools write them.
         images: Folder of the images inside the root; empty: the format's usual place.
         train: voc: list under ImageSets/Segmentation, or folder of XML files beside photographs; coco: JSON file;
             folder: label file (CSV, JSON, JSONL), or empty for one folder a class; yolo: folder of photographs, or list

@@ -60,6 +60,34 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_where_formats_may_be_given() -> None:
-    assert set(formats_for("dataset")) == {"labelme", "cvat", "labelstudio", "scribblesup", "yolo", "csv"}
+    thin = {"supervisely", "datumaro", "createml", "via", "coco_panoptic"}
+    assert set(formats_for("dataset")) == {"labelme", "cvat", "labelstudio", "scribblesup", "yolo", "csv", *thin}
     assert set(formats_for("drawn")) == {"scribblesup", "weakseg", "csv", "whats_the_point"}
     assert set(formats_for("photograph")) == set(FORMATS)
+
+
+VIA_CSV = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("t.csv", VIA_CSV, "via"),
+        ("t.csv", "image,label,x,y", "csv"),
+        ("t.csv", "image,label", "tags"),
+        ("t.json", '{"a.png1": {"filename": "a.png", "size": 1, "regions": []}}', "via"),
+        ("t.json", '{"_via_img_metadata": {"a.png1": {"filename": "a.png", "size": 1, "regions": []}}}', "via"),
+        ("t.json", '{"size": {"height": 1, "width": 1}, "objects": []}', "supervisely"),
+        ("t.json", '{"items": [], "categories": {}}', "datumaro"),
+        ("t.json", '[{"image": "a.png", "annotations": [{"coordinates": {}, "label": "a"}]}]', "createml"),
+        ("t.json", '[{"data": {"image": "a.png"}, "annotations": []}]', "labelstudio"),
+        ("t.json", '{"images": [], "categories": [], "annotations": [{"segments_info": []}]}', "coco_panoptic"),
+        ("t.json", '{"images": [], "categories": [], "annotations": []}', "coco"),
+        ("t.json", '{"shapes": []}', "labelme"),
+        ("t.json", '{"a.png": ["cat"]}', "tags"),
+        ("t.json", '{"a": [{"x": 1, "y": 2, "cls": 1}]}', "whats_the_point"),
+    ],
+)
+def test_every_format_is_told_by_its_content(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert recognise_file(tmp_path / name, FORMATS) == expected

@@ -14,14 +14,8 @@ from weakseg.data.formats.label_format import Content
 from weakseg.data.readers.label_file import labels_of
 from weakseg.errors import DataError
 
-LABEL = {"label": "crate", "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}}
-RECTANGLE = {"shape_attributes": {"name": "rect"}, "region_attributes": {}}
 FILES: dict[str, tuple[str, object]] = {
-    "VGG Image Annotator (VIA)": (".json", {"a.png1234": {"filename": "a.png", "size": 1234, "regions": [RECTANGLE]}}),
-    "Supervisely": (".json", {"size": {"height": 4, "width": 4}, "objects": []}),
-    "Datumaro": (".json", {"info": {}, "categories": {}, "items": []}),
-    "CreateML": (".json", [{"image": "b.png", "annotations": []}, {"image": "a.png", "annotations": [LABEL]}]),
-    "COCO panoptic": (".json", {"images": [], "annotations": [{"image_id": 1, "segments_info": []}], "categories": []}),
+    "VIA 3": (".json", {"project": {}, "config": {}, "file": {}, "view": {}, "metadata": {}}),
     "COCO's results of a detector": (".json", [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]),
     "Cityscapes' polygons": (
         ".json",

@@ -133,6 +133,118 @@ CASES["coco"] = Case(
 )
 
 
+def supervisely(root: Path, entries: list[Entry]) -> None:
+    def item(entry: Entry) -> Entry:
+        points = {"exterior": [entry["first"], entry["last"]], "interior": []} if len(entry) > 2 else {}
+        label = {"classTitle": entry["classTitle"]} if "classTitle" in entry else {}
+        return {"geometryType": "rectangle", "points": points, **label}
+
+    for name, there in (("a", entries), ("b", [])):
+        size = {"height": ROWS, "width": COLUMNS}
+        put(root / f"ann/{name}.png.json", {"size": size, "tags": [], "objects": [item(entry) for entry in there]})
+
+
+CASES["supervisely"] = Case(
+    lambda label, box: {"classTitle": label, "first": list(box[:2]), "last": list(box[2:])},
+    supervisely,
+    {"format": "supervisely", "train": "ann"},
+    texts=False,
+)
+
+
+def datumaro(root: Path, entries: list[Entry]) -> None:
+    labels = [{"name": name, "parent": "", "attributes": []} for name in ("cat", "dog")]
+    items = [
+        {"id": name, "annotations": there, "image": {"path": f"{name}.png", "size": [ROWS, COLUMNS]}}
+        for name, there in (("a", [{"type": "bbox", **entry} for entry in entries]), ("b", []))
+    ]
+    put(root / "t.json", {"info": {}, "categories": {"label": {"labels": labels}}, "items": items})
+
+
+CASES["datumaro"] = Case(
+    lambda label, box: {
+        "label_id": ("cat", "dog").index(label),
+        "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+    },
+    datumaro,
+    {"format": "datumaro", "train": "t.json"},
+    texts=False,
+)
+
+
+def createml(root: Path, entries: list[Entry]) -> None:
+    def item(entry: Entry) -> Entry:
+        place = {key: entry[key] for key in entry if key != "label"}
+        return {"coordinates": place, **({"label": entry["label"]} if "label" in entry else {})}
+
+    there = [item(entry) for entry in entries]
+    put(root / "t.json", [{"image": "a.png", "annotations": there}, {"image": "b.png", "annotations": []}])
+
+
+CASES["createml"] = Case(
+    lambda label, box: {
+        "label": label,
+        "x": (box[0] + box[2]) / 2,
+        "y": (box[1] + box[3]) / 2,
+        "width": box[2] - box[0],
+        "height": box[3] - box[1],
+    },
+    createml,
+    {"format": "createml", "train": "t.json"},
+    texts=False,
+)
+
+
+def via(root: Path, entries: list[Entry]) -> None:
+    def item(entry: Entry) -> Entry:
+        place = {key: entry[key] for key in entry if key != "class"}
+        attributes = {"class": entry["class"]} if "class" in entry else {}
+        return {"shape_attributes": {"name": "rect", **place}, "region_attributes": attributes}
+
+    images = {f"{n}.png1": {"filename": f"{n}.png", "size": 1, "regions": []} for n in "ab"}
+    images["a.png1"]["regions"] = [item(entry) for entry in entries]
+    put(root / "t.json", images)
+
+
+CASES["via"] = Case(
+    lambda label, box: {"class": label, "x": box[0], "y": box[1], "width": box[2] - box[0], "height": box[3] - box[1]},
+    via,
+    {"format": "via", "train": "t.json"},
+    texts=False,
+)
+
+
+def panoptic(root: Path, entries: list[Entry]) -> None:
+    size = {"height": ROWS, "width": COLUMNS}
+    images = [{"id": number, "file_name": f"{name}.png", **size} for number, name in enumerate("ab", start=1)]
+    categories = [{"id": number, "name": name} for number, name in enumerate(("cat", "dog"), start=1)]
+    for name, there in (("a", entries), ("b", [])):
+        numbers = np.zeros((ROWS, COLUMNS, 3), np.uint8)
+        for number, entry in enumerate(there, start=1):
+            left, top, right, bottom = (max(int(value), 0) for value in entry["box"])
+            numbers[top:bottom, left:right, 0] = number
+        (root / "t").mkdir(exist_ok=True)
+        Image.fromarray(numbers).save(root / f"t/{name}.png")
+    segments = [
+        {"id": number, **{key: entry[key] for key in entry if key != "box"}}
+        for number, entry in enumerate(entries, start=1)
+    ]
+    annotations = [
+        {"image_id": number, "file_name": f"{name}.png", "segments_info": there}
+        for number, (name, there) in enumerate((("a", segments), ("b", [])), start=1)
+    ]
+    put(root / "t.json", {"images": images, "annotations": annotations, "categories": categories})
+
+
+CASES["coco_panoptic"] = Case(
+    lambda label, box: {**dict.fromkeys(("id", "category_id"), ("cat", "dog").index(label) + 1), "box": box},
+    panoptic,
+    {"format": "coco_panoptic", "train": "t.json"},
+    frozenset({"category_id", "box"}),
+    texts=False,
+)
+
+
 def scribblesup(root: Path, entries: list[Entry]) -> None:
     def polygon(entry: Entry) -> str:
         point = "".join(elements({key: entry[key]}) for key in ("X", "Y") if key in entry)

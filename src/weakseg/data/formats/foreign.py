@@ -64,24 +64,6 @@ def _object_with(*keys: str) -> Callable[[Content], bool]:
     return lambda content: content.has_keys(*keys)
 
 
-def _is_via(content: Content) -> bool:
-    project = isinstance(content.json, dict) and content.json.get("_via_img_metadata", content.json)
-    return any({"filename", "regions"} <= entry.keys() for entry in _entries(project)) or content.has_keys(
-        "file", "view"
-    )
-
-
-def _is_createml(content: Content) -> bool:
-    return isinstance(content.json, list) and any(
-        "coordinates" in shape for entry in _entries(content.json) for shape in _entries(entry.get("annotations"))
-    )
-
-
-def _is_panoptic(content: Content) -> bool:
-    annotations = content.json.get("annotations") if isinstance(content.json, dict) else None
-    return any("segments_info" in entry for entry in _entries(annotations))
-
-
 def _is_mit(content: Content) -> bool:
     return content.xml.tag == "annotation" and content.xml.find("object/polygon/pt") is not None
 
@@ -113,11 +95,7 @@ def _by_suffix(content: Content) -> bool:
 
 
 FOREIGN = (
-    ForeignForm("VGG Image Annotator (VIA)", (".json",), _is_via, "export it from VIA as COCO"),
-    ForeignForm("Supervisely", (".json",), _object_with("objects", "size"), "export it from Supervisely as COCO"),
-    ForeignForm("Datumaro", (".json",), _object_with("items", "categories"), "convert it with 'datum convert -f coco'"),
-    ForeignForm("CreateML", (".json",), _is_createml, "export it as COCO or VOC"),
-    ForeignForm("COCO panoptic", (".json",), _is_panoptic, "take the masks, or convert it with panopticapi to COCO"),
+    ForeignForm("VIA 3", (".json",), _object_with("file", "view"), "export it from VIA as COCO"),
     ForeignForm(
         "COCO's results of a detector",
         (".json",),

@@ -216,7 +216,7 @@ def _labels(item: Mapping[str, object]) -> tuple[object, ...] | None:
     keys = (*(f"{kind}labels" for kind in sorted(KINDS)), "labels", "choices")
     lists = [value[key] for key in keys if key in value and value[key] is not None]
     return (
-        tuple(label for found in lists for label in (found if isinstance(found, list) else [found])) if lists else None
+        tuple(label for found in lists for label in (found if isinstance(found, list) else [None])) if lists else None
     )
 
 

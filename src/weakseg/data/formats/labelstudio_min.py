@@ -16,7 +16,7 @@ def as_task(record: Record) -> Record:
     results: list[object] = []
     data: Record = {}
     for key, value in record.items():
-        if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        if isinstance(value, list) and any(map(_says_something, value)):
             results += [_result(entry) for entry in value]
         elif isinstance(value, dict) and isinstance(value.get("choices"), list):
             results.append({"type": "choices", "value": value})
@@ -25,6 +25,10 @@ def as_task(record: Record) -> Record:
         else:
             data[key] = value
     return {"data": data, "annotations": [{"result": results}]} if results or _MARKS & record.keys() else record
+
+
+def _says_something(entry: object) -> bool:
+    return isinstance(entry, dict) and ("choices" in entry or bool(geometry_of(entry)))
 
 
 def _result(entry: object) -> object:
