@@ -1,6 +1,6 @@
 import pytest
 
-from weakseg.data.classes import Classes, odd_names
+from weakseg.data.classes import Classes, odd_names, unknown_class
 from weakseg.errors import DataError
 
 CLASSES = Classes(("cat", "dog"))
@@ -62,3 +62,9 @@ def test_names_that_are_probably_not_meant_so() -> None:
 
 def test_many_names_take_no_longer_than_their_number() -> None:
     assert odd_names(f"c{n}" for n in range(50_000)) == ()
+
+
+def test_an_unknown_class_of_another_unicode_form_is_said_to_be_that() -> None:
+    """The two look the same in print."""
+    message = str(unknown_class("fa\u0308hre", ("f\u00e4hre", "dog"), "t.csv:2"))
+    assert message.endswith("did you mean 'f\u00e4hre'? It is that in another Unicode form; write both alike")

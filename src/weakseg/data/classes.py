@@ -84,6 +84,8 @@ def unknown_class(name: str, known: Sequence[str], where: str) -> DataError:
     """Return the error for a class name that is none of the known ones; it names the closest, or all."""
     near = difflib.get_close_matches(name[:MAX_NAME], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known classes: {cut(', '.join(known))}"
+    if near and unicodedata.normalize("NFC", near[0]) == unicodedata.normalize("NFC", name):
+        hint += " It is that in another Unicode form; write both alike"
     return DataError(f"{where}: unknown class {quoted(name)}; {hint}")
 
 

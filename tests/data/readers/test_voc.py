@@ -223,7 +223,7 @@ def test_other_encodings(voc_root: Path) -> None:
         (voc_root / "Annotations/a.xml").write_bytes(text.encode(encoding))
         dataset = read(voc_root)
         assert tags_of(dataset)["a"] == Tags(frozenset({1}))
-    for encoding in ("gb2312", "utf-7", "hex", "idna"):
+    for encoding in ("gb2312", "utf-7", "hex", "idna", "punycode", "unicode_escape", "undefined"):
         bomb = f'<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE x [<!ENTITY a "b">]>{ANNOTATION.format("&a;")}'
         (voc_root / "Annotations/a.xml").write_text(bomb)
         assert "cannot be read" in next(iter(read(voc_root).dropped.values()))

@@ -1,5 +1,6 @@
 """XML files of users; entities, which can expand without end or read other files, are refused."""
 
+import codecs
 import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
@@ -9,6 +10,7 @@ from defusedxml import DefusedXmlException, ElementTree
 from weakseg.data.values import as_size, number_of_text
 from weakseg.errors import DataError
 
+_NO_CHARACTERS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined"}  # some take for ever
 _DECLARATION = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']")
 
 
@@ -36,7 +38,12 @@ def _content(path: Path) -> bytes | str:
     """Return the bytes of a file, or its text where it declares an encoding that Python knows and expat may not."""
     content = path.read_bytes()
     declared = _DECLARATION.match(content)
-    return content.decode(declared[1].decode()) if declared else content
+    if declared is None:
+        return content
+    encoding = codecs.lookup(declared[1].decode()).name
+    if encoding in _NO_CHARACTERS:
+        raise LookupError(f"{encoding} is no encoding of a file")
+    return content.decode(encoding)
 
 
 def xml_size(root: Element, where: str) -> tuple[int, int] | None:
