@@ -127,6 +127,36 @@ class TestBase:
             load_recipe(self.write(tmp_path, low="base: top.yaml\nmethod: cam\n", top=f"base: {base}\n"))
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("segmenter: 5", "segmenter: a section is a mapping of settings, got 5"),
+        ("segmenter: {fit: [1]}", r"segmenter\.fit: a section is a mapping of settings, got \[1\]"),
+        ("seeds: {strct: 1}", r"seeds\.strct: no such setting; did you mean seeds\.strict\?"),
+        ("seeds: {strict: abc}", r"seeds\.strict: need a number, got 'abc'"),
+        (
+            "activations: {scales: '1,2'}",
+            r"activations\.scales: need a list of numbers, such as \[1\.0,1\.5\], got '1,2'",
+        ),
+        ("segmenter: {fit: {lr: -1}}", r"segmenter\.fit\.lr: need > 0, got -1\.0"),
+        (
+            "segmenter: {fit: {schedule: {kind: step, power: 2, at: [1]}}}",
+            r"segmenter\.fit\.schedule\.power: belongs to",
+        ),
+        ("data: {void: abc}", r"data\.void: need 'auto' or 'none' or a whole number, got 'abc'"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "r.yaml").write_text(f"method: cam\n{text}\n")
+    with pytest.raises(ConfigError, match=rf"r\.yaml: {message}"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_a_section_of_which_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("method: cam\nseeds:\nsegmenter: {fit: }\n")
+    assert load_recipe(str(tmp_path / "r.yaml")) == load_recipe("cam")
+
+
 def test_a_missing_recipe_names_the_methods() -> None:
     with pytest.raises(ConfigError, match=f"neither a recipe file nor a method; {KNOWN}"):
         load_recipe("nowhere.yaml")

@@ -27,6 +27,7 @@ class Settings:
     names: tuple[str, ...] = ()
     flip: bool = False
     kind: Literal["a", "b"] = "a"
+    void: Literal["auto", "none"] | int = "auto"
     one: Fit = field(default_factory=Fit)
     other: Fit = field(default_factory=Fit)
 
@@ -34,6 +35,7 @@ class Settings:
 def read(*words: str) -> Settings:
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--out", required=True, help="folder of the results")
+    parser.add_argument("--format", choices=("png", "jpg"))
     parser.add_class_arguments(Settings, nested_key=None)
     given = parse_words(parser, ["--out", "o", *words])
     return Settings(**{name: given[name] for name in Settings.__dataclass_fields__})
@@ -79,8 +81,10 @@ def test_only_lists_are_joined() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--scales", "1,x"), "scales: need numbers with commas, such as 1.0,1.5, got '1,x'"),
-        (("--sides", "1.5,2"), "sides: need whole numbers with commas, such as 2,3, or null, got"),
+        (("--scales", "1,x"), "scales: need a list of numbers, such as [1.0,1.5], got '1,x'"),
+        (("--sides", "1.5,2"), "sides: need a list of whole numbers, such as [2,3] or null, got"),
+        (("--void", "many"), "void: need 'auto' or 'none' or a whole number, got 'many'"),
+        (("--format", "gif"), "--format: need 'png' or 'jpg', got 'gif'"),
         (("--kind", "c"), "kind: need 'a' or 'b', got 'c'"),
         (("--flip", "maybe"), "flip: need true or false, got 'maybe'"),
         (("--one.lr", "fast"), "one.lr: need a number, got 'fast'"),

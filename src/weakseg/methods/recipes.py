@@ -38,7 +38,28 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         if not path.is_file():
             raise ConfigError(f"{cut(source)}: neither a recipe file nor a method; methods: {known}")
         raise ConfigError(f"{source}: method {cut(repr(method))} is unknown; methods: {known}")
-    return parse_recipe(method, [*config_words(given), *overrides], source)
+    said = _of_sections(given, sections_of(recipe_parser(method)), source)
+    return parse_recipe(method, [*config_words(said), *overrides], source)
+
+
+def sections_of(parser: ArgumentParser) -> frozenset[str]:
+    """Return the names of the settings that hold others, dotted."""
+    parents = (flag[2:].rpartition(".")[0] for action in parser._actions for flag in action.option_strings)
+    return frozenset(parent for parent in parents if parent)
+
+
+def _of_sections(given: Mapping[str, Any], sections: frozenset[str], source: str, above: str = "") -> dict[str, Any]:
+    """Return settings without sections of which nothing is said; a value in place of a section is refused."""
+    said = {}
+    for key, value in given.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict):
+            said[key] = _of_sections(value, sections, source, f"{name}.")
+        elif name not in sections:
+            said[key] = value
+        elif value is not None:
+            raise ConfigError(f"{source}: {name}: a section is a mapping of settings, got {cut(repr(value))}")
+    return said
 
 
 def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:

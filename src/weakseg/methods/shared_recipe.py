@@ -11,6 +11,7 @@ from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
+from weakseg.settings.command_line import near_names
 from weakseg.settings.old_words import refuse_old_words
 
 Names = tuple[str, ...]
@@ -168,7 +169,8 @@ def _refuse_unknown(source: str, setting: _Setting, schemas: Sequence[_Schema]) 
         return
     asked = [schema.name for schema in schemas]
     others = [name for name in METHODS if name not in asked and _Schema(name, name).takes(replace(setting, only=""))]
-    hint = f"; it is one of {', '.join(others)}" if others else ""
+    near = near_names(".".join(setting.path), sorted({flag for schema in schemas for flag in schema.flags}))
+    hint = f"; it is one of {', '.join(others)}" if others else f"; did you mean {' or '.join(near)}?" if near else ""
     if any(".".join(setting.path) in schema.sections for schema in schemas):
         raise ConfigError(f"{source}: {setting.name}: a section is a mapping of settings, got {setting.value!r}")
     raise ConfigError(f"{source}: {setting.name}: no such setting in {', '.join(asked)}{hint}")

@@ -4,8 +4,8 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Sequence
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
@@ -15,7 +15,13 @@ from weakseg.settings.rules import SettingError, spoken
 
 _NUMBERS = re.compile(r"(?=.*\d)[-+.,\de\s]+", re.IGNORECASE)
 _BRACKETS = {"[": "]", "(": ")"}
-_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+_TYPES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    NoneType: "null",
+}
 
 
 def parse_words(parser: ArgumentParser, words: Sequence[str], source: str = "") -> Namespace:
@@ -38,6 +44,8 @@ def parse_words(parser: ArgumentParser, words: Sequence[str], source: str = "") 
         return given
     except SettingError as error:
         raise ConfigError(f"{where}{_placed(error, values)}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{where}{_explained(parser, str(error))}") from error
 
@@ -126,27 +134,46 @@ def _explained(parser: ArgumentParser, message: str) -> str:
         action = next((one for one in parser._actions if one.dest == match["key"]), None)
         if action is not None and (wanted := _wanted(getattr(action, "_typehint", action.type))):
             return f"{match['key']}: need {wanted}, got {_cut(match['value'])!r}"
+    if match := re.search(r"argument (?P<flag>\S+): invalid choice: (?P<value>.*) \(choose", message, re.DOTALL):
+        action = next(one for one in parser._actions if match["flag"] in one.option_strings)
+        return f"{match['flag']}: need {spoken(tuple(action.choices or ()))}, got {_cut(match['value'])}"
     if match := re.search(r"unrecognized arguments: (?P<words>.*)", message, re.DOTALL):
         return _unknown(parser, match["words"].split())
     if match := re.search(r"arguments are required: (?P<names>.*)", message):
         return "; ".join(_missing(parser, name) for name in match["names"].split(", "))
     if match := re.search(r"Group '(?P<group>.*)' does not accept option '(?P<name>.*)'", message):
-        return _unknown(parser, [f"--{match['group']}.{match['name']}"])
+        return _no_such_setting(parser, f"{match['group']}.{match['name']}")
     if match := re.search(r"Option '(?P<name>.*)' is not accepted", message):
-        return _unknown(parser, [f"--{match['name']}"])
+        return _no_such_setting(parser, match["name"])
     return _cut(re.sub(r"^argument (?=-)", "", message).replace("expected one argument", "needs a value"))
 
 
 def _wanted(hint: Any) -> str:
     """Return what a value has to be, in words; nothing where they are missing."""
-    choices = [one for one in get_args(hint) if one is not NoneType] if get_origin(hint) is not tuple else []
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(filter(None, map(_wanted, get_args(hint))))
     if get_origin(hint) is Literal:
-        return spoken(get_args(hint)) if all(isinstance(one, str) for one in choices) else _cut(str(choices))
+        return spoken(tuple(map(str, get_args(hint))))
     if (item := item_of(hint)) is not None:
-        kind = {int: "whole numbers", float: "numbers"}.get(item, "names")
-        example = {int: "2,3", float: "1.0,1.5"}.get(item, "cat,dog")
-        return f"{kind} with commas, such as {example}" + (", or null" if choices else "")
+        kind, example = {int: ("whole numbers", "[2,3]"), float: ("numbers", "[1.0,1.5]")}.get(item, ("names", "[a,b]"))
+        return f"a list of {kind}, such as {example}"
     return _TYPES.get(hint, "")
+
+
+def _no_such_setting(parser: ArgumentParser, name: str) -> str:
+    """Return that a setting does not exist, with those that it might be."""
+    near = near_names(name, _settings(parser))
+    return f"{_cut(name)}: no such setting" + (f"; did you mean {' or '.join(near)}?" if near else "")
+
+
+def _settings(parser: ArgumentParser) -> list[str]:
+    return [flag[2:] for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+
+
+def near_names(name: str, known: Sequence[str]) -> list[str]:
+    """Return those names that end as one does, or the one that is most like it."""
+    ends = [one for one in known if one.endswith(f".{name}")]
+    return ends[:3] or difflib.get_close_matches(name, known, n=1)
 
 
 def _unknown(parser: ArgumentParser, words: Sequence[str]) -> str:
@@ -156,9 +183,7 @@ def _unknown(parser: ArgumentParser, words: Sequence[str]) -> str:
         return (
             f"{_cut(words[0])!r} belongs to no option; repeat an option for several values, and quote what has spaces"
         )
-    known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
-    ends = [name for name in known if name.endswith(f".{flag.lstrip('-')}")]
-    near = ends[:3] or difflib.get_close_matches(flag, known, n=1)
+    near = [f"--{name}" for name in near_names(flag.lstrip("-"), _settings(parser))]
     return f"{_cut(flag)}: no such option" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 

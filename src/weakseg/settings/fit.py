@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
-from weakseg.settings.rules import check_settings
+from weakseg.settings.rules import SettingError, check_settings
 
 ScheduleKind = Literal["poly", "step", "constant"]
 ScheduleUnit = Literal["epochs", "iterations"]
@@ -43,9 +43,8 @@ class ScheduleConfig:
         check_settings("fit.schedule", self, power=">= 0", factor="in (0, 1]", hold=">= 1")
         for name, kind in _OF_KIND.items():
             if self.kind != kind and getattr(self, name) != getattr(type(self), name):
-                raise ConfigError(
-                    f"fit.schedule.{name}: belongs to kind {kind!r}, and the kind is {self.kind!r}; leave it out"
-                )
+                wanted = f"belongs to kind {kind!r}, and the kind is {self.kind!r}; leave it out"
+                raise SettingError("fit.schedule", name, getattr(self, name), wanted)
         if self.kind == "step" and (bool(self.at) == bool(self.every) or not self.every >= 0):
             raise ConfigError(f"fit.schedule: 'step' needs either at or every > 0, got {self.at} and {self.every}")
         if list(self.at) != sorted(set(self.at)) or not min(self.at, default=1) > 0:
