@@ -1,4 +1,4 @@
-"""Quality on real photographs: a third of MSRC train, so that a change that costs points is seen."""
+"""Quality on real photographs: a sixth of MSRC train, so that a change that costs points is seen."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ from weakseg.training.loop import FitPlace
 
 @pytest.mark.slow
 def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
-    """Measured with seed 0 and seed thresholds 0.50, 0.30: mAP 98.1, activations 50.8, masks 59.3."""
+    """Measured with seed 0 and seed thresholds 0.50, 0.30: mAP 91.7, activations 53.9, masks 58.3."""
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="truth")
     whole = open_dataset(config)
-    train, shown = whole.splits["train"][::3], whole.splits["train"][::12]
-    fit = FitConfig(epochs=10, batch_size=16, lr=0.01)
+    train, shown = whole.splits["train"][::6], whole.splits["train"][::12]
+    fit = FitConfig(epochs=8, batch_size=8, lr=0.01)
     place = FitPlace(tmp_path / "classifier")
-    val = whole.splits["val"][::2]
+    val = whole.splits["val"][::3]
     records = train_classifier(train, val, whole.classes, config=ClassifierConfig(fit=fit), place=place)
     act, seeds, masks = (tmp_path / name for name in ("act", "seeds", "masks"))
     jobs = (
@@ -45,7 +45,7 @@ def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
     activated = score_activations("activations", truth, act)[0].confusion.mean_iou()
     masked = score_maps("masks", truth, masks).confusion.mean_iou()
     print(f"mAP {records[-1]['mAP']:.1f}, activations {100 * activated:.1f}, masks {100 * masked:.1f}")
-    assert records[-1]["mAP"] > 90
-    assert activated > 0.45
-    assert masked > 0.52
+    assert records[-1]["mAP"] > 85
+    assert activated > 0.48
+    assert masked > 0.53
     assert masked > activated + 0.02

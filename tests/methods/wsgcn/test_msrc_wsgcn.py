@@ -48,7 +48,7 @@ WORDS = {
 
 @pytest.mark.slow
 def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
-    """Measured with seed 0: activations 61.8, masks of cam 49.9, of WSGCN-I 61.1 and, with CRF, 62.5."""
+    """Measured with seed 0: activations 62.6, masks of cam 57.1, of WSGCN-I 65.0 and, with CRF, 65.9."""
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", tags="truth")
     dataset = chosen(open_dataset(config))
     model = tmp_path / MODEL_FILE
@@ -64,16 +64,16 @@ def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
         found = read_json(tmp_path / name / "evaluation" / "results.json")["scores"]
         scores.update({f"{name} {score['name']}": round(score["mean_iou"], 1) for score in found})
     print(scores)
-    assert scores["graph masks"] > 55
+    assert scores["graph masks"] > 60
     assert scores["graph masks"] > scores["cam masks"] + 4
     assert scores["graph before_crf"] > scores["cam masks"] + 4
 
 
 def chosen(dataset: Dataset) -> Dataset:
-    """Return every fourth image that shows nothing but classes with a word."""
+    """Return every eighth image that shows nothing but classes with a word."""
     known = {dataset.classes.id_of(name, "words") for name in WORDS}
     samples = [s for s in dataset.splits["train"] if s.tags.present and s.tags.present <= known]
-    return Dataset(dataset.classes, {"train": tuple(samples[::4])})
+    return Dataset(dataset.classes, {"train": tuple(samples[::8])})
 
 
 def plans(dataset: Dataset, model: Path) -> dict[str, list[Step]]:
