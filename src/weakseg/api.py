@@ -31,8 +31,8 @@ def segment(
         tags: What the photograph shows, such as ``["tabby cat"]``, in the vocabulary of ImageNet; a general word such
             as ``"cat"`` works too. Without any tag, and with nothing drawn, all is background.
         boxes: ``(name, (left, top, right, bottom))`` of each object, tight; any names.
-        points: ``(name, (x, y))``, one on each object; ``"background"`` is a name. Without a point on the background
-            the names have to be words of ImageNet, whose activations tell it.
+        points: ``(name, (x, y))``, one on each object; any names. ``"background"`` is one; the photograph's border is
+            background where no object's point is near.
         scribbles: ``(name, [(x, y), ...])``, lines on objects and on the ``"background"``.
         options: Method, and settings of the stages.
 

@@ -294,7 +294,7 @@ def test_help_of_a_recipe_is_one_screen_and_all_of_it_is_asked_for(method: str, 
 
 
 def test_all_options_are_asked_for(capsys: Capture) -> None:
-    for verb, flag in {"segment": "--drawn.boxes.network.hidden", "train-segmenter": "--fit.schedule.at"}.items():
+    for verb, flag in {"segment": "--drawn.completion.network.hidden", "train-segmenter": "--fit.schedule.at"}.items():
         for words, there in ((["--help"], False), (["--help-all"], True)):
             with pytest.raises(SystemExit):
                 main([verb, *words])

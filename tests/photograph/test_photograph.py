@@ -17,6 +17,7 @@ from weakseg.errors import DataError
 from weakseg.methods.a2gnn import problem as problems
 from weakseg.photograph import photograph as module
 from weakseg.photograph.config import DrawnOptions
+from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages import weak_seeds
 
 BALL, BRICK = ("ball", (8, 4, 30, 40)), ("brick", (38, 8, 56, 40))
@@ -31,6 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "boxes and strokes": {"boxes": [BRICK], "scribbles": STROKES},
     "a named tag and boxes": {"tags": ["ball"], "boxes": [BRICK]},
 }
+BY_WORDS = SegmentOptions(drawn=DrawnOptions(seeds=WeakSeedConfig()))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +105,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for name in ("free_graph", "decoding_crf", "activate_image", "build_word_classifier"):
         count(module, name)
     count(problems, "crf_kernel")
-    count(weak_seeds, "superpixels")
+    count(weak_seeds, "walk_graph_of")
     count(cv2, "grabCut")
     return counted
 
@@ -123,20 +125,19 @@ class TestOnce:
         photograph = Photograph(image)
         for count in (1, 2):
             photograph.segment(read_marks(scribbles=STROKES[:count]))
-            assert calls == {"free_graph": 1, "crf_kernel": 1, "decoding_crf": 1, "superpixels": 1}
+            once = {"free_graph": 1, "walk_graph_of": 1, "crf_kernel": 1, "decoding_crf": 1}
+            assert calls - Counter(grabCut=3) == once
 
-    def test_boxes_and_strokes_share_the_crf_and_have_graphs_of_their_own(
-        self, image: NDArray[np.uint8], calls: Counter[str]
-    ) -> None:
+    def test_boxes_and_strokes_share_graph_and_crf(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
         photograph = Photograph(image)
         for marks in (KINDS["boxes"], KINDS["strokes"], KINDS["boxes"]):
             photograph.segment(read_marks(**marks))
-        assert calls == {"free_graph": 2, "crf_kernel": 2, "decoding_crf": 1, "superpixels": 1, "grabCut": 2}
+        assert calls - Counter(grabCut=9) == {"free_graph": 1, "walk_graph_of": 1, "crf_kernel": 1, "decoding_crf": 1}
 
     def test_words(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
         photograph = Photograph(image)
         for place in ((46, 24), (47, 25)):
-            photograph.segment(read_marks(points=[("cup", place)]))
+            photograph.segment(read_marks(points=[("cup", place)]), BY_WORDS)
         photograph.segment(read_marks(["cup"]), SegmentOptions(method="wsgcn"))
         assert calls["activate_image"] == calls["build_word_classifier"] == 1
         photograph.segment(read_marks(["dog"]), SegmentOptions(method="wsgcn"))
@@ -148,8 +149,8 @@ class TestOnce:
         crf = replace(drawn.decode, crf=replace(drawn.decode.crf, iterations=1))
         photograph.segment(marks, SegmentOptions(drawn=replace(drawn, decode=crf)))
         assert calls == {"free_graph": 1, "crf_kernel": 1, "decoding_crf": 2, "grabCut": 1}
-        wider = replace(drawn.boxes_graph, max_side=64)
-        photograph.segment(marks, SegmentOptions(drawn=replace(drawn, boxes_graph=wider)))
+        wider = replace(drawn.graph, max_side=64)
+        photograph.segment(marks, SegmentOptions(drawn=replace(drawn, graph=wider)))
         assert calls == {"free_graph": 2, "crf_kernel": 2, "decoding_crf": 2, "grabCut": 1}
 
     def test_another_photograph_shares_nothing(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
@@ -162,5 +163,5 @@ def test_what_an_error_leaves_is_of_no_harm(image: NDArray[np.uint8]) -> None:
     photograph, good = Photograph(image), read_marks(boxes=[BALL])
     for _ in range(2):
         with pytest.raises(DataError, match="none is on the background, and tag 'qwxz'"):
-            photograph.segment(read_marks(points=[("qwxz", (5, 5))]))
+            photograph.segment(read_marks(points=[("qwxz", (5, 5))]), BY_WORDS)
     assert_equal(photograph.segment(good), Photograph(image).segment(good))

@@ -16,18 +16,16 @@ def test_which_labels_count_is_no_setting_of_one_photograph() -> None:
         DrawnOptions(seeds=WeakSeedConfig(use="points"))
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("boxes", 15), ("scribbles", 30), ("points", 30), ("tags", 30)])
-def test_training_while_somebody_waits_is_short_and_small(kind: str, steps: int) -> None:
-    config = quick(kind)
-    assert (config.first_steps, config.second_steps, config.network.hidden) == (steps, steps, 32)
-    assert (config.lr, config.crf_weight) == (PRESETS[kind].lr, PRESETS[kind].crf_weight)
+def test_training_while_somebody_waits_is_short_and_small() -> None:
+    config = quick()
+    assert (config.first_steps, config.second_steps, config.network.hidden) == (15, 15, 32)
+    assert (config.lr, config.crf_weight) == (PRESETS["boxes"].lr, PRESETS["boxes"].crf_weight)
 
 
-def test_graphs_of_drawn_labels_have_cells_of_eight_pixels() -> None:
+def test_the_graph_of_drawn_labels_has_cells_of_eight_pixels() -> None:
     drawn = DrawnOptions()
-    assert drawn.boxes_graph.stride == drawn.strokes_graph.stride == 8
-    assert drawn.strokes_graph.levels == 1 and drawn.boxes_graph.max_side == 320
-    assert (drawn.boxes, drawn.strokes) == (quick("boxes"), quick("scribbles"))
+    assert (drawn.graph.stride, drawn.graph.max_side) == (8, 320)
+    assert drawn.seeds.strokes_as == "walk" and drawn.seeds.boxes_as == "grabcut"
 
 
 def test_a_graph_that_was_not_learned_is_completed_by_one_step_of_propagation() -> None:

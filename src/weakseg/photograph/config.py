@@ -18,7 +18,7 @@ from weakseg.settings.weak_seeds import WeakSeedConfig
 
 PhotographMethod = Literal["auto", "cam", "wsgcn", "a2gnn"]
 GRID_STRIDE = 8
-QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3), boxes_as="grabcut")
+QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3, max_side=320), boxes_as="grabcut", strokes_as="walk")
 
 
 def free_completion() -> WsgcnConfig:
@@ -27,13 +27,13 @@ def free_completion() -> WsgcnConfig:
     return WsgcnConfig(gcn=gcn, smoothness=SmoothnessConfig(color_denominator=0.02))
 
 
-def quick(kind: str) -> A2gnnConfig:
-    """Return the training of a kind of label for one photograph while somebody waits: a small network, few steps.
+def quick() -> A2gnnConfig:
+    """Return the training for one photograph while somebody waits: a small network and few steps.
 
-    Seeds of boxes are whole regions, from which it learns in half the steps that strokes need.
+    Seeds of drawn labels are whole regions here, whatever the kind.
     """
-    config, steps = PRESETS[kind], 15 if kind == "boxes" else 30
-    return replace(config, first_steps=steps, second_steps=steps, network=replace(config.network, hidden=32))
+    config = PRESETS["boxes"]
+    return replace(config, first_steps=15, second_steps=15, network=replace(config.network, hidden=32))
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,14 @@ class DrawnOptions:
 
     Attributes:
         seeds: How each kind of label becomes seeds.
-        boxes_graph: The pixel graph where boxes are drawn; its stride is 8.
-        strokes_graph: The same for scribbles, points and tags, of the finest level alone: over coarser ones labels run
-            across edges where no other stroke is near. A smaller ``max_side`` would lose strokes.
-        boxes: The photograph's network where boxes are drawn.
-        strokes: The same for scribbles, points and tags.
+        graph: The pixel graph; its stride is 8.
+        completion: The photograph's network.
         decode: The CRF on the scores.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
-    boxes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, max_side=320))
-    strokes_graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, levels=1))
-    boxes: A2gnnConfig = field(default_factory=lambda: quick("boxes"))
-    strokes: A2gnnConfig = field(default_factory=lambda: quick("scribbles"))
+    graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, max_side=320))
+    completion: A2gnnConfig = field(default_factory=quick)
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
 
     def __post_init__(self) -> None:

@@ -84,8 +84,8 @@ class Photograph:
         """Return the mask that marks ask for; of drawn labels boxes decide, else scribbles, else points.
 
         Raises:
-            DataError: If a tag is no word of ImageNet, points say nothing of the background and a name is none, or a
-                label lies outside of the photograph.
+            DataError: If a tag is no word of ImageNet, or a label lies outside of the photograph; where points decide
+                superpixels alone, if none is on the background and a name is no such word.
         """
         options = options or SegmentOptions()
         check_marks(marks, self.size)
@@ -139,9 +139,10 @@ class Photograph:
         self, names: tuple[str, ...], drawn: Drawn, options: SegmentOptions
     ) -> tuple[Activations, LabelMap]:
         """Return activations and seeds of what is drawn; activations where points need them."""
-        clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
-        activations = self._evidence(names, options.activations) if clicked else None
         config = options.drawn.seeds
+        clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
+        needed = clicked and config.strokes_as == "superpixels"
+        activations = self._evidence(names, options.activations) if needed else None
         parts = self._once(("seeds", config), SeedParts)
         nothing = Activations(torch.zeros(0, 1, 1), (), self.size, max(self.size))
         return activations or nothing, weak_seeds(drawn, self.image, activations, config, parts=parts)
@@ -167,9 +168,7 @@ class Photograph:
 
     def _by_a2gnn(self, marks: Marks, seeds: LabelMap, options: DrawnOptions) -> LabelMap:
         """Return the mask that A2GNN makes of seeds, worked on at the size that the graph is made for."""
-        config, graph = options.strokes, options.strokes_graph
-        if marks.drawn.boxes:
-            config, graph = options.boxes, options.boxes_graph
+        config, graph = options.completion, options.graph
         sample = WeakSample("photograph", Path(), Tags(frozenset(marks.label_ids)), Drawn(marks.drawn.boxes))
         sample, image, labels = reduce_labelled(sample, self.image, seeds, max_side=graph.max_side)
         cells = self._once(("cells", graph, config), lambda: image_cells(image, self.graph(graph), config))

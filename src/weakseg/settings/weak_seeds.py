@@ -8,9 +8,11 @@ from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
+from weakseg.settings.stroke_walk import StrokeWalkConfig
 from weakseg.settings.tag_seeds import TagSeedConfig
 
 BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
+StrokeUse = Literal["superpixels", "walk"]
 TagUse = Literal["confident", "thresholds"]
 Use = Literal["strongest", "regions", "boxes", "scribbles", "points", "tags"]
 
@@ -21,13 +23,16 @@ class WeakSeedConfig:
 
     Attributes:
         boxes: GrabCut.
-        strokes: Superpixels of points and scribbles.
+        strokes: Lines and superpixels of points and scribbles.
+        walk: How strokes are followed with ``strokes_as`` ``walk``.
         tags: Trimap and confident part of activations.
         thresholds: How ``tags_as`` ``thresholds`` reads activations.
         boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
             ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
             against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
             first two are ``segments``, and nothing contradicts what is ``checked``.
+        strokes_as: Points and scribbles decide their ``superpixels``, as published; or all that a random ``walk`` and
+            their colours reach, the photograph's border being background, whatever activations say.
         tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
             published), or the seeds of two ``thresholds``, which decide more pixels.
         points_over_tags: Activations say what no point says, as points say nothing of the background.
@@ -37,9 +42,11 @@ class WeakSeedConfig:
 
     boxes: BoxSeedConfig = field(default_factory=BoxSeedConfig)
     strokes: StrokeSeedConfig = field(default_factory=StrokeSeedConfig)
+    walk: StrokeWalkConfig = field(default_factory=StrokeWalkConfig)
     tags: TagSeedConfig = field(default_factory=TagSeedConfig)
     thresholds: SeedConfig = field(default_factory=SeedConfig)
     boxes_as: BoxUse = "agreed"
+    strokes_as: StrokeUse = "superpixels"
     tags_as: TagUse = "confident"
     points_over_tags: bool = True
     scribbles_over_tags: bool = False
@@ -48,5 +55,6 @@ class WeakSeedConfig:
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
         check_settings("seeds", self, boxes_as=get_args(BoxUse), tags_as=get_args(TagUse), use=get_args(Use))
+        check_settings("seeds", self, strokes_as=get_args(StrokeUse))
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")

@@ -13,8 +13,8 @@ from weakseg.checks import check_rgb_uint8, check_same_size
 from weakseg.data.annotations import Box
 from weakseg.ops.resample import resize_image, resize_labels, scaled_size
 from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.stages.grab_cut import grab_cut
 
-GRABCUT_SEED = 0  # of the k-means that GrabCut starts from
 MIN_BOX_PIXELS = 5  # as many as GrabCut has colours of a kind
 NoEvidence = Literal["", "outside", "tiny", "whole image", "error", "empty", "small", "full"]
 
@@ -164,11 +164,8 @@ def _grab_cut(box: Box, pixels: NDArray[np.uint8], config: BoxSeedConfig) -> NDA
     marks = np.zeros((seen[0].stop - seen[0].start, seen[1].stop - seen[1].start), np.uint8)
     place = (columns.start - seen[1].start, rows.start - seen[0].start)
     rectangle = (*place, columns.stop - columns.start, rows.stop - rows.start)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.setRNGSeed(GRABCUT_SEED)
-    cv2.grabCut(pixels[seen], marks, rectangle, *models, config.iterations, cv2.GC_INIT_WITH_RECT)
     cut = np.zeros(size, np.uint8)
-    cut[seen] = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
+    cut[seen] = grab_cut(pixels[seen], marks, config.iterations, rectangle=rectangle)
     return cut
 
 

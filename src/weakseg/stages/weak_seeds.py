@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import Activations, LabelMap, PixelGraph
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
 from weakseg.data.regions import mask_of_runs
@@ -15,6 +15,7 @@ from weakseg.settings.weak_seeds import Use, WeakSeedConfig
 from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds, superpixels
+from weakseg.stages.stroke_walk import walk_graph_of, walk_seeds
 from weakseg.stages.tag_seeds import tag_seeds
 
 
@@ -29,10 +30,12 @@ class SeedParts:
 
     Attributes:
         regions: Superpixels of strokes.
+        graph: That strokes walk on.
         cuts: GrabCut of boxes.
     """
 
     regions: NDArray[np.int64] | None = None
+    graph: PixelGraph | None = None
     cuts: BoxSeeds | None = None
 
 
@@ -73,6 +76,9 @@ def weak_seeds(
             return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
         parts.cuts = box_seeds(drawn.boxes, image, config.boxes, known=parts.cuts)
         return _from_boxes(parts.cuts, image, activations, config, device)
+    if config.strokes_as == "walk":
+        parts.graph = parts.graph or walk_graph_of(image, config.walk)
+        return walk_seeds(drawn, image, config.strokes, config.walk, graph=parts.graph)
     if parts.regions is None and config.strokes.superpixels:
         parts.regions = superpixels(image, config.strokes)
     seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
