@@ -165,6 +165,12 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
     return ()
 
 
+def check_truth(config: DataConfig, dataset: Dataset) -> None:
+    """Raise what ``open_truth`` would raise of true masks, before the work whose result they are to score."""
+    for split in dataset.splits if config.truth or config.format == "voc" else ():
+        open_truth(config, dataset, split)
+
+
 def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[InstanceSample, ...]:
     """Return the images of a split whose true objects are known; masks are not opened yet.
 

@@ -6,7 +6,7 @@ from typing import Any
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset
-from weakseg.data.truth import InstanceSample, open_instance_truth, open_truth
+from weakseg.data.truth import InstanceSample, check_truth, open_instance_truth, open_truth
 from weakseg.errors import DataError
 from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
 from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
@@ -37,7 +37,11 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
     """Score the products of steps wherever there is truth; without truth the result is an empty list.
 
     Label maps and activations are compared with true masks (``scores``), instances with true objects (``objects``).
+
+    Raises:
+        DataError: If the folder of true masks is missing, or nobody can tell what their values mean.
     """
+    check_truth(data, dataset)
     maps = [step for step in steps if step.kind in MAPS]
     instances = [step for step in steps if step.kind == Kind.INSTANCES]
 
