@@ -1,6 +1,9 @@
 """Typed errors: each says what was wanted, what was got, and what to do."""
 
-LONGEST_VALUE = 200
+import re
+
+LONGEST_VALUE, LONGEST_MESSAGE = 200, 2000
+_LONG_QUOTE = re.compile(rf"'[^'\n]{{{LONGEST_VALUE + 4},}}'|\"[^\"\n]{{{LONGEST_VALUE + 4},}}\"")
 
 
 def cut(value: object) -> str:
@@ -19,7 +22,18 @@ def quoted(name: str) -> str:
 
 
 class WeaksegError(Exception):
-    """Base of every error that weakseg raises on purpose."""
+    """Base of every error that weakseg raises on purpose.
+
+    What is quoted in a message is cut at 200 characters, and the message at 2,000: names come from anyone.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        text = str(message)
+        if len(text) > LONGEST_VALUE:
+            text = _LONG_QUOTE.sub(lambda found: f"{found[0][: LONGEST_VALUE + 1]}...{found[0][-1]}", text)
+        if len(text) > LONGEST_MESSAGE:
+            text = f"{text[: LONGEST_MESSAGE - 400]} [...] {text[-390:]}"
+        super().__init__(text)
 
 
 class ConfigError(WeaksegError):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 
 Finding = dict[str, Any]
 

@@ -13,11 +13,13 @@ from PIL import Image
 
 from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.cli.common import settle
+from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.check import check_dataset
 from weakseg.data.class_map import read_class_map
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset, open_labelled_folder
+from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.formats.label_maps import read_mask, read_strokes
 from weakseg.data.formats.mask_files import MaskRules
 from weakseg.data.image import load_rgb, read_frame
@@ -96,7 +98,9 @@ def read_photographs(folder: Path) -> None:
         raise first
 
 
-def dataset(config: DataConfig, make: Callable[[Path], object], *damaged: str, truth: bool = False) -> Subject:
+def dataset(
+    config: DataConfig, make: Callable[[Path], object], *damaged: str, truth: bool = False, name: str = ""
+) -> Subject:
     """Return a data set as a subject: opened, looked at, and its truth loaded."""
 
     def read(folder: Path) -> None:
@@ -110,7 +114,7 @@ def dataset(config: DataConfig, make: Callable[[Path], object], *damaged: str, t
             one.load_truth()
 
     drawn = f"/{config.drawn}" if config.drawn else ""
-    return Subject(f"{config.format}{drawn}/{damaged[0]}", make, read, damaged)
+    return Subject(name or f"{config.format}{drawn}/{damaged[0]}", make, read, damaged)
 
 
 def written(files: dict[str, Any], *images: str) -> Callable[[Path], None]:
@@ -215,6 +219,20 @@ def panoptic(folder: Path) -> None:
     Image.fromarray(numbers).save(folder / "p/a.png")
 
 
+STUDIO_MIN = [
+    {"id": 1, "image": "/data/a.jpg", "annotator": 1, "choice": "cat", "label": [
+        {"x": 10, "y": 10, "width": 40, "height": 30, "rotation": 0, "rectanglelabels": ["cat"],
+         "original_width": COLUMNS, "original_height": ROWS}]},
+]  # fmt: skip
+VIDEO = f"""<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><size>2</size><mode>interpolation</mode>
+<labels><label><name>cat</name></label></labels><original_size><width>{COLUMNS}</width><height>{ROWS}</height>
+</original_size></task></meta>
+<track id="0" label="cat">
+<box frame="0" xtl="2" ytl="3" xbr="9" ybr="8" outside="0" occluded="0" keyframe="1"></box>
+<box frame="1" xtl="3" ytl="3" xbr="9" ybr="8" outside="1" occluded="0" keyframe="1"></box></track>
+</annotations>
+"""
 CVAT = f"""<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version>
 <meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>
@@ -240,9 +258,6 @@ STROKES = f"""<annotation><size><width>{COLUMNS}</width><height>{ROWS}</height><
 <polygon><tag>cat</tag><point><X>3</X><Y>4</Y></point><point><X>13</X><Y>9</Y></point></polygon>
 <polygon><tag>background</tag><point><X>30</X><Y>2</Y></point></polygon></annotation>
 """
-DRAWN = {
-    "weakseg": "drawn labels", "kind": "all", "classes": ["cat", "dog"],
-}  # fmt: skip
 CLICKS = {"a": [{"x": 3, "y": 4, "cls": 8, "rank": 1}, {"x": 9, "y": 9, "cls": 12, "rank": 2}]}
 RECIPE = "method: cam\nseed: 3\ndata: {root: photos, train: tags.csv, classes: [cat, dog]}\n" + (
     "seeds: {strict: 0.6, crf: {iterations: 4}}\nclassifier: {fit: {epochs: 2, lr: 0.01}}\n"
@@ -277,6 +292,16 @@ def palette(folder: Path) -> None:
     Image.fromarray(colours).save(folder / "m/a.png")
 
 
+def own_labels(folder: Path) -> None:
+    """Write weakseg's own file of drawn labels, and photographs."""
+    written({"t.csv": "image,label\na.jpg,cat\n"}, "images/a.jpg")(folder)
+    drawn = Drawn(
+        boxes=(Box(1, 2, 3, 9, 12.5),), points=(Point(2, 3.5, 4.5),), scribbles=(Scribble(0, ((1.0, 1.0), (9.0, 3.0))),)
+    )
+    image = DrawnImage((ROWS, COLUMNS), drawn, {"seconds": 10.0}, frozenset({1}))
+    write_drawn(folder / "d.json", DrawnFile("all", Classes(("cat", "dog")), {"a": image}))
+
+
 def tags(name: str, content: Any) -> Subject:
     """Return a folder of photographs with a label file as a subject."""
     config = DataConfig(train=name, images="images")
@@ -304,6 +329,8 @@ READERS = (
             written({"c.json": COCO}, "images/a.jpg", "images/b.jpg"), "c.*", truth=True),
     dataset(DataConfig(format="labelme", train="l"), written({"l/a.json": LABELME}, "l/a.jpg"), "l/*.json"),
     dataset(DataConfig(format="cvat", train="c.xml"), written({"c.xml": CVAT}, "images/a.jpg"), "*.xml"),
+    dataset(DataConfig(format="cvat", train="v.xml"),
+            written({"v.xml": VIDEO}, "images/frame_000000.jpg", "images/frame_000001.jpg"), "v.xml"),
     dataset(DataConfig(format="labelstudio", train="s.json"), written({"s.json": LABELSTUDIO}, "images/a.jpg"),
             "*.json"),
     dataset(DataConfig(format="supervisely", train="ann"),
@@ -322,9 +349,12 @@ READERS = (
     dataset(DataConfig(train="t.csv", drawn="d.json", classes=("aeroplane", "cat", "dog")),
             written({"t.csv": "image,label\na.jpg,cat\n", "d.json": CLICKS}, "images/a.jpg"), "d.json"),
     dataset(DataConfig(train="t.csv", drawn="m", labels="regions"), palette, "m/*"),
+    dataset(DataConfig(train="t.csv", drawn="d.json", classes=("cat", "dog")), own_labels,
+            "d.json", name="weakseg"),
     *(one_photograph(*pair) for pair in (
         ("a.json", LABELME), ("coco.json", COCO), ("cvat.xml", CVAT), ("studio.json", LABELSTUDIO), ("voc.xml", VOC),
-        ("strokes.xml", STROKES), ("a.txt", YOLO), ("tags.csv", "image,label\na.jpg,cat\n"),
+        ("strokes.xml", STROKES), ("min.json", STUDIO_MIN), ("a.txt", YOLO),
+        ("tags.csv", "image,label\na.jpg,cat\n"),
     )),
     Subject("class map", written({"m.yaml": "rename: {a: b}\nignore: [void]\n"}),
             lambda f: read_class_map(f / "m.yaml")),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import Written, digest_of_content, write_bytes
+from weakseg.files import Written, digest_of_content, json_value, write_bytes
 from weakseg.pipeline.manifests import MANIFEST
 
 LEDGER = "written.jsonl"
@@ -34,7 +34,7 @@ class Ledger:
         self._files: dict[str, Written] = {}
         for line in _content(self._path).splitlines():
             with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
-                name, num_bytes, written_ns, digest = json.loads(line)
+                name, num_bytes, written_ns, digest = json_value(line)
                 if _is_inside(name):
                     self._files[name] = Written(folder / name, num_bytes, written_ns, digest)
 

@@ -9,6 +9,8 @@ from weakseg.data.formats.mask_files import MaskRules, load_mask, load_numbers
 from weakseg.errors import DataError
 from weakseg.instances import Instances
 
+MAX_VALUES = 1_000_000_000  # objects times pixels
+
 
 def objects_of_pair(objects: Path, labels: Path, rules: MaskRules) -> Instances:
     """Return the objects of one image; the class of one is the most frequent at its pixels.
@@ -25,6 +27,8 @@ def objects_of_pair(objects: Path, labels: Path, rules: MaskRules) -> Instances:
     if numbers.shape != classes.shape:
         sizes = [f"{rows} x {columns}" for rows, columns in (numbers.shape, classes.shape)]
         raise DataError(f"{objects}: is {sizes[0]} but {labels} is {sizes[1]} (rows x columns); give them one size")
+    if np.unique(numbers).size * numbers.size > MAX_VALUES:
+        raise DataError(f"{objects}: numbers {np.unique(numbers).size:,} objects; is it a photograph, or a soft mask?")
     masks = numbers == np.unique(numbers[numbers != 0])[:, None, None]
     known = (classes != 0) & (classes != UNDECIDED)
     class_ids = []
