@@ -34,7 +34,7 @@ class Ledger:
         self._files: dict[str, Written] = {}
         for line in _content(self._path).splitlines():
             with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
-                name, num_bytes, written_ns, digest = json_value(line)
+                name, num_bytes, written_ns, digest = json_value(line.decode())
                 if _is_inside(name):
                     self._files[name] = Written(folder / name, num_bytes, written_ns, digest)
 
