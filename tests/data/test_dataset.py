@@ -36,7 +36,7 @@ def test_formats_that_need_a_list(kind: str) -> None:
 
 
 def test_min_pixels() -> None:
-    with pytest.raises(ConfigError, match=r"data\.min_pixels: must be at least 1, got 0"):
+    with pytest.raises(ConfigError, match=r"data\.min_pixels: need >= 1, got 0"):
         DataConfig(min_pixels=0)
 
 

@@ -120,7 +120,7 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
             if image.size is not None and _share_outside(shape, image.size) > STRAY_SHARE:
                 strayed.append(shape.where)
     regions = tuple(one for one in kept if isinstance(one, Region))
-    partial = bool(regions) and _is_partial(image, states, regions)
+    partial = bool(regions) and _is_partial(image, states, regions, names)
     drawn = Drawn(
         boxes=tuple(one for one in kept if isinstance(one, Box)),
         points=tuple(one for one in kept if isinstance(one, Point)),
@@ -174,10 +174,15 @@ def _states(image: AnnotatedImage, names: _Names) -> Tags:
     return Tags(frozenset(present), frozenset(unknown - present))
 
 
-def _is_partial(image: AnnotatedImage, tags: Tags, regions: tuple[Region, ...]) -> bool:
-    """Return whether something is on a photograph that no region shows."""
-    left_out = any(one.certain and (one.labels is None or one.labels) for one in image.dropped.values())
-    return left_out or bool(tags.present - {region.class_id for region in regions})
+def _is_partial(image: AnnotatedImage, tags: Tags, regions: tuple[Region, ...], names: _Names) -> bool:
+    """Return whether something is on a photograph that no region shows, nor one to be ignored in its place."""
+    ignored = [shape for shape in image.shapes if shape.ignored]
+    places = {shape.where for shape in ignored}
+    left_out = (  # an entry, or a part of it
+        one for where, one in image.dropped.items() if one.certain and not places & {where, where.rpartition(": ")[0]}
+    )
+    shown = {region.class_id for region in regions}.union(*(names.like(shape.label) for shape in ignored))
+    return any(one.labels is None or one.labels for one in left_out) or bool(tags.present - shown)
 
 
 def _below_all(size: Size) -> Region:

@@ -123,25 +123,26 @@ def _regions(objects: Sequence[CocoObject], names: Names, image: CocoImage, drop
     if image.size is None or not any(not region.ignored for region in regions):
         return regions
     there = {region.where for region in regions}
-    unknown = [_left_open(item, image.size) for item in objects if item.where not in there]
+    open_ = [item for item in objects if item.where not in there]
+    unknown = [_left_open(item, names[item.category_id] or "", image.size) for item in open_]
     if any(entry.labels is None for entry in dropped.values()):
         unknown.append(_whole(image.where, image.size))
     return [*unknown, *regions]
 
 
-def _left_open(item: CocoObject, size: Size) -> Shape:
+def _left_open(item: CocoObject, label: str, size: Size) -> Shape:
     """Return the box of an annotation as a region to be ignored; without one, the whole image."""
     try:
         top_left, bottom_right = box_around("", _corners(item), item.where).positions
         corners = [top_left, (top_left[0], bottom_right[1]), bottom_right, (bottom_right[0], top_left[1])]
-        return region_inside("", corners, size, item.where, ignored=True)
+        return region_inside(label, corners, size, item.where, ignored=True)
     except (DataError, Unusable):
-        return _whole(item.where, size)
+        return _whole(item.where, size, label)
 
 
-def _whole(where: str, size: Size) -> Shape:
+def _whole(where: str, size: Size, label: str = "") -> Shape:
     corners = [(0.0, 0.0), (0.0, float(size[1])), (float(size[0]), float(size[1])), (float(size[0]), 0.0)]
-    return region_inside("", corners, size, where, ignored=True)
+    return region_inside(label, corners, size, where, ignored=True)
 
 
 def _corners(item: CocoObject) -> tuple[Position, Position]:
