@@ -245,6 +245,7 @@ def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
         (["segment", "text.jpg", "--boxes", "cat 1,2,3,4"], "text.jpg: cannot be read as an image"),
         (["segment", "text.jpg", "--tags", "cat", "--out", "there.png"], "there.png exists; give another --out"),
         (["words", "cat", "dog"], "'dog' belongs to no option"),
+        (["demo", "--out", "text.jpg"], "text.jpg: cannot be used as run folder"),
         ([*PREDICT, "--overlays", "."], "--overlays: . lies in the folder of the photographs; give another folder"),
         ([*PREDICT, "--images", "photos", "--overlays", "text.jpg"], "--overlays: text.jpg is a file; give a folder"),
         ([*PREDICT, "--images", "photos", "--overlays", "."], "--overlays: . holds other files; give a new folder"),

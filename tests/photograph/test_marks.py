@@ -77,6 +77,16 @@ def test_what_is_not_looked_at_is_said(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.records
 
 
+def test_odd_names_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    check_marks(
+        read_marks(boxes=[("cat", (1, 2, 9, 9)), ("Cat", (9, 9, 30, 30)), ("car, bus", (2, 2, 9, 9))]), (30, 40)
+    )
+    assert [record.getMessage()[:40] for record in caplog.records] == [
+        "classes 'cat' and 'Cat' are written alik",
+        "class 'car, bus' holds ','; if it is sev",
+    ]
+
+
 def test_labels_that_reach_out_of_the_photograph(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     check_marks(read_marks(boxes=[("cat", (-1, -1, 41, 31))], scribbles=[("cat", [(1, 1), (50, 1)])]), (30, 40))
     assert "scribble of 'cat' at (1, 1) is by 50% outside of the photograph of 40 x 30" in caplog.text

@@ -67,12 +67,13 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=out_path, default=Path("weakseg-demo"), help="folder of the masks and the report")
     out = parse(parser, words).out
     from weakseg.pipeline.options import RunOptions
+    from weakseg.pipeline.store import Store
     from weakseg.progress import track
     from weakseg.report import save
     from weakseg.report.demo import build_demo_report
 
     begun, found = monotonic(), {}
-    with track("demo", len(TAGS)) as advance:
+    with Store(out), track("demo", len(TAGS)) as advance:
         for name, masks in RunOptions(device="cpu").resolve().engine().map(_segment, list(TAGS), title="demo"):
             found[name] = masks
             for method, result in masks.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Scribble
 from weakseg.data.binding import bind_image
-from weakseg.data.classes import BACKGROUND_NAMES, Classes
+from weakseg.data.classes import BACKGROUND_NAMES, Classes, odd_names
 from weakseg.data.image import check_frame, image_size
 from weakseg.data.readers.label_file import labels_of
 from weakseg.data.stray import stray_marks
@@ -103,7 +103,9 @@ def read_marks(tags: Sequence[str] = (), *, boxes: Named = (), points: Named = (
 
 
 def check_marks(marks: Marks, size: tuple[int, int]) -> None:
-    """Refuse labels outside a photograph of ``size``; warn of those that are so in part, or will not be looked at.
+    """Refuse labels outside a photograph of ``size``; warn of what is probably not meant.
+
+    That are labels that are outside in part, or will not be looked at, and names that are odd.
 
     Raises:
         DataError: If nothing of a label lies inside.
@@ -112,6 +114,8 @@ def check_marks(marks: Marks, size: tuple[int, int]) -> None:
         if share == 1:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         logger.warning("%s (width x height); what is outside is left out", what)
+    for what in odd_names(marks.names):
+        logger.warning("%s", what)
     strongest = marks.drawn.strongest
     if strongest == "tags":
         return
