@@ -69,6 +69,19 @@ def test_clicks_do_too_and_those_outside_say_nothing(scene: tuple[NDArray[np.uin
     assert (walk_seeds(Drawn(points=(Point(1, -1.0, -1.0),)), image, STROKES, WALK).labels == 255).all()
 
 
+def test_points_reach_further_than_strokes(scene: tuple[NDArray[np.uint8], Labels]) -> None:
+    plain = replace(WALK, cuts=0, iterations=0)
+    clicks = Drawn(points=(Point(1, 40.5, 40.5),))
+    area = {
+        share: (walk_seeds(clicks, scene[0], STROKES, replace(plain, point_share=share)).labels == 1).sum()
+        for share in (0.05, 0.4)
+    }
+    assert area[0.05] > area[0.4]
+    beside = Drawn(points=clicks.points, scribbles=(line(0, (5.0, 5.0), (5.0, 90.0)),))
+    one, other = (walk_seeds(beside, scene[0], STROKES, replace(plain, point_share=share)) for share in (0.05, 0.4))
+    assert np.array_equal(one.labels, other.labels)
+
+
 def test_what_is_drawn_stays_and_a_kept_graph_gives_the_same(scene: tuple[NDArray[np.uint8], Labels]) -> None:
     image, _ = scene
     wrong = Drawn(scribbles=(*BOTH, line(2, (5.0, 60.0), (5.0, 70.0))))

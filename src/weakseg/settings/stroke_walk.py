@@ -21,7 +21,8 @@ class StrokeWalkConfig:
         border: The photograph's border is background.
         border_gap: But not where an object's stroke is nearer than this share of the long side.
         background_share: A cell is an object's from this probability of the walk on: strokes lie in the middle of
-            objects, and walks end early; below a half, objects reach further.
+            objects, and walks end early; the smaller, the further objects reach.
+        point_share: The same where points decide, which say less of how large an object is.
         components: Gaussians of a label's colours.
         color_weight: What colours count beside the walk.
         coherence: How strongly neighbours should have one label.
@@ -33,17 +34,18 @@ class StrokeWalkConfig:
     point_radius: float = 0.02
     border: bool = True
     border_gap: float = 0.075
-    background_share: float = 0.1
+    background_share: float = 0.3
+    point_share: float = 0.1
     components: int = 5
     color_weight: float = 0.6
     coherence: float = 2.0
     iterations: int = 4
-    cuts: int = 1
+    cuts: int = 2
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
         check_settings("seeds.walk", self, point_radius="in [0, 1]", border_gap="in [0, 1]")
-        check_settings("seeds.walk", self, background_share="in (0, 1)")
+        check_settings("seeds.walk", self, background_share="in (0, 1)", point_share="in (0, 1)")
         check_settings(
             "seeds.walk", self, components=">= 1", iterations=">= 0", cuts=">= 0", color_weight=">= 0", coherence=">= 0"
         )

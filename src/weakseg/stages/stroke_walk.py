@@ -3,6 +3,8 @@
 Not from a paper: walks are those of [grady2006randomwalks], colour models those of [rother2004grabcut].
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -58,6 +60,8 @@ def walk_seeds(
     if (annotated == UNDECIDED).all():
         return LabelMap(annotated)
     graph = graph or walk_graph_of(image, config)
+    if not drawn.scribbles:
+        config = replace(config, background_share=config.point_share)
     seeds = cell_seeds(annotated, label_ids, graph.size, config.graph.stride * size[0] / working[0])
     probs = walk_labels(graph, block_means(image_tensor(small), config.graph.stride), seeds, len(label_ids), config)
     maps = resize_maps(probs.T.reshape(len(label_ids), *graph.size).float(), working)
