@@ -67,7 +67,7 @@ def main() -> None:
     for kind in given.only:
         row = measure(found, kind, given.seed)
         print(
-            f"{kind:<10} weakseg {row['weakseg']:.3f} ({row['weakseg_good']})  GrabCut {row['grabcut']:.3f} "
+            f"{kind:<10} weakseg {row['iou']:.3f} ({row['good']})  GrabCut {row['grabcut']:.3f} "
             f"({row['grabcut_good']})  of {len(found)}; {row['seconds']:.2f} and {row['grabcut_seconds']:.2f} s",
             flush=True,
         )
@@ -159,8 +159,8 @@ def measure(found: list[Scene], kind: str, seed: int) -> dict[str, float | str]:
         theirs.append(iou(other, scene.truth))
     return {
         "labels": kind,
-        "weakseg": float(np.mean(ours)),
-        "weakseg_good": int(sum(np.array(ours) >= GOOD)),
+        "iou": float(np.mean(ours)),
+        "good": int(sum(np.array(ours) >= GOOD)),
         "grabcut": float(np.mean(theirs)),
         "grabcut_good": int(sum(np.array(theirs) >= GOOD)),
         "seconds": seconds[0] / len(found),
