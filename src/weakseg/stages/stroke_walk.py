@@ -9,14 +9,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rgb_uint8
 from weakseg.data.annotations import Drawn
 from weakseg.nn.backbones import embedded_backbone
-from weakseg.ops.harmonic import harmonic_labels
 from weakseg.ops.raster import raster_lines
 from weakseg.ops.resample import block_means, image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
@@ -119,8 +117,8 @@ def mark_strokes(
     if config.border and objects.any():
         border = np.ones(size, np.bool_)
         border[1:-1, 1:-1] = False
-        far = ndimage.distance_transform_edt(~objects) > config.border_gap * side
-        marks[border & far & (marks == UNDECIDED)] = 0
+        away = cv2.distanceTransform((~objects).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        marks[border & (away > config.border_gap * side) & (marks == UNDECIDED)] = 0
     return marks.astype(np.uint8)
 
 
@@ -163,6 +161,8 @@ def walk_labels(
     Returns:
         ``(N, L)`` float64; rows sum to one.
     """
+    from weakseg.ops.harmonic import harmonic_labels  # scipy takes a while, which boxes can do without
+
     known = torch.from_numpy(seeds)
     prior = torch.log(harmonic_labels(graph.affinity, known, num_labels) + UNSURE)
     prior[:, 0] += np.log(config.background_share / (1 - config.background_share))
