@@ -108,6 +108,8 @@ def test_errors_are_one_message(
 
 
 def test_a_model_of_another_kind_is_refused(data: Path, tmp_path: Path, capsys: Capture) -> None:
-    words = ["--model", "no.safetensors", "--images", str(data / "images"), "--out", str(tmp_path)]
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"no model")
+    words = ["--model", str(other), "--images", str(data / "images"), "--out", str(tmp_path / "out")]
     assert main(["predict-instances", *words]) == 2
-    assert "no.safetensors: not a weakseg model" in capsys.readouterr().err
+    assert "other.safetensors: not a weakseg model" in capsys.readouterr().err

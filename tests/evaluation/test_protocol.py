@@ -231,10 +231,10 @@ class TestExportTruth:
         export_truth(make_truth(), tmp_path / "out")
         assert score_maps("masks", make_truth(), tmp_path / "out").confusion.mean_iou() == 1
 
-    def test_files_that_exist_are_kept(self, make_truth: MakeTruth, tmp_path: Path) -> None:
+    def test_files_that_exist_are_made_anew(self, make_truth: MakeTruth, tmp_path: Path) -> None:
         LabelMap(np.ones((2, 4), np.uint8)).save(tmp_path / "out/a.png")
         export_truth(make_truth(), tmp_path / "out")
-        assert read_png(tmp_path / "out/a.png").min() == 1
+        assert read_png(tmp_path / "out/a.png").min() == 0
         assert (tmp_path / "out/b/c.png").exists()
 
 

@@ -272,7 +272,7 @@ class TestSharedRecipe:
             ("seeds: {strct: 1}", "cam,supervised", [], "seeds.strct: no such setting in cam, supervised"),
             ("seeds: {strict: 1}", "supervised", [], "no such setting in supervised; it is one of cam"),
             ("seeds: 3", "cam", [], "seeds: a section is a mapping of settings, got 3"),
-            ("seeds: {strict: much}", "cam", [], "method cam: Parser key \"seeds.strict\""),
+            ("seeds: {strict: much}", "cam", [], "method cam: seeds.strict: need a number, got 'much'"),
             ("methods: {cam: {seeds: {strct: 1}}}", "cam", [], "methods.cam.seeds.strct: no such setting in cam"),
             ("methods: {cam: {seeds: {strct: 1}}}", "supervised", [], "methods.cam.seeds.strct: no such setting"),
             ("methods: {supervised: {seeds: {strict: 1}}}", "cam", [], "methods.supervised.seeds.strict: no such"),
