@@ -3,7 +3,7 @@
 import re
 
 LONGEST_VALUE, LONGEST_MESSAGE = 200, 2000
-_LONG_QUOTE = re.compile(rf"'[^'\n]{{{LONGEST_VALUE + 4},}}'|\"[^\"\n]{{{LONGEST_VALUE + 4},}}\"")
+_QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\")(?!\w)")  # pairs in their order, and no apostrophes
 
 
 def cut(value: object) -> str:
@@ -21,6 +21,10 @@ def quoted(name: str) -> str:
     return repr(cut(name))
 
 
+def _cut_quoted(text: str) -> str:
+    return text if len(text) < LONGEST_VALUE + 6 else f"{text[: LONGEST_VALUE + 1]}...{text[-1]}"
+
+
 class WeaksegError(Exception):
     """Base of every error that weakseg raises on purpose.
 
@@ -30,7 +34,7 @@ class WeaksegError(Exception):
     def __init__(self, message: object = "") -> None:
         text = str(message)
         if len(text) > LONGEST_VALUE:
-            text = _LONG_QUOTE.sub(lambda found: f"{found[0][: LONGEST_VALUE + 1]}...{found[0][-1]}", text)
+            text = _QUOTED.sub(lambda found: _cut_quoted(found[0]), text)
         if len(text) > LONGEST_MESSAGE:
             text = f"{text[: LONGEST_MESSAGE - 400]} [...] {text[-390:]}"
         super().__init__(text)

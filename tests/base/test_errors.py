@@ -24,6 +24,8 @@ def test_what_is_quoted_is_cut_and_paths_are_not() -> None:
         assert message.startswith(f"{path}: class ") and message.endswith("is 'unknown'; known: 'cat', 'dog'")
         assert name[:100] in message.replace("\\", "") and len(message) < 2001
     assert str(WeaksegError(f"{'x' * 200!r} {'y' * 200!r}")) == f"{'x' * 200!r} {'y' * 200!r}"
+    between = "backbone 'a': cannot be loaded (it doesn't answer)" + 30 * " and so on" + "; set backbone.weights 'none'"
+    assert str(WeaksegError(between)) == between  # what stands between two quotes is no quote
     assert "z" * 201 not in str(WeaksegError(f"no class {'z' * 5000!r}"))
     assert len(str(ShapeError("word " * 10_000))) <= 2000
 

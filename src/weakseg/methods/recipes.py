@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from weakseg.data.values import shown
 from weakseg.errors import ConfigError, cut
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
@@ -120,7 +121,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def _base_beside(path: Path, base: object) -> Path:
     """Return the file that a recipe names as its base, which lies beside it or below."""
-    where = f"{path}: base: {cut(repr(base))}"
+    where = f"{path}: base: {shown(base)}"
     if not isinstance(base, str) or not base.strip():
         raise ConfigError(f"{where} is no file name; name a recipe beside this one")
     try:
