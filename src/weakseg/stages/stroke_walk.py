@@ -90,7 +90,7 @@ def cut_labels(
         marks = np.where(best == index, LIKELY_OBJECT, LIKELY_REST)
         marks[annotated != UNDECIDED] = SURE_REST
         marks[annotated == label] = SURE_OBJECT
-        if len(np.unique(np.isin(marks, (SURE_OBJECT, LIKELY_OBJECT)))) == 2:  # there is something to cut
+        if 0 < np.isin(marks, (SURE_OBJECT, LIKELY_OBJECT)).sum() < marks.size:  # there is something to cut
             chances[index][~grab_cut(pixels, marks.astype(np.uint8), iterations)] = -1
     objects = ids[chances[1:].argmax(0) + 1]
     return np.where(chances[1:].max(0) > -1, objects, 0).astype(np.uint8)
