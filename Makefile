@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
 COCO ?= ../shared/data/coco
 
-.PHONY: demo test lint fuzz torture bench results clean
+.PHONY: demo test recipes lint fuzz torture bench results clean
 
 demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo
 
 test: lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+recipes: $(STAMP)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 tests/all_recipes.py
 
 fuzz: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/hostile/fuzz.py 50000

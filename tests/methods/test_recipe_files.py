@@ -1,20 +1,13 @@
 """Every recipe in ``recipes/`` loads and plans, on made-up folders in the layout of VOC 2012 and of COCO."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from weakseg.artifacts import LabelMap
-from weakseg.data.annotations import Box, Drawn, Point, Scribble
-from weakseg.data.classes import Classes
+from small_recipes import RECIPES, write_coco, write_voc
 from weakseg.data.dataset import open_dataset
-from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
-from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe
@@ -22,7 +15,6 @@ from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.plan import Kind, check_plan
 from weakseg.stages.weak_seeds import counted
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 SHARED = {
     "compare_msrc.yaml": 5,
     "ablation_msrc.yaml": 5,
@@ -31,67 +23,16 @@ SHARED = {
     "boxes_coco88.yaml": 3,
 }
 SINGLE = sorted(path.name for path in RECIPES.glob("*.yaml") if path.name not in SHARED)
-ANNOTATION = (
-    "<annotation><object><name>{}</name><difficult>{}</difficult><bndbox><xmin>5</xmin><ymin>4</ymin><xmax>20</xmax>"
-    "<ymax>18</ymax></bndbox></object></annotation>"
-)
-DRAWN = {
-    "boxes": Drawn((Box(8, 2, 2, 9, 9),)),
-    "points": Drawn(points=(Point(8, 4.5, 4.5),)),
-    "scribbles": Drawn(scribbles=(Scribble(8, ((4.5, 4.5), (9.5, 9.5))),)),
-}
-DRAWN["all"] = Drawn(DRAWN["boxes"].boxes, DRAWN["points"].points, DRAWN["scribbles"].scribbles)
-SCRIBBLE = (
-    "<annotation><size><width>32</width><height>24</height></size><polygon><tag>{}</tag><point><X>3</X><Y>4</Y></point>"
-    "<point><X>20</X><Y>9</Y></point></polygon></annotation>"
-)
 
 
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four images in the layout of VOC 2012 with SBD: lists, XML tags, true masks, and the lists of MSRC."""
-    root = tmp_path_factory.mktemp("voc")
-    for folder in ("JPEGImages", "Annotations", "ImageSets/Segmentation", "SegmentationClassAug", "SegmentationClass"):
-        (root / folder).mkdir(parents=True)
-    for index in range(4):
-        name = f"2007_{index:06}"
-        Image.fromarray(np.full((24, 32, 3), 40 * index, np.uint8)).save(root / "JPEGImages" / f"{name}.jpg")
-        (root / "Annotations" / f"{name}.xml").write_text(ANNOTATION.format(("cat", "dog")[index % 2], index // 2))
-        mask = LabelMap(np.full((24, 32), (8, 12)[index % 2], np.uint8))
-        for folder in ("SegmentationClassAug", "SegmentationClass"):
-            mask.save(root / folder / f"{name}.png")
-    (root / "pascal_2012").mkdir()
-    names = [f"2007_{index:06}" for index in range(4)]
-    for index, name in enumerate(names):
-        (root / "pascal_2012" / f"{name}.xml").write_text(SCRIBBLE.format(("cat", "dog")[index % 2]))
-    clicks = {name: [{"x": 9, "y": 9, "cls": (8, 12)[index % 2], "rank": 1}] for index, name in enumerate(names)}
-    (root / "whats_the_point.json").write_text(json.dumps(clicks))
-    for kind, drawn in DRAWN.items():
-        images = {name: DrawnImage((24, 32), drawn) for name in names}
-        write_drawn(root / f"{kind}.json", DrawnFile(kind, Classes(VOC_CLASSES), images))
-    for name in ("train", "train_aug"):
-        (root / "ImageSets/Segmentation" / f"{name}.txt").write_text("2007_000000\n2007_000001\n2007_000002\n")
-    (root / "ImageSets/Segmentation/val.txt").write_text("2007_000003\n")
-    return root
+    return write_voc(tmp_path_factory.mktemp("voc"))
 
 
 @pytest.fixture(scope="module")
 def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two images in the layout of COCO, with the files of instances that the recipes name."""
-    root = tmp_path_factory.mktemp("coco")
-    for folder in ("images", "annotations"):
-        (root / folder).mkdir()
-    images, objects = [], []
-    for index in (1, 2):
-        Image.fromarray(np.full((24, 32, 3), 40 * index, np.uint8)).save(root / "images" / f"{index}.jpg")
-        images.append({"id": index, "file_name": f"{index}.jpg", "height": 24, "width": 32})
-        corners = [4, 3, 20, 3, 20, 18, 4, 18]
-        shape = {"bbox": [4, 3, 16, 15], "segmentation": [corners], "area": 240, "iscrowd": 0}
-        objects.append({"id": index, "image_id": index, "category_id": 17, **shape})
-    document = {"images": images, "annotations": objects, "categories": [{"id": 17, "name": "cat"}]}
-    for name in ("instances.json", "annotations/instances_train2014.json", "annotations/instances_val2014.json"):
-        (root / name).write_text(json.dumps(document))
-    return root
+    return write_coco(tmp_path_factory.mktemp("coco"))
 
 
 def plan_of(recipe: Any) -> dict[str, Kind]:
