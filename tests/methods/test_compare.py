@@ -19,7 +19,7 @@ from weakseg.files import read_json
 from weakseg.methods import METHODS, Method
 from weakseg.methods.cam.config import CamRecipe
 from weakseg.methods.compare import compare_methods, compared_plan
-from weakseg.methods.figures import MethodFigures, measure
+from weakseg.methods.figures import MethodFigures, measure, measure_lists
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.keys import step_keys
@@ -198,6 +198,21 @@ class TestFigures:
         figures = measure(self.plan(), self.folders(tmp_path), scores)
         assert (figures.after_crf, figures.coverage, figures.segmenter) == (5, 30, 6)
 
+    def test_agreement_on_several_lists(self, tmp_path: Path) -> None:
+        def rows(*lists: str) -> list[dict[str, Any]]:
+            return [{"mean_iou": len(name), "coverage": 9, "protocol": {"list": name}} for name in lists]
+
+        scores = {"partial": rows("fit", "held"), "masks": rows("fit", "held"), "predictions": rows("v")}
+        figures = measure_lists(self.plan(), self.folders(tmp_path), scores)
+        assert (figures.after_crf, figures.segmenter, figures.coverage) == (3, 1, 9)
+        assert figures.lists == {
+            "fit": {"after_crf": 3, "coverage": 9},
+            "held": {"after_crf": 4, "coverage": 9},
+            "v": {"segmenter": 1},
+        }
+        first = {name: found[:1] for name, found in scores.items()}
+        assert measure_lists(self.plan(), self.folders(tmp_path), first) == replace(figures, lists={})
+
     def test_before_the_crf_is_the_plain_result_else_activations(self, tmp_path: Path) -> None:
         names = ("activations", "before_crf", "masks")
         scores: dict[str, Any] = {n: {"mean_iou": i, "coverage": 0} for i, n in enumerate(names, 1)}
@@ -355,8 +370,8 @@ class TestComparison:
         cam, other = found.methods
         one, two = cam.products.folders, other.products.folders
         assert one["seeds"] == two["seeds"] and one["masks"] != two["masks"]
-        assert cam.products.scores["seeds"] is other.products.scores["seeds"]
-        assert set(other.products.scores) == set(cam.products.scores)
+        assert cam.products.scored["seeds"] is other.products.scored["seeds"]
+        assert set(other.products.scored) == set(cam.products.scored)
         assert cam.products.result == "masks" and cam.products.objects == {}
         assert other.figures.before_crf == cam.figures.before_crf
 
@@ -368,7 +383,7 @@ class TestComparison:
             "segmenter",
         ]
         figures = found.methods[0].figures
-        assert figures.segmenter == found.methods[0].products.scores["predictions"]["mean_iou"]
+        assert figures.segmenter == found.methods[0].products.scored["predictions"][0]["mean_iou"]
 
     def test_a_broken_image_is_a_failure_of_each_method_and_listed_once(
         self, out: Path, data: Path, tmp_path: Path, twin: str

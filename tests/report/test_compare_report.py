@@ -35,7 +35,7 @@ def compared(recipe: Recipe, leave_steps: Callable[..., dict[str, Any]], tmp_pat
         folders = {step: tmp_path / "near" / step for step in ("activations", "seeds")}
         folders["masks"] = tmp_path / name / "masks"
         figures = MethodFigures(after_crf=score["mean_iou"], peak_mb=100.0 if name == "near" else None)
-        products = MethodProducts(STEPS, folders, {"masks": score})
+        products = MethodProducts(STEPS, folders, {"masks": [score]})
         methods.append(ComparedMethod(name, recipe, products, figures, ()))
     return Comparison(tmp_path, tuple(methods), [Failure("i99", "seeds", "torn")])
 
@@ -46,6 +46,18 @@ def test_columns_without_a_figure_are_left_out(compared):
     assert table.columns == ("method", "after CRF, mIoU %", "peak MB")
     assert table.rows == (("near", near, 100.0), ("far", far, None)) and near > far
     assert "(wall clock, 2 processes)" in table.note
+
+
+def test_several_lists_have_a_column_each(compared):
+    agreement = {"fit": {"after_crf": 70.0, "coverage": 50.0}, "held": {"after_crf": 60.0}, "val": {"segmenter": 40.0}}
+    methods = [
+        replace(method, figures=MethodFigures(after_crf=70.0, coverage=50.0, segmenter=40.0, lists=lists))
+        for method, lists in zip(compared.methods, (agreement, {"fit": {"after_crf": 50.0}}), strict=True)
+    ]
+    table = figures_table(replace(compared, methods=tuple(methods)))
+    names = ("after CRF, mIoU %: fit", "after CRF, mIoU %: held", "coverage %", "segmenter, mIoU %")
+    assert table.columns == ("method", *names)
+    assert [row[1:] for row in table.rows] == [(70.0, 60.0, 50.0, 40.0), (50.0, None, 50.0, 40.0)]
 
 
 def test_tables_and_figures(compared, tmp_path):
@@ -64,7 +76,7 @@ def test_tables_and_figures(compared, tmp_path):
 
 
 def test_cards_show_all_masks_side_by_side(compared):
-    scores = {method.name: method.products.scores["masks"]["per_image"] for method in compared.methods}
+    scores = {method.name: method.products.scores[0]["per_image"] for method in compared.methods}
     cards = {card.image_id: card for card in build_comparison_report(compared).cards}
     assert len(cards) == 6
     card = cards["i01"]
@@ -85,11 +97,13 @@ def test_without_truth_masks_are_shown_all_the_same(compared):
 
 def test_objects_have_a_table_of_their_own(compared):
     score = {
-        "protocol": {"split": "train"}, "mean_ap_region": {"0.5": 80.0}, "coco": {"ap": 40.0, "ap50": 75.0},
-        "images": 6, "missing": 0, "objects": 8,
+        "name": "instances", "protocol": {"split": "train"}, "images": 6, "missing": 0, "objects": 8,
+        "mean_ap_region": {"0.5": 80.0}, "coco": {"ap": 40.0, "ap50": 75.0},
     }  # fmt: skip
     near, far = compared.methods
-    report = build_comparison_report(replace(compared, methods=(with_products(near, scored={"instances": score}), far)))
+    report = build_comparison_report(
+        replace(compared, methods=(with_products(near, scored={"instances": [score]}), far))
+    )
     assert report.tables[2].rows[0][:3] == ("near: instances", "train", 80.0)
 
 

@@ -126,6 +126,9 @@ def describe(report: "DatasetReport") -> str:
         for name, present, unknown in zip(report.class_names, counts.present, counts.unknown, strict=True):
             lines.append(f"  {name:<{width}} {present:6d}" + (f"  ({unknown} unknown)" if unknown else ""))
         lines += _drawn_lines(report.class_names, report.drawn[split])
+    for name, members in report.lists.items():
+        shares = ", ".join(f"{number} of {split or 'no split'}" for split, number in members.items() if number)
+        lines.append(f"\nscored on {name}: {shares}")
     lines += _dropped_lines(report.dropped)
     lines += [f"\nwarning: {text}" for text in report.warnings]
     return "\n".join([*lines, *_failures(report.failures)])

@@ -67,12 +67,12 @@ def main(words: Sequence[str]) -> int:
 
 def _scores(out: Path) -> str:
     """Return two lines for each scored product: figures and protocol."""
-    from weakseg.evaluation.protocol import describe_protocol
+    from weakseg.evaluation.protocol import describe_protocol, scored_on
     from weakseg.steps.evaluate import RESULTS_FILE
 
     results = read_json(out / "evaluation" / RESULTS_FILE)
     maps = [
-        f"{s['name']} ({s['protocol']['split']}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %\n"
+        f"{s['name']} ({scored_on(s['protocol'])}): {s['mean_iou']:.1f} mIoU, coverage {s['coverage']:.1f} %\n"
         f"  {describe_protocol(s)}\n"
         for s in results["scores"]
     ]
@@ -81,8 +81,9 @@ def _scores(out: Path) -> str:
 
 def _objects(score: Mapping[str, Any]) -> str:
     from weakseg.evaluation.instance_protocol import describe_objects
+    from weakseg.evaluation.protocol import scored_on
 
     shown = {f"at IoU {name}": value for name, value in score["mean_ap_region"].items()}
     shown |= {"COCO AP": score["coco"]["ap"]}
     figures = ", ".join(f"{name} {'absent' if value is None else f'{value:.1f}'}" for name, value in shown.items())
-    return f"{score['name']} ({score['protocol']['split']}): mAP^r {figures}\n  {describe_objects(score)}\n"
+    return f"{score['name']} ({scored_on(score['protocol'])}): mAP^r {figures}\n  {describe_objects(score)}\n"

@@ -78,6 +78,7 @@ class DatasetReport:
         drawn: What was drawn, by split.
         dropped: Reason by file and entry of labels that were left out.
         stray: Image and description of labels that lie outside of their photograph by more than a fifth.
+        lists: Number of images of each split, and of no split (``""``), by list that results are scored on.
     """
 
     class_names: tuple[str, ...]
@@ -89,6 +90,7 @@ class DatasetReport:
     drawn: Mapping[str, DrawnCounts] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     stray: tuple[str, ...] = ()
+    lists: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def num_images(self) -> int:
@@ -130,7 +132,17 @@ class DatasetReport:
             + ("; remove one, or scores will be too good" if group in self.leaks else "; keep one")
             for group in self.duplicates
         ]
-        return (*self.warnings_of_learning, *outside, *copies, *odd_names(self.class_names))
+        return (*self.warnings_of_learning, *outside, *copies, *self._unmade, *odd_names(self.class_names))
+
+    @property
+    def _unmade(self) -> Iterator[str]:
+        """Yield a sentence for each list with images that nothing is made for."""
+        for name, counts in self.lists.items():
+            if number := counts[""]:
+                yield (
+                    f"{number} of the {sum(counts.values())} images of {name!r} in data.score are in no split; with "
+                    "nothing made for them, they count as undecided"
+                )
 
 
 def check_dataset(dataset: Dataset) -> DatasetReport:
@@ -202,6 +214,7 @@ def summarize_dataset(
         drawn={split: count_drawn(samples, len(dataset.classes)) for split, samples in dataset.splits.items()},
         dropped=dict(dataset.dropped),
         stray=tuple(_stray(dataset, records)),
+        lists={name: _count_members(dataset, samples) for name, samples in dataset.lists.items()},
     )
 
 
@@ -221,6 +234,12 @@ def _count_tags(samples: Sequence[WeakSample], classes: Classes) -> SplitCounts:
         present=tuple(sum(class_id in sample.tags.present for sample in samples) for class_id in ids),
         unknown=tuple(sum(class_id in sample.tags.unknown for sample in samples) for class_id in ids),
     )
+
+
+def _count_members(dataset: Dataset, samples: Sequence[WeakSample]) -> dict[str, int]:
+    ids = {sample.id for sample in samples}
+    members = {split: ids & {sample.id for sample in every} for split, every in dataset.splits.items()}
+    return {**{split: len(found) for split, found in members.items()}, "": len(ids.difference(*members.values()))}
 
 
 def _find_duplicates(

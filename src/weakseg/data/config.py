@@ -1,7 +1,8 @@
 """Which data to read, and how, and what to simulate of it; one dataclass each stands behind recipe, flags and API."""
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
@@ -28,6 +29,11 @@ class DataConfig:
             folder: label file (CSV, JSON, JSONL), or empty for one folder a class; yolo: folder of photographs, or list
             of them (train.txt); scribblesup: folder of XML files; labelme: folder of JSON files; others: their file.
         val: The same for validation; empty: none, and a part of ``train`` is held out for the classifier's check.
+        parts: Parts that lists are cut into, by keys of their image ids: number of images by name of the part, by list.
+            ``{train: {fit: 273, held: 100}}`` makes ``fit`` and ``held`` names for ``train``, ``val`` and ``score``.
+        score: Lists that results are scored on, each by itself: parts; voc: lists under ImageSets/Segmentation; others:
+            text files of image ids. What is made for images of none of them is scored on all its images; empty:
+            everything is.
         tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``truth`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
         truth: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place
@@ -57,6 +63,8 @@ class DataConfig:
     images: str = ""
     train: str = ""
     val: str = ""
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
+    score: str | tuple[str, ...] = ()
     tags: str = "auto"
     truth: str = ""
     classes: tuple[str, ...] = ()
@@ -83,6 +91,21 @@ class DataConfig:
         check_settings("data", self, min_pixels=">= 1")
         if isinstance(self.void, int) and not 0 <= self.void <= 255:
             raise ConfigError(f"data.void: must be auto, none or a value from 0 to 255, got {self.void}")
+        _check_lists(self.parts, self.score_lists)
+
+    @property
+    def score_lists(self) -> tuple[str, ...]:
+        """The lists that results are scored on."""
+        return self.score if isinstance(self.score, tuple) else (self.score,)
+
+    def list_of(self, split: str) -> str:
+        """Return the list of a split; if that is a part, the list that it is cut from."""
+        name = self.train if split == "train" else self.val
+        return self.whole_of(name)
+
+    def whole_of(self, name: str) -> str:
+        """Return the list that a part is cut from, or the name itself if it is no part."""
+        return next((whole for whole, sizes in self.parts.items() if name in sizes), name)
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,19 @@ class SimulationConfig:
     def __post_init__(self) -> None:
         """Refuse a coverage that is no fraction."""
         check_settings("", self, coverage="in (0, 1]", kind=WEAK_KINDS)
+
+
+def _check_lists(parts: Mapping[str, Mapping[str, int]], score: Sequence[str]) -> None:
+    """Refuse parts without images, names that mean two things, and lists that are named twice or have no name."""
+    names = [name for sizes in parts.values() for name in sizes]
+    for name, number in ((name, number) for sizes in parts.values() for name, number in sizes.items()):
+        if number < 1:
+            raise ConfigError(f"data.parts: part {name!r} needs at least one image, got {number}")
+        if names.count(name) > 1 or name in parts or not name.strip():
+            raise ConfigError(f"data.parts: {name!r} must name one part and nothing else; choose another name")
+    for name in score:
+        if not name.strip() or score.count(name) > 1:
+            raise ConfigError(f"data.score: {name!r} must be the name of a list, given once")
 
 
 def _check_format(name: str) -> None:

@@ -1,7 +1,7 @@
 """A data set: its classes and its samples by split. Readers of layouts are here, formats in their catalogue."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from weakseg.data.paths import find_image, image_id_of, inside
 from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated, coco, folder, voc
 from weakseg.data.readers.drawn import add_drawn, keep_kind
+from weakseg.data.readers.lists import cut_lists, whole_lists
 from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
@@ -35,12 +36,14 @@ class Dataset:
         splits: Samples of ``"train"`` and, where there is one, ``"val"``, in the order of the list.
         dropped: Reason by file and entry of labels that were left out.
         sizes: (rows, columns) by image id that label files state, of upright photographs, which need not agree.
+        lists: Images by the name of each list that results are scored on; some may be in no split.
     """
 
     classes: Classes
     splits: Splits
     dropped: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    lists: Splits = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse empty sets and repeated image ids."""
@@ -49,6 +52,25 @@ class Dataset:
         for split, samples in self.splits.items():
             if repeated := [image_id for image_id, n in Counter(s.id for s in samples).items() if n > 1]:
                 raise DataError(f"data: image {repeated[0]!r} is listed more than once in {split}; keep one entry")
+
+    def images_of(self, split: str, listed: str = "") -> tuple[WeakSample, ...]:
+        """Return the images of a list, or of a split where none is named."""
+        return self.lists[listed] if listed else self.splits.get(split, ())
+
+    def lists_for(self, split: str) -> tuple[str, ...]:
+        """Return the lists that share images with a split; an empty name, for the whole split, where none does."""
+        ids = {sample.id for sample in self.splits.get(split, ())}
+        found = (name for name, samples in self.lists.items() if not ids.isdisjoint(s.id for s in samples))
+        return tuple(found) or ("",)
+
+    def by_split(self, samples: Iterable[WeakSample], first: str) -> Splits:
+        """Return those samples that are in a split by the split, which is ``first`` where that has them."""
+        found: dict[str, list[WeakSample]] = {}
+        ids = {split: {one.id for one in self.splits[split]} for split in sorted(self.splits, key=first.__ne__)}
+        for sample in samples:
+            if split := next((split for split, members in ids.items() if sample.id in members), None):
+                found.setdefault(split, []).append(sample)
+        return {split: tuple(members) for split, members in found.items()}
 
 
 def open_dataset(config: DataConfig) -> Dataset:
@@ -66,14 +88,15 @@ def open_dataset(config: DataConfig) -> Dataset:
         raise DataError(f"data.root: {root} is not a folder; give the folder of the data set")
     root = root.resolve()
     class_map = open_class_map(root, config.class_map)
-    reading = _LAYOUTS.get(config.format, annotated.read)(config, root, class_map)
+    reading = _LAYOUTS.get(config.format, annotated.read)(whole_lists(config), root, class_map)
     if config.drawn:
         path = inside(root, config.drawn, "data.drawn")
         rules = mask_rules(config, root, path, reading.classes, class_map)
         reading = add_drawn(reading, path, class_map, rules, regions=config.labels == "regions")
     if config.labels != "auto":
         reading = keep_kind(reading, config.labels)
-    return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes)
+    reading = cut_lists(config, root, reading)
+    return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes, reading.lists)
 
 
 def open_labelled_folder(images: Path, labels: Path, classes: Classes | None = None) -> Dataset:

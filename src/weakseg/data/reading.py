@@ -31,9 +31,11 @@ class Reading:
         splits: Samples of ``"train"`` and, where there is one, ``"val"``.
         dropped: Reason by file and entry of all labels that were left out.
         sizes: (rows, columns) by image id that label files state, of upright photographs.
+        lists: Images by the name of each list that results are scored on.
     """
 
     classes: Classes
     splits: Splits
     dropped: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    lists: Splits = field(default_factory=dict)

@@ -137,8 +137,8 @@ class InstanceSample:
         return truth
 
 
-def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSample, ...]:
-    """Return the samples of a split that have ground truth; masks are opened until one shows a class.
+def open_truth(config: DataConfig, dataset: Dataset, split: str, listed: str = "") -> tuple[EvalSample, ...]:
+    """Return the samples of a split, or a list, that have ground truth; masks are opened until one shows a class.
 
     Truth is the folder ``config.truth`` where it is set; else what the format has: ``SegmentationClass`` of voc, the
     segmentations of coco (images with an object that has none are left out), nothing for ``folder``.
@@ -148,7 +148,7 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
             alone and ``config.void`` does not say what that means.
     """
     root = Path(config.root).expanduser().resolve()
-    samples = dataset.splits.get(split, ())
+    samples = dataset.images_of(split, listed)
     if config.truth and not inside(root, config.truth, "data.truth").is_dir():
         raise DataError(f"data.truth: {root / config.truth} is not a folder; give the folder of the true masks")
     if config.truth or config.format == "voc":
@@ -159,9 +159,9 @@ def open_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[EvalSa
         check_meaning((path for path in paths if path.is_file()), rules, f"truth in {paths[0].parent}" if paths else "")
         return _from_files(samples, paths, rules, maps if has_maps else ())
     if config.format == "coco":
-        path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
-        class_map = open_class_map(root, config.class_map)
-        return _from_coco(samples, read_instances(path, class_map), dataset) if samples else ()
+        groups, class_map = dataset.by_split(samples, split), open_class_map(root, config.class_map)
+        files = {s: read_instances(inside(root, config.list_of(s), f"data.{s}"), class_map) for s in groups}
+        return tuple(one for s, members in groups.items() for one in _from_coco(members, files[s], dataset))
     return ()
 
 
@@ -171,21 +171,25 @@ def check_truth(config: DataConfig, dataset: Dataset) -> None:
         open_truth(config, dataset, split)
 
 
-def open_instance_truth(config: DataConfig, dataset: Dataset, split: str) -> tuple[InstanceSample, ...]:
-    """Return the images of a split whose true objects are known; masks are not opened yet.
+def open_instance_truth(
+    config: DataConfig, dataset: Dataset, split: str, listed: str = ""
+) -> tuple[InstanceSample, ...]:
+    """Return the images of a split, or a list, whose true objects are known; masks are not opened yet.
 
     Truth is ``SegmentationObject`` with the class masks of voc, the segmentations of coco, nothing for ``folder``.
     """
     root = Path(config.root).expanduser().resolve()
-    photographs = {sample.id: sample.image_path for sample in dataset.splits.get(split, ())}
+    groups = dataset.by_split(dataset.images_of(split, listed), split)
+    photographs = {sample.id: sample.image_path for sample in dataset.images_of(split, listed)}
     truth: tuple[InstanceSample, ...] = ()
     if config.format == "voc":
         paths = {i: (voc.object_path(root, i), voc.mask_path(config, root, i)) for i in photographs}
         there = {i: pair for i, pair in paths.items() if all(path.is_file() for path in pair)}
         truth = instance_truth_from_masks(there, _rules(config, root, dataset))
-    if config.format == "coco" and photographs:
-        path = inside(root, config.train if split == "train" else config.val, f"data.{split}")
-        truth = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map), photographs)
+    for s, members in groups.items() if config.format == "coco" else ():
+        path, files = inside(root, config.list_of(s), f"data.{s}"), {one.id: one.image_path for one in members}
+        found = instance_truth_from_coco(path, dataset.classes, open_class_map(root, config.class_map), files)
+        truth += tuple(one for one in found if one.id in files)
     return tuple(replace(one, photograph=photographs[one.id]) for one in truth if one.id in photographs)
 
 

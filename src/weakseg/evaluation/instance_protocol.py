@@ -71,6 +71,7 @@ def describe_objects(values: Mapping[str, Any]) -> str:
     """Return in one line what an instance score (``InstanceScore.as_json``) was made under."""
     protocol = values["protocol"]
     counts = f"{values['images']} images, {values['missing']} without prediction, {values['objects']} objects"
+    counts += f"; made for {protocol['made_for']}" if "made_for" in protocol else ""
     return f"list {protocol['list']} ({counts}); match: {protocol['match']}; void: {protocol['void']}"
 
 

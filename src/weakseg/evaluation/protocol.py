@@ -64,10 +64,22 @@ class Score:
         }
 
 
+def titled(values: Mapping[str, Any]) -> str:
+    """Return product and list of a score (``as_json``): of a list of ``data.score`` its name, else nothing of it."""
+    protocol = values["protocol"]
+    return f"{values['name']} ({protocol['list']})" if "made_for" in protocol else str(values["name"])
+
+
+def scored_on(protocol: Mapping[str, Any]) -> str:
+    """Return the split of a product, and the list that it is scored on, where that is another."""
+    return f"{protocol['split']}: {protocol['list']}" if "made_for" in protocol else str(protocol["split"])
+
+
 def describe_protocol(values: Mapping[str, Any]) -> str:
     """Return in one line what a score (``Score.as_json``) was made under: list, tags, rules, scales and CRF."""
     protocol, settings = values["protocol"], values["protocol"].get("settings", {})
-    parts = [f"list {protocol['list']} ({values['images']} images, {values['missing']} without prediction)"]
+    made = f"; made for {protocol['made_for']}" if "made_for" in protocol else ""
+    parts = [f"list {protocol['list']} ({values['images']} images, {values['missing']} without prediction{made})"]
     parts += [f"tags from {protocol['tags_from']}", f"void: {protocol['void']}", f"undecided: {protocol['undecided']}"]
     parts += [f"background: {protocol['background']}"] if "background" in protocol else []
     parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []

@@ -11,7 +11,7 @@ from weakseg.data.dataset import open_dataset
 from weakseg.errors import ConfigError
 from weakseg.files import read_json, write_json
 from weakseg.methods import METHODS
-from weakseg.methods.figures import MethodFigures, measure
+from weakseg.methods.figures import MethodFigures, measure_lists
 from weakseg.methods.finished import COMPARISON_FILE, remember_place
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
@@ -27,7 +27,8 @@ from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
 
 logger = logging.getLogger(__name__)
 
-Scores = Mapping[str, Mapping[str, Any]]
+Score = Mapping[str, Any]
+Scores = Mapping[str, Sequence[Score]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class MethodProducts:
     Attributes:
         steps: Its plan, without evaluation.
         folders: Where the products of each step are, by name.
-        scored: ``Score.as_json`` or ``InstanceScore.as_json`` of each product that was scored, by name.
+        scored: ``Score.as_json`` or ``InstanceScore.as_json`` of each product that was scored, by name; one for each
+            list that it was scored on.
     """
 
     steps: Sequence[Step]
@@ -51,9 +53,9 @@ class MethodProducts:
         return step.name if step else ""
 
     @property
-    def result_score(self) -> Mapping[str, Any]:
-        """``Score.as_json`` of the masks; empty where they were not scored."""
-        return self.scored.get(self.result, {})
+    def result_scores(self) -> Sequence[Score]:
+        """``Score.as_json`` of the masks, for each list; none where they were not scored."""
+        return self.scored.get(self.result, ())
 
     @property
     def activations(self) -> Path | None:
@@ -61,14 +63,14 @@ class MethodProducts:
         return next((self.folders[step.name] for step in self.steps if step.kind == Kind.ACTIVATIONS), None)
 
     @property
-    def scores(self) -> Scores:
+    def scores(self) -> list[Score]:
         """Of label maps and activations."""
-        return {name: score for name, score in self.scored.items() if name not in self._instances}
+        return [score for name, rows in self.scored.items() if name not in self._instances for score in rows]
 
     @property
-    def objects(self) -> Scores:
+    def objects(self) -> list[Score]:
         """Of instances."""
-        return {name: score for name, score in self.scored.items() if name in self._instances}
+        return [score for name, rows in self.scored.items() if name in self._instances for score in rows]
 
     @property
     def _instances(self) -> set[str]:
@@ -170,7 +172,7 @@ class _Work:
     options: RunOptions
     intake: Intake
     segmenter: bool
-    scores: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    scores: dict[str, list[Score]] = field(default_factory=dict)
 
     def carry_out(self, name: str, recipe: Recipe) -> ComparedMethod:
         """Run what is missing of a method's plan, score what has not been scored, and measure it."""
@@ -184,10 +186,11 @@ class _Work:
         failures = run_plan(plan, self.store, self.content_key, self.options, failures=self.intake.failures)
         folders = step_folders(plan, self.store, self.content_key)
         found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)
-        self.scores.update({keys[score["name"]]: score for score in (*found["scores"], *found["objects"])})
+        for score in (*found["scores"], *found["objects"]):
+            self.scores.setdefault(keys[score["name"]], []).append(score)
         known = {step.name: self.scores[keys[step.name]] for step in steps if keys[step.name] in self.scores}
         products = MethodProducts(steps, folders, known)
-        return ComparedMethod(name, recipe, products, measure(steps, folders, known), failures)
+        return ComparedMethod(name, recipe, products, measure_lists(steps, folders, known), failures)
 
 
 def _common_data(recipes: Mapping[str, Recipe]) -> DataConfig:
@@ -209,8 +212,8 @@ def _as_json(method: ComparedMethod, out: Path) -> dict[str, Any]:
         "figures": asdict(method.figures),
         "masks": products.result,
         "steps": {name: str(folder.relative_to(out)) for name, folder in products.folders.items()},
-        "scores": list(products.scores.values()),
-        "objects": list(products.objects.values()),
+        "scores": products.scores,
+        "objects": products.objects,
         "failures": [asdict(failure) for failure in method.failures],
         "settings": recipe_as_json(method.recipe),
     }

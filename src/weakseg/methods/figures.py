@@ -1,7 +1,7 @@
 """What methods are compared by: agreement with the truth on the way to the masks, time and memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class MethodFigures:
         peak_mb: Largest memory of the process tree in these steps, in MiB.
         objects: Mean average precision of objects at mask IoU 0.5.
         segmenter: Mean IoU of the last label maps that were made after the masks: the segmenter's predictions.
+        lists: Where products are scored on several lists: agreement, as above, by list. The figures above are then
+            those of the first list of each product.
     """
 
     before_crf: float | None = None
@@ -37,6 +39,27 @@ class MethodFigures:
     peak_mb: float | None = None
     objects: float | None = None
     segmenter: float | None = None
+    lists: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def measure_lists(
+    steps: Sequence[Step], folders: Mapping[str, Path], scores: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> MethodFigures:
+    """Return the figures of a finished plan whose products may be scored on several lists.
+
+    Args:
+        steps: The plan, without evaluation.
+        folders: Of each step, with its manifest.
+        scores: As of ``measure``, but several of each step, a list each.
+    """
+    figures = measure(steps, folders, {name: rows[0] for name, rows in scores.items()})
+    if all(len(rows) == 1 for rows in scores.values()):
+        return figures
+    by_list: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for name, rows in scores.items():
+        for row in rows:
+            by_list.setdefault(row["protocol"]["list"], {})[name] = row
+    return replace(figures, lists={listed: _agreement(steps, of_list) for listed, of_list in by_list.items()})
 
 
 def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf) -> MethodFigures:
@@ -55,36 +78,45 @@ def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf
     own = [step for step in way if step.role != Role.START]
     trained = [summaries[step.name] for step in own if step.kind == Kind.MODEL]
     mapped = [summaries[step.name] for step in own if step.kind != Kind.MODEL]
-    after = [step.name for step in steps if step.role == Role.AFTER and step.kind == Kind.LABELS]
+    partial = [step.name for step in way if step.role == Role.SEEDS]
+    found = _agreement(steps, scores)
+    unscored = _coverage(folders[partial[-1]]) if partial and partial[-1] not in scores else None
     return MethodFigures(
-        before_crf=_before(steps, way, scores),
-        after_crf=_mean_iou(scores, result.name),
-        coverage=_coverage(way, folders, scores),
+        before_crf=found.get("before_crf"),
+        after_crf=found.get("after_crf"),
+        coverage=found.get("coverage", unscored),
         train_seconds=_sum(map(_seconds, trained)),
         seconds_an_image=_sum(map(_seconds_an_image, mapped)),
         peak_mb=max((summary["peak_mb"] for summary in (*trained, *mapped)), default=None),
-        objects=next((_precision(scores, s.name) for s in steps if s.kind == Kind.INSTANCES), None),
-        segmenter=_mean_iou(scores, after[-1]) if after else None,
+        objects=found.get("objects"),
+        segmenter=found.get("segmenter"),
     )
 
 
-def _before(steps: Sequence[Step], way: Sequence[Step], scores: ScoresOf) -> float | None:
-    """Return the score of the plain result, else of the activations on the way."""
+def _agreement(steps: Sequence[Step], scores: ScoresOf) -> dict[str, float]:
+    """Return those figures of a plan that scores tell."""
+    result = result_of(steps)
+    way = way_to(steps, result.name) if result else []
     plain = [step.name for step in steps if step.role == Role.PLAIN]
     evidence = [step.name for step in way if step.kind == Kind.ACTIVATIONS]
-    names = [name for name in (*evidence, *plain) if name in scores]
-    return _mean_iou(scores, names[-1]) if names else None
+    before = [name for name in (*evidence, *plain) if name in scores]
+    partial = [step.name for step in way if step.role == Role.SEEDS]
+    after = [step.name for step in steps if step.role == Role.AFTER and step.kind == Kind.LABELS]
+    objects = next((step.name for step in steps if step.kind == Kind.INSTANCES), "")
+    found = {
+        "before_crf": _mean_iou(scores, before[-1]) if before else None,
+        "after_crf": _mean_iou(scores, result.name) if result else None,
+        "coverage": scores[partial[-1]]["coverage"] if partial and partial[-1] in scores else None,
+        "objects": _precision(scores, objects),
+        "segmenter": _mean_iou(scores, after[-1]) if after else None,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def _coverage(way: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf) -> float | None:
-    """Return how many pixels the last partial labels on the way decide, in percent; without truth, of all pixels."""
-    names = [step.name for step in way if step.role == Role.SEEDS]
-    if not names:
-        return None
-    if names[-1] in scores:
-        return float(scores[names[-1]]["coverage"])
+def _coverage(folder: Path) -> float | None:
+    """Return how many pixels partial labels that were not scored decide, in percent of all."""
     decided = pixels = 0.0
-    for path in sorted(folders[names[-1]].rglob("*.png")):
+    for path in sorted(folder.rglob("*.png")):
         labels = LabelMap.load(path)
         decided += labels.coverage * labels.labels.size
         pixels += labels.labels.size

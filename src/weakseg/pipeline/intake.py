@@ -92,7 +92,8 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
     for warning in (warning for warning in report.warnings if warning not in silent):
         logger.warning("data: %s", warning)
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
-    return Intake(replace(dataset, splits=kept), report, tuple(failures), content)
+    lists = {name: tuple(s for s in members if s.id not in reasons) for name, members in dataset.lists.items()}
+    return Intake(replace(dataset, splits=kept, lists=lists), report, tuple(failures), content)
 
 
 def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[str, ImageRecord]) -> list[Failure]:

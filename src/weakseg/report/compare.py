@@ -1,13 +1,14 @@
 """The report of a comparison: one row a method, and the masks of all methods side by side for each image."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
-from weakseg.evaluation.protocol import describe_protocol
+from weakseg.evaluation.protocol import describe_protocol, scored_on, titled
 from weakseg.methods.compare import ComparedMethod, Comparison
+from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import (
@@ -50,14 +51,23 @@ def figures_table(comparison: Comparison) -> Table:
     """Return one row of figures for each method; columns in which no method has a figure are left out."""
     rows: list[list[Cell]] = [[method.name] for method in comparison.methods]
     columns = ["method"]
-    for title, name in COLUMNS.items():
-        cells: list[float | None] = [getattr(method.figures, name) for method in comparison.methods]
+    for title, cells in _columns([method.figures for method in comparison.methods]):
         if any(cell is not None for cell in cells):
             columns.append(title)
             for row, cell in zip(rows, cells, strict=True):
                 row.append(cell)
     note = EXPLAINED.format(workers=_workers(comparison))
     return Table("Methods", tuple(columns), tuple(map(tuple, rows)), note)
+
+
+def _columns(figures: Sequence[MethodFigures]) -> Iterator[tuple[str, list[float | None]]]:
+    """Yield title and figure of each method for each column: of agreement on several lists a column a list."""
+    for title, name in COLUMNS.items():
+        lists = dict.fromkeys(listed for one in figures for listed, found in one.lists.items() if name in found)
+        for listed in lists if len(lists) > 1 else ():
+            yield f"{title}: {listed}", [one.lists.get(listed, {}).get(name) for one in figures]
+        if len(lists) < 2:
+            yield title, [getattr(one, name) for one in figures]
 
 
 def build_comparison_report(comparison: Comparison) -> Report:
@@ -74,12 +84,12 @@ def build_comparison_report(comparison: Comparison) -> Report:
         title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
         subtitle=f"{data.format} data {Path(data.root).name}",
         key_figures=tuple(
-            KeyFigure(m.name, m.figures.after_crf, "mIoU % of the masks") for m in methods if m.products.result_score
+            KeyFigure(m.name, s["mean_iou"], titled({**s, "name": "mIoU % of the masks"}))
+            for m in methods
+            for s in m.products.result_scores
         ),
         warnings=tuple(dict.fromkeys(_warnings(methods))),
-        notes=tuple(
-            f"{m.name}: {describe_protocol(m.products.result_score)}." for m in methods if m.products.result_score
-        ),
+        notes=tuple(f"{m.name}: {describe_protocol(s)}." for m in methods for s in m.products.result_scores),
         tables=(figures_table(comparison), _agreement(methods), *_of_objects(methods), _steps(methods)),
         charts=_charts(methods),
         cards=cards,
@@ -117,8 +127,8 @@ class _Gallery:
 
     def _agreement(self, sample: WeakSample) -> dict[str, float]:
         """Return the IoU of each method's mask of an image, in [0, 1]."""
-        measured = {m.name: m.products.result_score.get("per_image", {}).get(sample.id) for m in self.methods}
-        return {name: value / 100.0 for name, value in measured.items() if value is not None}
+        measured = ((m.name, s["per_image"].get(sample.id)) for m in self.methods for s in m.products.result_scores)
+        return {name: value / 100.0 for name, value in measured if value is not None}
 
     def _card(self, sample: WeakSample, agreement: Mapping[str, float]) -> Card:
         folders = [folder for method in self.methods if (folder := method.products.activations)]
@@ -143,8 +153,8 @@ def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
     rows = tuple(
         (
             m.name,
-            n,
-            s["protocol"]["split"],
+            s["name"],
+            scored_on(s["protocol"]),
             s["mean_iou"],
             s["pixel_accuracy"],
             s["coverage"],
@@ -152,13 +162,13 @@ def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
             s["missing"],
         )
         for m in methods
-        for n, s in m.products.scores.items()
+        for s in m.products.scores
     )
     return Table("Agreement with the truth", columns, rows, ONE_MATRIX)
 
 
 def _of_objects(methods: tuple[ComparedMethod, ...]) -> tuple[Table, ...]:
-    found = {f"{m.name}: {name}": score for m in methods for name, score in m.products.objects.items()}
+    found = {f"{m.name}: {titled(score)}": score for m in methods for score in m.products.objects}
     return (objects_table(found),) if found else ()
 
 
@@ -177,7 +187,7 @@ def _steps(methods: tuple[ComparedMethod, ...]) -> Table:
 
 
 def _charts(methods: tuple[ComparedMethod, ...]) -> tuple[Chart, ...]:
-    series = {m.name: m.products.result_score["iou"] for m in methods if m.products.result_score}
+    series = {titled({**s, "name": m.name}): s["iou"] for m in methods for s in m.products.result_scores}
     return (Chart("IoU of each class, percent, masks", series),) if series else ()
 
 

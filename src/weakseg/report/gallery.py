@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
+from weakseg.evaluation.protocol import scored_on
 from weakseg.files import read_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.report.model import Panel, Table
@@ -30,7 +31,7 @@ def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = tuple(
         (
             name,
-            s["protocol"]["split"],
+            scored_on(s["protocol"]),
             *s["mean_ap_region"].values(),
             s["coco"]["ap"],
             s["coco"]["ap50"],

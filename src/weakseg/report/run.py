@@ -12,7 +12,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
 from weakseg.errors import StoreError
 from weakseg.evaluation.instance_protocol import describe_objects
-from weakseg.evaluation.protocol import describe_protocol
+from weakseg.evaluation.protocol import describe_protocol, scored_on, titled
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.finished import is_comparison, open_finished
@@ -89,7 +89,8 @@ class _Gallery:
         iou: dict[str, float] = {}
         for step in self.shown:
             if step.role in (Role.RESULT, Role.AFTER):
-                iou |= {k: v / 100.0 for k, v in results.get(step.name, {}).get("per_image", {}).items()}
+                scores = [score for score in results.values() if score["name"] == step.name]
+                iou |= {k: v / 100.0 for score in scores for k, v in score["per_image"].items()}
         samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
         confidence = {i: self._confidence(i) for i in samples} if not iou else {}
         measure = iou or confidence
@@ -129,7 +130,7 @@ class _Gallery:
 
 def _results(folder: Path, part: str) -> dict[str, Any]:
     path = folder / "evaluation" / RESULTS_FILE
-    return {score["name"]: score for score in read_json(path).get(part, ())} if path.exists() else {}
+    return {titled(score): score for score in read_json(path).get(part, ())} if path.exists() else {}
 
 
 def _key_figures(
@@ -159,8 +160,16 @@ def _tables(
         return (*of_objects, times)
     columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
     rows = tuple(
-        (n, s["protocol"]["split"], s["mean_iou"], s["pixel_accuracy"], s["coverage"], s["images"], s["missing"])
-        for n, s in results.items()
+        (
+            s["name"],
+            scored_on(s["protocol"]),
+            s["mean_iou"],
+            s["pixel_accuracy"],
+            s["coverage"],
+            s["images"],
+            s["missing"],
+        )
+        for s in results.values()
     )
     return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), *of_objects, times)
 
@@ -174,5 +183,5 @@ def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bo
 
 def _charts(results: Mapping[str, Any], steps: Sequence[Step]) -> tuple[Chart, ...]:
     partial = {step.name for step in steps if step.role == Role.SEEDS}
-    series = {name: score["iou"] for name, score in results.items() if name not in partial}
+    series = {name: score["iou"] for name, score in results.items() if score["name"] not in partial}
     return (Chart("IoU of each class, percent", series),) if series else ()

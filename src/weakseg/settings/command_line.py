@@ -152,6 +152,8 @@ def _wanted(hint: Any) -> str:
     """Return what a value has to be, in words; nothing where they are missing."""
     if get_origin(hint) in (Union, UnionType):
         return " or ".join(filter(None, map(_wanted, get_args(hint))))
+    if get_origin(hint) is dict:
+        return "a mapping from names to " + ("mappings" if get_origin(get_args(hint)[1]) is dict else "values")
     if get_origin(hint) is Literal:
         return spoken(tuple(map(str, get_args(hint))))
     if (item := item_of(hint)) is not None:

@@ -9,7 +9,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.truth import InstanceSample, check_truth, open_instance_truth, open_truth
 from weakseg.errors import DataError
 from weakseg.evaluation.instance_protocol import InstanceScore, score_instances
-from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, usable_truth
+from weakseg.evaluation.protocol import Score, export_truth, score_activations, score_maps, titled, usable_truth
 from weakseg.files import write_json
 from weakseg.pipeline.plan import TRAIN, Failure, Kind, Role, Step, StepContext, StepResult, Work
 from weakseg.steps.base import code_of
@@ -34,7 +34,9 @@ def true_masks_step(dataset: Dataset, data: DataConfig, *, void_is_background: b
 
 
 def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
-    """Score the products of steps wherever there is truth; without truth the result is an empty list.
+    """Score the products of steps wherever there is truth, on each list of ``data.score`` that their images are of.
+
+    Without truth the result is an empty list.
 
     Label maps and activations are compared with true masks (``scores``), instances with true objects (``objects``).
 
@@ -46,17 +48,24 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
     instances = [step for step in steps if step.kind == Kind.INSTANCES]
 
     def work(context: StepContext) -> StepResult:
-        opened = {split: usable_truth(open_truth(data, dataset, split)) for split in {step.split: 0 for step in maps}}
+        opened = {place: usable_truth(open_truth(data, dataset, *place)) for place in _places(maps, dataset)}
         scores = [
-            _score(step, truth, context, data).as_json(dataset.classes)
+            _score(step, truth, context, _protocol(step, data, listed)).as_json(dataset.classes)
             for step in maps
-            if (truth := opened[step.split][0])
+            for listed in dataset.lists_for(step.split)
+            if (truth := opened[step.split, listed][0])
         ]
-        true_objects, wrong = usable_truth(open_instance_truth(data, dataset, TRAIN) if instances else ())
-        found = [_score_objects(step, true_objects, context, data) for step in instances]
+        true = {
+            place: usable_truth(open_instance_truth(data, dataset, *place)) for place in _places(instances, dataset)
+        }
+        found = [
+            _score_objects(step, true[step.split, listed][0], context, _protocol(step, data, listed))
+            for step in instances
+            for listed in dataset.lists_for(step.split)
+        ]
         objects = [score.as_json(dataset.classes) for score in found if score]
         write_json(context.folder / RESULTS_FILE, {"scores": scores, "objects": objects})
-        reasons = {i: reason for _, each in opened.values() for i, reason in each.items()} | wrong
+        reasons = {i: reason for _, each in (*opened.values(), *true.values()) for i, reason in each.items()}
         failures = [Failure(image_id, "evaluation", reason) for image_id, reason in reasons.items()]
         return StepResult(_figures(scores, objects), failures)
 
@@ -67,28 +76,36 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
     )
 
 
+def _places(steps: Sequence[Step], dataset: Dataset) -> list[tuple[str, str]]:
+    """Return split and list of all that is scored, each pair once."""
+    return list(dict.fromkeys((step.split, listed) for step in steps for listed in dataset.lists_for(step.split)))
+
+
 def _figures(scores: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    figures = {score["name"]: score["mean_iou"] for score in scores}
-    return figures | {score["name"]: score["mean_ap_region"]["0.5"] for score in objects}
+    figures = {titled(score): score["mean_iou"] for score in scores}
+    return figures | {titled(score): score["mean_ap_region"]["0.5"] for score in objects}
 
 
-def _protocol(step: Step, data: DataConfig) -> dict[str, Any]:
+def _protocol(step: Step, data: DataConfig, listed: str) -> dict[str, Any]:
     source = data.tags if data.format == "voc" else "label file"
-    return {"split": step.split, "list": getattr(data, step.split), "tags_from": source, "settings": step.settings}
+    made_for = getattr(data, step.split)
+    beside = {"made_for": made_for} if listed else {}
+    scored = {"split": step.split, "list": listed or made_for, **beside}
+    return {**scored, "tags_from": source, "settings": step.settings}
 
 
-def _score(step: Step, truth: Sequence[Any], context: StepContext, data: DataConfig) -> Score:
-    folder, protocol = context.inputs[step.name], _protocol(step, data)
+def _score(step: Step, truth: Sequence[Any], context: StepContext, protocol: dict[str, Any]) -> Score:
+    folder = context.inputs[step.name]
     if step.kind == Kind.ACTIVATIONS:
         return score_activations(step.name, truth, folder, protocol=protocol)[0]
     return score_maps(step.name, truth, folder, protocol=protocol)
 
 
 def _score_objects(
-    step: Step, truth: Sequence[InstanceSample], context: StepContext, data: DataConfig
+    step: Step, truth: Sequence[InstanceSample], context: StepContext, protocol: dict[str, Any]
 ) -> InstanceScore | None:
     """Return how well instances agree with the true objects; ``None`` where no image has both."""
     folder = context.inputs[step.name]
     if not any((folder / f"{sample.id}{step.kind.suffix}").exists() for sample in truth):
         return None
-    return score_instances(step.name, truth, folder, protocol=_protocol(step, data))
+    return score_instances(step.name, truth, folder, protocol=protocol)

@@ -13,14 +13,15 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_classes
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
-from weakseg.data.paths import composed, find_image, inside, read_classes, read_lines
+from weakseg.data.paths import composed, inside, read_classes, read_lines
 from weakseg.data.readers import annotated
+from weakseg.data.readers.image_list import list_path, read_image_list
 from weakseg.data.readers.masks import mask_rules
 from weakseg.data.reading import Extras, Reading
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.data.upright import turn_upright
-from weakseg.errors import DataError, quoted
+from weakseg.errors import DataError
 
 Labels = tuple[Tags, Drawn]
 
@@ -32,17 +33,23 @@ def read(config: DataConfig, root: Path, class_map: ClassMap) -> Reading:
     photographs, as LabelImg writes it, is read where ``data.train`` names it; its classes are those of its objects.
     """
     folder = inside(root, config.train, "data.train")
-    if folder.is_dir() and not _list_path(root, config.train, "data.train").is_file():
+    if folder.is_dir() and not list_path(root, config.train, "data.train").is_file():
         return annotated.read(config, root, class_map)
     classes = Classes(read_classes(root, config.classes) or class_map.names(palette_classes(root) or VOC_CLASSES))
     names = {"train": config.train, "val": config.val}
-    images = inside(root, config.images or "JPEGImages", "data.images")
+    images = photograph_folder(config, root)
     extras = Extras()
-    paths = {s: _read_list(root, images, name, f"data.{s}", extras) for s, name in names.items() if name}
+    files = {s: list_path(root, name, f"data.{s}") for s, name in names.items() if name}
+    paths = {s: read_image_list(file, root, images, extras) for s, file in files.items()}
     every = {image_id: path for members in paths.values() for image_id, path in members.items()}
     labels_of = _label_source(config, root, classes, class_map, every, extras)
     splits = {s: tuple(WeakSample(i, path, *labels_of(i)) for i, path in found.items()) for s, found in paths.items()}
     return Reading(classes, splits, extras.dropped, extras.sizes)
+
+
+def photograph_folder(config: DataConfig, root: Path) -> Path:
+    """Return the folder of the photographs."""
+    return inside(root, config.images or "JPEGImages", "data.images")
 
 
 def mask_path(config: DataConfig, root: Path, image_id: str) -> Path:
@@ -53,35 +60,6 @@ def mask_path(config: DataConfig, root: Path, image_id: str) -> Path:
 def object_path(root: Path, image_id: str) -> Path:
     """Return where the true object mask of an image lies."""
     return inside(root, f"SegmentationObject/{image_id}.png", "ImageSets")
-
-
-def _list_path(root: Path, name: str, setting: str) -> Path:
-    return inside(root, f"ImageSets/Segmentation/{name}.txt", setting)
-
-
-def _read_list(root: Path, images: Path, name: str, setting: str, extras: Extras) -> dict[str, Path]:
-    """Return the photographs of a list under ImageSets/Segmentation by their ids.
-
-    An id that is there already, or leads outside the root, is left out; what follows an id on its line is no part of
-    it, unless a photograph is called so.
-    """
-    path = _list_path(root, name, setting)
-    found: dict[str, Path] = {}
-    first: dict[str, str] = {}
-    for number, line in read_lines(path, "list of images"):
-        where = f"{path}:{number}"
-        try:
-            photograph = find_image(root, images, line, where)
-            image_id = composed(line if photograph.is_file() else line.split()[0])
-            if (other := first.setdefault(image_id, where)) != where:
-                raise DataError(f"{where}: image {quoted(image_id)} is already at {other}; keep one entry")
-            found[image_id] = find_image(root, images, image_id, where)
-        except DataError as error:
-            extras.dropped[where] = str(error).removeprefix(f"{where}: ")
-    if not found:
-        why = next((f" that can be used: {where}: {reason}" for where, reason in extras.dropped.items()), "")
-        raise DataError(f"{path}: lists no images{why}; write the name of one a line")
-    return found
 
 
 def _label_source(
