@@ -30,6 +30,22 @@ words.main = lambda _: list(LocalEngine(2).map(note, [folder] * 4, title="test")
 sys.exit(cli.main())
 """
 
+STARTING = """
+import multiprocessing, sys, time
+from pathlib import Path
+from weakseg.cli import main as cli, words
+
+def wait(_):
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    (Path(folder) / str(child.pid)).touch()
+    time.sleep(60)
+
+folder, sys.argv[1:] = sys.argv[1], ["words"]
+words.main = wait
+sys.exit(cli.main())
+"""
+
 
 def ended(*words: str, close: int | None = None, stdout: int = subprocess.PIPE, **environment: str) -> tuple[int, str]:
     """Return the exit code of a command and what it says on standard error."""
@@ -113,3 +129,15 @@ def test_workers_end_with_their_command_and_leave_nothing(stop: signal.Signals, 
     if shared.is_dir():
         until(lambda: not [path for path in shared.iterdir() if any(number in path.name for number in mine)], 3)
         assert not [path for path in shared.iterdir() if any(number in path.name for number in mine)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_worker_that_is_still_starting_ends_with_its_command(stop: signal.Signals, code: int, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTING, str(tmp_path)], stderr=subprocess.PIPE) as process:
+        until(lambda: any(tmp_path.iterdir()) or process.poll() is not None, 60)
+        (worker,) = (int(path.name) for path in tmp_path.iterdir())
+        process.send_signal(stop)
+        assert process.wait(10) == code
+        until(lambda: not psutil.pid_exists(worker), 2)
+        assert not psutil.pid_exists(worker)

@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -45,7 +46,7 @@ def as_process(command: Callable[[], int]) -> int:
     except KeyboardInterrupt as stop:  # before or after the work
         code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
-        os._exit(code)  # workers see it and end; waiting for them would take as long as what they work on
+        _leave(code)
     return code
 
 
@@ -86,8 +87,16 @@ def _flushed(command: Callable[[], int]) -> int:
     return code
 
 
+def _leave(code: int) -> None:
+    """End at once, with the workers: to wait for them would take as long as what they work on."""
+    with suppress(Exception):
+        for worker in multiprocessing.active_children():  # one that is still starting does not watch its parent yet
+            worker.kill()
+    os._exit(code)
+
+
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    last = threading.Timer(PATIENCE_S, os._exit, (EXIT_TERMINATED,))
+    last = threading.Timer(PATIENCE_S, _leave, (EXIT_TERMINATED,))
     last.daemon = True
     last.start()
     raise Terminated
