@@ -16,6 +16,7 @@ from weakseg.files import json_value, write_bytes
 
 MODEL_FILE = "model.safetensors"  # what every training writes in its folder
 HEADER_KEY = "weakseg"
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights")
 
 
 def save_model(path: Path, model: nn.Module, header: dict[str, Any]) -> None:
@@ -49,8 +50,26 @@ def read_header(path: Path, *, kinds: Collection[str] = ()) -> dict[str, Any]:
     return header
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a ``.safetensors`` file says of itself; nothing for other files.
+
+    Raises:
+        CheckpointError: If it is missing, a folder, or truncated.
+    """
+    _check_no_folder(path)
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise _not_loadable(path, error) from error
+
+
 def load_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.safetensors`` file or of a PyTorch checkpoint that holds tensors alone.
+
+    Of a checkpoint that holds more than a state dict, the first entry of ``WRAPPERS`` counts.
 
     Raises:
         CheckpointError: If the file is missing, a folder, truncated, or would run code when loaded.
@@ -63,7 +82,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         except (OSError, SafetensorError, ValueError, RuntimeError) as error:
             raise _not_loadable(path, error) from error
     state = _load_plain(path)
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if isinstance(state, dict):
+        state = next((state[word] for word in WRAPPERS if isinstance(state.get(word), dict)), state)
     if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, got {type(state).__name__}")
     return state
@@ -130,4 +150,4 @@ def _load_plain(path: Path) -> Any:
 def _not_loadable(path: Path, error: Exception) -> CheckpointError:
     plain = isinstance(error, OSError | SafetensorError)  # torch's own message advises to load unsafely
     why = str(error) if plain else f"damaged, or more than tensors: {type(error).__name__}"
-    return CheckpointError(f"{path}: cannot be loaded safely ({why}); restore it, or delete it to train anew")
+    return CheckpointError(f"{path}: cannot be loaded safely ({why}); restore it, or give a file of tensors alone")

@@ -1,5 +1,6 @@
 """All backbones keep the contract; a new one needs a module and an entry."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,48 @@ class TestResNet38(BackboneContract):
     config = BackboneConfig("resnet38_eighth", 8, "none")
 
 
+class TestResNetOfIrnet(BackboneContract):
+    config = BackboneConfig("resnet50_irnet_thin", 16, "none")
+
+
+class TestResNetOfDeepLab(BackboneContract):
+    config = BackboneConfig("resnet101_deeplab_thin", 8, "none", layout="caffe")
+
+    def cells(self, size: tuple[int, int], stride: int) -> tuple[int, int]:
+        """Return the cells where the pool counts windows that are begun (segmentation-stage.md, oracle 1)."""
+        rows, columns = (math.ceil((math.ceil(n / 2) - 1) / 2) + 1 for n in size)
+        return math.ceil(rows * 4 / stride), math.ceil(columns * 4 / stride)
+
+
+class TestResNetOfPspnet(BackboneContract):
+    config = BackboneConfig("resnet50_pspnet_thin", 8, "none")
+
+
+class TestVggOfDeepLab(BackboneContract):
+    config = BackboneConfig("vgg16_deeplab_thin", 8, "none", layout="caffe")
+
+
+class TestVggOfSec(BackboneContract):
+    config = BackboneConfig("vgg16_sec_thin", 8, "none")
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (BackboneConfig("resnet50"), r"'resnet50': has output_stride 8, 16 or 32 and weights 'timm' or 'none', got 16"),
-        (BackboneConfig("resnet50", 8, "file", "w.pth"), r"weights 'timm' or 'none', got 8 and 'file'"),
+        (
+            BackboneConfig("resnet50"),
+            r"'resnet50': has output_stride 8, 16 or 32 and weights 'timm', 'file' or 'none', got 16",
+        ),
+        (BackboneConfig("resnet50_irnet", 8), r"has output_stride 16 and weights 'timm', 'file' or 'none', got 8"),
+        (BackboneConfig("vgg16_sec_thin", 8, "timm"), r"weights 'file' or 'none', got 8 and 'timm'"),
+        (BackboneConfig("resnet50", 8, "none", layout="caffe"), r"'none': has layout 'torchvision', got 'caffe'"),
+        (BackboneConfig("vgg16_deeplab", 8, "timm", layout="caffe"), r"'timm': has layout 'torchvision', got 'caffe'"),
         (
             BackboneConfig("resnet38", 16, "none"),
             r"has output_stride 8 and weights 'file' or 'none', got 16 and 'none'",
         ),
         (BackboneConfig("resnet38", 8, "timm"), r"weights 'file' or 'none', got 8 and 'timm'"),
         (BackboneConfig("resnet38", 8, "embedded"), r"weights 'file' or 'none'"),
-        (BackboneConfig(weights="file", file="w.pth"), r"weights 'embedded', 'timm' or 'none', got 16 and 'file'"),
         (BackboneConfig("resnet5", weights="none"), r"backbone\.name: timm has no model 'resnet5'; timm\.list_models"),
     ],
 )

@@ -12,6 +12,11 @@ from weakseg.ops.resample import Cells
 from weakseg.settings.fit import NormStatistics
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CAFFE_RANGE = {  # BGR on the scale 0..255, no division; mean and deviation are given as RGB on the scale 0..1
+    "mean": (122.675 / 255, 116.669 / 255, 104.008 / 255),
+    "std": (1 / 255,) * 3,
+    "bgr": True,
+}
 MEASURED_FROM = 8
 
 
@@ -23,6 +28,7 @@ class Backbone(nn.Module):
         stride: Image pixels per feature cell.
         pads: Images are padded to whole cells first, for models that drop what does not fill a cell (ConvNeXt).
         first: Pixel that the first cell looks at, where it has been measured.
+        bgr: Whether the model takes blue first; ``mean`` and ``std`` are of RGB all the same.
         norm_statistics: Whether batch norms stay at their ``stored`` statistics in training, or use and learn those of
             the ``batch``.
     """
@@ -38,6 +44,7 @@ class Backbone(nn.Module):
         config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
         self.register_buffer("mean", _per_channel(config.get("mean", IMAGENET_MEAN)), persistent=False)
         self.register_buffer("std", _per_channel(config.get("std", IMAGENET_STD)), persistent=False)
+        self.bgr = bool(config.get("bgr"))
         self.norm_statistics: NormStatistics = "stored"
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
 
@@ -84,13 +91,14 @@ class Backbone(nn.Module):
     @torch.no_grad()
     def level_shapes(self) -> list[tuple[int, int]]:
         """Return channels and stride of each map of ``levels``."""
-        side = 8 * self.stride
+        side = 8 * self.stride + 1  # with and without a pool that counts windows that are begun the same cells
         maps = self.levels(self.mean.new_zeros(1, 3, side, side))
-        return [(found.shape[1], side // found.shape[2]) for found in maps]
+        return [(found.shape[1], round((side - 1) / (found.shape[2] - 1))) for found in maps]
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return images in the range that the weights were trained with, padded to whole cells where needed."""
         normalized = (images / 255.0 - self.mean) / self.std
+        normalized = normalized.flip(1) if self.bgr else normalized
         if self.pads:
             normalized = F.pad(normalized, (0, -images.shape[3] % self.stride, 0, -images.shape[2] % self.stride))
         return normalized

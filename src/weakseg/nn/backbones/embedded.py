@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from weakseg.errors import CheckpointError
 from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.efficientnet_lite import HEAD, OUTPUT_STRIDE, EfficientNetLite0
-from weakseg.nn.backbones.timm_models import create_timm, probe
+from weakseg.nn.backbones.timm_models import create_timm, load_timm_file, probe
 from weakseg.settings.backbone import BackboneConfig
 
 BN_EPS = 1e-3
@@ -23,6 +23,8 @@ def build_embedded(config: BackboneConfig, pretrained: bool) -> Backbone:
         _match_embedded(model)
         if pretrained:
             load_embedded(model)
+    if pretrained and config.weights == "file":
+        load_timm_file(model, config)
     channels, pads = probe(model, config)
     first = FIRST if config.weights == "embedded" else None
     return Backbone(model, channels, config.output_stride, pads=pads, first=first)

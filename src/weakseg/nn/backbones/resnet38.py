@@ -1,18 +1,15 @@
 """ResNet-38: the wide residual network with stride 8 of PSA, SEAM and A2GNN, in the layout of its weight files."""
 
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weakseg.errors import CheckpointError
 from weakseg.nn.backbones.backbone import Backbone
-from weakseg.nn.weights import load_weights
+from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.settings.backbone import BackboneConfig
 
 STRIDE = 8
-SHOWN = 5  # names that an error lists of each kind
 
 
 class ResNet38(nn.Module):
@@ -123,45 +120,8 @@ def build_resnet38(config: BackboneConfig, pretrained: bool, *, width: float = 1
     """Return the network as a backbone, with the weights of ``config.file`` if they are asked for."""
     model = ResNet38(width)
     if pretrained and config.weights == "file":
-        load_resnet38(model, load_weights(Path(config.file)), config.file)
+        load_file(model, config)
     return Backbone(model, model.bn7.num_features, STRIDE)
-
-
-def load_resnet38(model: ResNet38, state: dict[str, Tensor], where: str) -> None:
-    """Copy the weights of a file into the network, by name.
-
-    Heads that the file holds beside the network (their names are no parts of it) are left out, and so are counters of
-    batches, which older files do not have. A prefix ``module.`` of all names is dropped.
-
-    Raises:
-        CheckpointError: If weights are missing, have another shape, or belong to a part of the network that has no
-            such weights; lists names of each kind.
-    """
-    plain = {name.removeprefix("module."): value for name, value in state.items()}
-    own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-    parts = {name.partition(".")[0] for name in own}
-    given = {
-        name: value
-        for name, value in plain.items()
-        if name.partition(".")[0] in parts and not name.endswith("num_batches_tracked")
-    }
-    missing, unexpected = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
-    shapes = sorted(
-        f"{name} {tuple(given[name].shape)} for {tuple(own[name].shape)}"
-        for name in own.keys() & given.keys()
-        if own[name].shape != given[name].shape
-    )
-    if missing or unexpected or shapes:
-        heads = sorted(plain.keys() - given.keys()) if missing else []
-        found = {"missing": missing, "unexpected": unexpected + heads, "other shape": shapes}
-        lists = ", ".join(_listed(kind, names) for kind, names in found.items() if names)
-        raise CheckpointError(f"{where}: no weights of ResNet-38; {lists}")
-    model.load_state_dict(given, strict=False)
-
-
-def _listed(kind: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{kind} {names[:SHOWN]}{more}"
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Conv2d | None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones.backbone import Backbone
+from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.settings.backbone import BackboneConfig
 
 
@@ -19,17 +20,30 @@ def check_timm(name: str) -> None:
 def build_timm(config: BackboneConfig, pretrained: bool) -> Backbone:
     """Return the model of timm that ``config`` names; errors as those of ``build_backbone``."""
     model = create_timm(config, pretrained=pretrained and config.weights == "timm")
+    if pretrained and config.weights == "file":
+        load_timm_file(model, config)
     channels, pads = probe(model, config)
     return Backbone(model, channels, config.output_stride, pads=pads)
 
 
-def create_timm(config: BackboneConfig, *, pretrained: bool) -> nn.Module:
+def load_timm_file(model: nn.Module, config: BackboneConfig) -> None:
+    """Copy the weights of ``config.file`` into a model of timm, whose own classifier is left out."""
+    named = getattr(model, "pretrained_cfg", {}).get("classifier") or ()
+    load_file(model, config, heads=(named,) if isinstance(named, str) else tuple(named))
+
+
+def create_timm(config: BackboneConfig, *, pretrained: bool, **options: Any) -> nn.Module:
     """Return the bare model.
+
+    Args:
+        config: Names model and stride.
+        pretrained: Whether timm loads its weights.
+        options: Of the model.
 
     Raises:
         ConfigError: If it takes no output stride, or its weights cannot be had.
     """
-    options: dict[str, Any] = {"pretrained": pretrained, "num_classes": 0}
+    options = {**options, "pretrained": pretrained, "num_classes": 0}
     try:
         model: nn.Module = _timm().create_model(config.name, output_stride=config.output_stride, **options)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
