@@ -368,8 +368,8 @@ def wsgcn_partial(
     return labels
 
 
-def wsgcn_propagation(affinity: Tensor, kind: str, steps: int) -> Tensor:
-    """Return the ``(N, N)`` matrix of the graph convolutions for a symmetric affinity with its diagonal."""
+def wsgcn_propagation(affinity: Tensor, kind: str, steps: int, diagonal: str = "once") -> Tensor:
+    """Return the ``(N, N)`` matrix of the graph convolutions for a symmetric affinity with its diagonal of ones."""
     eye = torch.eye(len(affinity), dtype=affinity.dtype)
     if kind == "walk":
         return 0.5 * (eye + walk_matrix(affinity, steps))
@@ -377,6 +377,8 @@ def wsgcn_propagation(affinity: Tensor, kind: str, steps: int) -> Tensor:
         mass = walk_matrix(affinity, steps).T  # G = (A S^-1)^t
         affinity = torch.stack([torch.stack([mass[i, j], mass[j, i]]).amax() for i, j in np.ndindex(*mass.shape)])
         affinity = affinity.reshape(mass.shape)
+    elif diagonal == "once":
+        affinity = affinity - torch.diag(affinity.diagonal())
     looped = affinity + eye
     return looped if kind == "affinity_plain" else looped / looped.sum(1)[:, None]
 
@@ -413,6 +415,7 @@ def train_wsgcn(
     kept: list[Tensor | None],
     scales: dict[str, float],
     smoothed: str = "log_probs",
+    biases: bool = True,
     lr: float = 0.01,
     decay: float = 5e-4,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -420,11 +423,13 @@ def train_wsgcn(
 
     ``scales`` weigh the terms of ``wsgcn_losses``; ``decay`` is added to the gradient, times the weight.
     """
-    weights = [weight.clone().requires_grad_() for weight in weights]
-    moments = adam_moments(weights)
+    first, first_bias, second, second_bias = (weight.clone().requires_grad_() for weight in weights)
+    trained = [first, first_bias, second, second_bias] if biases else [first, second]
+    weights = [first, first_bias, second, second_bias] if biases else [first, torch.zeros(1), second, torch.zeros(1)]
+    moments = adam_moments(trained)
     for step, units in enumerate(kept, start=1):
         terms = wsgcn_losses(gcn_log_probs(propagation, features, weights, units), labels, smoothness, smoothed)
-        adam_step(weights, sum(scales[name] * term for name, term in terms.items()), moments, step, lr=lr, decay=decay)
+        adam_step(trained, sum(scales[name] * term for name, term in terms.items()), moments, step, lr=lr, decay=decay)
     with torch.no_grad():
         found = gcn_log_probs(propagation, features, weights)
         losses = wsgcn_losses(found, labels, smoothness, smoothed)

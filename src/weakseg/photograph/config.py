@@ -23,7 +23,7 @@ QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3, max_side=320), bo
 
 def free_completion() -> WsgcnConfig:
     """Return how seeds are completed on a graph that was not learned: one step of propagation, colour counts."""
-    gcn = GcnConfig(propagation=PropagationConfig("affinity"))
+    gcn = GcnConfig(propagation=PropagationConfig("affinity", diagonal="twice"))
     return WsgcnConfig(gcn=gcn, smoothness=SmoothnessConfig(color_denominator=0.02))
 
 
@@ -73,7 +73,8 @@ class SegmentOptions:
         seeds: Background and CRF.
         masks: For ``cam``: the CRF that decides every pixel.
         graph: For ``wsgcn``: the pixel graph.
-        completion: For ``wsgcn``: the network of the image; its ``partial`` is not used, the seeds are.
+        completion: For ``wsgcn``: the network of the image; its ``partial`` is not used, the seeds are;
+            nor are its ``labels`` and ``decoded``: a photograph has those that it is marked with.
         decode: For ``wsgcn``: the CRF on the completed scores.
         drawn: For boxes, points and scribbles: how they become seeds, and how these are completed.
     """

@@ -20,7 +20,14 @@ from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn import gcn
 from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
-from weakseg.methods.wsgcn.complete import build_gcn_problem, choose_batches, gcn_memory, smoothness_matrix
+from weakseg.methods.wsgcn.complete import (
+    GcnTask,
+    build_gcn_problem,
+    choose_batches,
+    complete_by_gcn,
+    gcn_memory,
+    smoothness_matrix,
+)
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.gcn import GcnSolution, gcn_weights, train_gcn
 from weakseg.methods.wsgcn.graphs import AFFINITY, BOUNDARY, GraphSource
@@ -93,11 +100,12 @@ def weights_of(one: GcnProblem, config: GcnConfig) -> list[Tensor]:
 def reference(one: GcnProblem, config: GcnConfig, kept: list[Tensor | None]) -> tuple[Tensor, dict[str, float]]:
     steps = config.propagation.walk_steps
     return dense.train_wsgcn(
-        dense.wsgcn_propagation(one.graph.affinity.to_dense().double(), config.propagation.kind, steps),
+        dense.wsgcn_propagation(one.graph.affinity.to_dense().double(), config.propagation.kind, steps, "once"),
         one.graph.features.double(),
         one.labels,
         one.smoothness.to_dense().double(),
         weights_of(one, config),
+        biases=config.biases,
         kept=kept,
         scales={"foreground": 1, "background": 1, "entropy": config.entropy, "laplacian": config.laplacian},
         smoothed=config.smoothed,
@@ -147,8 +155,18 @@ class TestPropagation:
     def test_equals_the_dense_version(self, kind: PropagationKind, size: tuple[int, int]) -> None:
         # wsgcn.md, 2.2 and 4
         affinity = boundary_graph(0.7 * uniform(*size)).affinity
-        expected = dense.wsgcn_propagation(affinity.to_dense(), kind, 256)
-        torch.testing.assert_close(matrix_of(affinity, EXACT[kind]), expected)
+        for config in (EXACT[kind], *([] if kind.startswith("walk") else [replace(EXACT[kind], diagonal="twice")])):
+            expected = dense.wsgcn_propagation(affinity.to_dense(), kind, 256, config.diagonal)
+            torch.testing.assert_close(matrix_of(affinity, config), expected)
+
+    def test_the_diagonal_counts_once_or_twice(self) -> None:
+        # two cells of affinity a: A + I is [[1, a], [a, 1]], or with A's own diagonal [[2, a], [a, 2]].
+        affinity = from_dense(torch.tensor([[1.0, 0.5], [0.5, 1.0]], dtype=torch.float64))
+        for diagonal, ones in (("once", 1), ("twice", 2)):
+            looped = torch.tensor([[ones, 0.5], [0.5, ones]], dtype=torch.float64)
+            plain = PropagationConfig("affinity_plain", diagonal=diagonal)  # type: ignore[arg-type]
+            torch.testing.assert_close(matrix_of(affinity, plain), looped)
+            torch.testing.assert_close(matrix_of(affinity, replace(plain, kind="affinity")), looped / (ones + 0.5))
 
     @pytest.mark.parametrize("kind", ["affinity", "walk", "walk_maxsym"])
     def test_rows_are_means(self, kind: PropagationKind) -> None:
@@ -221,7 +239,11 @@ class TestPropagation:
             build_propagation(affinity, PropagationConfig("walk_maxsym", max_nodes=19))
         assert isinstance(build_propagation(affinity, PropagationConfig("walk_maxsym", max_nodes=20)), DenseBlocks)
 
-    @pytest.mark.parametrize("change", [{"kind": "walks"}, {"walk_steps": -1}, {"walk_error": 1.0}])
+    @pytest.mark.parametrize(
+        "change",
+        [{"kind": "walks"}, {"walk_steps": -1}, {"walk_error": 1.0}, {"diagonal": "thrice"}, {"diagonal": "twice"},
+         {"kind": "walk_maxsym", "diagonal": "twice"}],
+    )  # fmt: skip
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="propagation"):
             PropagationConfig(**change)
@@ -276,7 +298,20 @@ class TestSmoothness:
         found = smoothness_matrix(np.zeros((3, 4, 3), np.uint8), graph, SmoothnessConfig("affinity"))
         torch.testing.assert_close(found.to_dense(), graph.affinity.to_dense())
 
-    @pytest.mark.parametrize("change", [{"source": "colour"}, {"window_cells": 0}, {"color_denominator": 0.0}])
+    @pytest.mark.parametrize("reduced", ["lanczos", "bilinear"])
+    def test_how_the_image_is_reduced(self, reduced: Any) -> None:
+        # wsgcn.md, section 4: LANCZOS in the code, bilinear in the paper
+        image = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        small = np.array(Image.fromarray(image).resize((8, 6), Image.Resampling[reduced.upper()]))
+        expected = smoothness_matrix(small, flat_graph(6, 8), SmoothnessConfig())
+        found = smoothness_matrix(image, flat_graph(6, 8), SmoothnessConfig(reduced=reduced))
+        torch.testing.assert_close(found.values, expected.values, rtol=0, atol=0)
+        other = SmoothnessConfig(reduced="bilinear" if reduced == "lanczos" else "lanczos")
+        assert not found.values.equal(smoothness_matrix(image, flat_graph(6, 8), other).values)
+
+    @pytest.mark.parametrize(
+        "change", [{"source": "colour"}, {"window_cells": 0}, {"color_denominator": 0.0}, {"reduced": "nearest"}]
+    )
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="smoothness"):
             SmoothnessConfig(**change)
@@ -296,7 +331,7 @@ class TestTerms:
             log_probs = torch.log_softmax(3 * uniform(7, 3, seed=seed), 1)
             expected = dense.wsgcn_losses(log_probs, labels, torch.zeros(7, 7).double(), "probs")
             for name, term in terms_of(labels, log_probs)._asdict().items():
-                torch.testing.assert_close(term[0], expected[name], rtol=0, atol=1e-6)
+                torch.testing.assert_close(term[0], expected[name], rtol=0, atol=1e-12)
 
     def test_padding_does_not_count(self) -> None:
         labels = torch.tensor([[0, 1, 255, 255], [1, 255, 0, 1]])
@@ -333,9 +368,9 @@ class TestObjective:
             scales = dict(zip(TERMS, (1, 1, *weights), strict=True))
             expected = expected + sum(scales[name] * term for name, term in terms.items())
         found = objective.value(logits)
-        torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         slopes = [torch.autograd.grad(3 * value, logits)[0] for value in (found, expected)]
-        torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(slopes[0], slopes[1], rtol=1e-12, atol=1e-12)
 
     @pytest.mark.parametrize("of_probs", [False, True])
     def test_derivative_by_finite_differences(self, of_probs: bool) -> None:
@@ -472,8 +507,10 @@ class TestTraining:
             assert total(found.losses, config) < total(before, config)
 
     @pytest.mark.parametrize(
-        "change", [{"smoothed": "probs", "laplacian": 1.0}, {"entropy": 10.0}, {"laplacian": 0.0}, {"hidden": 3}]
-    )
+        "change",
+        [{"smoothed": "probs", "laplacian": 1.0}, {"entropy": 10.0}, {"laplacian": 0.0}, {"hidden": 3},
+         {"biases": False}],
+    )  # fmt: skip
     def test_other_settings_equal_the_dense_version(self, change: dict[str, Any]) -> None:
         one, config = problem(dtype=torch.float64), replace(STEPS, propagation=EXACT["affinity"], **change)
         probs, losses = reference(one, config, [None] * 20)
@@ -614,6 +651,16 @@ class TestProblems:
         with pytest.raises(ShapeError):
             replace(problem(), **change)
 
+    def test_scores_of_some_labels_are_those_of_all(self) -> None:
+        # wsgcn.md, 2.6: probabilities of background and tags, which no longer sum to one
+        one, config = problem(num_labels=4), WsgcnConfig(gcn=STEPS, labels="all")
+        tasks = [GcnTask(one, (0, 3, 5, 7), (16, 20), decoded) for decoded in (None, (0, 5))]
+        every, some = complete_by_gcn(tasks, config)
+        assert every.label_ids == (0, 3, 5, 7) and some.label_ids == (0, 5)
+        torch.testing.assert_close(some.values, every.values[[0, 2]])
+        torch.testing.assert_close(every.values.sum(0), torch.ones(4, 5))
+        assert float(some.values.sum(0).max()) < 0.99
+
     def test_batches_hold_what_fits(self) -> None:
         problems = [problem((rows, 5), seed=rows) for rows in (2, 6, 3, 6, 1)]
         largest = gcn_memory(problems[1], STEPS)
@@ -624,16 +671,18 @@ class TestProblems:
         assert sorted(index for members in two for index in members) == [0, 1, 2, 3, 4]
         assert choose_batches([], STEPS, 1) == []
 
-    @pytest.mark.parametrize("change", [{"labels": "some"}, {"memory_mb": 0}])
+    @pytest.mark.parametrize("change", [{"labels": "some"}, {"memory_mb": 0}, {"decoded": "some"}, {"decoded": "all"}])
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="completion"):
             WsgcnConfig(**change)
 
 
 class TestGcnJob:
-    @pytest.mark.parametrize("labels", ["tagged", "all"])
+    @pytest.mark.parametrize(("labels", "decoded"), [("tagged", "tagged"), ("all", "tagged"), ("all", "all")])
     @pytest.mark.parametrize("source", [BOUNDARY, AFFINITY])
-    def test_images_and_partial_labels_to_scores(self, tmp_path: Path, source: GraphSource, labels: Any) -> None:
+    def test_images_and_partial_labels_to_scores(
+        self, tmp_path: Path, source: GraphSource, labels: Any, decoded: Any
+    ) -> None:
         torch.manual_seed(0)
         backbone, stride = BackboneConfig("resnet10t", 16, "none"), 4 if source is BOUNDARY else 8
         model = (BoundaryNet if source is BOUNDARY else AffinityNet)(build_backbone(backbone))
@@ -649,7 +698,7 @@ class TestGcnJob:
             )
             tags = Tags(frozenset(np.unique(mask).tolist()) - {0})
             samples.append(WeakSample(str(index), tmp_path / f"{index}.png", tags))
-        config = WsgcnConfig(gcn=GcnConfig(steps=10, dropout=0), labels=labels)
+        config = WsgcnConfig(gcn=GcnConfig(steps=10, dropout=0), labels=labels, decoded=decoded)
         how = GcnCompletion(source, GraphConfig(), config, 3, 0)
         job = GcnJob(tmp_path / "model.safetensors", tmp_path / "partial", tmp_path / "one", how)
         assert [len(unit.samples) for unit in job.units(samples)] == [1] * len(samples)
@@ -660,11 +709,12 @@ class TestGcnJob:
         together.run(Unit(tuple(samples)))
         for sample, size in zip(samples, sizes.values(), strict=True):
             found = Scores.load(job.output(sample.id))
-            expected = (0, *sorted(sample.tags.present)) if labels == "tagged" else (0, 1, 2, 3)
+            expected = (0, *sorted(sample.tags.present)) if decoded == "tagged" else (0, 1, 2, 3)
             assert found.label_ids == (expected if sample.tags.present else (0,))
             assert found.image_size == size
             if sample.tags.present:
                 assert found.values.shape[1:] == (-(-size[0] // stride), -(-size[1] // stride))
-            torch.testing.assert_close(found.values.sum(0), torch.ones(found.values.shape[1:]), rtol=0, atol=2e-3)
+            if labels == decoded or not sample.tags.present:
+                torch.testing.assert_close(found.values.sum(0), torch.ones(found.values.shape[1:]), rtol=0, atol=2e-3)
             other = Scores.load(together.output(sample.id))
             torch.testing.assert_close(other.values, found.values, rtol=0, atol=2e-3)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,6 +181,10 @@ class TestPartialLabels:
         assert grid_image(large, (11, 13)).shape == (11, 13, 3)
         reduced = grid_image(large, (11, 13))
         assert partial_labels(activations, large, CONFIG).equal(partial_labels(activations, reduced, CONFIG))
+        bilinear = np.array(Image.fromarray(large).resize((13, 11), Image.Resampling.BILINEAR))
+        assert np.array_equal(grid_image(large, (11, 13), "bilinear"), bilinear) and (bilinear != reduced).any()
+        found = partial_labels(activations, large, replace(CONFIG, reduced="bilinear"))
+        assert found.equal(partial_labels(activations, bilinear, CONFIG))
 
     def test_activations_that_are_none(self) -> None:
         with pytest.raises(ShapeError, match="activations"):
@@ -220,9 +225,10 @@ class TestConfig:
     @pytest.mark.parametrize(
         "change",
         [{"strict": 0.0}, {"strict": 33.0}, {"kept": 1.1}, {"floor": 1.0}, {"floor": -0.1}, {"confidence": 0.0},
-         {"confidence": 1.1}, {"min_seeds": -1}, {"kept": float("nan")}, {"lenient": float("nan")}],
+         {"confidence": 1.1}, {"min_seeds": -1}, {"reduced": "nearest"}, {"kept": float("nan")},
+         {"lenient": float("nan")}],
     )  # fmt: skip
-    def test_impossible_settings_are_refused(self, change: dict[str, float]) -> None:
+    def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="partial"):
             replace(CONFIG, **change)
 

@@ -58,7 +58,8 @@ def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: Smoot
     if config.source == "affinity":
         return graph.affinity
     offsets = half_square(config.window_cells)
-    colors = torch.from_numpy(grid_image(image, graph.size)).permute(2, 0, 1).to(graph.features.dtype) / 255.0
+    small = torch.from_numpy(grid_image(image, graph.size, config.reduced))
+    colors = small.permute(2, 0, 1).to(graph.features.dtype) / 255.0
     weights = color_position_weights(
         colors,
         offsets,
@@ -69,11 +70,19 @@ def smoothness_matrix(image: NDArray[np.uint8], graph: PixelGraph, config: Smoot
 
 
 class GcnTask(NamedTuple):
-    """An image to complete: its problem, what the labels of that are, and (rows, columns) of the photograph."""
+    """An image to complete.
+
+    Attributes:
+        problem: Its problem.
+        label_ids: What the labels of the problem are.
+        image_size: (rows, columns) of the photograph.
+        decoded: Which of them scores are wanted of; ``None``: all.
+    """
 
     problem: GcnProblem
     label_ids: tuple[int, ...]
     image_size: tuple[int, int]
+    decoded: tuple[int, ...] | None = None
 
 
 def complete_by_gcn(tasks: Sequence[GcnTask], config: WsgcnConfig, *, device: str = "cpu") -> list[Scores]:
@@ -82,10 +91,15 @@ def complete_by_gcn(tasks: Sequence[GcnTask], config: WsgcnConfig, *, device: st
     for members in choose_batches([task.problem for task in tasks], config.gcn, config.memory_mb):
         solutions = train_gcn([tasks[member].problem for member in members], config.gcn, device=device)
         for member, solution in zip(members, solutions, strict=True):
-            problem, label_ids, image_size = tasks[member]
-            values = solution.probs.T.reshape(-1, *problem.graph.size).clamp(0, 1)
-            scores[member] = Scores(values, label_ids, image_size)
+            scores[member] = _scores(tasks[member], solution.probs)
     return [scores[member] for member in range(len(tasks))]
+
+
+def _scores(task: GcnTask, probs: Tensor) -> Scores:
+    """Return the ``(N, C)`` probabilities of the labels that are wanted; they sum to one where all are."""
+    label_ids = task.label_ids if task.decoded is None else task.decoded
+    kept = probs[:, [task.label_ids.index(label_id) for label_id in label_ids]]
+    return Scores(kept.T.reshape(-1, *task.problem.graph.size).clamp(0, 1), label_ids, task.image_size)
 
 
 def choose_batches(problems: Sequence[GcnProblem], config: GcnConfig, memory_mb: float) -> list[list[int]]:

@@ -36,7 +36,7 @@ class GcnNetworks:
     Attributes:
         propagation: The propagation matrix P.
         propagated: ``(B, N, D)`` P X: no dropout precedes the first layer, so this is computed once.
-        weights: W1 ``(B, D, hidden)``, b1, W2 ``(B, hidden, C)``, b2.
+        weights: W1 ``(B, D, hidden)``, b1, W2 ``(B, hidden, C)``, b2; without biases b1 and b2 stay zero.
     """
 
     propagation: Propagation
@@ -77,7 +77,9 @@ def train_gcn(problems: Sequence[GcnProblem], config: GcnConfig, *, device: str 
     weights = (config.entropy, config.laplacian)
     objective = build_gcn_objective(counts, smoothness, batch.possible, weights=weights, of_probs=of_probs)
     generators = [torch.Generator(device).manual_seed(derive_seed(p.seed, "", "wsgcn/dropout")) for p in problems]
-    optimizer = Adam(networks.weights, lr=config.lr, weight_decay=config.weight_decay)
+    optimizer = Adam(
+        [weight for weight in networks.weights if weight.requires_grad], lr=config.lr, weight_decay=config.weight_decay
+    )
     units = [(problem.num_nodes, config.hidden) for problem in problems]
     for _ in range(config.steps):
         kept = kept_units(generators, units, config.dropout, batch.features)
@@ -100,7 +102,11 @@ def build_gcn_networks(batch: GcnBatch, config: GcnConfig) -> GcnNetworks:
     features = batch.features
     propagated = propagation.apply(features.flatten(0, 1)).reshape(features.shape)
     weights = gcn_weights(batch.problems, features.shape[2], batch.num_labels, config.hidden)
-    return GcnNetworks(propagation, propagated, [w.to(features).requires_grad_() for w in weights])
+    if not config.biases:
+        weights[1::2] = [torch.zeros_like(bias) for bias in weights[1::2]]
+    learns = (True, config.biases, True, config.biases)
+    weights = [w.to(features).requires_grad_(one) for w, one in zip(weights, learns, strict=True)]
+    return GcnNetworks(propagation, propagated, weights)
 
 
 def gcn_weights(problems: Sequence[GcnProblem], channels: int, num_labels: int, hidden: int) -> list[Tensor]:

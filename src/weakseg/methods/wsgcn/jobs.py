@@ -84,8 +84,8 @@ class GcnJob(PerImageTraining):
         graph = how.source.build(self.model, self.device, image, how.graph)
         labels = LabelMap.load(self.partial / f"{sample.id}.png").labels
         partial = torch.from_numpy(grid_labels(labels, graph.size, how.source.stride))
-        classes = sample.tags.present if how.config.labels == "tagged" else range(1, how.num_classes + 1)
-        label_ids = (0, *sorted(classes))
+        every, tagged = tuple(range(how.num_classes + 1)), (0, *sorted(sample.tags.present))
+        label_ids, decoded = (every if which == "all" else tagged for which in (how.config.labels, how.config.decoded))
         seed = derive_seed(how.seed, sample.id, "wsgcn")
         problem = build_gcn_problem(partial, image, graph, label_ids, how.config.smoothness, seed=seed)
-        return GcnTask(problem, label_ids, (image.shape[0], image.shape[1]))
+        return GcnTask(problem, label_ids, (image.shape[0], image.shape[1]), decoded)

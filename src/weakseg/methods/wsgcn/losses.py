@@ -72,8 +72,8 @@ def node_weights(labels: Tensor, sizes: Tensor, num_labels: int, dtype: torch.dt
     one_hot = torch.nn.functional.one_hot(torch.where(known, labels, 0), num_labels).to(dtype)
 
     def mean_over(chosen: Tensor) -> Tensor:
-        chosen = chosen & node
-        return (chosen / chosen.sum(1, keepdim=True).clamp(min=1)).to(dtype)[..., None]
+        counted = (chosen & node).to(dtype)
+        return (counted / counted.sum(1, keepdim=True).clamp(min=1))[..., None]
 
     foreground, background = mean_over(known & (labels != 0)), mean_over(known & (labels == 0))
     return NodeWeights(one_hot * foreground, one_hot * background, mean_over(~known), mean_over(node))

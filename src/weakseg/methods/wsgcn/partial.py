@@ -7,9 +7,11 @@ from PIL import Image
 from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations
-from weakseg.methods.wsgcn.config import PartialConfig
+from weakseg.methods.wsgcn.config import PartialConfig, Reduced
 from weakseg.ops.crf import build_crf, unary_from_scores
 from weakseg.ops.labels import background_score
+
+FILTERS = {"lanczos": Image.Resampling.LANCZOS, "bilinear": Image.Resampling.BILINEAR}
 
 
 def partial_labels(activations: Activations, image: NDArray[np.uint8], config: PartialConfig) -> Tensor:
@@ -33,7 +35,7 @@ def partial_labels(activations: Activations, image: NDArray[np.uint8], config: P
     size = (maps.shape[1], maps.shape[2])
     if not len(maps):
         return torch.zeros(size, dtype=torch.uint8)
-    crf = build_crf(torch.from_numpy(grid_image(image, size)), config.crf, dtype=maps.dtype)
+    crf = build_crf(torch.from_numpy(grid_image(image, size, config.reduced)), config.crf, dtype=maps.dtype)
     strict, lenient = (
         crf.infer(unary_from_scores(torch.cat([background_score(maps, "power", power), maps])))
         for power in (config.strict, config.lenient)
@@ -73,9 +75,9 @@ def sure_cells(maps: Tensor, chosen: Tensor, config: PartialConfig) -> Tensor:
     return sure
 
 
-def grid_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return an RGB uint8 image reduced to (rows, columns) by LANCZOS, as WSGCN's code does."""
-    return np.array(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+def grid_image(image: NDArray[np.uint8], size: tuple[int, int], reduced: Reduced = "lanczos") -> NDArray[np.uint8]:
+    """Return an RGB uint8 image reduced to (rows, columns); both ways take in all pixels of a cell."""
+    return np.array(Image.fromarray(image).resize((size[1], size[0]), FILTERS[reduced]))
 
 
 def _with_enough(index: Tensor, maps: Tensor, least: int) -> Tensor:

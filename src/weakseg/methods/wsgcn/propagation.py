@@ -78,7 +78,7 @@ def build_propagation(affinity: SparseMatrix, config: PropagationConfig, *, imag
         return LazyWalk(build_walk(affinity, config.walk_steps, error=config.walk_error))
     if config.kind == "walk_maxsym":
         return DenseBlocks(_maxsym_walks(affinity, config, images))
-    looped = add_self_loops(affinity)
+    looped = add_self_loops(affinity) if config.diagonal == "twice" else affinity
     return OneStep(normalize_rows(looped) if config.kind == "affinity" else looped)
 
 
