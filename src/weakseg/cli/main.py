@@ -40,6 +40,7 @@ VERBS = {
     "evaluate": "compare masks or instances with ground truth",
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",
+    "convert-weights": "published weights of the wide ResNet-38 (MXNet) as a file for 'backbone.file'",
     "doctor": "versions, devices, and which optional parts are there",
 }
 STAGES = {"activate", "seed", "refine", "train-segmenter", "predict", "train-instances", "predict-instances"}

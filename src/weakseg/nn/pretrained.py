@@ -23,13 +23,25 @@ def load_pretrained(
     heads: Collection[str] = (),
     drawn: Collection[str] = (),
 ) -> None:
-    """Copy the tensors of a file into a network, by name; what is left out, converted or missing is logged.
+    """Copy the tensors of a file into a network; arguments and errors as those of ``fitting_weights``."""
+    model.load_state_dict(fitting_weights(model.state_dict(), given, where, heads=heads, drawn=drawn), strict=False)
+
+
+def fitting_weights(
+    own: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+    where: str,
+    *,
+    heads: Collection[str] = (),
+    drawn: Collection[str] = (),
+) -> dict[str, Tensor]:
+    """Return the tensors of a file that a network has, by its names; what is left out or converted is logged.
 
     A prefix of all names (``module.``, ``backbone.``) is dropped. Parts that the network does not have are heads, and
-    left out. Other precisions become that of the network.
+    left out. Other precisions become float32.
 
     Args:
-        model: Takes the tensors.
+        own: State of the network, of which names, shapes and kinds of number count.
         given: Names and tensors of the file.
         where: The file, for messages.
         heads: Parts that are left out although the network has parts that are called so.
@@ -38,24 +50,20 @@ def load_pretrained(
     Raises:
         CheckpointError: If the file holds several such networks, or if tensors are missing, have another shape, belong
             to a part of the network that has no such tensor, or are no finite numbers. Lists names of each kind.
-            Nothing is copied then.
     """
-    own = {name: value for name, value in model.state_dict().items() if not name.endswith(COUNTER)}
+    own = {name: value for name, value in own.items() if not name.endswith(COUNTER)}
     plain = {name: value for name, value in align(given, own, where).items() if not name.endswith(COUNTER)}
     parts = {name.partition(".")[0] for name in own}
     taken = {name: value for name, value in plain.items() if name in own or _is_of(parts, name, heads)}
     fresh = {part for part in drawn if not any(_within(name, part) for name in taken)}
     wanted = {name: value for name, value in own.items() if not any(_within(name, part) for part in fresh)}
-    heads_found = sorted(plain.keys() - taken.keys())
-    _check(wanted, taken, heads_found, where)
-    for kind, names in {
-        "left out": heads_found,
-        "not in the file, hence random": sorted(fresh),
-        **_converted(taken),
-    }.items():
+    left_out = sorted(plain.keys() - taken.keys())
+    _check(wanted, taken, left_out, where)
+    lists = {"left out": left_out, "not in the file, hence random": sorted(fresh), **_converted(taken)}
+    for kind, names in lists.items():
         if names:
             logger.info("%s: %s", where, _listed(kind, names))
-    model.load_state_dict(taken, strict=False)
+    return {name: value.to(wanted[name].dtype) for name, value in taken.items()}
 
 
 def align(given: Mapping[str, Tensor], wanted: Collection[str], where: str) -> dict[str, Tensor]:

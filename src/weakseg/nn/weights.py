@@ -21,8 +21,13 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "network",
 
 def save_model(path: Path, model: nn.Module, header: dict[str, Any]) -> None:
     """Write a model's state dict and a JSON header that says how to build it, as safetensors, atomically."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_bytes(path, save(tensors, {HEADER_KEY: json.dumps(header)}))
+    save_weights(path, model.state_dict(), {HEADER_KEY: json.dumps(header)})
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write tensors and what is to be said of them as safetensors, atomically."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    write_bytes(path, save(tensors, metadata))
 
 
 def read_header(path: Path, *, kinds: Collection[str] = ()) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.backbones.resnet38 import ResNet38
+from weakseg.nn.backbones.resnet38 import ResNet38, resnet38_state
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import BackboneConfig
 
@@ -165,6 +165,45 @@ class TestFiles:
             pytest.raises(CheckpointError, match=r"other shape \['b2\.bn_branch2a.* and \d+ more"),
         ):
             build_backbone(BackboneConfig("resnet38", 8, "file", str(tmp_path / "w.pth")))
+
+
+def mxnet_name(name: str) -> str:
+    """Return what the published parameter file calls a weight."""
+    layer, _, kind = name.rpartition(".")
+    kinds = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_var"}
+    part = kinds[kind] if "bn" in layer else kind
+    unit, dot, branch = layer.partition(".")
+    if dot:
+        stage, _, number = unit[1:].partition("_")
+        what, _, place = branch.partition("_")
+        layer = f"{'bn' if what == 'bn' else 'res'}{stage}{f'b{number}' if number else 'a'}_{place}"
+    return f"{'aux' if part.startswith('moving') else 'arg'}:{layer}_{part}"
+
+
+class TestMxnet:
+    def test_published_names(self) -> None:
+        found = {mxnet_name(name) for name in made_up_shapes()}
+        assert {"arg:conv1a_weight", "arg:res2a_branch1_weight", "arg:res4b5_branch2b1_weight"} <= found
+        assert {"arg:bn2b1_branch2a_gamma", "aux:bn6a_branch2b2_moving_var", "arg:bn7_beta"} <= found
+
+    def test_every_weight_and_no_head(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("INFO", "weakseg")
+        state = made_up_state()
+        head = {"arg:linear1000_weight": torch.zeros(10, 512), "arg:linear1000_bias": torch.zeros(10)}
+        found = resnet38_state({**{mxnet_name(n): v for n, v in state.items()}, **head}, "a.params")
+        assert found.keys() == state.keys() and all(found[name].equal(value) for name, value in state.items())
+        assert caplog.messages == ["a.params: left out ['linear1000_bias', 'linear1000_weight']"]
+
+    def test_what_is_no_resnet38(self) -> None:
+        arrays = {mxnet_name(name): value for name, value in made_up_state().items()}
+        del arrays["arg:res5b2_branch2a_weight"]
+        with pytest.raises(
+            CheckpointError, match=r"a: does not fit the network; missing \['b5_2\.conv_branch2a\.weight'"
+        ):
+            resnet38_state(arrays, "a")
+        for others in ({}, {"arg:conv0_weight": torch.zeros(3)}, {"arg:conv1a_weight": torch.tensor(1.0)}):
+            with pytest.raises(CheckpointError, match="missing"):
+                resnet38_state(others, "a")
 
 
 @pytest.mark.parametrize("arguments", [("resnet38", 8, "file"), ("resnet38", 8, "none", "w.pth")])

@@ -42,6 +42,8 @@ def load_file(
         CheckpointError: If the file cannot be read, is of the other layout, or holds weights of another model.
     """
     path = Path(config.file)
+    if path.suffix == ".params":
+        raise CheckpointError(f"{path}: is a file of MXNet; make another of it by 'weakseg convert-weights {path}'")
     given = load_weights(path)
     found = layout_tag(path) or ("caffe" if any(CAFFE_NAMES.search(name) for name in given) else "")
     given = rename(given) if rename else given

@@ -1,15 +1,22 @@
 """ResNet-38: the wide residual network with stride 8 of PSA, SEAM and A2GNN, in the layout of its weight files."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.checkpoint import load_file
+from weakseg.nn.pretrained import fitting_weights
 from weakseg.settings.backbone import BackboneConfig
 
 STRIDE = 8
+WIDTH, FIRST = 64, "conv1a"  # channels and name of the first convolution
+MXNET_NAME = re.compile(r"(conv|res|bn)(\d)(?:a|b(\d+))?(_branch\w+?)?_(weight|gamma|beta|moving_mean|moving_var)")
+NORM_VALUES = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_var": "running_var"}
 
 
 class ResNet38(nn.Module):
@@ -122,6 +129,40 @@ def build_resnet38(config: BackboneConfig, pretrained: bool, *, width: float = 1
     if pretrained and config.weights == "file":
         load_file(model, config)
     return Backbone(model, model.bn7.num_features, STRIDE)
+
+
+def resnet38_state(arrays: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return the weights of the network from those of its MXNet parameter file; its classifier is left out.
+
+    ``arg:conv1a_weight`` becomes ``conv1a.weight``, ``arg:res2b1_branch2a_weight`` becomes
+    ``b2_1.conv_branch2a.weight``, and ``aux:bn5a_branch2b1_moving_var`` becomes ``b5.bn_branch2b1.running_var``.
+
+    Args:
+        arrays: Of the file.
+        where: The file, for messages.
+
+    Raises:
+        CheckpointError: If they are not those of ResNet-38; lists missing, unexpected and other ones.
+    """
+    given = {_own_name(name): value for name, value in arrays.items()}
+    first = given.get(f"{FIRST}.weight")
+    with torch.device("meta"):
+        wanted = ResNet38((len(first) if first is not None and first.ndim else WIDTH) / WIDTH).state_dict()
+    return fitting_weights(wanted, given, where)
+
+
+def _own_name(name: str) -> str:
+    """Return what the network calls an array of MXNet's file; other names stay."""
+    plain = name.removeprefix("arg:").removeprefix("aux:")
+    found = MXNET_NAME.fullmatch(plain)
+    if found is None:
+        return plain
+    kind, stage, number, branch, value = found.groups()
+    value = NORM_VALUES.get(value, value)
+    if not branch:
+        return f"{FIRST if kind == 'conv' else kind + stage}.{value}"
+    unit = f"b{stage}_{number}" if number else f"b{stage}"
+    return f"{unit}.{'bn' if kind == 'bn' else 'conv'}{branch}.{value}"
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Conv2d | None:
