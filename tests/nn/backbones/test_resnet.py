@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import Backbone, build_backbone
-from weakseg.nn.backbones.resnet import THIN, Plan, ResNet, torchvision_names
+from weakseg.nn.backbones.resnet import FEW, Plan, ResNet, torchvision_names
 from weakseg.settings.backbone import BackboneConfig
 
 IRNET = (1, 2, 2, 1), (1, 1, 1, 1)  # irnet.md, 2.1
@@ -68,7 +68,7 @@ class TestDefinition:
     def test_the_table_of_the_card(
         self, name: str, stride: int, layout: str, strides: tuple[int, ...], dilations: tuple[int, ...]
     ) -> None:
-        created = timm.create_model("resnet50", num_classes=0, channels=THIN["channels"], layers=(2, 2, 2, 2))
+        created = timm.create_model("resnet50", num_classes=0, channels=FEW["channels"], layers=(2, 2, 2, 2))
         model = ResNet(created, Plan(strides, dilations), caffe=layout == "caffe").eval()  # type: ignore[arg-type]
         random_values(model)
         x = torch.randn(1, 3, 66, 97, generator=torch.Generator().manual_seed(0))
@@ -77,7 +77,7 @@ class TestDefinition:
             torch.testing.assert_close(model.forward_features(x), expected, rtol=1e-4, atol=1e-4)
 
     def test_timm_where_both_coincide(self) -> None:
-        created = timm.create_model("resnet50", num_classes=0, **THIN).eval()
+        created = timm.create_model("resnet50", num_classes=0, **FEW).eval()
         random_values(created)
         x = torch.randn(1, 3, 65, 48)
         with torch.no_grad():

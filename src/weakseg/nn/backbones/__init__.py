@@ -1,6 +1,7 @@
 """Feature extractors: models of timm, and architectures of our own; to add one, see ``architectures``."""
 
-from weakseg.nn.backbones.architectures import OWN, Architecture, build_backbone, check_backbone
+from weakseg.nn.backbones.architecture import Architecture
+from weakseg.nn.backbones.architectures import OWN, architecture, build_backbone, check_backbone
 from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.backbones.embedded import embedded_backbone, embedded_state, load_embedded
 
@@ -10,6 +11,7 @@ __all__ = [
     "OWN",
     "Architecture",
     "Backbone",
+    "architecture",
     "build_backbone",
     "check_backbone",
     "embedded_backbone",

@@ -2,17 +2,19 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from weakseg.nn.backbones.architecture import LAYOUTS, THIN, Architecture
 from weakseg.nn.backbones.backbone import CAFFE_RANGE, Backbone
 from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.nn.backbones.timm_models import create_timm
 from weakseg.settings.backbone import BackboneConfig
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
-THIN: dict[str, Any] = {"layers": (1, 1, 1, 1), "channels": (4, 8, 16, 32)}  # of trials
+FEW: dict[str, Any] = {"layers": (1, 1, 1, 1), "channels": (4, 8, 16, 32)}  # of trials
 
 
 class Plan(NamedTuple):
@@ -85,7 +87,7 @@ def build_resnet(config: BackboneConfig, pretrained: bool, *, source: str, plan:
         thin: Few channels and one block a stage, for trials.
     """
     timm = replace(config, name=source, output_stride=32)
-    created = create_timm(timm, pretrained=pretrained and config.weights == "timm", **(THIN if thin else {}))
+    created = create_timm(timm, pretrained=pretrained and config.weights == "timm", **(FEW if thin else {}))
     model = ResNet(created, plan, caffe=config.layout == "caffe")
     if config.layout == "caffe":
         model.pretrained_cfg = CAFFE_RANGE  # type: ignore[assignment]
@@ -126,3 +128,32 @@ def _arrange(block: Any, stride: int, dilation: int, *, caffe: bool) -> None:
     block.conv2.dilation = block.conv2.padding = (dilation, dilation)
     if block.downsample is not None:
         block.downsample[0].stride = (stride, stride)
+
+
+def _resnets() -> dict[str, Architecture]:
+    """Return ResNets by publication, each with one for trials."""
+    found = {}
+    for depth in ("resnet50", "resnet101"):
+        for name, plan, source, layouts in (
+            ("irnet", IRNET, f"{depth}.tv_in1k", LAYOUTS[:1]),
+            ("deeplab", DEEPLAB, f"{depth}.tv_in1k", LAYOUTS),
+            ("pspnet", DEEPLAB, f"{depth}s.gluon_in1k", LAYOUTS[:1]),
+        ):
+            full, thin = (partial(build_resnet, source=source, plan=plan, thin=thin) for thin in (False, True))
+            weights, where = ("timm", "file", "none"), PUBLISHED[name]
+            found[f"{depth}_{name}"] = Architecture(full, (plan.stride,), weights, layouts, source, where)
+            found[f"{depth}_{name}{THIN}"] = Architecture(thin, (plan.stride,), weights[1:], layouts)
+    return found
+
+
+PUBLISHED = {
+    "irnet": ("ImageNet: torchvision's resnet50 and resnet101 (IMAGENET1K_V1), layout torchvision.",),
+    "deeplab": (
+        "ImageNet: torchvision's resnet50 and resnet101 (IMAGENET1K_V1), layout torchvision.",
+        "ImageNet: resnet101_caffe.pth of jwyang/faster-rcnn.pytorch on GitHub, layout caffe.",
+        "COCO's masks, hence pixel supervision: deeplabv1_resnet101-coco.pth of kazuto1011/deeplab-pytorch, and the "
+        "initial model of speedinghzl/Pytorch-Deeplab on GitHub, both layout caffe.",
+    ),
+    "pspnet": ("ImageNet: resnet50_v2.pth and resnet101_v2.pth of hszhao/semseg on GitHub.",),
+}
+RESNETS = _resnets()

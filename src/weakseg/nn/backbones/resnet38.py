@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weakseg.nn.backbones.architecture import Architecture
 from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.nn.pretrained import fitting_weights
@@ -167,3 +169,18 @@ def _own_name(name: str) -> str:
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Conv2d | None:
     return nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs or stride != 1 else None
+
+
+RESNET38 = {
+    "resnet38": Architecture(
+        build_resnet38,
+        (STRIDE,),
+        ("file", "none"),
+        published=(
+            "ImageNet: ilsvrc-cls_rna-a1_cls1000_ep-0001.params of itijyou/ademxapp on GitHub, an MXNet file: "
+            "weakseg convert-weights makes a file of it that can be named here.",
+            "Checkpoints of PSA, SEAM and their descendants, which have the same names.",
+        ),
+    ),
+    "resnet38_eighth": Architecture(partial(build_resnet38, width=1 / 8), (STRIDE,), ("file", "none")),  # for trials
+}

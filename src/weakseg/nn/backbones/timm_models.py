@@ -11,10 +11,15 @@ from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.settings.backbone import BackboneConfig
 
 
-def check_timm(name: str) -> None:
-    """Raise ``ConfigError`` unless timm has a model of this name."""
-    if not _timm().is_model(name):
-        raise ConfigError(f"backbone.name: timm has no model {name!r}; timm.list_models() names all")
+def has_timm(name: str) -> bool:
+    """Return whether timm has a model of this name."""
+    return bool(_timm().is_model(name))
+
+
+def timm_names() -> list[str]:
+    """Return the names of all models of timm."""
+    names: list[str] = _timm().list_models()
+    return names
 
 
 def build_timm(config: BackboneConfig, pretrained: bool) -> Backbone:

@@ -2,12 +2,14 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from weakseg.nn.backbones.architecture import LAYOUTS, THIN, Architecture
 from weakseg.nn.backbones.backbone import CAFFE_RANGE, Backbone
 from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.nn.backbones.timm_models import create_timm
@@ -17,7 +19,7 @@ from weakseg.settings.backbone import BackboneConfig
 logger = logging.getLogger(__name__)
 
 SOURCE = "vgg16.tv_in1k"
-STRIDE, WIDTH, THIN = 8, 64, 4
+STRIDE, WIDTH, FEW = 8, 64, 4  # the last of trials
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # of the blocks
 FACTORS = (1, 2, 4, 8, 8)  # on the width, of the channels of the blocks
 PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of the convolutions in torchvision's ``features``
@@ -116,7 +118,7 @@ def build_vgg16(config: BackboneConfig, pretrained: bool, *, tail: Tail, thin: b
         tail: What follows block 5.
         thin: Few channels, for trials.
     """
-    model = VGG16(tail, THIN if thin else WIDTH)
+    model = VGG16(tail, FEW if thin else WIDTH)
     if config.layout == "caffe":
         model.pretrained_cfg = CAFFE_RANGE  # type: ignore[assignment]
     drawn = ("fc6", "fc7") if tail.dilation else ()
@@ -184,3 +186,29 @@ def _decimated(key: str, value: Tensor) -> Tensor:
     if value.ndim == 2 and value.shape[1] % SIDE**2 == 0:
         value = value.reshape(len(value), -1, SIDE, SIDE)
     return value[::channels, :, ::places, ::places] if _side(value) == SIDE else value
+
+
+TAILS = {
+    "vgg16_deeplab": Tail(pools=True, dilation=12),
+    "vgg16_pool5": Tail(pools=True, dilation=0),  # for heads with branches of fc6 and fc7
+    "vgg16_psa": Tail(pools=False, dilation=1, spatial=True),
+    "vgg16_psa_affinity": Tail(pools=False, dilation=4, spatial=True),
+    "vgg16_sec": Tail(pools=False, dilation=1, kernel=3),
+}
+PUBLISHED = (
+    "ImageNet: torchvision's vgg16 (IMAGENET1K_V1), layout torchvision.",
+    "ImageNet: vgg16-00b39a1b.pth of jcjohnson/pytorch-vgg on GitHub, layout caffe; its values do not tell its layout.",
+)
+
+
+def _vggs() -> dict[str, Architecture]:
+    """Return VGG16 by publication, each with one for trials."""
+    found = {}
+    for name, tail in TAILS.items():
+        full, thin = (partial(build_vgg16, tail=tail, thin=thin) for thin in (False, True))
+        found[name] = Architecture(full, (STRIDE,), ("timm", "file", "none"), LAYOUTS, SOURCE, PUBLISHED)
+        found[f"{name}{THIN}"] = Architecture(thin, (STRIDE,), ("file", "none"), LAYOUTS)
+    return found
+
+
+VGGS = _vggs()
