@@ -24,6 +24,7 @@ from weakseg.data.formats.label_maps import read_mask, read_strokes
 from weakseg.data.formats.mask_files import MaskRules
 from weakseg.data.image import load_rgb, read_frame
 from weakseg.data.readers.label_file import labels_of
+from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import open_instance_truth, open_truth
 from weakseg.instances import Instances
 from weakseg.methods.finished import open_finished
@@ -37,6 +38,8 @@ from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.runner import read_failures
 from weakseg.pipeline.store import Store
+from weakseg.settings.activate import ExternalConfig
+from weakseg.stages.external import ExternalMaps
 from weakseg.training.state import Progress, StateFile
 
 ROWS, COLUMNS = 24, 32
@@ -466,12 +469,26 @@ def read_taken_in(folder: Path) -> None:
     take_in(found, folder / "records", engine=LocalEngine())
 
 
+def external(folder: Path) -> None:
+    """Write activations as other programs write them."""
+    maps = np.random.default_rng(0).random((2, 6, 8)).astype(np.float32)
+    np.save(folder / "a.npy", {"keys": np.array([0, 2]), "cam": torch.from_numpy(maps)})  # type: ignore[arg-type]
+    np.savez(folder / "b.npz", values=maps, classes=["cat", "sheep"])
+
+
+def read_external(folder: Path) -> None:
+    maps = ExternalMaps(folder, Classes(("cat", "dog", "sheep")), ExternalConfig())
+    for name in "ab":
+        maps.load(WeakSample(name, folder / "x.jpg", Tags(frozenset({1, 3}))), (ROWS, COLUMNS))
+
+
 ARTEFACTS = (
     artefact("activations", Activations(torch.rand(2, 6, 8), (1, 3), (ROWS, COLUMNS))),
     artefact("scores", Scores(torch.rand(2, 6, 8), (0, 3), (ROWS, COLUMNS), 4)),
     artefact("reduced scores", Scores(torch.rand(1, 3, 4), (0,), (ROWS, COLUMNS), 4, (12, 16))),
     artefact("pixel graph", graph()),
     artefact("instances", objects(), ".instances.json"),
+    Subject("external activations", external, read_external),
     Subject("label map", label_map, lambda f: LabelMap.load(f / "map.png")),
     Subject("model", lambda f: network(f / "model.safetensors"), lambda f: read_network(f / "model.safetensors")),
     Subject("state", save_training,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from weakseg.data.dataset import Dataset
+from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
 from weakseg.methods.recipe import Recipe, TagRecipe
 from weakseg.pipeline.plan import Step
-from weakseg.steps.activate import activations_step
+from weakseg.steps.activate import activations_step, external_step
 from weakseg.steps.affinity import affinity_step, affinity_walk_step
 from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
@@ -16,7 +17,19 @@ from weakseg.steps.segment import predictions_step, segmenter_step
 
 
 def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
-    """Return the steps from tags to activations."""
+    """Return the steps from tags to activations, which may be there already.
+
+    Raises:
+        ConfigError: If a network is to start from the classifier, and none is trained.
+    """
+    if recipe.activations.from_folder:
+        for name, section in vars(recipe).items():
+            if getattr(section, "start", "") == "classifier":
+                raise ConfigError(
+                    f"{name}.start: 'classifier' needs one, but with activations.from_folder none is trained; set it "
+                    "to 'pretrained'"
+                )
+        return [external_step(dataset, recipe.activations)]
     return [
         classifier_step(dataset, recipe.classifier, recipe.seed),
         activations_step(dataset, recipe.activations),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from weakseg.data.config import DataConfig
-from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.segment import PredictConfig, SegmentConfig
 
@@ -33,8 +33,8 @@ class TagRecipe(Recipe):
 
     Attributes:
         classifier: The tag classifier and its training.
-        activations: How activations are computed.
+        activations: How activations are computed, or where they are read.
     """
 
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivateConfig = field(default_factory=ActivateConfig)
+    activations: ActivationsConfig = field(default_factory=ActivationsConfig)

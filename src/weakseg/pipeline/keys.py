@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.errors import ConfigError
+from weakseg.files import digest_of_content
 from weakseg.pipeline.plan import Step, check_plan
-from weakseg.settings.counted import CHANGES_NOTHING, FILES
+from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS
 
 LAYOUT_VERSION = 2
 
@@ -49,10 +50,11 @@ def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
 
 
 def settings_that_count(settings: Any, where: str = "") -> Any:
-    """Return settings without those of ``CHANGES_NOTHING``, and with digests in place of ``FILES``."""
+    """Return settings without those of ``CHANGES_NOTHING``, and with digests in place of ``FILES`` and ``FOLDERS``."""
     if isinstance(settings, Mapping):
+        digests = {**dict.fromkeys(FILES, _of_file), **dict.fromkeys(FOLDERS, _of_folder)}
         return {
-            name: _of_file(value, f"{where}.{name}") if name in FILES else settings_that_count(value, f"{where}.{name}")
+            name: digests.get(name, settings_that_count)(value, f"{where}.{name}")
             for name, value in settings.items()
             if name not in CHANGES_NOTHING
         }
@@ -68,3 +70,24 @@ def _of_file(name: Any, where: str) -> str:
     if not path.is_file():
         raise ConfigError(f"{where}: {path} is no file; correct the path")
     return digest_of(path)
+
+
+def _of_folder(name: Any, where: str) -> str:
+    if not name:
+        return ""
+    folder = Path(str(name)).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{where}: {folder} is no folder; correct the path")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    states = [path.stat() for path in files]
+    return _folder_digest(folder, tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(files, states, strict=True)))
+
+
+@lru_cache(maxsize=4)
+def _folder_digest(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Return a digest of names and content; it is remembered while sizes and times stay."""
+    found = {}
+    for path, _, _ in files:
+        with path.open("rb") as file:
+            found[path.relative_to(folder).as_posix()] = digest_of_content(file)
+    return hash_of(found)

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from weakseg.artifacts import Activations
+from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
+from weakseg.settings.activate import ExternalConfig
 from weakseg.settings.seed import SeedConfig
+from weakseg.stages.external import ExternalMaps
 from weakseg.stages.seed import reading_scores, seed_image
 from weakseg.steps.base import over_images
 
@@ -19,19 +22,24 @@ OF_ACTIVATIONS = {"activations": Kind.ACTIVATIONS}
 
 @dataclass(frozen=True)
 class SeedJob(ImageJob):
-    """Image and activations to seeds."""
+    """Image and activations to seeds; ``external``: classes, and how files of another program are read."""
 
     activations: Path
     out: Path
     config: SeedConfig
     background_id: int = 0
     device: str = "cpu"
+    external: tuple[Classes, ExternalConfig] | None = None
     suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
         """Compute and save the seeds."""
-        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
         image = sample.load_image()
+        if self.external:
+            maps = ExternalMaps(self.activations, *self.external)
+            activations = maps.load(sample, (image.shape[0], image.shape[1]), every=True)
+        else:
+            activations = Activations.load(self.activations / f"{sample.id}.safetensors")
         seeds = seed_image(activations, image, self.config, background_id=self.background_id, device=self.device)
         seeds.save(self.output(sample.id))
 

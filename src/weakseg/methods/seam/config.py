@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
-from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.seam import SeamConfig
 from weakseg.settings.seed import SeedConfig, psa_readings
 from weakseg.settings.walk import WalkConfig
@@ -19,6 +19,6 @@ class SeamRecipe(AffinityWalkRecipe):
 
     method: str = "seam"
     classifier: SeamConfig = field(default_factory=SeamConfig)
-    activations: ActivateConfig = field(default_factory=lambda: ActivateConfig(normalize="range"))
+    activations: ActivationsConfig = field(default_factory=lambda: ActivationsConfig(normalize="range"))
     readings: SeedConfig = field(default_factory=lambda: replace(psa_readings(), lenient=24.0))
     walk: WalkConfig = field(default_factory=lambda: WalkConfig(steps=64, background_power=6.0))
