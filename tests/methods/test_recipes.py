@@ -39,7 +39,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ("method: cam\nseeds:\n  strict: 0.1\n", "0 <= lenient <= strict <= 1"),
         (
             "method: cam\nclassifier:\n  backbone:\n    output_stride: 7\n",
-            "backbone.output_stride: 8, 16 or 32, got 7",
+            "backbone.output_stride: 8, 14, 16 or 32, got 7",
         ),
     ],
 )

@@ -15,9 +15,10 @@ class BackboneConfig:
     """Which backbone, and what it starts from.
 
     Attributes:
-        name: Name of a timm model with feature maps (not a plain vision transformer), or of an own one;
+        name: Name of a timm model with feature maps, of a plain vision transformer of timm, or of an own one;
             ``weakseg doctor --backbone NAME`` says what it needs.
-        output_stride: Image pixels per feature cell: 8, 16 or 32.
+        output_stride: Image pixels per feature cell: 8, 16 or 32; that of a plain vision transformer is the side of its
+            patches: 14 for DINOv2.
         weights: ``embedded`` (ImageNet weights that come with the installation, for ``efficientnet_lite0`` alone),
             ``timm`` (downloaded or cached by timm), ``file``, or ``none`` (random).
         file: For weights ``file``: a PyTorch or safetensors file.
@@ -34,8 +35,8 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         """Refuse strides and weights that do not exist; ``nn.backbones`` knows which go with a name."""
-        if self.output_stride not in (8, 16, 32):
-            raise ConfigError(f"backbone.output_stride: 8, 16 or 32, got {self.output_stride}")
+        if self.output_stride not in (8, 14, 16, 32):
+            raise ConfigError(f"backbone.output_stride: 8, 14, 16 or 32, got {self.output_stride}")
         check_settings("backbone", self, weights=("embedded", "timm", "file", "none"), layout=get_args(Layout))
         if (self.weights == "file") != bool(self.file):
             raise ConfigError(

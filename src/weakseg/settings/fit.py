@@ -73,7 +73,7 @@ class FitConfig:
         schedule: How the rates change.
         norm_statistics: What batch norms of the backbone divide by: ``stored`` statistics, which stay as they are, or
             those of the ``batch``, which the stored ones follow.
-        norm_affine: Whether their scales and shifts are ``trained`` or ``frozen``.
+        norm_affine: Whether scales and shifts of its norms of all kinds are ``trained`` or ``frozen``.
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         loader_workers: Processes that load and augment images; 0: the main process does.
     """

@@ -66,9 +66,18 @@ def part_factors(model: nn.Module, config: FitConfig) -> dict[str, float]:
 
 
 def set_norms(model: nn.Module, config: FitConfig) -> None:
-    """Let batch norms of the backbones in a model use and learn what the configuration says."""
+    """Let norms of the backbones in a model use and learn what the configuration says.
+
+    Raises:
+        ConfigError: If statistics of the batch are wanted of a backbone that has no batch norms.
+    """
     for module in model.modules():
         if isinstance(module, Backbone):
+            if config.norm_statistics == "batch" and not module.batch_norms:
+                raise ConfigError(
+                    f"fit.norm_statistics: {type(module.model).__name__} has no batch norms, whose statistics could be "
+                    "those of the batch; set 'stored'"
+                )
             module.norm_statistics = config.norm_statistics
             if config.norm_affine == "frozen":
                 module.freeze_norms()

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from generated import CLASSES, draw
+from tiny_transformers import DINOV2, DINOV3, enter
 from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
@@ -39,15 +40,36 @@ class TestSymmetricPadding(BackboneContract):
     config = BackboneConfig("resnet10t", 32, "none")
 
 
-class TestWholeCellsOnly(BackboneContract):
-    config = BackboneConfig("convnext_atto", 16, "none")
-
-    def test_statistics_of_the_batch(self, backbone: Backbone) -> None:
-        assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in backbone.modules())
-
-
 class TestConvolutionAndAttention(BackboneContract):
     config = BackboneConfig("mobilevit_xxs", 32, "none")
+
+
+class WithoutBatchNorms(BackboneContract):
+    def test_statistics_of_the_batch(self, backbone: Backbone) -> None:
+        assert backbone.batch_norms == []
+
+
+class TestWholeCellsOnly(WithoutBatchNorms):
+    config = BackboneConfig("convnext_atto", 16, "none")
+
+
+class TestPlainVit(WithoutBatchNorms):
+    config = BackboneConfig("test_vit", 16, "none")
+
+
+class TestPatchesOf14(WithoutBatchNorms):
+    config = BackboneConfig(DINOV2, 14, "none")
+
+    @pytest.fixture(scope="class", autouse=True)
+    @staticmethod
+    def entry() -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            enter(patch)
+            yield
+
+
+class TestRotaryPositions(TestPatchesOf14):
+    config = BackboneConfig(DINOV3, 16, "none")
 
 
 class TestResNet38(BackboneContract):

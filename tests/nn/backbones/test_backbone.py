@@ -86,7 +86,7 @@ class TestFrozenStatistics:
 class TestRefusals:
     @pytest.mark.parametrize("stride", [0, 4, 12, 64])
     def test_strides(self, stride: int) -> None:
-        with pytest.raises(ConfigError, match=rf"backbone\.output_stride: 8, 16 or 32, got {stride}"):
+        with pytest.raises(ConfigError, match=rf"backbone\.output_stride: 8, 14, 16 or 32, got {stride}"):
             BackboneConfig(output_stride=stride)
 
     def test_weights(self) -> None:

@@ -11,7 +11,7 @@ from weakseg.settings.backbone import BackboneConfig
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224"])
+    @pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "mixer_s32_224", "beit_base_patch16_224"])
     def test_transformers_without_feature_map(self, name: str) -> None:
         with pytest.raises(ConfigError, match=f"'{name}' at stride 16 cannot be built"):
             build_backbone(BackboneConfig(name, weights="none"))

@@ -6,6 +6,7 @@ from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
+from tiny_transformers import DINOV2, enter
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.boundary import BoundaryNet, DisplacementField
 from weakseg.nn.pairs.branches import Branch, concatenated, pooled_to
@@ -13,8 +14,8 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.training.optimizers import build_optimizer
 
-# Levels of strides 2 to 16, also with a stem of their own; whole cells only; from stride 1 on.
-FAMILIES = {"efficientnet_lite0": 16, "resnet18": 32, "convnext_atto": 32, "vgg11": 32}
+# Levels of strides 2 to 16, also with a stem of their own; whole cells only; from stride 1 on; of one stride.
+FAMILIES = {"efficientnet_lite0": 16, "resnet18": 32, "convnext_atto": 32, "vgg11": 32, "test_vit": 16, DINOV2: 14}
 SIZES = ((64, 48), (33, 50), (1, 1), (7, 66), (35, 31))
 
 
@@ -25,7 +26,9 @@ def uniform(*shape: int, seed: int = 0) -> Tensor:
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> BoundaryNet:
     torch.manual_seed(0)
-    return BoundaryNet(build_backbone(BackboneConfig(request.param, FAMILIES[request.param], "none")))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(patch)
+        return BoundaryNet(build_backbone(BackboneConfig(request.param, FAMILIES[request.param], "none")))
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ from weakseg.errors import ConfigError
 from weakseg.nn.backbones.architecture import LAYOUTS, Architecture
 from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.embedded import build_embedded
+from weakseg.nn.backbones.plain_vit import build_plain_vit, is_plain_vit, patch_size, wrong_stride
 from weakseg.nn.backbones.resnet import RESNETS
 from weakseg.nn.backbones.resnet38 import RESNET38
 from weakseg.nn.backbones.timm_models import build_timm, has_timm, timm_names
 from weakseg.nn.backbones.vgg16 import VGGS
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
-TIMM = Architecture(build_timm, weights=("timm", "file", "none"))  # every name that is not below
+
+TIMM = Architecture(build_timm, weights=("timm", "file", "none"))
 OWN: dict[str, Architecture] = {
     EMBEDDED: Architecture(build_embedded, weights=("embedded", "timm", "file", "none")),
     **RESNET38,
@@ -25,6 +27,8 @@ OWN: dict[str, Architecture] = {
 def check_backbone(config: BackboneConfig) -> None:
     """Raise ``ConfigError`` unless the name is that of a backbone, which has these weights, stride and layout."""
     found = architecture(config.name)
+    if found.build is build_plain_vit and config.output_stride not in found.strides:
+        raise wrong_stride(config, found.strides[0])
     if config.output_stride not in found.strides or config.weights not in found.weights:
         raise ConfigError(
             f"backbone {config.name!r}: has output_stride {_listed(map(str, found.strides))} and weights "
@@ -60,8 +64,10 @@ def architecture(name: str) -> Architecture:
     Raises:
         ConfigError: If there is no backbone of this name; says which are called almost so.
     """
-    if name in OWN or has_timm(name):
-        return OWN.get(name, TIMM)
+    if name in OWN:
+        return OWN[name]
+    if has_timm(name):
+        return Architecture(build_plain_vit, (patch_size(name),), TIMM.weights) if is_plain_vit(name) else TIMM
     near = difflib.get_close_matches(name, [*OWN, *timm_names()], n=3)
     close = f"; close ones: {', '.join(map(repr, near))}" if near else ""
     raise ConfigError(f"backbone.name: there is no {name!r}{close}; timm.list_models() names all of timm")

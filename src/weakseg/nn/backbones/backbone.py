@@ -113,7 +113,7 @@ class Backbone(nn.Module):
         """Set training mode; batch norms stay at their stored statistics unless those of the batch are asked for."""
         super().train(mode)
         if self.norm_statistics == "stored":
-            for norm in self._norms():
+            for norm in self.batch_norms:
                 norm.eval()
         return self
 
@@ -130,11 +130,15 @@ class Backbone(nn.Module):
             parameter.requires_grad_(slope is None)
 
     def freeze_norms(self) -> None:
-        """Let scale and shift of batch norms stay as they are."""
-        for norm in self._norms():
-            norm.requires_grad_(requires_grad=False)
+        """Let scale and shift of norms of all kinds, one weight a channel, stay as they are."""
+        for module in self.modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(weight, nn.Parameter) and weight.ndim == 1:
+                module.requires_grad_(requires_grad=False)
 
-    def _norms(self) -> list[nn.Module]:
+    @property
+    def batch_norms(self) -> list[nn.Module]:
+        """Norms that have statistics; plain vision transformers and ConvNeXt have none."""
         return [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 

@@ -43,19 +43,20 @@ def create_timm(config: BackboneConfig, *, pretrained: bool, **options: Any) -> 
     Args:
         config: Names model and stride.
         pretrained: Whether timm loads its weights.
-        options: Of the model.
+        options: Of the model; without an ``output_stride`` of their own they have that of ``config``.
 
     Raises:
-        ConfigError: If it takes no output stride, or its weights cannot be had.
+        ConfigError: If it takes no such options, or its weights cannot be had.
     """
-    options = {**options, "pretrained": pretrained, "num_classes": 0}
+    options = {"output_stride": config.output_stride, "num_classes": 0, **options, "pretrained": pretrained}
     try:
-        model: nn.Module = _timm().create_model(config.name, output_stride=config.output_stride, **options)
+        model: nn.Module = _timm().create_model(config.name, **options)
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"backbone {config.name!r} at stride {config.output_stride} cannot be built: "
             f"{str(error) or 'it takes no output stride'}; "
-            "timm.list_models() names all models; convolutional ones accept an output stride"
+            "timm.list_models() names all models; convolutional ones accept an output stride, plain vision "
+            "transformers have that of their patches"
         ) from error
     except OSError as error:
         raise ConfigError(
@@ -74,7 +75,7 @@ def probe(model: nn.Module, config: BackboneConfig) -> tuple[int, bool]:
         got = tuple(whole.shape) if isinstance(whole, Tensor) else type(whole).__name__
         raise ConfigError(
             f"backbone {config.name!r}: a {side} x {side} image gives features {got}, expected (1, C, 2, 2); "
-            "choose a convolutional model"
+            "choose a convolutional model or a plain vision transformer"
         )
     return whole.shape[1], cut.shape[-2:] != (2, 2)
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone
-from weakseg.nn.pairs.branches import pooled_to
+from weakseg.nn.pairs.branches import concatenated, enlarged, pooled_to
 from weakseg.settings.affinity import GRID_STRIDE
 
 WIDTHS = (64, 128, 256)  # channels that the last three levels give, the finest first
@@ -44,8 +44,12 @@ class AffinityNet(nn.Module):
         size = (-(-images.shape[2] // GRID_STRIDE), -(-images.shape[3] // GRID_STRIDE))
         levels = self.backbone.levels(images)[-len(WIDTHS) :]
         pooled = [pooled_to(x, stride, GRID_STRIDE) for x, stride in zip(levels, self.strides, strict=True)]
-        features: Tensor = self.head(pooled, lambda maps, level: enlarged(maps, self.strides[level], size))
+        features: Tensor = self.head(pooled, lambda maps, level: self._placed(maps, level, size))
         return features
+
+    def _placed(self, maps: Tensor, level: int, size: tuple[int, int]) -> Tensor:
+        """Return maps of one level on the grid."""
+        return concatenated([enlarged(maps, self.strides[level], GRID_STRIDE)], size)
 
 
 class AffinityHead(nn.Module):
@@ -70,11 +74,3 @@ class AffinityHead(nn.Module):
         mixed = [tap(level) for tap, level in zip(self.taps, levels, strict=True)]
         placed = [F.elu(place(found, number)) for number, found in enumerate(mixed)]
         return F.elu(self.last(torch.cat(placed, dim=1)))
-
-
-def enlarged(maps: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-    """Return maps of a stride stretched to the grid and cut to ``size``; those of the grid's stride as they are."""
-    factor = stride // GRID_STRIDE
-    if factor > 1:
-        maps = F.interpolate(maps, scale_factor=factor, mode="bilinear", align_corners=False)
-    return maps[..., : size[0], : size[1]]

@@ -55,7 +55,7 @@ class BoundaryNet(nn.Module):
         with torch.no_grad():
             levels = self.backbone.levels(images)
         pooled = [pooled_to(x, stride, GRID_STRIDE) for x, stride in zip(levels, self.strides, strict=True)]
-        features = self.head(pooled, [max(1, stride // GRID_STRIDE) for stride in self.strides], size)
+        features = self.head(pooled, self.strides, size)
         return BoundaryMaps(self.head.last(features), features, self.field(pooled, size))
 
     def feature_weights(self) -> Tensor:
@@ -71,10 +71,10 @@ class BoundaryHead(nn.Module):
         self.branches = nn.ModuleList(Branch(number, WIDTH, 4) for number in channels)
         self.last = nn.Conv2d(WIDTH * len(channels), 1, 1)
 
-    def forward(self, levels: list[Tensor], factors: list[int], size: tuple[int, int]) -> Tensor:
+    def forward(self, levels: list[Tensor], strides: list[int], size: tuple[int, int]) -> Tensor:
         """Return ``(B, 32 L, h, w)`` features."""
-        found = zip(self.branches, levels, factors, strict=True)
-        return concatenated([branch(level, factor) for branch, level, factor in found], size)
+        found = zip(self.branches, levels, strides, strict=True)
+        return concatenated([branch(level, stride, GRID_STRIDE) for branch, level, stride in found], size)
 
 
 class DisplacementField(nn.Module):
@@ -102,8 +102,8 @@ class DisplacementField(nn.Module):
         """Return the ``(B, 2, h, w)`` field."""
         fine, coarse = levels[: len(self.fine)], levels[len(self.fine) :]
         half = (-(-size[0] // 2), -(-size[1] // 2))
-        factors = [stride // (2 * GRID_STRIDE) for stride in self.coarse_strides]
-        merged = [b(x, factor) for b, x, factor in zip(self.coarse, coarse, factors, strict=True)]
-        joined = [b(x) for b, x in zip(self.fine, fine, strict=True)] + [self.merge(concatenated(merged, half), 2)]
+        found = zip(self.coarse, coarse, self.coarse_strides, strict=True)
+        merged = concatenated([branch(level, stride, 2 * GRID_STRIDE) for branch, level, stride in found], half)
+        joined = [b(x) for b, x in zip(self.fine, fine, strict=True)] + [self.merge(merged, 2)]
         field: Tensor = self.last(self.join(concatenated(joined, size)))
         return field if self.training else field - self.mean_shift[:, None, None]

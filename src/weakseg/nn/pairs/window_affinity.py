@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from weakseg.nn.pairs.affinity import AffinityHead, enlarged
-from weakseg.nn.pairs.branches import pooled_to
+from weakseg.nn.pairs.affinity import AffinityHead
+from weakseg.nn.pairs.branches import concatenated, enlarged, pooled_to
 from weakseg.ops.resample import block_means, resample_cells
 from weakseg.ops.stencil import half_square
 from weakseg.settings.affinity import GRID_STRIDE
@@ -79,7 +79,7 @@ class WindowAffinityNet(nn.Module):
         """Return maps of one level on the grid."""
         stride = max(self.strides[number], GRID_STRIDE)
         if self.config.align == "edges":
-            return enlarged(maps, stride, size)
+            return concatenated([enlarged(maps, stride, GRID_STRIDE)], size)
         image_size = (GRID_STRIDE * size[0], GRID_STRIDE * size[1])
         return resample_cells(maps, size, image_size, self.backbone.cells(stride))
 

@@ -149,10 +149,13 @@ def build_instance_segmenter(
 
 def pyramid_channels(backbone: Backbone) -> list[int]:
     """Return the channels of the levels that the pyramid is made of: those of stride 4 and coarser."""
-    channels = [channels for channels, stride in backbone.level_shapes() if stride >= FINEST_STRIDE]
-    if not channels:
-        raise ConfigError(f"instance segmenter: the backbone has no level of stride {FINEST_STRIDE}; choose another")
-    return channels
+    shapes = [(channels, stride) for channels, stride in backbone.level_shapes() if stride >= FINEST_STRIDE]
+    if len({stride for _, stride in shapes}) < 2:
+        raise ConfigError(
+            f"instance segmenter: a pyramid is made of levels of several strides from {FINEST_STRIDE} on, the backbone "
+            f"has {[stride for _, stride in shapes]}; choose a convolutional one"
+        )
+    return [channels for channels, _ in shapes]
 
 
 def read_instance_segmenter(file: ModelFile) -> InstanceSegmenter:
