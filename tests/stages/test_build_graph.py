@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import dense_reference as dense
+from tiny_transformers import dinov2
 from weakseg.artifacts import Activations, PixelGraph
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.backbones.plain_vit import PlainVit
 from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.pairs.boundary import BoundaryNet
-from weakseg.ops.resample import block_means
+from weakseg.ops.resample import Cells, block_means, image_tensor, resample_cells
 from weakseg.ops.stencil import half_disc
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import FreeGraphConfig, GraphConfig
@@ -154,6 +156,16 @@ class TestFreeGraph:
             assert float(values.mean(0).abs().max()) < 0.01  # rounding of constant channels
             spread = values.std(0, correction=0)
             assert float(spread.max()) < 1.001 and float(spread[-3:].min()) > 0.999  # channels may be constant
+
+    def test_levels_of_patches_of_14_pixels(self) -> None:
+        torch.manual_seed(0)
+        backbone, image = PlainVit(dinov2()).eval(), noise(40, 60)
+        graph = free_graph(backbone, image, FreeGraphConfig(radius_cells=2, levels=3, stride=8))
+        assert graph.size == (5, 8) and graph.features.shape == (40, 3 * 24 + 5)
+        with torch.no_grad():
+            level = backbone.levels(image_tensor(image)[None])[1][0]
+        placed = resample_cells(level, (5, 8), (40, 60), Cells(6.5, 14))
+        torch.testing.assert_close(graph.features[:, 24:48].T.reshape(24, 5, 8), standardized(placed))
 
     def test_affinity_is_the_product_of_both_kernels(self, backbone: Backbone) -> None:
         config = FreeGraphConfig(radius_cells=3, feature_weight=2, sigma_rgb=40)

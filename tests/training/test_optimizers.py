@@ -126,6 +126,16 @@ class TestNorms:
         learning = {id(p) for group in optimizer.param_groups for p in group["params"]}
         assert all((id(p) in learning) is (affine == "trained") for norm in norms for p in norm.parameters())
 
+    def test_layer_norms_have_no_statistics(self) -> None:
+        model = nn.ModuleDict({"backbone": build_backbone(BackboneConfig("test_vit", 16, "none"))})
+        with pytest.raises(ConfigError, match=r"statistics: VisionTransformer has no batch norms, .*; set 'stored'"):
+            set_norms(model, FitConfig(norm_statistics="batch"))
+        set_norms(model, FitConfig(norm_affine="frozen"))
+        norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+        assert norms and not any(p.requires_grad for norm in norms for p in norm.parameters())
+        trained = {id(p) for group in build_optimizer(model, FitConfig()).param_groups for p in group["params"]}
+        assert trained == {id(p) for p in model.parameters()} - {id(p) for norm in norms for p in norm.parameters()}
+
     def test_what_is_frozen_stays_frozen(self) -> None:
         model = Small()
         model.backbone.freeze_norms()

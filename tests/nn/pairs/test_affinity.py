@@ -6,6 +6,7 @@ from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
+from tiny_transformers import DINOV2, enter
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.pairs.affinity import AffinityHead, AffinityNet
@@ -14,7 +15,9 @@ from weakseg.settings.backbone import BackboneConfig
 
 def build(name: str = "resnet10t", stride: int = 16) -> AffinityNet:
     torch.manual_seed(0)
-    return AffinityNet(build_backbone(BackboneConfig(name, stride, "none")))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(patch)
+        return AffinityNet(build_backbone(BackboneConfig(name, stride, "none")))
 
 
 def batch(rows: int, columns: int, *, count: int = 1) -> Tensor:
@@ -27,7 +30,15 @@ def frozen(model: AffinityNet) -> set[str]:
 
 class TestFeatures:
     @pytest.mark.parametrize(
-        ("name", "stride"), [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32)]
+        ("name", "stride"),
+        [
+            ("resnet10t", 8),
+            ("resnet10t", 32),
+            ("efficientnet_lite0", 16),
+            ("convnext_atto", 32),
+            ("test_vit", 16),
+            (DINOV2, 14),
+        ],
     )
     @pytest.mark.parametrize("size", [(33, 50), (96, 64), (1, 1)])
     def test_one_cell_for_eight_pixels(self, name: str, stride: int, size: tuple[int, int]) -> None:

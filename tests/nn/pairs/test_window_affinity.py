@@ -7,6 +7,7 @@ from contracts import assert_grouped
 from torch import Tensor
 from torch.nn import functional as F
 
+from tiny_transformers import DINOV2, enter
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.window_affinity import WindowAffinityNet, node_colors
@@ -15,13 +16,15 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.window_affinity import WindowAffinityConfig, WindowConfig
 from weakseg.training.optimizers import set_norms
 
-NAMES = [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32)]
+NAMES = [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32), (DINOV2, 14)]
 SMALL = WindowConfig(2, (4, 6, 8))
 
 
 def build(config: WindowConfig = SMALL, name: str = "resnet10t", stride: int = 16) -> WindowAffinityNet:
     torch.manual_seed(0)
-    return WindowAffinityNet(build_backbone(BackboneConfig(name, stride, "none")), config)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(patch)
+        return WindowAffinityNet(build_backbone(BackboneConfig(name, stride, "none")), config)
 
 
 def batch(rows: int, columns: int, *, count: int = 1) -> Tensor:

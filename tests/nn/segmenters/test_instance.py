@@ -73,6 +73,12 @@ def test_other_backbones_and_strides() -> None:
     assert bool(torch.isfinite(model(images(1), targets(1))))
 
 
+def test_levels_of_one_stride_are_no_pyramid() -> None:
+    config = InstanceModelConfig(BackboneConfig("test_vit", 16, "none"), 16, 32, 1, 16, 32)
+    with pytest.raises(ConfigError, match=r"several strides from 4 on, the backbone has \[16, 16, 16, 16\]"):
+        build_instance_segmenter(config, 3)
+
+
 @pytest.mark.parametrize("settings", [{"width": 0}, {"hidden": 0}, {"mask_layers": 0}, {"width": 20}])
 def test_impossible_sizes_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="model"):
