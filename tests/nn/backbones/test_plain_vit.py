@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from tiny_transformers import SIZES, deit, dinov2, dinov3
-from weakseg.errors import ConfigError
+from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import build_backbone, check_backbone
-from weakseg.nn.backbones.plain_vit import PlainVit, is_plain_vit, patch_size
+from weakseg.nn.backbones.plain_vit import PlainVit, is_plain_vit, patch_size, vit_state
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import BackboneConfig
 
@@ -157,6 +158,86 @@ NAMES = {
     "flexivit_small": 16,
     "test_vit": 16,
 }
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return {name: torch.rand(value.shape, generator=generator) for name, value in model.state_dict().items()}
+
+
+class TestWeightsOfAFile:
+    def test_by_timms_names_below_a_prefix_with_a_head(self, tmp_path: Path) -> None:
+        config = BackboneConfig("test_vit", 16, "file", str(tmp_path / "w.pth"))
+        state = {**state_of(build_backbone(config, pretrained=False).model), "head.weight": torch.zeros(10, 64)}
+        torch.save({"model": {f"module.{name}": value for name, value in state.items()}}, config.file)
+        found = build_backbone(config).model.state_dict()
+        assert all(value.equal(state[name]) for name, value in found.items())
+
+    def test_dinov2_as_published(self) -> None:
+        # Its tokens of class and registers have no position of their own in timm: that of the class is added.
+        model = built(dinov2).model
+        state, positions = state_of(model), torch.rand(1, 1, 24)
+        given = {name: value for name, value in state.items() if name not in ("reg_token", "pos_embed", "cls_token")}
+        given |= {"register_tokens": state["reg_token"], "mask_token": torch.zeros(1, 24)}
+        given |= {
+            "cls_token": state["cls_token"] - positions,
+            "pos_embed": torch.cat([positions, state["pos_embed"]], 1),
+        }
+        torch.testing.assert_close(vit_state(model, given, "w"), state)
+
+    def test_names_of_clips_image_tower(self) -> None:
+        model = built(lambda: VisionTransformer(**SIZES, patch_size=16, img_size=32, pre_norm=True)).model
+        state = state_of(model)
+        swaps = {"patch_embed.proj": "conv1", "pos_embed": "positional_embedding", "blocks.": "transformer.resblocks."}
+        swaps |= {
+            "attn.qkv.": "attn.in_proj_",
+            "attn.proj": "attn.out_proj",
+            "mlp.fc1": "mlp.c_fc",
+            "mlp.fc2": "mlp.c_proj",
+        }
+        swaps |= {"norm_pre": "ln_pre", "norm1": "ln_1", "norm2": "ln_2", "cls_token": "class_embedding"}
+        given = {}
+        for name, value in state.items():
+            for own, theirs in swaps.items():
+                name = name.replace(own, theirs)
+            given["visual." + ("ln_post" + name[4:] if name.startswith("norm.") else name)] = value
+        given["visual.class_embedding"] = state["cls_token"][0, 0]
+        given["visual.positional_embedding"] = state["pos_embed"][0]
+        given["transformer.resblocks.0.ln_1.weight"] = torch.zeros(24)  # of the tower of texts
+        torch.testing.assert_close(vit_state(model, given, "w"), state)
+
+    def test_positions_on_another_grid_are_interpolated_and_that_is_said(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model = built(dinov2).model
+        ramp = torch.linspace(0, 1, 8)[None, :, None, None].expand(1, 8, 8, 24).reshape(1, 64, 24)
+        with caplog.at_level("INFO", "weakseg"):
+            found = vit_state(model, {**state_of(model), "pos_embed": ramp}, "w.pth")["pos_embed"]
+        assert "w.pth: positions of 64 tokens interpolated" in caplog.text
+        rows = found.reshape(4, 4, 24)
+        torch.testing.assert_close(rows, rows[:, :1, :1].expand(4, 4, 24))
+        assert float(rows.mean()) == pytest.approx(0.5, abs=1e-3) and bool((rows[1:] > rows[:-1]).all())
+
+    @pytest.mark.parametrize("own", ["norm", "fc_norm"])
+    def test_norms_of_tokens_and_of_their_mean(self, own: str) -> None:
+        model = built(lambda: VisionTransformer(**SIZES, patch_size=16, img_size=32, global_pool="avg")).model
+        state = state_of(model)
+        given = {name.replace("norm.", f"{own}.") if name.startswith("norm.") else name: v for name, v in state.items()}
+        torch.testing.assert_close(vit_state(model, given, "w"), state)
+
+    def test_patches_of_another_size_are_refused(self, tmp_path: Path) -> None:
+        config = BackboneConfig("test_vit", 16, "file", str(tmp_path / "w.pth"))
+        state = state_of(build_backbone(config, pretrained=False).model)
+        torch.save({**state, "patch_embed.proj.weight": torch.rand(64, 3, 14, 14)}, config.file)
+        with pytest.raises(CheckpointError, match=r"w\.pth: .*other shape .*\(64, 3, 14, 14\) for \(64, 3, 16, 16\)"):
+            build_backbone(config)
+
+    @pytest.mark.parametrize("state", [{"weight": torch.zeros(2)}, {"pos_embed": torch.zeros(3)}, {}])
+    def test_files_of_other_networks(self, state: dict[str, Tensor], tmp_path: Path) -> None:
+        config = BackboneConfig("test_vit", 16, "file", str(tmp_path / "w.pth"))
+        torch.save(state, config.file)
+        with pytest.raises(CheckpointError, match=r"w\.pth"):
+            build_backbone(config)
 
 
 class TestNames:

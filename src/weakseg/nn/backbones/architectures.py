@@ -14,7 +14,6 @@ from weakseg.nn.backbones.timm_models import build_timm, has_timm, timm_names
 from weakseg.nn.backbones.vgg16 import VGGS
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
-
 TIMM = Architecture(build_timm, weights=("timm", "file", "none"))
 OWN: dict[str, Architecture] = {
     EMBEDDED: Architecture(build_embedded, weights=("embedded", "timm", "file", "none")),

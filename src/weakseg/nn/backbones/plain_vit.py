@@ -1,16 +1,23 @@
 """Plain vision transformers of timm (ViT, DeiT, DINOv2, DINOv3, CLIP's image towers) as backbones."""
 
+import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-from weakseg.errors import ConfigError
+from weakseg.errors import CheckpointError, ConfigError, cut
 from weakseg.nn.backbones.backbone import Backbone
+from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.nn.backbones.timm_models import create_timm
+from weakseg.nn.pretrained import align
 from weakseg.settings.backbone import BackboneConfig
 
+logger = logging.getLogger(__name__)
+
+PATCHES, POSITIONS = "patch_embed.proj.weight", "pos_embed"
 FAMILIES = ("vision_transformer", "deit", "eva")  # modules of timm whose models have one grid of patches throughout
 DEFAULT_PATCH = 16
 NUM_LEVELS = 4
@@ -82,7 +89,46 @@ def build_plain_vit(config: BackboneConfig, pretrained: bool) -> PlainVit:
     backbone = PlainVit(create_timm(config, pretrained=pretrained and config.weights == "timm", **options))
     if backbone.stride != config.output_stride:
         raise wrong_stride(config, backbone.stride)
+    if pretrained and config.weights == "file":
+        load_file(backbone.model, config, rename=lambda given: vit_state(backbone.model, given, config.file))
     return backbone
+
+
+def vit_state(model: nn.Module, given: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Return the weights of a published file by the names of timm.
+
+    Names of OpenAI's and OpenCLIP's towers, DINOv2, DINOv3 and others are converted by timm. Embeddings of positions on
+    another number of patches are interpolated, which is logged. Norms of the mean of all tokens norm each token.
+
+    Args:
+        model: That of a ``PlainVit``.
+        given: Names and tensors of the file.
+        where: The file, for messages.
+
+    Raises:
+        CheckpointError: If the file holds several such networks, or timm cannot convert its names.
+    """
+    from timm.models import eva, vision_transformer
+
+    convert: Any = partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True)  # of DeiT III, too
+    convert = eva.checkpoint_filter_fn if isinstance(model, eva.Eva) else convert
+    plain = align(given, model.state_dict(), where)
+    try:
+        found: dict[str, Tensor] = convert(dict(plain), model)
+    except Exception as error:  # what it expects beside the names that it knows files by, it takes for granted
+        raise CheckpointError(
+            f"{where}: no weights of a {type(model).__name__} that timm knows ({type(error).__name__}: {cut(error)}); "
+            "give a file of this network"
+        ) from error
+    if PATCHES in plain and plain[PATCHES].ndim == found.get(PATCHES, plain[PATCHES]).ndim:
+        found[PATCHES] = plain[PATCHES]  # timm would resample filters of other sizes
+    if POSITIONS in plain and POSITIONS in found and plain[POSITIONS].shape[1] != found[POSITIONS].shape[1]:
+        logger.info("%s: positions of %d tokens interpolated", where, plain[POSITIONS].shape[1])
+    if "norm.weight" not in found:
+        found = {
+            name.replace("fc_norm.", "norm.") if name.startswith("fc_norm.") else name: v for name, v in found.items()
+        }
+    return found
 
 
 def wrong_stride(config: BackboneConfig, patch: int) -> ConfigError:
