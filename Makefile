@@ -9,7 +9,7 @@ COCO ?= ../shared/data/coco
 .PHONY: demo test recipes lint fuzz torture bench results clean
 
 demo: $(STAMP)
-	$(BIN)/weakseg demo --out runs/demo
+	$(BIN)/weakseg demo --out runs/demo --overwrite
 
 test: lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -39,7 +39,7 @@ results: $(STAMP)
 	$(BIN)/weakseg compare recipes/ablation_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
 	$(BIN)/weakseg run recipes/supervised_msrc.yaml --out runs/supervised_msrc --data.root $(MSRC)
 	mkdir -p runs/msrc && cp -r $(MSRC)/. runs/msrc
-	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --data.root runs/msrc --data.format voc --data.train train --data.tags truth
+	$(BIN)/weakseg data simulate --kind all --out runs/msrc/all.json --overwrite --data.root runs/msrc --data.format voc --data.train train --data.tags truth
 	$(BIN)/weakseg compare recipes/labels_msrc.yaml --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/labels_msrc.yaml --methods reference,reference-complete,tags,points,scribbles,boxes --segmenter --out runs/labels_msrc --data.root runs/msrc
 	$(BIN)/weakseg compare recipes/layers_msrc.yaml --out runs/labels_msrc --data.root runs/msrc

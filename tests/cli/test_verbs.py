@@ -109,6 +109,21 @@ def test_data_check_of_a_recipe(text: str, data: Path, tmp_path: Path, capsys: C
     assert "8 images, 2 classes" in capsys.readouterr().out
 
 
+def test_data_check_asks_what_255_is_in_true_masks(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copytree(data, tmp_path / "copy")
+    for path in (data / "masks").glob("*.png"):
+        mask = 255 * (np.asarray(Image.open(path)) > 0)
+        Image.fromarray(mask.astype(np.uint8)).save(tmp_path / "copy/masks" / path.name)
+    words = ["data", "check", "--data.root", str(tmp_path / "copy"), "--data.train", "tags.json"]
+    assert main(words) == 0
+    assert main([*words, "--data.truth", "masks"]) == 2
+    said = capsys.readouterr()
+    assert "6 images, 2 classes" in said.out and "copy/masks: the masks hold no values but 0 and 255" in said.err
+    assert main([*words, "--data.truth", "masks", "--data.void", "255"]) == 0
+    assert main([*words, "--data.truth", "gone"]) == 2
+    assert "data.truth: " in capsys.readouterr().err
+
+
 def test_data_simulate(data: Path, tmp_path: Path, capsys: Capture) -> None:
     words = ["data", "simulate", "--data.root", str(data), "--data.train", "tags.json", "--data.truth", "masks"]
     out = tmp_path / "new" / "boxes.json"
@@ -245,7 +260,7 @@ def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
         (["segment", "text.jpg", "--boxes", "cat 1,2,3,4"], "text.jpg: cannot be read as an image"),
         (["segment", "text.jpg", "--tags", "cat", "--out", "there.png"], "there.png exists; give another --out"),
         (["words", "cat", "dog"], "'dog' belongs to no option"),
-        (["demo", "--out", "text.jpg"], "text.jpg: cannot be used as run folder"),
+        (["demo", "--out", "text.jpg"], "--out: text.jpg is a file; give a folder"),
         ([*PREDICT, "--overlays", "."], "--overlays: . lies in the folder of the photographs; give another folder"),
         ([*PREDICT, "--images", "photos", "--overlays", "text.jpg"], "--overlays: text.jpg is a file; give a folder"),
         ([*PREDICT, "--images", "photos", "--overlays", "."], "--overlays: . holds other files; give a new folder"),

@@ -9,8 +9,12 @@ import pytest
 from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap, Scores
 from weakseg.cli.main import main
+from weakseg.data.dataset import open_dataset
+from weakseg.errors import ConfigError
 from weakseg.files import read_json
 from weakseg.instances import Instances
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import load_recipe
 
 SEGMENTER = [word for word in FAST if word.startswith(("--segmenter", "--predictions"))]
 CLASSIFIER = [word for word in FAST if word.startswith(("--classifier", "--activations"))]
@@ -96,6 +100,36 @@ def test_boxes_without_any_training_give_the_shapes_and_their_objects(data: Path
     stamps = {path: path.stat().st_mtime_ns for path in (out / "completed").iterdir()}
     assert main(words) == 0
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}
+
+
+@pytest.mark.parametrize(("kind", "least"), [("points", 50), ("scribbles", 60)])
+def test_strokes_that_are_walked_from_need_no_training(kind: str, least: float, data: Path, tmp_path: Path) -> None:
+    free = ["--with_activations=false", "--graph_from=free", "--seeds.strokes_as=walk", *COMPLETION]
+    run("a2gnn", data, tmp_path / "out", kind, *free)
+    assert not {"classifier", "activations", "affinity"} & {path.name for path in (tmp_path / "out").iterdir()}
+    assert ious(tmp_path / "out")["masks"] > least
+    assert not any((LabelMap.load(path).labels == 255).any() for path in (tmp_path / "out/seeds").glob("*.png"))
+
+
+def test_activations_are_needed_by_what_looks_at_them_alone(data: Path) -> None:
+    """A photograph that has tags alone needs them, though the walk from all others does not."""
+
+    def plan(drawn: str, *more: str) -> dict[str, set[str]]:
+        words = [*folder_arguments(data), f"--data.drawn={drawn}.json", "--graph_from=free", *more]
+        recipe = load_recipe("a2gnn", words)
+        return {step.name: set(step.needs) for step in METHODS["a2gnn"].build(recipe, open_dataset(recipe.data))}
+
+    walk = "--seeds.strokes_as=walk"
+    assert plan("mixed", walk)["seeds"] == {"activations"}
+    assert plan("scribbles", "--seeds.scribbles_over_tags=true")["seeds"] == {"activations"}
+    walked = plan("points", walk, "--walk_weight=3")
+    assert walked["seeds"] == set() and walked["completed"] == {"seeds", "activations"}
+    learned = plan("scribbles", walk, "--graph_from=affinity", "--affinity.start=classifier")
+    assert learned["affinity"] == {"seeds", "classifier"} and "affinity_seeds" not in learned
+    for drawn, more in {"points": walk, "scribbles": walk, "boxes": "--seeds.boxes_as=grabcut"}.items():
+        with pytest.raises(ConfigError, match=r"with_activations: nothing would look at .* set it to false"):
+            plan(drawn, more)
+        assert "classifier" not in plan(drawn, more, "--with_activations=false")
 
 
 def test_objects_are_scored_where_the_data_set_has_them(
@@ -195,6 +229,8 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         ("--nodes=superpixels", "--completion.crf_weight=0", "--walk_weight=3"): "need cells",
         ("--nodes=superpixels", "--completion.crf_weight=0", "--completion.consistency=centred"): "need cells",
         ("--seeds.use=all",): "seeds.use",
+        ("--seeds.strokes_as=walk", "--seeds.scribbles_over_tags=true"): "a walk decides every pixel",
+        ("--graph_from=free", "--seeds.boxes_as=segments"): "nothing would look at activations",
     }.items():
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err

@@ -12,13 +12,14 @@ from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
+from weakseg.photograph.config import DrawnOptions
 from weakseg.pipeline.plan import Kind, check_plan
 from weakseg.stages.weak_seeds import counted
 
 SHARED = {
     "compare_msrc.yaml": 5,
     "ablation_msrc.yaml": 5,
-    "labels_msrc.yaml": 15,
+    "labels_msrc.yaml": 17,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
 }
@@ -145,6 +146,21 @@ def test_kinds_of_labels_on_msrc(kind: str, voc: Path) -> None:
     published = recipes["tags-published"]
     assert published.walk_weight == 3 and published.seeds.tags_as == "confident" != recipes["tags"].seeds.tags_as
     assert replace(recipes["reference-complete"], void_is_background=False) == recipes["reference"]
+
+
+@pytest.mark.parametrize("kind", ["points", "scribbles"])
+def test_walks_on_msrc_have_the_settings_of_one_photograph(kind: str) -> None:
+    recipe: Any = load_recipes(str(RECIPES / "labels_msrc.yaml"))[f"{kind}-walk"]
+    photograph = DrawnOptions()
+    assert recipe.graph_from == "free" and not recipe.with_activations and recipe.seeds.use == kind
+    assert (recipe.completion, recipe.free, recipe.masks) == (
+        photograph.completion,
+        photograph.graph,
+        photograph.decode,
+    )
+    seeds = recipe.seeds
+    assert seeds.strokes_as == "walk" == photograph.seeds.strokes_as
+    assert (seeds.walk, seeds.strokes) == (photograph.seeds.walk, photograph.seeds.strokes)
 
 
 def test_the_single_recipes_are_those_of_the_comparison() -> None:

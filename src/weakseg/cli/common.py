@@ -14,7 +14,7 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
-from weakseg.pipeline.store import Store
+from weakseg.pipeline.store import SETTINGS_FILE, Store
 from weakseg.settings.command_line import joined_lists, parse_words
 
 if TYPE_CHECKING:
@@ -110,6 +110,37 @@ def out_path(text: str | Path) -> Path:
         raise ConfigError(f"--out: {text[:200]!r} names an unknown home; write the whole path") from error
 
 
+def add_overwrite(parser: ArgumentParser, outputs: str = "--out") -> None:
+    """Add ``--overwrite``."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {outputs} where there is something already")
+
+
+def check_output(flag: str, path: Path | None, *, overwrite: bool, folder: bool = False) -> None:
+    """Refuse to replace a file, or to write among those of a folder, unless that is asked for.
+
+    Args:
+        flag: That names the path.
+        path: What will be written; ``None``: nothing.
+        overwrite: Whether what is there may be replaced.
+        folder: Whether it is a folder.
+
+    Raises:
+        ConfigError: If something is there, or is no file or folder where one is wanted.
+    """
+    if path is None:
+        return
+    if path.exists() and path.is_dir() != folder:
+        raise ConfigError(f"{flag}: {path} is a {'file; give a folder' if folder else 'folder; give a file'}")
+    if overwrite or not path.exists():
+        return
+    if not folder:
+        raise ConfigError(f"{flag}: {path} exists; give another {flag}, or --overwrite to replace it")
+    if any(found.is_file() for found in path.rglob("*")):
+        raise ConfigError(
+            f"{flag}: {path} holds files; give a new folder, or --overwrite to replace those of the same names"
+        )
+
+
 def split_words(
     words: Sequence[str], *, with_value: Sequence[str] = (), switches: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
@@ -149,7 +180,7 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
     """
     given = {name: _identity(path) for name, path in inputs.items() if path is not None}
     store = Store(out)
-    store.settle("settings.json", {"settings": settings_that_count(settings), "inputs": given}, "settings")
+    store.settle(SETTINGS_FILE, {"settings": settings_that_count(settings), "inputs": given}, "settings")
     return store
 
 

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import SHOWN_FAILURES, build_parser, out_path, parse, settings_of
+from weakseg.cli.common import (
+    SHOWN_FAILURES,
+    add_overwrite,
+    build_parser,
+    check_output,
+    out_path,
+    parse,
+    settings_of,
+)
 from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.errors import ConfigError
 from weakseg.methods.recipes import METHODS_KEY, load_recipe, read_settings
@@ -32,6 +40,7 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("action", type=str, help="check or simulate")
     parser.add_argument("--out", type=str, default="", help="simulate: JSON file that gets the labels")
+    add_overwrite(parser)
     parser.add_class_arguments(SimulationConfig, nested_key=None)
     parser.add_argument("--recipe", type=str, default="", help="take the data section of a recipe")
     parser.add_class_arguments(DataConfig, "data")
@@ -40,14 +49,20 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError(f"data {given.action}: no such action; there are 'check' and 'simulate'")
     if (given.action == "simulate") != bool(given.out):
         raise ConfigError("data: give --out FILE with 'simulate', and only then")
+    if given.overwrite and not given.out:
+        raise ConfigError("--overwrite: 'check' writes nothing; leave it out")
     config = _data_of(given.recipe, _overrides(words)) if given.recipe else given.data
     if given.action == "simulate":
-        return _simulate(config, settings_of(given, SimulationConfig), out_path(given.out))
+        check_output("--out", out := out_path(given.out), overwrite=given.overwrite)
+        return _simulate(config, settings_of(given, SimulationConfig), out)
     from weakseg.data.check import check_dataset
     from weakseg.data.dataset import open_dataset
+    from weakseg.data.truth import check_truth
 
-    report = check_dataset(open_dataset(config))
+    dataset = open_dataset(config)
+    report = check_dataset(dataset)
     print(describe(report))
+    check_truth(config, dataset)
     return 1 if report.failures else 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import build_parser, conclude, out_path, parse
+from weakseg.cli.common import add_overwrite, build_parser, check_output, conclude, out_path, parse
 from weakseg.photograph.config import SegmentOptions
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def main(words: Sequence[str]) -> int:
         "  weakseg demo\n  weakseg demo --out /tmp/demo",
     )
     parser.add_argument("--out", type=out_path, default=Path("weakseg-demo"), help="folder of the masks and the report")
-    out = parse(parser, words).out
+    add_overwrite(parser)
+    given = parse(parser, words)
+    check_output("--out", out := given.out, overwrite=given.overwrite, folder=True)
     from weakseg.pipeline.options import RunOptions
     from weakseg.pipeline.store import Store
     from weakseg.progress import track
@@ -73,7 +75,7 @@ def main(words: Sequence[str]) -> int:
     from weakseg.report.demo import build_demo_report
 
     begun, found = monotonic(), {}
-    with Store(out), track("demo", len(TAGS)) as advance:
+    with Store(out, others=True), track("demo", len(TAGS)) as advance:
         for name, masks in RunOptions(device="cpu").resolve().engine().map(_segment, list(TAGS), title="demo"):
             found[name] = masks
             for method, result in masks.items():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from weakseg.cli.common import build_parser, out_path, parse
+from weakseg.cli.common import add_overwrite, build_parser, check_output, out_path, parse
 from weakseg.settings.evaluate import Match, UndecidedPolicy
 
 
@@ -41,7 +41,9 @@ def main(words: Sequence[str]) -> int:
         "--undecided", choices=get_args(UndecidedPolicy), default="error", help="of masks: what 255 counts as"
     )
     parser.add_argument("--out", type=out_path, help="JSON file to write")
+    add_overwrite(parser)
     given = parse(parser, words)
+    check_output("--out", given.out, overwrite=given.overwrite)
     from weakseg.cli.scores import evaluate_instances, evaluate_masks
 
     return (evaluate_instances if given.objects or given.truth.suffix == ".json" else evaluate_masks)(given)

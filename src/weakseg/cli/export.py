@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.cli.common import build_parser, out_path, parse
+from weakseg.cli.common import add_overwrite, build_parser, check_output, out_path, parse
 from weakseg.errors import ConfigError
 
 Format = Literal["coco", "coco-results", "voc", "segmentation-mask"]
@@ -43,6 +43,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--out", type=out_path, required=True, help="JSON file to write; of voc and segmentation-mask: folder"
     )
+    add_overwrite(parser)
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
     parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")
     parser.add_argument("--classes", type=Path, help="class names, one a line; a run knows its own")
@@ -65,3 +66,4 @@ def _check(given: Namespace) -> None:
         raise ConfigError(f"--score: must lie in [0, 1], got {given.score}")
     if given.format.startswith("coco") and given.out.suffix != ".json":
         raise ConfigError(f"--out: {given.out} must end in .json")
+    check_output("--out", given.out, overwrite=given.overwrite, folder=not given.format.startswith("coco"))

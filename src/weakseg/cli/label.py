@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> int:
     add_overlays(parser)
     add_run_options(parser)
     given = parse(parser, words)
-    check_overlays(given.overlays, given.images)
+    check_overlays(given.overlays, given.images, given.out)
     from weakseg.methods.label import label_images
     from weakseg.pipeline.runner import FAILURES_FILE
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser
 
-from weakseg.errors import ConfigError, OutputError, WeaksegError
+from weakseg.errors import ConfigError, OutputError, WeaksegError, cut
+from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.plan import Failure
 
 if TYPE_CHECKING:
@@ -21,8 +22,13 @@ def add_overlays(parser: ArgumentParser) -> None:
     parser.add_argument("--overlays", type=Path, help="folder of pictures of the masks on the photographs (ID.jpg)")
 
 
-def check_overlays(folder: Path | None, images: Path) -> None:
-    """Refuse a folder that holds photographs, or anything else that is no overlay.
+def check_overlays(folder: Path | None, images: Path, masks: Path) -> None:
+    """Refuse a folder that holds photographs, overlays of other masks, or anything else.
+
+    Args:
+        folder: Of the overlays; ``None``: there are none.
+        images: Folder of the photographs.
+        masks: Folder that the masks, or the steps that lead to them, are in.
 
     Raises:
         ConfigError: If it does.
@@ -33,8 +39,13 @@ def check_overlays(folder: Path | None, images: Path) -> None:
         raise ConfigError(f"--overlays: {folder} lies in the folder of the photographs; give another folder")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--overlays: {folder} is a file; give a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / MARKER).exists():
         raise ConfigError(f"--overlays: {folder} holds other files; give a new folder")
+    made_of = str(read_json_object(folder / MARKER).get("masks"))
+    if not Path(made_of).is_relative_to(masks.resolve()):
+        raise ConfigError(f"--overlays: {folder} holds overlays of {cut(made_of)}; give a new folder")
 
 
 def save_overlays(folder: Path | None, images: Path, masks: Path, options: "RunOptions") -> list[Failure]:
@@ -49,7 +60,6 @@ def save_overlays(folder: Path | None, images: Path, masks: Path, options: "RunO
     if folder is None:
         return []
     from weakseg.data.dataset import open_plain_folder
-    from weakseg.files import write_json
     from weakseg.progress import track
 
     write_json(folder / MARKER, {"masks": str(masks.resolve())})

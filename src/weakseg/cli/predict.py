@@ -20,7 +20,7 @@ def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
     from weakseg.stages.segment import load_segmenter
     from weakseg.steps.segment import PredictJob
 
-    check_overlays(given.overlays, given.images)
+    check_overlays(given.overlays, given.images, given.out)
     model = _segmenter_of(given.model, given.method)
     load_segmenter(model)  # a bad model is one error, not one for each image
     return PredictJob(model, given.out, config, device)

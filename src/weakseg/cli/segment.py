@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from weakseg.cli.common import add_settings, build_parser, conclude, out_path, parse, settings_of
+from weakseg.cli.common import (
+    add_overwrite,
+    add_settings,
+    build_parser,
+    check_output,
+    conclude,
+    out_path,
+    parse,
+    settings_of,
+)
 from weakseg.errors import ConfigError, DataError
 from weakseg.photograph.config import SegmentOptions
 
@@ -46,12 +55,9 @@ def _check_outputs(given: Namespace, out: Path) -> None:
             continue
         if path.suffix.lower() not in suffixes:
             raise ConfigError(f"{name}: {path} must end in {' or '.join(suffixes)}")
-        if path.is_dir():
-            raise ConfigError(f"{name}: {path} is a folder; give a file")
-        if path.exists() and given.image.exists() and path.samefile(given.image):
+        if path.is_file() and given.image.exists() and path.samefile(given.image):
             raise ConfigError(f"{name}: {path} is the photograph itself; give another file")
-        if path.exists() and not given.overwrite:
-            raise ConfigError(f"{name}: {path} exists; give another {name}, or --overwrite to replace it")
+        check_output(name, path, overwrite=given.overwrite)
 
 
 def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: SegmentOptions) -> "Segmentation":
@@ -98,7 +104,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument("--out", type=out_path, help="mask to write; default: IMAGE-mask.png in the working folder")
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace --out and --overlay where they exist")
+    add_overwrite(parser, "--out and --overlay")
     add_settings(parser, SegmentOptions)
     return parser
 

@@ -98,22 +98,29 @@ def files_inside(folder: Path, suffixes: Collection[str], what: str, *, deep: bo
     """Return the files of a resolved folder by name, hidden ones left out; at least one.
 
     Args:
-        folder: The folder; no file in it may be a link that leads elsewhere.
+        folder: The folder; whether a file in it is a link that leads elsewhere is for ``check_inside`` to say.
         suffixes: Suffixes that count, lower case with the dot.
         what: What the files are to the user, for the error, as in ``"scribbles"``.
         deep: Also those of folders in it.
 
     Raises:
-        DataError: If there is none, or one leads outside the folder.
+        DataError: If there is none.
     """
     every = folder.rglob("*") if deep else folder.iterdir()
     found = sorted(path for path in every if path.suffix.lower() in suffixes and path.is_file())
     visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    for path in visible:
-        inside(folder, str(path.relative_to(folder)), str(path))
     if not visible:
         raise DataError(f"{folder}: no {what} (*{' *'.join(sorted(suffixes))}); give the folder that holds them")
     return visible
+
+
+def check_inside(folder: Path, path: Path) -> None:
+    """Refuse a file of a resolved folder that is a link, or lies behind one, that leads outside of the folder.
+
+    Raises:
+        DataError: If it is.
+    """
+    inside(folder, str(path.relative_to(folder)), str(path))
 
 
 def read_text(path: Path, what: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import read_json, write_json
 from weakseg.pipeline.ledger import STATE_FILE, Ledger
-from weakseg.pipeline.lock import lock_folder
+from weakseg.pipeline.lock import LOCK_FILE, lock_folder
 from weakseg.pipeline.manifests import MANIFEST, as_json, differences, is_manifest, read_manifest, versions, without
 from weakseg.settings.counted import CHANGES_NOTHING
 
@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 STEPS_FOLDER = "steps"
 ASIDE_FOLDER = "earlier"
 KEY_DIGITS = 12
+SETTINGS_FILE = "settings.json"
+"""What the products of a stage that was run alone were made with."""
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -47,17 +49,23 @@ class Store:
     Args:
         folder: Made where it is missing.
         place: From a step's name and key to its folder inside.
+        others: Whether it may hold files that are not weakseg's.
 
     Raises:
         OutputError: If the folder cannot be used.
-        StoreError: If another process works on it; says which.
+        StoreError: If it holds files and none that weakseg leaves in its folders, or another process works on it; says
+            which.
     """
 
-    def __init__(self, folder: Path, *, place: Callable[[str, str], str] = plain_place) -> None:
+    def __init__(self, folder: Path, *, place: Callable[[str, str], str] = plain_place, others: bool = False) -> None:
         self.folder = folder
         self._place = place
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if not others and _is_foreign(folder):
+                raise StoreError(
+                    f"{folder}: holds files that are not weakseg's, which might be replaced; use a new --out folder"
+                )
             self._lock = lock_folder(folder)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
@@ -202,6 +210,12 @@ class Store:
             finished["products"]["grown_from"] = before.get("grown_from", before["digest"])
         write_json(folder / MANIFEST, finished)
         return finished
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Return whether a folder holds files, but none by which a command's own folder is known."""
+    known = (LOCK_FILE, SETTINGS_FILE, f"*/{MANIFEST}", f"{STEPS_FOLDER}/*/{MANIFEST}")  # before locks: the others
+    return any(folder.iterdir()) and not any(any(folder.glob(name)) for name in known)
 
 
 def clear(folder: Path, *, keep: frozenset[str]) -> None:

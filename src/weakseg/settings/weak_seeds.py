@@ -32,10 +32,12 @@ class WeakSeedConfig:
             against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
             first two are ``segments``, and nothing contradicts what is ``checked``.
         strokes_as: Points and scribbles decide their ``superpixels``, as published; or all that a random ``walk`` and
-            their colours reach, the photograph's border being background, whatever activations say.
+            their colours reach, the photograph's border being background, whatever activations say: a walk decides
+            every pixel.
         tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
             published), or the seeds of two ``thresholds``, which decide more pixels.
-        points_over_tags: Activations say what no point says, as points say nothing of the background.
+        points_over_tags: With ``superpixels`` activations say what no point says, as points say nothing of the
+            background.
         scribbles_over_tags: The same for scribbles.
         use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
     """
@@ -58,3 +60,17 @@ class WeakSeedConfig:
         check_settings("seeds", self, strokes_as=get_args(StrokeUse))
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
+        if self.strokes_as == "walk" and self.scribbles_over_tags:
+            raise ConfigError(
+                "seeds.scribbles_over_tags: a walk decides every pixel, and leaves nothing to activations; set it to "
+                "false, or seeds.strokes_as to superpixels"
+            )
+
+    def reads_activations(self, kind: str) -> bool:
+        """Return whether activations count where the strongest label is of a kind, a word of ``Drawn.strongest``."""
+        if kind == "boxes":
+            return self.boxes_as in ("agreed", "fused", "checked")
+        if kind in ("points", "scribbles"):
+            below = self.points_over_tags if kind == "points" else self.scribbles_over_tags
+            return below and self.strokes_as == "superpixels"
+        return kind == "tags"

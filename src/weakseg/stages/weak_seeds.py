@@ -82,8 +82,7 @@ def weak_seeds(
     if parts.regions is None and config.strokes.superpixels:
         parts.regions = superpixels(image, config.strokes)
     seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
-    below = config.points_over_tags if kind == "points" else config.scribbles_over_tags
-    if not below or activations is None:
+    if activations is None or not config.reads_activations(kind):
         return seeds
     return merge_over(seeds, _from_tags(activations, image, config, device))
 
@@ -108,9 +107,11 @@ def _from_boxes(
 ) -> LabelMap:
     if config.boxes_as == "grabcut":
         return seeds.complete()
+    if config.boxes_as == "segments":
+        return seeds.labels
     said = None if activations is None else tag_seeds(activations, image, config.tags, device=device)
     if config.boxes_as == "checked":
         return check_seeds(seeds, None if said is None else said.trimap)
-    if config.boxes_as == "segments" or said is None:
+    if said is None:
         return seeds.labels
     return fuse_seeds(seeds, said.trimap, confident=said.confident if config.boxes_as == "agreed" else None)

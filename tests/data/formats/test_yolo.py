@@ -266,6 +266,11 @@ class TestLists:
     def test_what_is_not_there_fails_by_itself(self, root: Path) -> None:
         assert self.ids(root, "images/train/a.png", "images/train/gone.png") == ["images/train/a", "images/train/gone"]
 
+    def test_what_leads_outside_is_left_out_alone(self, root: Path) -> None:
+        assert self.ids(root, "../../etc/passwd", "images/train/a.png") == ["images/train/a"]
+        ((where, reason),) = read(root, train="train.txt").dropped.items()
+        assert where.endswith("train.txt:1") and "leads outside the data folder" in reason
+
     def test_no_list(self, root: Path) -> None:
         with pytest.raises(DataError, match=r"train\.txt: lists no photographs"):
             self.ids(root)
@@ -309,5 +314,6 @@ def test_folders(root: Path, tmp_path_factory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "a.txt"
     outside.write_text("0 .5 .5 1 1")
     (root / "labels/train/a.txt").symlink_to(outside)
-    with pytest.raises(DataError, match="leads outside"):
-        read(root)
+    dataset = read(root)
+    assert dataset.splits["train"][0].tags == Tags(frozenset(), frozenset({1, 2}))
+    assert ["leads outside" in reason for reason in dataset.dropped.values()] == [True]

@@ -1,5 +1,4 @@
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,13 @@ def test_names_that_lead_outside(coco_root: Path, coco_document: Document, name:
     (coco_root / "images/link.png").symlink_to(tmp_path_factory.mktemp("outside") / "a.png")
     coco_document["images"][1]["file_name"] = name
     (coco_root / "train.json").write_text(json.dumps(coco_document))
-    with pytest.raises(DataError, match=rf"images\[1\]: '{re.escape(name)}' leads outside"):
+    dataset = read(coco_root)
+    assert [sample.id for sample in dataset.splits["train"]] == ["a"]
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("train.json: images[1]") and reason.startswith(f"'{name}' leads outside")
+    coco_document["images"][0]["file_name"] = f"x/../{name}"
+    (coco_root / "train.json").write_text(json.dumps(coco_document))
+    with pytest.raises(DataError, match=r"lists no images that can be used: .*images\[[01]\]: .*leads outside"):
         read(coco_root)
 
 

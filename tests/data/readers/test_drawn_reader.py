@@ -211,7 +211,7 @@ def test_masks_of_0_and_255_alone_are_a_question(root: Path) -> None:
     assert [(r.class_id, int(mask_of_runs(r.runs, r.size).sum())) for r in a.drawn.regions] == [(0, 20), (1, 4)]
 
 
-def test_coloured_masks_and_one_that_cannot_be_read(root: Path) -> None:
+def test_coloured_masks_and_some_that_cannot_be_used(root: Path, tmp_path_factory) -> None:
     (root / "painted").mkdir()
     (root / "painted/labelmap.txt").write_text("background:0,0,0::\ndog:9,8,7::\n")
     for name, colour in (("a", (9, 8, 7)), ("b", (1, 1, 1))):
@@ -222,6 +222,11 @@ def test_coloured_masks_and_one_that_cannot_be_read(root: Path) -> None:
     assert b.drawn == Drawn() and b.tags.present == {1}
     ((where, reason),) = dataset.dropped.items()
     assert where.endswith("painted/b.png") and reason.startswith("colour (1, 1, 1) is none of those in ")
+    (root / "painted/c.png").symlink_to(tmp_path_factory.mktemp("outside") / "c.png")
+    again = read(root, drawn="painted", labels="regions")
+    assert again.splits == dataset.splits
+    reasons = again.dropped
+    assert "leads outside the data folder" in reasons[str(root.resolve() / "painted/c.png")] and len(reasons) == 2
     (root / "painted/a.png").unlink()
     with pytest.raises(DataError, match=r"b\.png: colour \(1, 1, 1\) .*none of the masks can be used"):
         read(root, drawn="painted", labels="regions")

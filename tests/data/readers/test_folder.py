@@ -174,6 +174,16 @@ def test_class_folder_that_is_a_link_outside(tmp_path: Path, write_image, link: 
         read(tmp_path / "root")
 
 
+def test_a_photograph_of_a_class_folder_that_lies_outside_is_left_out_alone(tmp_path: Path, write_image) -> None:
+    for place in ("outside/a.png", "root/cat/b.png"):
+        write_image(tmp_path / place)
+    (tmp_path / "root/cat/a.png").symlink_to(tmp_path / "outside/a.png")
+    dataset = read(tmp_path / "root")
+    assert [sample.id for sample in dataset.splits["train"]] == ["b"]
+    ((where, reason),) = dataset.dropped.items()
+    assert where.endswith("cat/a.png") and "leads outside" in reason
+
+
 def test_names_of_another_unicode_form(tmp_path: Path, write_image) -> None:
     """Labels and photographs of a Mac, in one file with those of others."""
     composed, decomposed = "f\u00e4hre", "fa\u0308hre"

@@ -14,6 +14,7 @@ from PIL import Image
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.formats.catalogue import FORMATS
+from weakseg.errors import DataError
 
 Entry = dict[str, Any]
 ROWS, COLUMNS = 8, 10
@@ -469,3 +470,41 @@ def test_what_the_class_map_ignores_is_unknown_where_it_is_labelled(name: str, t
     dataset = opened(tmp_path, case, entries, class_map="m.yaml")
     assert [state_of(dataset, 0, class_id) for class_id in (1, 2)] == ["present", "unknown"]
     assert [state_of(dataset, 1, class_id) for class_id in (1, 2)] == ["absent", "absent"]
+
+
+def lead_outside(path: Path, outside: Path) -> None:
+    """Put a link in the place of a file."""
+    path.rename(outside / path.name)
+    path.symlink_to(outside / path.name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_photograph_that_lies_outside_is_left_out_alone(name: str, tmp_path: Path) -> None:
+    case, root = CASES[name], tmp_path / "data"
+    entries = [case.entry("cat", (1, 1, 4, 4))]
+    whole = opened(root, case, entries)
+    lead_outside(root / "images/b.png", tmp_path)
+    dataset = opened(root, case, entries)
+    assert dataset.splits["train"] == whole.splits["train"][:1]
+    assert [reason for reason in dataset.dropped.values() if "leads outside the data folder" in reason]
+
+
+@pytest.mark.parametrize("name", ["labelme", "supervisely", "scribblesup", "voc", "yolo"])
+def test_a_label_file_that_lies_outside_is_left_out_alone(name: str, tmp_path: Path) -> None:
+    case, root = CASES[name], tmp_path / "data"
+    entries = [case.entry("cat", (1, 1, 4, 4))]
+    if name == "yolo":
+        put(root / "labels/b.txt", "")  # which need not be there
+    whole = opened(root, case, entries)
+    (labels,) = (path for path in root.rglob("b.*") if path.suffix != ".png")
+    lead_outside(labels, tmp_path)
+    config = {"root": str(root), "classes": ("cat", "dog"), **case.settings}
+    dataset = open_dataset(DataConfig(**config))  # type: ignore[arg-type]
+    assert dataset.splits["train"][0] == whole.splits["train"][0]
+    assert all(sample.tags.unknown == {1, 2} for sample in dataset.splits["train"][1:])  # where it is there
+    (reason,) = dataset.dropped.values()
+    assert "leads outside the data folder" in reason
+    with pytest.raises(DataError, match="leads outside the data folder"):
+        (labels,) = (path for path in root.rglob("a.*") if path.suffix != ".png")
+        lead_outside(labels, tmp_path)
+        open_dataset(DataConfig(**config))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, P
 from weakseg.data.formats.shapes import Unusable, left_out, text_label, usable_shapes
 from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.data.formats.xml_files import parse_xml, xml_size
-from weakseg.data.paths import files_inside
+from weakseg.data.paths import check_inside, files_inside
 from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
 
@@ -36,15 +36,16 @@ def read_table(path: Path) -> AnnotationTable:
     if not path.is_dir():
         return AnnotationTable(path, (_image(path),), VOC_CLASSES)
     files = files_inside(path, {".xml"}, "scribbles")
-    images = [_image_or_none(file) for file in files]
+    images = [_image_or_none(file, path) for file in files]
     if all(str(file) in image.dropped for file, image in zip(files, images, strict=True)):
-        _image(files[0])  # which says what is wrong with it
+        raise DataError(f"{files[0]}: {images[0].dropped[str(files[0])].reason}")
     return AnnotationTable(path, tuple(images), VOC_CLASSES)
 
 
-def _image_or_none(path: Path) -> AnnotatedImage:
-    """Return the scribbles of one photograph; of a malformed file, that is what is left out."""
+def _image_or_none(path: Path, folder: Path) -> AnnotatedImage:
+    """Return the scribbles of one photograph; of a file that cannot be used, that is what is left out."""
     try:
+        check_inside(folder, path)
         return _image(path)
     except DataError as error:
         return AnnotatedImage(path.stem, (), str(path), dropped={str(path): left_out(error, str(path), None)})

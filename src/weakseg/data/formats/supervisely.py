@@ -25,7 +25,7 @@ from weakseg.data.formats.shapes import (
     text_label,
     usable_shapes,
 )
-from weakseg.data.paths import files_inside, parse_json, read_text
+from weakseg.data.paths import check_inside, files_inside, parse_json, read_text
 from weakseg.data.regions import mask_of_runs, place_crop
 from weakseg.data.values import as_list, as_record, shown
 from weakseg.errors import DataError
@@ -49,11 +49,14 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
     Raises:
         DataError: If there is no file, or none can be used.
     """
-    files = files_inside(path.resolve(), {".json"}, "Supervisely files") if path.is_dir() else [path]
+    folder = path.resolve()
+    files = files_inside(folder, {".json"}, "Supervisely files") if path.is_dir() else [path]
     skipped: dict[str, str] = {}
     images = []
     for file in (file for file in files if file.name != META):
         try:
+            if file != path:
+                check_inside(folder, file)
             images.append(_image(file, around))
         except DataError as error:
             skipped[str(file)] = str(error).removeprefix(f"{file}: ")

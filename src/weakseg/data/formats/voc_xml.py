@@ -12,7 +12,7 @@ from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.repeated import without_repeats
 from weakseg.data.formats.shapes import Unusable, box_around, left_out, text_label, usable_shapes
 from weakseg.data.formats.xml_files import parse_xml, xml_size
-from weakseg.data.paths import files_inside
+from weakseg.data.paths import check_inside, files_inside
 from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
 
@@ -75,6 +75,7 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
     skipped: dict[str, str] = {}
     for file in files_inside(path, {".xml"}, "XML files of VOC", deep=True):
         try:
+            check_inside(path, file)
             root = _root(file, "label file")
             images.append(_parsed(file, root, _name(file, path, root, around), rules))
         except DataError as error:

@@ -1,19 +1,22 @@
 """YOLO: a text file of normalised boxes, outlines or poses for each photograph."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped, Position, Shape
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.shapes import Unusable, box_around, left_out, points_at, region_inside, usable_shapes
 from weakseg.data.formats.yolo_names import YoloRules, read_rules, root_of
 from weakseg.data.image import IMAGE_SUFFIXES, image_size
-from weakseg.data.paths import inside, read_lines
+from weakseg.data.paths import check_inside, inside, read_lines
 from weakseg.data.photographs import photographs_in
 from weakseg.data.values import number_of_text, shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
+
+Entry = TypeVar("Entry")
 
 _DETECT, _QUADRILATERAL, _SMALLEST_SEGMENT = 5, 9, 7
 _ASK = "9 values are an outline of four points, or an oriented box; set data.yolo to 'segments' or 'boxes'"
@@ -40,38 +43,67 @@ def read_labels(path: Path, around: Surroundings) -> AnnotationTable:
         rules = read_rules(root_of(path), path.resolve().parent, around.classes, around.quadrilaterals)
         image = read_image(around.photograph, path, around.photograph.name, rules)
         return AnnotationTable(path, (image,), rules.names)
-    folder = _photographs_below(path) if path.is_dir() else None
-    photographs = folder or _listed(path, around)
-    files = [inside(around.root, str(_label_path(p.relative_to(around.root))), str(p)) for p in photographs]
-    rules = read_rules(around.root, files[0].parent, around.classes, around.quadrilaterals)
-    if not any(file.is_file() for file in files):
+    skipped: dict[str, str] = {}
+    photographs = _photographs_below(path, skipped) if path.is_dir() else _listed(path, around, skipped)
+    files = [_label_path(photograph, around.root) for photograph in photographs]
+    usable = [file for file in files if isinstance(file, Path)]
+    first = usable[0].parent if usable else around.root
+    rules = read_rules(around.root, first, around.classes, around.quadrilaterals)
+    if not any(file.is_file() for file in usable):
         raise DataError(f"{path}: none of its {len(files)} photographs has labels, such as {files[0]}; add them")
     images = [
         read_image(photograph, labels, photograph.relative_to(around.start).as_posix(), rules)
         for photograph, labels in zip(photographs, files, strict=True)
     ]
     _check_decided(images)
-    return AnnotationTable(path, tuple(images), rules.names)
+    return AnnotationTable(path, tuple(images), rules.names, skipped)
 
 
-def _photographs_below(folder: Path) -> list[Path]:
+def _photographs_below(folder: Path, skipped: dict[str, str]) -> list[Path]:
+    """Return the photographs of a folder; those that links lead to from outside are left out."""
     found = photographs_in(folder)
-    for path in found:
-        inside(folder, str(path.relative_to(folder)), str(path))
     if not found:
         raise DataError(f"{folder}: no photographs (*{' *'.join(sorted(IMAGE_SUFFIXES))}); give the folder of them")
-    return found
+    return _usable([(str(path), path) for path in found], partial(_checked, folder), folder, skipped)
 
 
-def read_image(photograph: Path, labels: Path, name: str, rules: YoloRules) -> AnnotatedImage:
+def _checked(folder: Path, path: Path, where: str) -> Path:
+    check_inside(folder, path)
+    return path
+
+
+def _usable(
+    entries: Sequence[tuple[str, Entry]], find: Callable[[Entry, str], Path], path: Path, skipped: dict[str, str]
+) -> list[Path]:
+    """Return the photographs of entries, each once; an entry that leads outside is left out, and noted.
+
+    Raises:
+        DataError: If all do.
+    """
+    found = []
+    for where, entry in entries:
+        try:
+            found.append(find(entry, where))
+        except DataError as error:
+            skipped[where] = str(error).removeprefix(f"{where}: ")
+    if not found:
+        where, reason = next(iter(skipped.items()))
+        raise DataError(f"{path}: lists no images that can be used: {where}: {reason}")
+    return list(dict.fromkeys(found))
+
+
+def read_image(photograph: Path, labels: Path | DataError, name: str, rules: YoloRules) -> AnnotatedImage:
     """Return the labels of one photograph; without a file nothing is on it.
 
     Args:
         photograph: Its file, for the size; of one that cannot be opened all shapes are left out.
-        labels: Its label file.
+        labels: Its label file, or why it cannot be used.
         name: What to call it.
         rules: How lines are read.
     """
+    if isinstance(labels, DataError):
+        where = str(photograph)
+        return AnnotatedImage(name, (), where, dropped={where: left_out(labels, where, None)})
     try:
         lines = read_lines(labels, "label file") if labels.is_file() else []
     except DataError as error:
@@ -86,19 +118,20 @@ def read_image(photograph: Path, labels: Path, name: str, rules: YoloRules) -> A
     return AnnotatedImage(name, tuple(shapes), str(labels), size=known, dropped=dropped)
 
 
-def _listed(path: Path, around: Surroundings) -> list[Path]:
-    """Return the photographs in a list; what stands before a path that there is, is of another computer."""
+def _listed(path: Path, around: Surroundings, skipped: dict[str, str]) -> list[Path]:
+    """Return the photographs in a list; what stands before a path that there is, is of another computer.
+
+    Lines that lead outside the root are left out.
+    """
     if path.suffix.lower() != ".txt":
         raise DataError(f"{path}: is no folder of photographs and no list of them (*.txt); give one of both")
-    found = [
-        _photograph(line, f"{path}:{n}", path.parent, around.root) for n, line in read_lines(path, "list of images")
-    ]
-    if not found:
+    lines = [(f"{path}:{number}", line) for number, line in read_lines(path, "list of images")]
+    if not lines:
         raise DataError(f"{path}: lists no photographs; write the path of one a line")
-    return list(dict.fromkeys(found))
+    return _usable(lines, partial(_photograph, path.parent, around.root), path, skipped)
 
 
-def _photograph(line: str, where: str, folder: Path, root: Path) -> Path:
+def _photograph(folder: Path, root: Path, line: str, where: str) -> Path:
     """Return the file that a line means: the longest end of its path that there is, or else its path as it stands."""
     path = PurePosixPath(line.replace("\\", "/"))
     foreign = bool(PureWindowsPath(line).drive) or path.is_absolute()
@@ -111,12 +144,15 @@ def _photograph(line: str, where: str, folder: Path, root: Path) -> Path:
     return there or inside(root, parts[-1] if foreign and parts else line, where, folder=folder)
 
 
-def _label_path(photograph: Path) -> Path:
-    """Return where the labels of a photograph lie: the last folder ``images`` becomes ``labels``."""
-    parts = list(photograph.with_suffix(".txt").parts)
+def _label_path(photograph: Path, root: Path) -> Path | DataError:
+    """Return where the labels of a photograph lie: the last folder ``images`` becomes ``labels``; or why nowhere."""
+    parts = list(photograph.relative_to(root).with_suffix(".txt").parts)
     if folders := [number for number, part in enumerate(parts[:-1]) if part == "images"]:
         parts[folders[-1]] = "labels"
-    return Path(*parts)
+    try:
+        return inside(root, str(Path(*parts)), str(photograph))
+    except DataError as error:
+        return error
 
 
 def _size(photograph: Path) -> Size | Unusable:

@@ -63,17 +63,32 @@ def _samples(
     names: dict[Key, str | None] = {key: file.categories[key] for key in file.class_ids(classes)}
     names |= dict.fromkeys(file.ignored)
     extras.dropped |= file.skipped
-    paths = [find_image(root, folder, image.file_name, image.where) for image in file.images.values()]
-    images = [
-        _known(_read(image, names, labels, path), classes, extras)
-        for image, path in zip(file.images.values(), paths, strict=True)
-    ]
+    found = _located(file, root, folder, extras)
+    paths = list(found.values())
+    images = [_known(_read(file.images[i], names, labels, path), classes, extras) for i, path in found.items()]
     samples = []
     for image, path in zip(turn_upright(images, paths, file.path), paths, strict=True):
         image_id, bound = image_id_of(image.name), bind_image(image, classes)
         extras.add(image_id, image.size, bound.dropped)
         samples.append(WeakSample(image_id, path, bound.tags, bound.drawn))
     return tuple(samples)
+
+
+def _located(file: CocoFile, root: Path, folder: Path, extras: Extras) -> dict[str, Path]:
+    """Return the photographs by image id; those outside the root are left out.
+
+    Raises:
+        DataError: If all are.
+    """
+    found: dict[str, Path] = {}
+    for image_id, image in file.images.items():
+        try:
+            found[image_id] = find_image(root, folder, image.file_name, image.where)
+        except DataError as error:
+            extras.dropped[image.where] = reason = str(error).removeprefix(f"{image.where}: ")
+    if file.images and not found:
+        raise DataError(f"{file.path}: lists no images that can be used: {image.where}: {reason}")
+    return found
 
 
 def _read(image: CocoImage, names: Mapping[Key, str | None], labels: str, path: Path) -> AnnotatedImage:
@@ -120,7 +135,7 @@ def _image_folder(config: DataConfig, root: Path, split: str, file: CocoFile) ->
     folders = [inside(root, name, "data.images") for name in names if (root / name).is_dir()]
     first = list(islice(file.images.values(), PROBED_IMAGES))
     for folder in folders:
-        if any(find_image(root, folder, image.file_name, image.where).is_file() for image in first):
+        if any(_is_there(root, folder, image) for image in first):
             return folder
     if (there := next((root / name for name in plain[:3] if (root / name).is_dir()), None)) is not None:
         return there.resolve()
@@ -128,3 +143,10 @@ def _image_folder(config: DataConfig, root: Path, split: str, file: CocoFile) ->
         f"{root}: none of the folders {', '.join(plain[:3])} exists, and no image is beside {file.path.name}; set "
         "data.images to the folder of images"
     )
+
+
+def _is_there(root: Path, folder: Path, image: CocoImage) -> bool:
+    try:
+        return find_image(root, folder, image.file_name, image.where).is_file()
+    except DataError:  # it leads outside
+        return False

@@ -130,10 +130,17 @@ def _from_table(
 def _from_label_maps(folder: Path, ids: Iterable[str], rules: MaskRules, read: ReadMap) -> _Found:
     """Return the masks of the images that have one; a mask that cannot be read is left out."""
     files_inside(folder, {".png"}, "masks", deep=True)
-    every = {image_id: inside(folder, f"{image_id}.png", "data.drawn") for image_id in ids}
-    paths = {image_id: path for image_id, path in sorted(every.items()) if path.is_file()}
+    found: dict[str, tuple[Drawn, tuple[int, int]]] = {}
+    dropped: dict[str, str] = {}
+    paths: dict[str, Path] = {}
+    for image_id in sorted(ids):
+        place = str(folder / f"{image_id}.png")
+        try:
+            path = inside(folder, f"{image_id}.png", place)
+            paths |= {image_id: path} if path.is_file() else {}
+        except DataError as error:
+            dropped[place] = str(error).removeprefix(f"{place}: ")
     check_meaning(paths.values(), rules, str(folder))
-    found, dropped = {}, {}
     for image_id, path in paths.items():
         try:
             found[image_id] = read(path, rules)

@@ -12,7 +12,7 @@ from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.tag_table import TagRow, TagTable, long_table
 from weakseg.data.formats.tags import read_table
-from weakseg.data.paths import composed, find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.paths import check_inside, composed, find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
@@ -89,18 +89,25 @@ def _from_class_folders(config: DataConfig, root: Path, images: Path) -> _Source
     masks = inside(root, config.truth, "data.truth") if config.truth else None
     rows: list[TagRow] = []
     paths: dict[str, Path] = {}
-    for link in (path for path in images.iterdir() if path.is_symlink()):
-        inside(root, str(link.relative_to(root)), str(link))
+    for link in (path for path in images.iterdir() if path.is_symlink() and path.is_dir()):
+        check_inside(root, link)
     found: dict[Path, list[Path]] = {}
+    outside: dict[str, str] = {}
     for path in photographs_in(images):
-        found.setdefault(path.parent, []).append(path)
+        try:
+            check_inside(root, path)
+            found.setdefault(path.parent, []).append(path)
+        except DataError as error:
+            outside[str(path)] = str(error).removeprefix(f"{path}: ")
+    if outside and not found:
+        where, reason = next(iter(outside.items()))
+        raise DataError(f"{where}: {reason}")
     for folder in sorted(path for path in found if path.parent == images and path.resolve() != masks):
         for path in found[folder]:
-            inside(root, str(path.relative_to(root)), str(path))
             _check_same_image(paths.setdefault(image_id_of(path.name), path), path)
             rows.append(TagRow(path.name, str(path), {} if folder.name in BACKGROUND_NAMES else {folder.name: True}))
     _check_layout(images, [path.name for path in found.get(images, ())], bool(rows))
-    return _Source(long_table(images, rows), paths)
+    return _Source(long_table(images, rows), paths, outside)
 
 
 def _check_same_image(first: Path, second: Path) -> None:

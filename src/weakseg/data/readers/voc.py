@@ -5,12 +5,13 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from weakseg.data.annotations import Drawn
+from weakseg.data.annotations import AnnotatedImage, Drawn
 from weakseg.data.binding import bind_image
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import Classes
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_classes
+from weakseg.data.formats.shapes import left_out
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
 from weakseg.data.paths import composed, inside, read_classes, read_lines
@@ -100,9 +101,8 @@ def _from_xml(
 ) -> dict[str, Labels]:
     """Return tags and boxes of each photograph."""
     rules = VocRules(config.voc_base, config.difficult, config.labels in ("auto", "boxes"))
-    paths = {image_id: inside(root, f"Annotations/{image_id}.xml", "ImageSets") for image_id in files}
-    images = [read_objects(path, image_id, rules) for image_id, path in paths.items()]
-    if images and all(str(paths[image.name]) in image.dropped for image in images):
+    images = [_objects(root, image_id, rules) for image_id in files]
+    if images and all(image.where in image.dropped for image in images):
         where, entry = next(iter(images[0].dropped.items()))
         raise DataError(f"{where}: {entry.reason}; and so with all others")
     warn_of_zeros(images, rules.base)
@@ -112,6 +112,16 @@ def _from_xml(
         labels[image.name] = bound.tags, bound.drawn
         extras.add(image.name, image.size, bound.dropped)
     return labels
+
+
+def _objects(root: Path, image_id: str, rules: VocRules) -> AnnotatedImage:
+    """Return the objects of one photograph; of a file outside the root, that is what is left out."""
+    name = f"Annotations/{image_id}.xml"
+    where = str(root / name)
+    try:
+        return read_objects(inside(root, name, where), image_id, rules)
+    except DataError as error:
+        return AnnotatedImage(image_id, (), where, dropped={where: left_out(error, where, None)})
 
 
 def _tags_from_main(config: DataConfig, root: Path, classes: Classes, class_map: ClassMap) -> Callable[[str], Tags]:

@@ -23,7 +23,8 @@ class A2gnnRecipe(TagRecipe):
 
     Attributes:
         with_activations: Whether a tag classifier's activations join in: tags and points need them, boxes are checked
-            against them, scribbles can do without.
+            against them, scribbles, and points that ``seeds.strokes_as`` follows by a walk, can do without. Where
+            nothing would look at them, they are refused.
         seeds: How each kind of label becomes seeds.
         graph_from: Where the graph comes from: the trained ``affinity`` network, or ``free``: colours and ImageNet
             features, with no training.
