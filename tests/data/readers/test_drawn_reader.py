@@ -227,6 +227,7 @@ def test_coloured_masks_and_some_that_cannot_be_used(root: Path, tmp_path_factor
     assert again.splits == dataset.splits
     reasons = again.dropped
     assert "leads outside the data folder" in reasons[str(root.resolve() / "painted/c.png")] and len(reasons) == 2
-    (root / "painted/a.png").unlink()
+    for name in ("a.png", "c.png"):
+        (root / f"painted/{name}").unlink()
     with pytest.raises(DataError, match=r"b\.png: colour \(1, 1, 1\) .*none of the masks can be used"):
         read(root, drawn="painted", labels="regions")
