@@ -5,8 +5,11 @@ import platform
 import re
 import shutil
 from collections.abc import Sequence
+from typing import get_args
 
 from weakseg.cli.common import build_parser, parse
+from weakseg.errors import ConfigError
+from weakseg.settings.backbone import Layout
 from weakseg.version import __version__
 
 OPTIONAL = {"playwright": "tests of the report in a browser", "pydensecrf2": "test oracle of the CRF"}
@@ -14,9 +17,29 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main(words: Sequence[str]) -> int:
-    """Print versions, devices and optional parts; the exit code is 2 if something needed is missing."""
-    parser = build_parser("doctor", "Versions, devices, and which optional parts are there.", "  weakseg doctor")
-    parse(parser, words)
+    """Print versions, devices and optional parts, or what a backbone needs; 2 if something needed is missing."""
+    parser = build_parser(
+        "doctor",
+        "Versions, devices, and which optional parts are there; or what a backbone needs, and whether it runs.",
+        "  weakseg doctor\n  weakseg doctor --backbone resnet38\n"
+        "  weakseg doctor --backbone resnet101_deeplab --file resnet101_caffe.pth --layout caffe",
+    )
+    parser.add_argument("--backbone", type=str, default="", help="a name as in backbone.name")
+    parser.add_argument("--file", type=str, default="", help="weights for it: are they its own?")
+    parser.add_argument("--layout", choices=get_args(Layout), default="torchvision", help="layout of the file")
+    given = parse(parser, words)
+    if given.backbone:
+        from weakseg.cli.doctor_backbone import describe
+
+        describe(given.backbone, given.file, given.layout)
+        return 0
+    if given.file or given.layout != "torchvision":
+        raise ConfigError("--file and --layout: belong to --backbone NAME; add it")
+    return _report()
+
+
+def _report() -> int:
+    """Print versions, devices and optional parts, and return the exit code."""
     import torch
 
     from weakseg.nn.backbones import build_backbone

@@ -91,9 +91,10 @@ class Backbone(nn.Module):
     @torch.no_grad()
     def level_shapes(self) -> list[tuple[int, int]]:
         """Return channels and stride of each map of ``levels``."""
-        side = 8 * self.stride + 1  # with and without a pool that counts windows that are begun the same cells
-        maps = self.levels(self.mean.new_zeros(1, 3, side, side))
-        return [(found.shape[1], round((side - 1) / (found.shape[2] - 1))) for found in maps]
+        begun = 0 if self.pads else 1  # one pixel more begins a cell, with every way of counting windows
+        side = 8 * self.stride
+        maps = self.levels(self.mean.new_zeros(1, 3, side + begun, side + begun))
+        return [(found.shape[1], side // (found.shape[2] - begun)) for found in maps]
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return images in the range that the weights were trained with, padded to whole cells where needed."""

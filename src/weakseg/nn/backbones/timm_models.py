@@ -10,6 +10,8 @@ from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.checkpoint import load_file
 from weakseg.settings.backbone import BackboneConfig
 
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
 
 def has_timm(name: str) -> bool:
     """Return whether timm has a model of this name."""
@@ -20,6 +22,22 @@ def timm_names() -> list[str]:
     """Return the names of all models of timm."""
     names: list[str] = _timm().list_models()
     return names
+
+
+def timm_weights(name: str) -> str:
+    """Return which weights timm has of a model, and whether they are on this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = _timm().get_pretrained_cfg(name)
+    if found is None or not found.has_weights:
+        return f"timm has none of {name}; timm.list_pretrained() names those that it has"
+    called = f"{found.architecture}.{found.tag}" if found.tag else found.architecture
+    files = [found.hf_hub_filename] if found.hf_hub_filename else HUB_FILES
+    if found.hf_hub_id and any(isinstance(try_to_load_from_cache(found.hf_hub_id, file), str) for file in files):
+        return f"{called}, there"
+    return (
+        f"{called}, not on this machine: timm downloads it when it is first used, from {found.hf_hub_id or found.url}"
+    )
 
 
 def build_timm(config: BackboneConfig, pretrained: bool) -> Backbone:
