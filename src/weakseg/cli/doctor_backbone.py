@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-import weakseg
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone, architecture, build_backbone
 from weakseg.nn.backbones.timm_models import timm_weights
@@ -73,7 +72,7 @@ def _try(name: str, strides: list[int], layout: Layout) -> None:
 
 def _recipes(name: str) -> list[str]:
     """Return the recipes that name a backbone, of the working folder and of weakseg's own repository."""
-    folders = {Path("recipes").resolve(), Path(weakseg.__file__).parents[2] / "recipes"}
+    folders = {Path("recipes").resolve(), Path(__file__).parents[3] / "recipes"}
     files = sorted(path for folder in folders for path in folder.glob("*.yaml"))
     pattern = re.compile(rf"\bname: {re.escape(name)}(?![\w.])")
     return [path.name for path in files if pattern.search(path.read_text(errors="replace"))]
