@@ -266,7 +266,5 @@ class TestNames:
             build_backbone(BackboneConfig("test_vit", 16, "none"))
 
     def test_weights_that_it_does_not_have(self) -> None:
-        with pytest.raises(
-            ConfigError, match="has output_stride 16 and weights 'timm' or 'none', got 16 and 'embedded'"
-        ):
+        with pytest.raises(ConfigError, match="has output_stride 16 and weights 'timm', 'file' or 'none', got 16"):
             check_backbone(BackboneConfig("test_vit", 16))
