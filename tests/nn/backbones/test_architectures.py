@@ -53,6 +53,10 @@ class TestWholeCellsOnly(WithoutBatchNorms):
     config = BackboneConfig("convnext_atto", 16, "none")
 
 
+class TestDrn(BackboneContract):
+    config = BackboneConfig("drn_d_105_thin", 8, "none")
+
+
 class TestPlainVit(WithoutBatchNorms):
     config = BackboneConfig("test_vit", 16, "none")
 

@@ -44,3 +44,19 @@ class TestRefusals:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         with pytest.raises(ConfigError, match=r"'resnet10t': timm cannot load its weights .* set backbone\.weights"):
             build_backbone(BackboneConfig("resnet10t", weights="timm"))
+
+
+class TestRes2Net:
+    def test_dilation_keeps_what_each_filter_sees(self) -> None:
+        # Strides that are left out and dilations behind them: every fourth cell is one of the coarse map.
+        torch.manual_seed(0)
+        coarse, fine = (build_backbone(BackboneConfig("res2net50_14w_8s", stride, "none")).eval() for stride in (32, 8))
+        fine.load_state_dict(coarse.state_dict())
+        images = 255 * torch.rand(1, 3, 65, 99)
+        with torch.no_grad():
+            expected, (found, levels) = coarse(images), fine.features_and_levels(images)
+        assert found.shape == (1, 2048, 9, 13)
+        torch.testing.assert_close(found[..., ::4, ::4], expected, rtol=1e-3, atol=1e-4)
+        assert [level.shape[2] for level in levels] == [33, 17, 9, 9, 9]
+        stages = (fine.model.layer2, fine.model.layer3, fine.model.layer4)
+        assert [stage[1].convs[0].dilation for stage in stages] == [(1, 1), (2, 2), (4, 4)]  # type: ignore[index, union-attr]

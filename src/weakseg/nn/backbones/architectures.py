@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones.architecture import LAYOUTS, Architecture
 from weakseg.nn.backbones.backbone import Backbone
+from weakseg.nn.backbones.drn import DRNS
 from weakseg.nn.backbones.embedded import build_embedded
 from weakseg.nn.backbones.plain_vit import build_plain_vit, is_plain_vit, patch_size, wrong_stride
 from weakseg.nn.backbones.resnet import RESNETS
@@ -20,6 +21,7 @@ OWN: dict[str, Architecture] = {
     **RESNET38,
     **RESNETS,
     **VGGS,
+    **DRNS,
 }
 
 
