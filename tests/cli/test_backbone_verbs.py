@@ -62,15 +62,19 @@ class TestDoctor:
     def test_an_own_backbone(self, tmp_path: Path, capsys: Capture) -> None:
         assert main(["doctor", "--backbone", "resnet38_eighth"]) == 0
         printed = capsys.readouterr().out
-        assert "resnet38_eighth: output_stride 8; layout torchvision\nweights file or none\n" in printed
-        assert "512 channels" in printed and "16 of stride 2, 32 of stride 4, 64 of stride 8" in printed
+        assert "resnet38_eighth: weights file or none; layout torchvision\n  output_stride 8: 512 channels, " in printed
+        assert "16 of stride 2, 32 of stride 4, 64 of stride 8" in printed
         assert "64 x 96 pixels become 8 x 12 cells" in printed and "weights timm" not in printed
 
     def test_a_model_of_timm(self, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
         assert main(["doctor", "--backbone", "resnet10t"]) == 0
         printed = capsys.readouterr().out
-        assert "resnet10t: output_stride 8, 16 or 32" in printed and "64 x 96 pixels become 2 x 3 cells" in printed
+        assert (
+            "output_stride 8: 512" in printed
+            and "output_stride 32: 512" in printed
+            and "64 x 96 pixels become 2 x 3 cells" in printed
+        )
         assert "weights timm: resnet10t.c3_in1k, not on this machine: timm downloads it" in printed
 
     def test_published_places_and_recipes(self, capsys: Capture) -> None:

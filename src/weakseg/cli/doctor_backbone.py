@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone, architecture, build_backbone
+from weakseg.nn.backbones import architecture, build_backbone
 from weakseg.nn.backbones.timm_models import timm_weights
 from weakseg.settings.backbone import BackboneConfig, Layout
 
@@ -27,10 +27,8 @@ def describe(name: str, file: str, layout: Layout) -> None:
         CheckpointError: If the file does not fit it.
     """
     known = architecture(name)
-    strides = _strides(name, known.strides)
-    print(f"{name}: output_stride {_either(map(str, strides))}; layout {_either(known.layouts)}")
-    print(f"weights {_either(known.weights)}")
-    _try(name, strides, layout if layout in known.layouts else known.layouts[0])
+    print(f"{name}: weights {_either(known.weights)}; layout {_either(known.layouts)}")
+    stride = _try(name, known.strides, layout if layout in known.layouts else known.layouts[0])
     if "timm" in known.weights:
         print(f"weights timm: {timm_weights(known.timm or name)}")
     if "file" in known.weights:
@@ -38,36 +36,31 @@ def describe(name: str, file: str, layout: Layout) -> None:
         print("".join(f"  {where}\n" for where in known.published), end="")
     print(f"recipes that name it: {', '.join(_recipes(name)) or 'none'}")
     if file:
-        build_backbone(BackboneConfig(name, strides[0], "file", file, layout))
+        build_backbone(BackboneConfig(name, stride, "file", file, layout))
         print(f"{file}: fits, as layout {layout}")
 
 
-def _strides(name: str, strides: tuple[int, ...]) -> list[int]:
-    """Return the strides at which the backbone can be built, without memory for its weights."""
+def _try(name: str, strides: tuple[int, ...], layout: Layout) -> int:
+    """Print what a small image becomes at each stride that the backbone has; return the first of them."""
     found, why = [], None
     for stride in strides:
         try:
-            with torch.device("meta"):
-                build_backbone(BackboneConfig(name, stride, "none"))
-            found.append(stride)
+            backbone = build_backbone(BackboneConfig(name, stride, "none", layout=layout)).eval()
         except ConfigError as error:
             why = error
-    if not found and why is not None:
-        raise why
-    return found
-
-
-def _try(name: str, strides: list[int], layout: Layout) -> None:
-    """Print what a small image becomes at each stride."""
-    for stride in strides:
-        backbone: Backbone = build_backbone(BackboneConfig(name, stride, "none", layout=layout)).eval()
+            continue
+        found.append(stride)
         with torch.inference_mode():
-            features = backbone(torch.zeros(1, 3, *TRIED))
+            rows, columns = backbone(torch.zeros(1, 3, *TRIED)).shape[2:]
         levels = ", ".join(f"{channels} of stride {step}" for channels, step in backbone.level_shapes())
         millions = sum(parameter.numel() for parameter in backbone.parameters()) / 1e6
-        print(f"  at {stride}: {backbone.channels} channels; {millions:.1f} million parameters; levels {levels}")
-        rows, columns = features.shape[2:]
-        print(f"    runs: {TRIED[0]} x {TRIED[1]} pixels become {rows} x {columns} cells")
+        print(
+            f"  output_stride {stride}: {backbone.channels} channels; {millions:.1f} million weights; levels {levels}"
+        )
+        print(f"    it runs: {TRIED[0]} x {TRIED[1]} pixels become {rows} x {columns} cells")
+    if why is not None and not found:
+        raise why
+    return found[0]
 
 
 def _recipes(name: str) -> list[str]:

@@ -12,9 +12,8 @@ from torch import nn
 from weakseg.artifacts import LabelMap
 from weakseg.checks import check_same_size
 from weakseg.data.sample import WeakSample
-from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.models import ModelFile, load_model
-from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.networks import StartedConfig
 from weakseg.stages.classify import start_backbone, start_config
 from weakseg.training.batches import EpochData
@@ -73,7 +72,7 @@ def load_network(
     """
 
     def read(file: ModelFile) -> Network:
-        backbone = build_backbone(BackboneConfig(**file.header["backbone"]), pretrained=False)
+        backbone = read_backbone(file, file.header["backbone"])
         return build(backbone, file.header)
 
     return load_model(path, {kind: read})

@@ -1,6 +1,8 @@
 """All backbones keep the contract; a new one needs a module and an entry."""
 
 import math
+import resource
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from tiny_transformers import DINOV2, DINOV3, enter
 from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import ConfigError
+from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import OWN, Architecture, Backbone, build_backbone, check_backbone
+from weakseg.nn.classifiers import TagClassifier
+from weakseg.nn.weights import save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
@@ -196,6 +200,37 @@ class TestMadeUp(BackboneContract):
         )
         segmenter, _ = load_segmenter(tmp_path / "segmenter/model.safetensors")
         assert predict_image(segmenter, draw(1)[0], PredictConfig()).labels.shape == (48, 64)
+
+
+class TestHeaders:
+    """What a model file says of its backbone is compared with its tensors before memory is taken."""
+
+    def write(self, path: Path, **backbone: Any) -> Path:
+        config = BackboneConfig("resnet10t", 32, "none")
+        model = TagClassifier(build_backbone(config), 2)
+        header = {"kind": "classifier", "classes": ["a", "b"], "backbone": {**asdict(config), **backbone}}
+        save_model(path / "m.safetensors", model, header)
+        return path / "m.safetensors"
+
+    def test_of_the_right_backbone(self, tmp_path: Path) -> None:
+        model, _ = load_classifier(self.write(tmp_path))
+        assert model.backbone.channels == 512
+
+    def test_of_a_huge_one(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path, name="convnext_xlarge")
+        before, page = resource.getrlimit(resource.RLIMIT_AS), resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * page
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, before[1]))  # its weights take 1.3 GB
+        try:
+            with pytest.raises(CheckpointError, match="backbone: belongs to another model"):
+                load_classifier(path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+    @pytest.mark.parametrize("settings", [{"name": "no_such_net"}, {"layout": "caffe"}, {"depth": 3}])
+    def test_of_none(self, tmp_path: Path, settings: dict[str, Any]) -> None:
+        with pytest.raises(CheckpointError, match="the header describes no network of kind 'classifier'"):
+            load_classifier(self.write(tmp_path, **settings))
 
 
 def test_random_weights_are_random() -> None:

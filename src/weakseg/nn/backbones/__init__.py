@@ -1,7 +1,7 @@
 """Feature extractors: models of timm, and architectures of our own; to add one, see ``architectures``."""
 
 from weakseg.nn.backbones.architecture import Architecture
-from weakseg.nn.backbones.architectures import OWN, architecture, build_backbone, check_backbone
+from weakseg.nn.backbones.architectures import OWN, architecture, build_backbone, check_backbone, read_backbone
 from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.backbones.embedded import embedded_backbone, embedded_state, load_embedded
 
@@ -17,4 +17,5 @@ __all__ = [
     "embedded_backbone",
     "embedded_state",
     "load_embedded",
+    "read_backbone",
 ]

@@ -1,7 +1,9 @@
 """From the name of a backbone to the backbone."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones.architecture import LAYOUTS, Architecture
@@ -13,6 +15,7 @@ from weakseg.nn.backbones.resnet import RESNETS
 from weakseg.nn.backbones.resnet38 import RESNET38
 from weakseg.nn.backbones.timm_models import build_timm, has_timm, timm_names
 from weakseg.nn.backbones.vgg16 import VGGS
+from weakseg.nn.models import ModelFile
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
 TIMM = Architecture(build_timm, weights=("timm", "file", "none"))
@@ -57,6 +60,27 @@ def build_backbone(config: BackboneConfig, *, pretrained: bool = True) -> Backbo
     """
     check_backbone(config)
     return architecture(config.name).build(config, pretrained)
+
+
+def read_backbone(file: ModelFile, settings: Mapping[str, Any]) -> Backbone:
+    """Return the backbone that the header of a model file describes, without its weights.
+
+    A header that is damaged may name a backbone that is larger than the memory: those of timm are compared with the
+    tensors of the file first, as far as they can be built without memory.
+
+    Args:
+        file: The tensors of the backbone are called ``backbone.`` in it.
+        settings: As of ``BackboneConfig``.
+
+    Raises:
+        ConfigError: If there is no such backbone.
+        CheckpointError: If the tensors are those of another one.
+    """
+    config = BackboneConfig(**settings)
+    if config.name not in OWN:
+        with suppress(ConfigError):
+            file.check_part("backbone", lambda: build_backbone(config, pretrained=False))
+    return build_backbone(config, pretrained=False)
 
 
 def architecture(name: str) -> Architecture:

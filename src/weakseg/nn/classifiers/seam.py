@@ -8,12 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.classifiers.pcm import PixelCorrelation, correlation_input
 from weakseg.nn.classifiers.tag import TagClassifier
 from weakseg.nn.models import ModelFile, class_count
 from weakseg.nn.output import Output, check_further
-from weakseg.settings.backbone import BackboneConfig
 
 
 class SeamClassifier(TagClassifier):
@@ -83,5 +82,5 @@ class SeamClassifier(TagClassifier):
 
 def read_seam_classifier(file: ModelFile) -> SeamClassifier:
     """Return the classifier that a file's header describes, without its weights."""
-    backbone = build_backbone(BackboneConfig(**file.header["backbone"]), pretrained=False)
+    backbone = read_backbone(file, file.header["backbone"])
     return SeamClassifier(backbone, class_count(file.header), published=bool(file.header["published"]))

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from weakseg.nn.backbones import Backbone, build_backbone, embedded_state
+from weakseg.nn.backbones import Backbone, build_backbone, embedded_state, read_backbone
 from weakseg.nn.models import ModelFile, class_count
 from weakseg.nn.output import Output, check_further
 from weakseg.ops.resample import Cells
@@ -80,5 +80,5 @@ def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
 
 def read_classifier(file: ModelFile) -> TagClassifier:
     """Return the classifier that a file's header describes, without its weights."""
-    backbone = build_backbone(BackboneConfig(**file.header["backbone"]), pretrained=False)
+    backbone = read_backbone(file, file.header["backbone"])
     return TagClassifier(backbone, class_count(file.header))

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import build_backbone
+from weakseg.nn.backbones import build_backbone, read_backbone
 from weakseg.nn.models import Builder, ModelFile, class_count
 from weakseg.nn.segmenters.deeplab import build_aspp, build_largefov
 from weakseg.nn.segmenters.segmenter import Segmenter
@@ -40,7 +40,7 @@ def read_segmenter(file: ModelFile) -> Segmenter:
     """Return the segmenter that a file's header describes, without its weights."""
     config = segmenter_config(file.header["model"])
     check_head(config)
-    backbone, labels = build_backbone(config.backbone, pretrained=False), class_count(file.header) + 1
+    backbone, labels = read_backbone(file, file.header["model"]["backbone"]), class_count(file.header) + 1
 
     def head() -> nn.Module:
         return HEADS[config.head](config, backbone.channels, labels)

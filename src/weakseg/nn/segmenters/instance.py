@@ -15,7 +15,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from weakseg.errors import ConfigError
-from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone, read_backbone
 from weakseg.nn.models import Builder, ModelFile, class_count
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instance_segment import NORM_GROUPS, InstanceModelConfig
@@ -162,7 +162,7 @@ def read_instance_segmenter(file: ModelFile) -> InstanceSegmenter:
     """Return the instance segmenter that a file's header describes, without its weights."""
     settings = dict(file.header["model"])
     config = InstanceModelConfig(backbone=BackboneConfig(**settings.pop("backbone")), **settings)
-    backbone, classes = build_backbone(config.backbone, pretrained=False), class_count(file.header)
+    backbone, classes = read_backbone(file, file.header["model"]["backbone"]), class_count(file.header)
     channels = pyramid_channels(backbone)
     file.check_part("head", lambda: RegionHead(config, channels, classes))
     return InstanceSegmenter(backbone, RegionHead(config, channels, classes))
