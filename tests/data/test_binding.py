@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,8 @@ def test_what_has_no_region_is_not_background(caplog: pytest.LogCaptureFixture) 
         ((), {"tags": frozenset({"dog"})}),
         ((), {"dropped": {"f: 1": left_out}}),
         ((), {"dropped": {"f: 1": Dropped("why")}}),
+        ((), {"dropped": {"f: 1": Dropped("why", frozenset(), ignored=True)}}),  # who knows which pixels
+        ((replace(region(mask.T), where="f: other"),), {}),  # of another size: one of the regions is lost
     ):
         partial = bound(region(mask), *shapes, **more)
         assert partial.drawn.regions == (below, shown) and partial.partial

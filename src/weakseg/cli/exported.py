@@ -19,6 +19,7 @@ from weakseg.data.formats.instances_out import (
     write_voc,
     write_voc_lists,
 )
+from weakseg.data.paths import composed
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
@@ -50,7 +51,7 @@ class Source:
         for suffix in (SUFFIX, ".png"):
             paths = sorted(path for path in self.folder.rglob(f"*{suffix}") if path.is_file())
             if paths:
-                return suffix, {p.relative_to(self.folder).as_posix().removesuffix(suffix): p for p in paths}
+                return suffix, {composed(p.relative_to(self.folder).as_posix()).removesuffix(suffix): p for p in paths}
         raise DataError(
             f"{self.folder}: holds neither objects (ID{SUFFIX}) nor masks (ID.png); give a folder that does"
         )

@@ -11,7 +11,7 @@ from weakseg.cli.common import conclude, read_class_file
 from weakseg.data.classes import Classes
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask
 from weakseg.data.formats.palettes import find_palette, read_palette
-from weakseg.data.paths import read_lines
+from weakseg.data.paths import composed, in_any_form, read_lines
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
 from weakseg.errors import DataError
@@ -82,7 +82,7 @@ def _rules(given: Namespace, classes: Classes) -> MaskRules:
 
 def _warn_of_binary(folder: Path, image_ids: Sequence[str]) -> None:
     """Warn where masks hold no values but 0 and 255, which is undecided: people's own masks may mean the object."""
-    paths = [path for image_id in image_ids if (path := folder / f"{image_id}.png").is_file()]
+    paths = [path for image_id in image_ids if (path := _png(folder, image_id)).is_file()]
     try:
         check_meaning(paths, MaskRules(Classes(("any",))), str(folder))
     except DataError:
@@ -96,33 +96,49 @@ def _warn_of_binary(folder: Path, image_ids: Sequence[str]) -> None:
 def _truth(folder: Path, listed: Path | None, rules: MaskRules) -> list[EvalSample]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of true masks")
-    ids = [line for _, line in read_lines(listed, "list of images")] if listed else _ids(folder)
-    if not ids:
+    wanted = _listed(listed)
+    paths = {i: _png(folder, i) for i in wanted} if wanted is not None else _files(folder)
+    if not paths:
         raise DataError(f"{listed or folder}: no true masks; --truth wants a folder of ID.png, --list image ids")
-    check_meaning([p for i in ids if (p := folder / f"{i}.png").is_file()], rules, str(folder), "--void")
-    return [_sample(folder / f"{image_id}.png", image_id, rules) for image_id in ids]
+    check_meaning([path for path in paths.values() if path.is_file()], rules, str(folder), "--void")
+    return [_sample(path, image_id, rules) for image_id, path in paths.items()]
 
 
 def _true_objects(
     truth: Path, objects: Path | None, listed: Path | None, rules: MaskRules
 ) -> tuple[InstanceSample, ...]:
     """Return the images of a COCO file, or of two folders of masks; those of the list where there is one."""
-    wanted = [line for _, line in read_lines(listed, "list of images")] if listed else None
+    wanted = _listed(listed)
     if objects is None:
         found = {sample.id: sample for sample in instance_truth_from_coco(truth, rules.classes)}
     else:
         for folder in (truth, objects):
             if not folder.is_dir():
                 raise DataError(f"{folder}: no such folder of true masks")
-        paths = {i: (objects / f"{i}.png", truth / f"{i}.png") for i in (wanted or _ids(objects))}
+        paths = {i: (_png(objects, i), _png(truth, i)) for i in (wanted or _files(objects))}
         found = {sample.id: sample for sample in instance_truth_from_masks(paths, rules)}
     if missing := [image_id for image_id in wanted or () if image_id not in found]:
         raise DataError(f"{listed}: image {missing[0]!r} has no true objects in {truth}; take it off the list")
     return tuple(found[image_id] for image_id in (wanted or found))
 
 
-def _ids(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
+def _listed(path: Path | None) -> list[str] | None:
+    """Return the image ids of a list; ``None`` where there is none."""
+    return [composed(line) for _, line in read_lines(path, "list of images")] if path else None
+
+
+def _png(folder: Path, image_id: str) -> Path:
+    return in_any_form(folder / f"{image_id}.png")
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the PNGs of a folder by image id, which is composed as those of all data sets are."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.png")):
+        first = found.setdefault(composed(path.relative_to(folder).with_suffix("").as_posix()), path)
+        if first != path:
+            raise DataError(f"{path}: is of the same image as {first}, in another Unicode form; keep one")
+    return found
 
 
 def _sample(path: Path, image_id: str, rules: MaskRules) -> EvalSample:

@@ -166,11 +166,13 @@ class Dropped:
         labels: Names of its classes, as written, empty where it names none; ``None`` where they cannot be told, so that
             any class may be there.
         certain: Whether the entry says that its classes are there; otherwise that is unknown.
+        ignored: Whether it is a region that was to be ignored: nothing is said of its pixels, whichever they are.
     """
 
     reason: str
     labels: frozenset[str] | None = None
     certain: bool = True
+    ignored: bool = False
 
 
 @dataclass(frozen=True)

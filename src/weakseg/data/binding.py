@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 _OUTSIDE = "lies outside the photograph"
+_EMPTY = "has no pixel inside the photograph"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
     outside. All that only where the file states the size. No class that something is labelled as is absent, used or
     not: it is present, or unknown where the label does not say that it is there, or the class map ignores it. Where
     the class of an entry cannot be told, all classes that are not present are unknown. Nor is it background: where
-    there are regions, and something that has none, a region to be ignored lies below them all.
+    there are regions, and something that has none, or a region was lost, one to be ignored lies below them all.
 
     Raises:
         DataError: As ``bind``.
@@ -111,16 +112,18 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
     kept: list[Drawing] = []
     dropped = {where: entry.reason for where, entry in image.dropped.items()}
     strayed: list[str] = []
+    lost = any(entry.ignored for entry in image.dropped.values())
     for shape in image.shapes:
         placed = _place(shape, UNDECIDED if shape.ignored else names.id_of(shape.label, shape.where), image.size)
         if isinstance(placed, str):
             dropped[shape.where] = f"{shape.kind} of {shape.label!r} {placed}"
+            lost |= shape.kind == "region" and placed != _EMPTY
         else:
             kept.append(placed)
             if image.size is not None and _share_outside(shape, image.size) > STRAY_SHARE:
                 strayed.append(shape.where)
     regions = tuple(one for one in kept if isinstance(one, Region))
-    partial = bool(regions) and _is_partial(image, states, regions, names)
+    partial = bool(regions) and (lost or _is_partial(image, states, regions, names))
     drawn = Drawn(
         boxes=tuple(one for one in kept if isinstance(one, Box)),
         points=tuple(one for one in kept if isinstance(one, Point)),
@@ -241,7 +244,7 @@ def _region(shape: Shape, class_id: int, size: Size | None) -> Region | str:
             "give them one size"
         )
     if count_pixels(shape.runs, shape.size) == 0:
-        return "has no pixel inside the photograph"
+        return _EMPTY
     return Region(class_id, shape.size, shape.runs)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.data.classes import Classes
+from weakseg.data.paths import in_any_form
 from weakseg.data.truth import InstanceSample
 from weakseg.errors import EvaluationError
 from weakseg.evaluation.coco_ap import CocoAp, coco_ap
@@ -94,7 +95,7 @@ def score_instances(
     regions, pairs = RegionMatches(truth[0].num_classes, match), {}
     with track(f"score {name}", len(truth)) as advance:
         for sample in truth:
-            path, objects = folder / f"{sample.id}{SUFFIX}", sample.load_truth()
+            path, objects = in_any_form(folder / f"{sample.id}{SUFFIX}"), sample.load_truth()
             found = Instances.load(path) if path.exists() else None
             try:
                 regions.add(found, objects)

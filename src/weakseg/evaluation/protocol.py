@@ -12,6 +12,7 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
+from weakseg.data.paths import in_any_form
 from weakseg.data.truth import EvalSample, InstanceSample
 from weakseg.errors import DataError, EvaluationError
 from weakseg.evaluation.confusion import Confusion
@@ -100,13 +101,15 @@ def score_maps(
 ) -> Score:
     """Compare the label maps ``folder/<id>.png`` with the truth; a missing map counts as undecided everywhere.
 
+    Names of files may be of any Unicode form.
+
     Raises:
         EvaluationError: If there is no truth at all, or not one map, or a map has another size than its truth or labels
             that are no classes.
     """
 
     def read(sample: EvalSample, labels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-        path = folder / f"{sample.id}.png"
+        path = in_any_form(folder / f"{sample.id}.png")
         if not path.exists():
             return None
         found = LabelMap.load(path).labels

@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from weakseg.data.annotations import AnnotationTable, Shape
+from weakseg.data.binding import bind_image
+from weakseg.data.classes import Classes
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.labelme import read_table
 from weakseg.data.regions import mask_of_runs
+from weakseg.data.sample import Tags
 from weakseg.errors import DataError
+from weakseg.ops.runs import run_areas
 
 Document = dict[str, Any]
 SIZE = (6, 8)
@@ -177,6 +181,21 @@ def test_ignored(tmp_path: Path) -> None:
     for region, expected in zip(found, (area((0, 1, 3, 4)), area((0, 0, 1, 8))), strict=True):
         np.testing.assert_array_equal(pixels(region), expected)
     assert "'point' cannot be ignored" in reason(tmp_path, shape("point", [[1, 1]], "__ignore__"))
+
+
+def test_where_a_region_to_be_ignored_is_lost_the_rest_is_undecided(tmp_path: Path) -> None:
+    square = [[0, 0], [2, 0], [2, 2], [0, 2]]
+    for lost, below in (
+        (shape("polygon", [[1, 2], [3, 4], "x"], "__ignore__"), [255]),
+        (shape("mask", square[::2], "__ignore__"), [255]),
+        (shape("cuboid", square, "__ignore__"), [255]),
+        (shape("polygon", square, "__ignore__"), []),  # which is not lost
+        (shape("point", [[1, 1]], "__ignore__"), []),  # which would have covered nothing
+    ):
+        (image,) = read_table(write(tmp_path, shape("polygon", square), lost)).images
+        found = bind_image(image, Classes(("cat",)))
+        whole = [region.class_id for region in found.drawn.regions if run_areas((region.runs,), region.size)[0] == 48]
+        assert whole == below and found.tags == Tags(frozenset({1})), lost
 
 
 def test_groups_are_one_region_at_the_place_of_the_first(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from weakseg.ops.runs import Size
 
 IGNORED_LABEL = "__ignore__"
 _RECTANGLES = {"rectangle": (2, 4), "rotation": (4,), "oriented_rectangle": (4,)}  # and how many corners they have
+_LINES = ("line", "linestrip", "point", "points")  # which have no area
 _NO_SIZE = "a region needs 'imageHeight' and 'imageWidth' of its file; open and save that with LabelMe"
 
 
@@ -89,6 +90,8 @@ def _image(path: Path, folder: Path, around: Surroundings | None) -> AnnotatedIm
     entries = [(f"{where}: shapes[{n}]", entry) for n, entry in enumerate(list_in(document, "shapes", where))]
     dropped: dict[str, Dropped] = {}
     shapes = usable_shapes(entries, lambda entry, place: _shapes(entry, frame, place), _labels_of, dropped)
+    lost = [place for place, entry in entries if place in dropped and _is_ignored_region(entry)]
+    dropped |= {place: dataclasses.replace(dropped[place], ignored=True) for place in lost}
     tags = _tags(document.get("flags"), where, dropped)
     size = stated or (frame if isinstance(frame, tuple) else None)
     return AnnotatedImage(name, _united(shapes, dict(entries)), where, tags, size, dropped=dropped)
@@ -121,6 +124,11 @@ def _labels_of(entry: object) -> frozenset[str] | None:
     return frozenset() if labels == frozenset({IGNORED_LABEL}) else labels
 
 
+def _is_ignored_region(entry: object) -> bool:
+    """Return whether a record may be a region to be ignored, though it cannot be used."""
+    return _labels_of(entry) == frozenset() and isinstance(entry, dict) and entry.get("shape_type") not in _LINES
+
+
 def _tags(flags: object, where: str, dropped: dict[str, Dropped]) -> frozenset[str]:
     """Return the image-level flags that are set; those that are neither true nor false are left out."""
     if flags is not None and not isinstance(flags, dict):
@@ -149,9 +157,9 @@ def _shapes(entry: object, size: Size | Unusable, where: str) -> Sequence[Shape]
         return [region_of(label, _mask(record, positions, _known(size), where), where, ignored=ignored)]
     if ignored:
         raise Unusable(f"a shape of type {quoted(kind)} cannot be ignored: it has no area")
-    if kind in ("line", "linestrip"):
+    if kind in _LINES[:2]:
         return [scribble_along(label, positions, where)]
-    if kind in ("point", "points"):
+    if kind in _LINES[2:]:
         return points_at(label, positions, where)
     raise Unusable(f"shapes of type {quoted(kind)} are not known")
 
