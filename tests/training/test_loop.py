@@ -154,12 +154,23 @@ class TestResume:
         with pytest.raises(CheckpointError, match=r"state\.pt: belongs to another model"):
             fit(tmp_path, model=other).run()
 
-    def test_a_damaged_state_is_refused(self, tmp_path: Path) -> None:
-        fit(tmp_path).run()
-        content = (tmp_path / "state.pt").read_bytes()
-        (tmp_path / "state.pt").write_bytes(content[: len(content) // 2])
-        with pytest.raises(CheckpointError, match=r"state\.pt: cannot be loaded safely"):
-            fit(tmp_path).run()
+    def test_a_damaged_state_costs_its_work_and_nothing_else(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        undisturbed = fit(tmp_path / "a")
+        expected = undisturbed.run()
+        for length in (0, 1, 3):  # of which the last is whole
+            with pytest.raises(KeyboardInterrupt):
+                fit(tmp_path / "b", data=NoisyLine(stop=(1, 5))).run()
+            content = (tmp_path / "b/state.pt").read_bytes()
+            (tmp_path / "b/state.pt").write_bytes(content[: length * len(content) // 3])
+            caplog.clear()
+            again = fit(tmp_path / "b")
+            assert without_time(again.run()) == without_time(expected)
+            torch.testing.assert_close(weights(again), weights(undisturbed), rtol=0, atol=0)
+            said = "state.pt: cannot be loaded safely (damaged" in caplog.text
+            assert said == (length < 3) == ("the training begins anew" in caplog.text)
+            (tmp_path / "b/state.pt").unlink()
 
     def test_metrics_agree_with_the_state_after_an_end_between_the_two(self, tmp_path: Path) -> None:
         fit(tmp_path).run()

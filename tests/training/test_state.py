@@ -1,3 +1,5 @@
+import copy
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +8,7 @@ import torch
 
 from tiny import TinyModel
 from weakseg.errors import CheckpointError
+from weakseg.nn.weights import load_state, save_state
 from weakseg.settings.fit import FitConfig
 from weakseg.training.optimizers import build_optimizer
 from weakseg.training.state import Progress, StateFile
@@ -20,11 +23,6 @@ class Total:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.total = state["total"]
-
-
-class Mean(Total):
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.total = state["mean"]
 
 
 def trained(seed: int = 0) -> tuple[TinyModel, torch.optim.Optimizer]:
@@ -60,12 +58,44 @@ def test_other_settings(file: StateFile) -> None:
         StateFile(file.path, {"lr": 0.2}).load(*trained(), None)
 
 
-def test_a_state_without_what_is_wanted(file: StateFile) -> None:
+def test_a_damaged_state_changes_nothing(file: StateFile, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever part of it is: what was restored before that is as it was."""
+    file.save(Progress(*trained(), 1, [{"epoch": 1}]), Total(3.0))
+    whole = load_state(file.path)
+    for change, message in (
+        ({"epoch": "1"}, "does not hold the state of a training (ValueError: '1' is no number of epochs)"),
+        ({"records": 5}, "does not hold the state of a training (TypeError"),
+        ({"model": 5}, "does not hold the state of a training (TypeError"),
+        ({"optimizer": {"state": {}, "param_groups": []}}, "does not hold the state of a training (ValueError"),
+        ({"settings": None}, ""),
+    ):
+        found = {**whole, **change}
+        if change == {"settings": None}:
+            del found["settings"]
+        save_state(file.path, found)
+        (model, optimizer), total = trained(seed=1), Total(7.0)
+        before = copy.deepcopy([model.state_dict(), optimizer.state_dict()])
+        caplog.clear()
+        assert file.load(model, optimizer, total) == (0, [])
+        assert f"{file.path}: " in caplog.text and message in caplog.text and "begins anew" in caplog.text
+        torch.testing.assert_close([model.state_dict(), optimizer.state_dict()], before, rtol=0, atol=0)
+        assert total.total == 7
+
+
+def test_what_is_of_something_else_or_may_be_read_later_is_no_damage(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file.save(Progress(*trained(), 1, []), Total())
-    file.path.rename(file.path.with_name("total.pt"))
-    Mean.__name__, name = "Total", Mean.__name__  # of the same name, so that only its content tells them apart
-    try:
-        with pytest.raises(CheckpointError, match=r"total\.pt: what it keeps does not fit Total \('mean'\)"):
-            StateFile(file.path.with_name("total.pt"), file.settings).load(*trained(), Mean())
-    finally:
-        Mean.__name__ = name
+    with pytest.raises(CheckpointError, match=r"keeps the state of Total, but that of nothing is wanted; delete it"):
+        file.load(*trained(), None)
+    other = StateFile(file.path.with_name("other.pt"), file.settings)
+    save_state(other.path, {**load_state(file.path), "kept": {"name": "Total", "state": {"mean": 1}}})
+    with pytest.raises(CheckpointError, match=r"other\.pt: what it keeps does not fit Total \('total'\)"):
+        other.load(*trained(), Total())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(CheckpointError, match="input/output error"):
+        file.load(*trained(), Total())

@@ -1,5 +1,7 @@
 """What an interrupted training resumes from: weights, optimiser, records, and what the caller keeps, in one file."""
 
+import copy
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +11,13 @@ from torch import nn
 
 from weakseg.errors import CheckpointError, WeaksegError, cut
 from weakseg.nn.weights import load_into, load_state, save_state
+from weakseg.pipeline.units import is_passing
+
+logger = logging.getLogger(__name__)
+
+
+class _DamagedError(CheckpointError):
+    """A file is of this training, as far as can be told, but cannot be gone on from."""
 
 
 class Kept(Protocol):
@@ -69,15 +78,43 @@ class StateFile:
     ) -> tuple[int, list[dict[str, Any]]]:
         """Restore all, if there is a file; return how many epochs are done, and their records.
 
+        The file spares work, and nothing else: one that is damaged is said, changes nothing, and the training begins
+        anew.
+
         Raises:
-            CheckpointError: If it is damaged, was made with other settings, of another model or by a caller that keeps
-                something else.
+            CheckpointError: If it cannot be read for a reason that may pass, was made with other settings, of another
+                model or by a caller that keeps something else.
         """
         if not self.path.exists():
             return 0, []
-        state = load_state(self.path)
-        if state.get("settings") != self.settings:
+        before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
+        try:
+            state = self._read()
+            done = self._restore(state, model, optimizer)
+        except _DamagedError as error:
+            logger.warning("%s; the training begins anew", error)
+            model.load_state_dict(before[0])
+            optimizer.load_state_dict(before[1])
+            return 0, []
+        self._restore_kept(kept, state.get("kept"))
+        return done
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            state = load_state(self.path)
+        except CheckpointError as error:
+            if self.path.is_dir() or is_passing(error):
+                raise
+            raise _DamagedError(str(error).partition("; restore it")[0]) from error
+        if "settings" not in state:
+            raise _DamagedError(f"{self.path}: does not say which settings it is of")
+        if state["settings"] != self.settings:
             raise CheckpointError(f"{self.path}: made with other settings; delete it to train from the start")
+        return state
+
+    def _restore(
+        self, state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[int, list[dict[str, Any]]]:
         try:
             epoch, records = _whole(state["epoch"]), [dict(record) for record in state["records"]]
             load_into(model, dict(state["model"]), str(self.path))
@@ -85,14 +122,11 @@ class StateFile:
         except WeaksegError:
             raise
         except Exception as error:  # parts of another kind fail in every way
-            raise CheckpointError(
-                f"{self.path}: does not hold the state of a training ({type(error).__name__}: {cut(error)}); "
-                "delete it to train from the start"
-            ) from error
-        self._restore(kept, state.get("kept"))
+            why = f"{type(error).__name__}: {cut(error)}"
+            raise _DamagedError(f"{self.path}: does not hold the state of a training ({why})") from error
         return epoch, records
 
-    def _restore(self, kept: Kept | None, saved: dict[str, Any] | None) -> None:
+    def _restore_kept(self, kept: Kept | None, saved: dict[str, Any] | None) -> None:
         name = "nothing" if kept is None else type(kept).__name__
         saved_name = "nothing" if saved is None else str(saved.get("name") if isinstance(saved, dict) else saved)
         if name != saved_name:
