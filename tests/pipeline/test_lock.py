@@ -12,6 +12,7 @@ import pytest
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, owner
+from weakseg.pipeline import lock
 from weakseg.pipeline.lock import LOCK_FILE, lock_folder
 from weakseg.pipeline.store import Store
 
@@ -24,6 +25,17 @@ store = Store(Path(sys.argv[1]))
 print(owner(), flush=True)
 time.sleep(60)
 """
+
+
+WINDOWS = """
+import fcntl, os, sys, types
+from weakseg.pipeline import lock
+def locking(number, mode, count):
+    fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB, count, os.lseek(number, 0, os.SEEK_CUR))
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+lock.sys = types.SimpleNamespace(platform="win32", argv=sys.argv)
+"""
+"""Locks of Windows as far as they can be had elsewhere: of one byte, where the file stands."""
 
 
 @pytest.fixture
@@ -64,6 +76,29 @@ def test_a_folder_is_free_when_the_block_ends(tmp_path: Path) -> None:
         blocked = subprocess.run([sys.executable, "-c", locked, str(tmp_path)], capture_output=True, check=False)
     free = subprocess.run([sys.executable, "-c", locked, str(tmp_path)], capture_output=True, check=False)
     assert (blocked.returncode, free.returncode) == (1, 0) and b"works on it" in blocked.stderr
+
+
+def test_windows_locks_a_byte_behind_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "sys", lock.sys)  # so that it comes back
+    monkeypatch.setitem(sys.modules, "msvcrt", None)
+    exec(WINDOWS, {})
+    command = [sys.executable, "-c", WINDOWS + HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        with pytest.raises(StoreError, match=rf"process {process.pid} on .* works on it"):
+            Store(tmp_path)
+        process.kill()
+    with Store(tmp_path):
+        assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getpid()
+    assert (tmp_path / LOCK_FILE).stat().st_size < 1000
+
+
+def test_a_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as if there were none
+    assert Store(tmp_path).folder == tmp_path
+    assert "no locks are to be had there" in caplog.text and "let one command at a time use it" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"owner": 3, "command": null}', b"\xff" * 300])

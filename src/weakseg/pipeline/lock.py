@@ -14,10 +14,8 @@ from weakref import WeakValueDictionary
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, owner
 
-if sys.platform != "win32":
-    import fcntl
-
 LOCK_FILE = ".weakseg.lock"
+_LOCKED_BYTE = 1 << 20  # on Windows; far behind what is written, as what is locked there cannot be read
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +23,8 @@ logger = logging.getLogger(__name__)
 class FolderLock:
     """Keeps other processes from a folder until it is released, its last user is gone, or its process has ended.
 
-    The lock is the system's (POSIX record lock), so that none is left of a killed process. The file beside it says who
-    works on the folder, or did so last; what that one has left half written is removed.
+    The lock is the system's (a record lock of POSIX, or Windows's of a byte), so that none is left of a killed process.
+    The file that it is on says who works on the folder, or did so last; what that one has left half written is removed.
 
     Args:
         folder: It must exist.
@@ -38,7 +36,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK_FILE
-        self._number = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._number = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         try:
             self._take(folder)
         except BaseException:
@@ -51,15 +49,14 @@ class FolderLock:
 
     def _take(self, folder: Path) -> None:
         try:
-            if sys.platform != "win32":
-                fcntl.lockf(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._number)
         except (BlockingIOError, PermissionError) as error:
             raise StoreError(
                 f"{folder}: {_described(self._read())} works on it; wait for its end, stop it, or choose another "
                 "--out folder"
             ) from error
-        except OSError as error:
-            logger.warning("%s: its file system has no locks (%s); let one command at a time use it", folder, error)
+        except (OSError, ImportError) as error:
+            logger.warning("%s: no locks are to be had there (%s); let one command at a time use it", folder, error)
         remove_leftovers(folder, str(self._read().get("owner", "")))
         self._write()
 
@@ -79,6 +76,25 @@ class FolderLock:
         os.lseek(self._number, 0, os.SEEK_SET)
         os.write(self._number, content)
         os.ftruncate(self._number, len(content))
+
+
+def _lock(number: int) -> None:
+    """Lock an open file for this process, until it closes the file or ends.
+
+    Raises:
+        BlockingIOError or PermissionError: If another process has locked it.
+        OSError: If its file system has no locks.
+        ImportError: If the system has none.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(number, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 _held: WeakValueDictionary[Path, FolderLock] = WeakValueDictionary()
