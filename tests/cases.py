@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import torch
+
 Test = Callable[..., None]
 
 
@@ -38,3 +40,8 @@ def each(names: str | tuple[str, ...], values: Iterable[Any]) -> Callable[[Test]
         return for_all
 
     return decorate
+
+
+def assert_exact(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
+    """Fail where numbers of double precision differ by more than their last digits."""
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
-from cases import each
+from cases import assert_exact, each
 from tiled_graphs import DOUBLE, affinity_of, matrix_of, noise, ring, uniform, window
 from weakseg.ops.neighborhood import edge_cosine, neighborhood_attention
 from weakseg.ops.pattern import Pattern
@@ -44,7 +44,7 @@ class TestCosineAttention:
         values = torch.tensor(features, dtype=DOUBLE)
         found = attend(self.PAIR, values, beta * torch.tensor([1, edge, edge, 1], dtype=DOUBLE), w)
         expected = torch.tensor([row, row[::-1]], dtype=DOUBLE) @ values
-        torch.testing.assert_close(found, expected, rtol=0, atol=4e-4)
+        assert_exact(found, expected, rtol=0, atol=4e-4)
 
     @each("graph", ["grid", "ring"])
     @each("beta", [0, 10])
@@ -61,15 +61,15 @@ class TestCosineAttention:
         wanted = torch.autograd.grad((expected * slope).sum(), [values, w])
         tiles = build_tiles([matrix.pattern], [grid_places(size) if graph == "grid" else None])
         found = cosine_attention(tiles, tiles.scatter(values)[0], w, tiles.spread(beta * matrix.values))[tiles.places]
-        torch.testing.assert_close(found, expected)
-        torch.testing.assert_close(torch.autograd.grad((found * slope).sum(), [values, w]), wanted)
+        assert_exact(found, expected)
+        assert_exact(torch.autograd.grad((found * slope).sum(), [values, w]), wanted)
 
     def test_equals_the_edge_list(self) -> None:
         pattern, places = window((9, 20), 4)
         values, edges = noise(180, 7), 10 * uniform(pattern.num_entries)
         cosines = edge_cosine(pattern, values)
         expected = neighborhood_attention(pattern, 0.4 * cosines + (cosines > 0) * edges, values)
-        torch.testing.assert_close(attend(pattern, values, edges, 0.4, places), expected)
+        assert_exact(attend(pattern, values, edges, 0.4, places), expected)
 
     def test_rows_sum_to_one(self) -> None:
         # a2gnn.md, oracle 1
@@ -77,7 +77,7 @@ class TestCosineAttention:
         mask = dense.square_mask((5, 6), 2)
         probs = probabilities(pattern, noise(30, 34), 10 * uniform(pattern.num_entries), 0.8)
         assert float(probs.min()) > -1e-12 and float(probs[~mask].abs().max()) < 1e-12
-        torch.testing.assert_close(probs.sum(1), torch.ones(30, dtype=DOUBLE))
+        assert_exact(probs.sum(1), torch.ones(30, dtype=DOUBLE))
 
     def test_without_edges_and_cosines_it_is_the_mean(self) -> None:
         # a2gnn.md, oracle 2
@@ -85,20 +85,20 @@ class TestCosineAttention:
         mask = dense.square_mask((5, 6), 2).double()
         values = noise(30, 4)
         found = attend(pattern, values, torch.zeros(pattern.num_entries, dtype=DOUBLE), 0, places)
-        torch.testing.assert_close(found, mask @ values / mask.sum(1, keepdim=True))
+        assert_exact(found, mask @ values / mask.sum(1, keepdim=True))
 
     def test_without_cosines_features_do_not_weigh(self) -> None:
         # a2gnn.md, oracle 2: w = 0, all cosines positive.
         pattern, _ = window((4, 4))
         edges = 10 * uniform(pattern.num_entries)
         one, other = (probabilities(pattern, uniform(16, 20, seed=seed) + 0.1, edges, 0) for seed in (0, 1))
-        torch.testing.assert_close(one, other)
+        assert_exact(one, other)
 
     def test_equal_features_stay(self) -> None:
         # a2gnn.md, oracle 5
         pattern, places = window((4, 7))
         values = uniform(1, 3).expand(28, 3).contiguous()
-        torch.testing.assert_close(attend(pattern, values, 10 * uniform(pattern.num_entries), 0.5, places), values)
+        assert_exact(attend(pattern, values, 10 * uniform(pattern.num_entries), 0.5, places), values)
 
     @settings(max_examples=30, deadline=None)
     @given(st.integers(1, 7), st.integers(1, 7), st.floats(-2, 2), st.floats(0, 10), st.integers(0, 99))
@@ -110,11 +110,11 @@ class TestCosineAttention:
         mask = dense.square_mask((height, width), 1)[..., None]
         assert bool((found <= torch.where(mask, values, -torch.inf).amax(1) + 1e-12).all())
         assert bool((found >= torch.where(mask, values, torch.inf).amin(1) - 1e-12).all())
-        torch.testing.assert_close(attend(pattern, 7 * values, edges, w, places), 7 * found)
+        assert_exact(attend(pattern, 7 * values, edges, w, places), 7 * found)
         order = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
         full = SparseMatrix(pattern, edges).to_dense()[order][:, order]
         moved = matrix_of(full, mask[order][:, order, 0])
-        torch.testing.assert_close(attend(moved.pattern, values[order], moved.values, w), found[order])
+        assert_exact(attend(moved.pattern, values[order], moved.values, w), found[order])
 
     def test_zero_features_are_finite(self) -> None:
         # a2gnn.md, section 8: a node without features attends to all neighbours alike.
@@ -123,7 +123,7 @@ class TestCosineAttention:
         values[4] = 0
         leaf = values.requires_grad_()
         found = attend(pattern, leaf, 10 * uniform(pattern.num_entries), 0.5, places)
-        torch.testing.assert_close(found[4], values.mean(0))
+        assert_exact(found[4], values.mean(0))
         found.square().sum().backward()
         assert bool(torch.isfinite(leaf.grad).all())  # type: ignore[arg-type]
 
@@ -138,7 +138,7 @@ class TestCosineAttention:
         pattern, _ = window((4, 5), 1)
         features = noise(20, 25)
         probs = probabilities(pattern, features, torch.zeros(pattern.num_entries, dtype=DOUBLE), 2000)
-        torch.testing.assert_close(probs, torch.eye(20, dtype=DOUBLE), rtol=0, atol=1e-3)
+        assert_exact(probs, torch.eye(20, dtype=DOUBLE), rtol=0, atol=1e-3)
 
 
 class TestOtherPropagations:
@@ -148,10 +148,10 @@ class TestOtherPropagations:
         tiles = build_tiles([matrix.pattern])
         values = noise(len(mask), 3).requires_grad_()
         found = mix(tiles, tiles.spread(matrix.values), tiles.scatter(values)[0])[tiles.places]
-        torch.testing.assert_close(found, matrix.to_dense() @ values)
+        assert_exact(found, matrix.to_dense() @ values)
         slope = noise(*found.shape, seed=1)
         (by_values,) = torch.autograd.grad((found * slope).sum(), values)
-        torch.testing.assert_close(by_values, matrix.to_dense().T @ slope)
+        assert_exact(by_values, matrix.to_dense().T @ slope)
 
     @pytest.mark.parametrize("dropout", [False, True])
     def test_additive_attention(self, dropout: bool) -> None:
@@ -182,10 +182,10 @@ class TestOtherPropagations:
             return torch.stack(heads, 1)
 
         found, expected = by_tiles(), densely()
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         slope = noise(*found.shape, seed=3)
         wanted = torch.autograd.grad((expected * slope).sum(), leaves)
-        torch.testing.assert_close(torch.autograd.grad((found * slope).sum(), leaves), wanted)
+        assert_exact(torch.autograd.grad((found * slope).sum(), leaves), wanted)
 
     @pytest.mark.parametrize(
         ("vectors", "row"), [(((1.0, 0.0), (0.0, 1.0)), (0.2689, 0.7311)), (((0, 0), (0, 0)), (0.5, 0.5))]
@@ -196,11 +196,11 @@ class TestOtherPropagations:
         at = tiles.scatter(torch.eye(2, dtype=DOUBLE))[0]
         sums = [at @ torch.tensor(vector, dtype=DOUBLE)[:, None] for vector in vectors]
         found = additive_attention(tiles, at[:, None], *sums)[:2, 0]
-        torch.testing.assert_close(found, torch.tensor([row, row], dtype=DOUBLE), rtol=0, atol=5e-5)
+        assert_exact(found, torch.tensor([row, row], dtype=DOUBLE), rtol=0, atol=5e-5)
 
     def test_edges_as_a_bias(self) -> None:
         tiles = build_tiles([TestCosineAttention.PAIR])
         at = tiles.scatter(torch.eye(2, dtype=DOUBLE))[0]
         edges = tiles.spread(torch.tensor([1, 0.25, 0.25, 1], dtype=DOUBLE).log())
         found = additive_attention(tiles, at[:, None], 0 * at[:, :1], 0 * at[:, :1], edges)[:2, 0]
-        torch.testing.assert_close(found, torch.tensor([[0.8, 0.2], [0.2, 0.8]], dtype=DOUBLE))
+        assert_exact(found, torch.tensor([[0.8, 0.2], [0.2, 0.8]], dtype=DOUBLE))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
-from cases import each
+from cases import assert_exact, each
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
 from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
@@ -18,6 +18,7 @@ from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, bui
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
+from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD
 from weakseg.nn.graphs.graph_layers import Output
 from weakseg.ops.readout import GridReadout, Readout, RegionReadout
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
@@ -94,7 +95,7 @@ class TestKernel:
         offsets = tuple((y, x) for y in range(3) for x in range(-2, 3) if (y, x) > (0, 0))
         weights = dense.color_position_weights(colors, offsets, 2 * 0.1**2, 2 * 6.0**2)
         expected = dense.stencil_matrix(weights, offsets, torch.zeros(4, 6, dtype=DOUBLE))
-        torch.testing.assert_close(kernel_of(colors, radius_cells=2).to_dense(), expected)
+        assert_exact(kernel_of(colors, radius_cells=2).to_dense(), expected)
 
     def test_cut_cells_are_filled_with_the_mean_colour(self) -> None:
         # a2gnn.md, 2.1: an image that is padded by hand has the same kernel.
@@ -125,6 +126,8 @@ class TestKernel:
         found = normalized_colors(image)
         assert found[:, 0, 0].tolist() == pytest.approx([-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225])
         assert (found[:, 0, 1] - found[:, 0, 0]).tolist() == pytest.approx([1.0, 1.0, 1.0], abs=0.02)
+        exact = normalized_colors(image, DOUBLE)[:, 0, 1].tolist()
+        assert exact == [(58 / 255 - m) / d for m, d in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
 
 
 class TestGatedCrf:
@@ -152,20 +155,20 @@ class TestGatedCrf:
         probs = noise(height * width, labels, seed=seed).softmax(1).requires_grad_()
         found = crf_of(probs, kernel)
         expected = dense.gated_crf_energy(kernel.to_dense(), probs.T[:, None])
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         assert found.item() >= -1e-12
         (slope,) = torch.autograd.grad(found, probs)
-        torch.testing.assert_close(slope, -2 / len(probs) * kernel.to_dense() @ probs.detach())
+        assert_exact(slope, -2 / len(probs) * kernel.to_dense() @ probs.detach())
 
     def test_of_several_images(self) -> None:
         probs, kernels = noise(7, 3).softmax(1).requires_grad_(), [kernel_of(noise(3, 1, n)) for n in (3, 4)]
         image = torch.tensor([0] * 3 + [1] * 4)
         found = gated_crf(probs, block_diagonal(kernels), image, 2)
         alone = [crf_of(part, kernel) for part, kernel in zip(probs.split([3, 4]), kernels, strict=True)]
-        torch.testing.assert_close(found, torch.stack(alone))
+        assert_exact(found, torch.stack(alone))
         weighted = [(values * torch.tensor([1.0, 5.0])).sum() for values in (found, torch.stack(alone))]
         slopes = [torch.autograd.grad(value, probs)[0] for value in weighted]
-        torch.testing.assert_close(*slopes)
+        assert_exact(*slopes)
 
     def test_as_printed_it_is_constant(self) -> None:
         # a2gnn.md, oracle 17: equation 22 over all pairs of labels has no gradient; so it is not used.
@@ -191,10 +194,10 @@ class TestSeeds:
             row_cross_entropy(logits, labels),
             torch.nn.functional.cross_entropy(logits, labels, reduction="none"),
         )
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         slope = noise(6)
         one, other = (torch.autograd.grad((values * slope).sum(), logits)[0] for values in (found, expected))
-        torch.testing.assert_close(one, other)
+        assert_exact(one, other)
 
     @pytest.mark.parametrize("others", [0, 1, 3])
     def test_partition_is_that_of_logits_less_the_first(self, others: int) -> None:
@@ -202,9 +205,9 @@ class TestSeeds:
         above.requires_grad_()
         found = log_partition(above)
         expected = torch.logsumexp(torch.cat([above.new_zeros(7, 1), above], 1), 1)
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         if others:
-            torch.testing.assert_close(*(torch.autograd.grad(v.sum(), above)[0] for v in (found, expected)))
+            assert_exact(*(torch.autograd.grad(v.sum(), above)[0] for v in (found, expected)))
 
     def test_sums_of_images(self) -> None:
         values = torch.tensor([1.0, 2, 4])
@@ -219,7 +222,7 @@ class TestSeeds:
         fewer = seeds.copy()
         fewer[row, column] = 255
         alone = A2gnnBatch([problem(GridReadout((9, 12)), fewer, num_labels=3)]).seeds.loss(logits)
-        torch.testing.assert_close(A2gnnBatch([one]).seeds.loss(logits, kept), alone)
+        assert_exact(A2gnnBatch([one]).seeds.loss(logits, kept), alone)
 
     def test_weights_of_means(self) -> None:
         found = mean_weights(torch.tensor([1.0, 3, 0, 5, 0]), torch.tensor([0, 0, 0, 3, 1]), 4)
@@ -236,11 +239,11 @@ class TestSeeds:
         expected = dense.a2gnn_terms(logits, logits, pixels, seeds.astype(np.int64), [], torch.zeros(6, 6).double())[
             "seeds"
         ]
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         if labels == (255,):
             assert float(found) == 0
         else:
-            torch.testing.assert_close(*(torch.autograd.grad(v, logits)[0] for v in (found, expected)))
+            assert_exact(*(torch.autograd.grad(v, logits)[0] for v in (found, expected)))
 
     def test_several_images_have_means_of_their_own(self) -> None:
         rng, readouts = np.random.default_rng(0), [GridReadout((9, 9)), GridReadout((8, 20))]
@@ -248,7 +251,7 @@ class TestSeeds:
         logits = noise(4 + 3, 2)
         found = A2gnnBatch(problems).seeds.loss(logits)
         alone = [A2gnnBatch([p]).seeds.loss(part)[0] for p, part in zip(problems, logits.split([4, 3]), strict=True)]
-        torch.testing.assert_close(found, torch.stack(alone))
+        assert_exact(found, torch.stack(alone))
 
     def test_weights_of_nodes(self) -> None:
         # graph-baselines.md, 2.6: weighted by the number of labelled pixels.
@@ -261,7 +264,7 @@ class TestSeeds:
         logits = noise(3, 2)
         each = row_cross_entropy(logits[[0, 2]], own.labels)
         found = A2gnnBatch([replace(one, seeds=own)]).seeds.loss(logits)[0]
-        torch.testing.assert_close(found, 0.75 * each[0] + 0.25 * each[1])
+        assert_exact(found, 0.75 * each[0] + 0.25 * each[1])
 
 
 class TestPoints:
@@ -301,9 +304,9 @@ class TestPoints:
         nothing, none = np.full(size, 255), torch.zeros(6, 6, dtype=DOUBLE)
         terms = dense.a2gnn_terms(hidden, logits, pixels, nothing, one.usable_boxes, none, score=score)
         expected = [terms["points"], terms["pull"]]
-        torch.testing.assert_close(found, expected)
+        assert_exact(found, expected)
         slopes = [torch.autograd.grad(sum(values), [logits, hidden]) for values in (found, expected)]  # type: ignore[arg-type]
-        torch.testing.assert_close(*slopes)
+        assert_exact(*slopes)
 
     def test_several_images_do_not_mix(self) -> None:
         readouts, boxes = (
@@ -316,7 +319,7 @@ class TestPoints:
         found = box_losses(A2gnnBatch(problems), windows, windows.pick(logits, EXACT), Output(hidden, logits))
         parts = zip(problems, logits.split([4, 3, 1]), hidden.split([4, 3, 1]), strict=True)
         alone = [losses_of(p, own, h)[:2] if p.boxes else (0, 0) for p, own, h in parts]
-        torch.testing.assert_close(torch.stack(found, 1), torch.tensor(alone, dtype=DOUBLE))
+        assert_exact(torch.stack(found, 1), torch.tensor(alone, dtype=DOUBLE))
 
     @pytest.mark.parametrize("box", [Box(1, 2, 0, 3, 9), Box(1, 0, 4, 9, 5), Box(1, 3, 3, 4, 4)])
     def test_thin_boxes(self, box: Box) -> None:
@@ -378,9 +381,9 @@ class TestPull:
             for n in range(groups)
         ]
         expected = torch.stack([torch.stack(part).sum() if part else found.new_zeros(()) for part in pairs])
-        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+        assert_exact(found, expected)
         if count > 1 and channels > 1 and float(expected.min()) > 1e-6:
-            torch.testing.assert_close(*(torch.autograd.grad(v.sum(), features)[0] for v in (found, expected)))
+            assert_exact(*(torch.autograd.grad(v.sum(), features)[0] for v in (found, expected)))
 
     def test_zero_features(self) -> None:
         leaf = torch.tensor([[0.0, 0], [1, 0]], dtype=DOUBLE, requires_grad=True)

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import dense_reference as dense
+from cases import assert_exact
 from weakseg.artifacts import LabelMap, PixelGraph, Scores
 from weakseg.data.annotations import Box, Drawn
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph
+from weakseg.methods.a2gnn.batch import A2gnnBatch
 from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, RADIUS_CELLS, A2gnnConfig, KernelConfig, fast
 from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, crf_kernel, image_cells, pixel_seeds
-from weakseg.methods.a2gnn.train import A2gnnSolution, a2gnn_memory, train_a2gnn
+from weakseg.methods.a2gnn.train import A2gnnSolution, a2gnn_memory, compute_terms, total, train_a2gnn
 from weakseg.nn.graphs import per_image
 from weakseg.nn.graphs.graph_layers import build_network, initial_weights
 from weakseg.nn.graphs.per_image import kept_units
@@ -167,6 +169,25 @@ class TestOneImage:
         probs, losses = reference(one, config, [mask[0][one.places] for mask in masks])
         torch.testing.assert_close(probs_of(found), probs, rtol=0, atol=1e-6)
         assert found.losses == pytest.approx(losses, abs=1e-6)
+
+    def test_the_gradient_is_that_of_the_dense_version(self) -> None:
+        # closed forms of every term at once, in double precision
+        config = replace(STEPS, consistency="centred", crf_weight=0.5)
+        one = problem(boxes=BOXES, config=config)
+        batch, network = A2gnnBatch([one]), build_network(config.network)
+        drawn = initial_weights(network, 6, [3], [torch.Generator().manual_seed(0)])
+        weights = [w.double().requires_grad_() for w in drawn]
+        loss = total(compute_terms(batch, batch.run(network, weights, None), config, second_phase=True), config)
+        size, inner = (3, 4), [w[0] for w in weights]
+        outputs = dense.a2gnn_outputs(
+            "a2gnn", inner, one.features, one.affinity.to_dense(), dense.square_mask(size, 1), beta=10
+        )
+        assert one.kernel is not None
+        kernel, pixels = one.kernel.to_dense(), dense.pixel_matrix(size, 8)
+        terms = dense.a2gnn_terms(*outputs, pixels, seed_map(one), one.usable_boxes, kernel, check="centred")
+        expected = terms["seeds"] + terms["points"] + terms["pull"] + 0.5 * terms["crf"]
+        assert_exact(loss, expected)
+        assert_exact(*(torch.autograd.grad(value, weights) for value in (loss, expected)))
 
     def test_in_single_precision(self) -> None:
         one, config = problem(boxes=BOXES), replace(STEPS, first_steps=3, second_steps=2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import dense_reference as dense
-from cases import each
+from cases import assert_exact, each
 from tiled_graphs import DOUBLE, affinity_of, matrix_of, noise, ring, uniform
 from weakseg.errors import ConfigError
 from weakseg.nn.graphs.graph_layers import Graphs, Output, build_network, initial_weights, normalized_map
@@ -69,7 +69,7 @@ class TestNetworks:
             )
             here = [values[start : start + len(own)] for values in found]
             for one, other in zip(here, expected, strict=True):
-                torch.testing.assert_close(one, other)
+                assert_exact(one, other)
             assert not here[1][:, labels:].any()
             slopes = [noise(*values.shape, seed=5) for values in expected]
             sums = [sum((v * s).sum() for v, s in zip(o, slopes, strict=True)) for o in (here, expected)]
@@ -77,7 +77,7 @@ class TestNetworks:
             for name, (a, b) in enumerate(zip(one, other, strict=True)):
                 assert (a is None) == (b is None) or not settings.cosine or settings.kind == "mlp", name
                 if a is not None and b is not None:
-                    torch.testing.assert_close(a, b)
+                    assert_exact(a, b)
             start += len(own)
 
     @each("kind", KINDS)
@@ -118,7 +118,7 @@ class TestNetworks:
             matrix = matrix_of(affinity[index][:, index], mask[index][:, index])
             tiles = build_tiles([matrix.pattern])
             found.append(run(config, Graphs(tiles.scatter(features[index]), tiles, matrix.values), weights)[1])
-        torch.testing.assert_close(found[1], found[0][order])
+        assert_exact(found[1], found[0][order])
 
     @each("kind", KINDS)
     def test_an_isolated_node_changes_nothing(self, kind: NetworkKind) -> None:
@@ -133,7 +133,7 @@ class TestNetworks:
         for own, own_features in ((matrix, features[:20]), (both, features)):
             tiles = build_tiles([own.pattern])
             found.append(run(config, Graphs(tiles.scatter(own_features), tiles, own.values), weights)[1])
-        torch.testing.assert_close(found[1][:20], found[0])
+        assert_exact(found[1][:20], found[0])
         assert bool(torch.isfinite(found[1]).all())
 
     def test_self_loops_alone(self) -> None:
@@ -144,15 +144,15 @@ class TestNetworks:
             config = NetworkConfig(kind, hidden=8)  # type: ignore[arg-type]
             weights = weights_for(config, 5, [3])
             expected = run(NetworkConfig("mlp", hidden=8), graphs, [weights[0], weights[1][:, :0], weights[2]])
-            torch.testing.assert_close(run(config, graphs, weights), expected)
+            assert_exact(run(config, graphs, weights), expected)
         config = NetworkConfig("gcn", hidden=8)
         w0, b0, w1, b1 = (w[0] for w in weights_for(config, 5, [3]))
         found = run(config, graphs, [w[None] for w in (w0, b0, w1, b1)])[1]
-        torch.testing.assert_close(found, torch.relu(features @ w0 + b0) @ w1 + b1)
+        assert_exact(found, torch.relu(features @ w0 + b0) @ w1 + b1)
         config = NetworkConfig("gat", hidden=8, heads=2)
         w0, _, _, b0, w1, _, _, b1 = weights = weights_for(config, 5, [3])
         expected_gat = torch.nn.functional.elu(features @ w0[0] + b0[0]) @ w1[0] + b1[0]
-        torch.testing.assert_close(run(config, graphs, weights)[1], expected_gat)
+        assert_exact(run(config, graphs, weights)[1], expected_gat)
 
     def test_a2gnn_without_edges_is_agnn(self) -> None:
         # a2gnn.md, oracle 2; graph-baselines.md, oracle 6: bit for bit.
@@ -201,8 +201,8 @@ class TestConvolutionMatrix:
         ones = self.PATH.double()
         symmetric = torch.tensor([[0.5, 6**-0.5, 0], [6**-0.5, 1 / 3, 6**-0.5], [0, 6**-0.5, 0.5]], dtype=DOUBLE)
         rows = torch.tensor([[0.5, 0.5, 0], [1 / 3] * 3, [0, 0.5, 0.5]], dtype=DOUBLE)
-        torch.testing.assert_close(self.matrix(self.PATH, ones), symmetric)
-        torch.testing.assert_close(self.matrix(self.PATH, ones, normalization="rows"), rows)
+        assert_exact(self.matrix(self.PATH, ones), symmetric)
+        assert_exact(self.matrix(self.PATH, ones, normalization="rows"), rows)
 
     @pytest.mark.parametrize("adjacency", ["soft", "binary"])
     def test_spectrum(self, adjacency: str) -> None:
@@ -211,10 +211,10 @@ class TestConvolutionMatrix:
         affinity = affinity_of(mask)
         sums = (affinity if adjacency == "soft" else mask.double()).sum(1)
         symmetric = self.matrix(mask, affinity, adjacency=adjacency)
-        torch.testing.assert_close(symmetric @ sums.sqrt(), sums.sqrt())
+        assert_exact(symmetric @ sums.sqrt(), sums.sqrt())
         assert float(torch.linalg.eigvalsh(symmetric).max()) == pytest.approx(1)
         rows = self.matrix(mask, affinity, adjacency=adjacency, normalization="rows")
-        torch.testing.assert_close(rows.sum(1), torch.ones(40, dtype=DOUBLE))
+        assert_exact(rows.sum(1), torch.ones(40, dtype=DOUBLE))
 
     def test_zero_rows_stay_zero(self) -> None:
         found = self.matrix(torch.eye(2, dtype=torch.bool), torch.diag(torch.tensor([0.0, 2.0], dtype=DOUBLE)))
@@ -260,7 +260,7 @@ class TestDropoutOfNetworks:
 
         both = through(graphs, weights, [0, 1]).logits[graphs.tiles.places][20:]
         one = through(alone, [w[1:] for w in weights], [1]).logits[alone.tiles.places]
-        torch.testing.assert_close(both, one)
+        assert_exact(both, one)
         assert not one.allclose(run(config, alone, [w[1:] for w in weights])[1])
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import dense_reference as dense
+from cases import assert_exact
 from weakseg.graph.feature_affinity import color_position_weights, feature_affinity, feature_distance
 from weakseg.nn.pairs.pair_losses import Pairs, affinity_loss, label_pairs, own_pairs, similarity_loss
 from weakseg.nn.pairs.window_affinity import node_colors
@@ -78,9 +79,9 @@ class TestAgainstTheList:
         found = pair_loss(features, (images, labels, inside), half_square(radius), config)
         colors = node_colors(images.float()).double()
         contrast, regular = dense.window_affinity_losses(features, labels, colors, inside, radius, own_pairs=own)
-        torch.testing.assert_close(found.double(), contrast + 3 * regular, rtol=1e-4, atol=1e-4)
+        assert_exact(found.double(), contrast + 3 * regular, rtol=1e-4, atol=1e-4)
         slopes = [torch.autograd.grad(loss, features)[0] for loss in (found, contrast + 3 * regular)]
-        torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4)
+        assert_exact(*slopes, rtol=1e-3, atol=1e-4)
 
     def test_without_similarity(self) -> None:
         features, labels = numbers(1, 2, 3, 3), labels_of(1, 3, 3)
@@ -126,7 +127,7 @@ class TestSimilarity:
             self.offsets,
             inside,
         )
-        torch.testing.assert_close(found, whole)
+        assert_exact(found, whole)
 
     def test_nothing_inside(self) -> None:
         features = numbers(1, 2, 3, 3).requires_grad_()

@@ -56,8 +56,8 @@ def gated_crf(probs: Tensor, kernel: SparseMatrix, image: Tensor, num_images: in
         [obukhov2019gatedcrf]; [zhang2021a2gnn], equation 22, restricted to pairs of different labels as in its code: as
         printed it sums over all pairs and is a constant.
     """
-    counts = torch.bincount(image, minlength=num_images).clamp(min=1)
-    losses: Tensor = _GatedCrf.apply(probs, kernel, image, (1 / counts).to(probs.dtype))
+    counts = torch.bincount(image, minlength=num_images).clamp(min=1).to(probs.dtype)
+    losses: Tensor = _GatedCrf.apply(probs, kernel, image, 1 / counts)
     return losses
 
 

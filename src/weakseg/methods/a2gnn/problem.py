@@ -169,7 +169,7 @@ def image_cells(image: NDArray[np.uint8], graph: PixelGraph, config: A2gnnConfig
     check_same_size("graph", graph.size, "image in cells", readout.size)
     kernel = None
     if config.crf_weight:
-        kernel = crf_kernel(normalized_colors(image).to(graph.features.dtype), readout, config.kernel)
+        kernel = crf_kernel(normalized_colors(image, graph.features.dtype), readout, config.kernel)
     return ImageCells(graph, readout, kernel)
 
 
@@ -234,10 +234,10 @@ def label_indices(labels: NDArray[np.uint8], label_ids: tuple[int, ...]) -> NDAr
     return index_of[labels]
 
 
-def normalized_colors(image: NDArray[np.uint8]) -> Tensor:
-    """Return ``(3, H, W)`` float32 colours less the ImageNet mean, by its deviation."""
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (image_tensor(image) / 255 - mean) / deviation
+def normalized_colors(image: NDArray[np.uint8], dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return ``(3, H, W)`` colours less the ImageNet mean, by its deviation."""
+    mean, deviation = (torch.tensor(values, dtype=dtype)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (image_tensor(image).to(dtype) / 255 - mean) / deviation
 
 
 def crf_kernel(colors: Tensor, readout: GridReadout, config: KernelConfig) -> SparseMatrix:

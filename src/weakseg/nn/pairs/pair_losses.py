@@ -126,8 +126,9 @@ def displacement_loss(field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) 
 
 def _mean(values: Tensor, chosen: Tensor, own: Tensor | float = 0.0) -> Tensor:
     """Return the mean of the chosen values and, as ``own`` halves, of pairs of affinity 1."""
-    total = torch.where(chosen, values, 0).sum() - 0.5 * own * math.log1p(EPS)
-    return total / (chosen.sum() + 0.5 * own + EPS)
+    halves = 0.5 * torch.as_tensor(own, dtype=values.dtype, device=values.device)
+    total = torch.where(chosen, values, 0).sum() - halves * math.log1p(EPS)
+    return total / (chosen.sum().to(values.dtype) + halves + EPS)
 
 
 class _Displacement(torch.autograd.Function):
@@ -135,7 +136,7 @@ class _Displacement(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) -> Tensor:
-        weights = [0.5 / (2 * kind.sum() + EPS) for kind in (pairs.foreground, pairs.background)]
+        weights = [0.5 / (2 * kind.sum().to(field.dtype) + EPS) for kind in (pairs.foreground, pairs.background)]
         loss, slope = field.new_zeros(()), torch.zeros_like(field)
         for plane, offset in enumerate(offsets):
             here, there = shifted_views(field, offset)
