@@ -13,6 +13,7 @@ from weakseg.nn.pairs.window_affinity import WindowAffinityNet
 from weakseg.ops.stencil import half_square
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.settings.walk import GraphWalkConfig
 from weakseg.settings.window_affinity import WindowConfig
 from weakseg.stages.build_graph import free_graph, window_graph
 from weakseg.stages.walk import start_scores, walk_on_graph
@@ -97,17 +98,17 @@ class TestWalkOnGraph:
         start = start_scores(activations, 6).flatten(1).double()
         weights = graph.affinity.to_dense().double() ** 8
         power = torch.linalg.matrix_power(weights / weights.sum(0), 64)
-        found = walk_on_graph(activations, graph)
+        found = walk_on_graph(activations, graph, GraphWalkConfig())
         assert found.label_ids == (0, 3, 9) and found.image_size == size
         torch.testing.assert_close(found.values.flatten(1).double(), start @ power, rtol=1e-4, atol=1e-5)
 
     def test_without_classes_all_is_background(self, net: WindowAffinityNet) -> None:
         graph = window_graph(net, noise(24, 32), WindowGraphConfig())
-        found = walk_on_graph(Activations(torch.zeros(0, 6, 8), (), (24, 32)), graph)
+        found = walk_on_graph(Activations(torch.zeros(0, 6, 8), (), (24, 32)), graph, GraphWalkConfig())
         assert found.label_ids == (0,)
         torch.testing.assert_close(found.values, torch.ones(1, 3, 4))
 
     def test_another_grid_is_refused(self, net: WindowAffinityNet) -> None:
         graph = window_graph(net, noise(24, 32), WindowGraphConfig())
         with pytest.raises(ShapeError, match=r"graph is \(3, 4\) but photograph in cells is \(4, 4\)"):
-            walk_on_graph(Activations(torch.zeros(1, 8, 8), (1,), (32, 32)), graph)
+            walk_on_graph(Activations(torch.zeros(1, 8, 8), (1,), (32, 32)), graph, GraphWalkConfig())

@@ -183,7 +183,7 @@ class TestFindWindowMaps:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: WindowAffinityConfig(start="seeds"), r"window-affinity\.start: 'classifier' or 'pretrained'"),  # type: ignore[arg-type]
+        (lambda: WindowAffinityConfig(start="seeds"), r"affinity\.start: 'classifier' or 'pretrained'"),  # type: ignore[arg-type]
         (lambda: WindowAffinityConfig(augment=AugmentConfig(crop=60)), "need a multiple of 8, got 60"),
         (lambda: PairLossConfig(similarity=-1), r"affinity\.loss\.similarity: need >= 0"),
         (lambda: PairLossConfig(sigma_color=0), r"affinity\.loss\.sigma_color: need > 0"),

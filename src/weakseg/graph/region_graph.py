@@ -30,6 +30,18 @@ def region_affinity(features: Tensor, adjacency: SparseMatrix) -> SparseMatrix:
     return SparseMatrix(pattern, torch.exp(-apart / 2))
 
 
+def region_distance(features: Tensor, adjacency: SparseMatrix) -> SparseMatrix:
+    """Return ``E_ij = exp(-mean_d |f_id - f_jd|)`` for regions that touch, and 1 for a region and itself.
+
+    What ``weakseg.graph.feature_affinity`` is for cells; arguments as for ``region_affinity``.
+
+    Reference:
+        [zhang2021a2gnn], superpixels with feature distance in its table of graphs; equation 8 on their mean features.
+    """
+    alike = region_affinity(features, adjacency)
+    return add_self_loops(SparseMatrix(alike.pattern, alike.values.square()))
+
+
 def select_edges(affinity: SparseMatrix, rule: EdgeRule = "threshold", *, least: float = 0.0) -> SparseMatrix:
     """Return the kept edges as ones, both ways, with self-loops.
 

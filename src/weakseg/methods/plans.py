@@ -6,7 +6,9 @@ from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
 from weakseg.methods.recipe import Recipe, TagRecipe
-from weakseg.pipeline.plan import Step
+from weakseg.pipeline.plan import Role, Step
+from weakseg.settings.seam import SeamConfig
+from weakseg.stages.seam import train_seam
 from weakseg.steps.activate import activations_step, external_step
 from weakseg.steps.affinity import affinity_step, affinity_walk_step
 from weakseg.steps.classify import classifier_step
@@ -33,6 +35,14 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
     return [
         classifier_step(dataset, recipe.classifier, recipe.seed),
         activations_step(dataset, recipe.activations),
+    ]
+
+
+def from_seam(recipe: TagRecipe, classifier: SeamConfig, dataset: Dataset) -> list[Step]:
+    """Return the steps from tags to the activations of SEAM's classifier."""
+    return [
+        classifier_step(dataset, classifier, recipe.seed, train=train_seam, role=Role.PART),
+        activations_step(dataset, recipe.activations, role=Role.PART),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,6 +24,20 @@ def half_disc(radius: float) -> tuple[Offset, ...]:
     """
     reach = math.ceil(radius)
     return tuple((y, x) for y, x in half_square(reach) if y * y + x * x < radius * radius)
+
+
+def half_window(radius: int, shape: Literal["square", "disc"] = "square") -> tuple[Offset, ...]:
+    """Return the offsets of a window that reaches ``radius`` cells, one of each pair d and -d.
+
+    Args:
+        radius: >= 0.
+        shape: ``square``: along both axes, 40 for 4; ``disc``: ``||d|| <= radius``, 24 for 4.
+
+    Reference:
+        [zhang2021a2gnn], window of the affinities: a disc in the paper, a square in its code.
+    """
+    offsets = half_square(radius)
+    return offsets if shape == "square" else tuple((y, x) for y, x in offsets if y * y + x * x <= radius * radius)
 
 
 def half_square(radius: int) -> tuple[Offset, ...]:

@@ -8,6 +8,7 @@ from weakseg.settings.rules import check_settings
 
 Unary = Literal["scores", "softmax", "labels"]
 Enlarged = Literal["scores", "logarithms", "logits"]
+Fused = Literal["cells", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,16 @@ class DecodeConfig:
         """Refuse what does not exist."""
         check_settings("masks", self, unary=get_args(Unary), enlarged=get_args(Enlarged))
         check_settings("masks", self, label_confidence="in (0, 1)", max_side=">= 32")
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the scores of a walk join those that are decoded.
+
+    Attributes:
+        weight: Of the walk, > 0.
+        fused: Both are added on the ``cells`` of their grid, or when enlarged, on ``pixels``.
+    """
+
+    weight: float
+    fused: Fused

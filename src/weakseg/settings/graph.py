@@ -9,6 +9,7 @@ from weakseg.settings.rules import check_settings
 Norm = Literal["l1", "l2"]
 EdgeRule = Literal["threshold", "helper"]
 NodeFeatures = Literal["taps", "affinity", "both"]
+EdgeFeatures = Literal["affinity", "taps"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,18 @@ class WindowGraphConfig:
         features: Node features: the ``taps`` of the backbone, as published, the ``affinity`` features, which learned
             what labels have in common, or ``both``, each normalised for itself.
         norm: ``l1``, as published, for taps that are not negative (ResNet); ``l2`` for all.
+        edges: Whose distances are affinities: those of the ``affinity`` features, or of the ``taps`` (plain features, a
+            control, which a network that is not trained has, too).
     """
 
     features: NodeFeatures = "taps"
     norm: Norm = "l2"
+    edges: EdgeFeatures = "affinity"
 
     def __post_init__(self) -> None:
         """Refuse what does not exist, and sums of signed features."""
         check_settings("graph", self, features=get_args(NodeFeatures), norm=get_args(Norm))
+        check_settings("graph", self, edges=get_args(EdgeFeatures))
         if self.features != "taps" and self.norm == "l1":
             raise ConfigError("graph.norm: affinity features are signed; use norm 'l2'")
 

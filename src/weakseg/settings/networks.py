@@ -15,7 +15,7 @@ class StartedConfig(Protocol):
     """What the configuration of each such network holds."""
 
     @property
-    def start(self) -> Start:
+    def start(self) -> str:
         """What the backbone starts from: that of the trained classifier, or ``backbone`` as it is."""
         ...
 
@@ -35,8 +35,10 @@ class StartedConfig(Protocol):
         ...
 
 
-def check_network(name: str, config: StartedConfig, multiple: int) -> None:
+def check_network(
+    name: str, config: StartedConfig, multiple: int, *, starts: tuple[str, ...] = get_args(Start)
+) -> None:
     """Raise ``ConfigError`` for a start that does not exist, and for crops that are no whole cells."""
-    check_settings(name, config, start=get_args(Start))
+    check_settings(name, config, start=starts)
     if config.augment.crop % multiple:
         raise ConfigError(f"{name}.augment.crop: need a multiple of {multiple}, got {config.augment.crop}")

@@ -1,8 +1,9 @@
 """The walk of scores on learned affinities or boundaries."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from weakseg.settings.decode import Fused
 from weakseg.settings.rules import check_settings
 
 
@@ -44,3 +45,24 @@ class WalkConfig(WalkSteps):
         """Refuse what lies outside of its range."""
         super().__post_init__()
         check_settings("walk", self, background_power="> 0", border=("complete", "official"))
+
+
+@dataclass(frozen=True)
+class GraphWalkConfig:
+    """How activations walk on the graph of an image, and where they meet its network's probabilities.
+
+    Attributes:
+        beta: Sharpening exponent of the affinity.
+        steps: Of the walk; A2GNN squares the transitions six times, which is 64.
+        background_power: Exponent of the background's score, ``(1 - max M)^power``.
+        fused: Both are added on the ``cells`` of the graph, or when enlarged, on ``pixels``, as published.
+    """
+
+    beta: float = 8.0
+    steps: int = 64
+    background_power: float = 6.0
+    fused: Fused = "cells"
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        check_settings("walk", self, beta="> 0", steps=">= 0", background_power="> 0", fused=get_args(Fused))

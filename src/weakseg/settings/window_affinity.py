@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from weakseg.errors import ConfigError
 from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.settings.networks import Start, check_network
+from weakseg.settings.networks import check_network
 from weakseg.settings.rules import check_settings
 
 Align = Literal["cells", "edges"]
 Colors = Literal["point", "mean"]
+Window = Literal["square", "disc"]
+WindowStart = Literal["classifier", "pretrained", "affinity", "file"]
 
 
 @dataclass(frozen=True)
@@ -19,22 +22,24 @@ class WindowConfig:
     """The network.
 
     Attributes:
-        radius_cells: The window reaches this many cells of eight pixels in each direction, along both axes.
+        radius_cells: The window reaches this many cells of eight pixels.
         widths: Channels that the last levels of the backbone are reduced to, the finest first; as many levels are used.
         align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
             published, for levels of stride 8 as they are.
         frozen_levels: What so many of the finest levels depend on is not trained.
+        window: It reaches so far along both axes (``square``, A2GNN's code) or all around (``disc``, its paper).
     """
 
     radius_cells: int = 4
     widths: tuple[int, ...] = (64, 128, 256)
     align: Align = "cells"
     frozen_levels: int = 1
+    window: Window = "square"
 
     def __post_init__(self) -> None:
         """Refuse empty windows, levels without channels, and words that do not exist."""
         check_settings("affinity.network", self, radius_cells="in [1, 64]", widths="in [1, 4096]", frozen_levels=">= 0")
-        check_settings("affinity.network", self, align=get_args(Align))
+        check_settings("affinity.network", self, align=get_args(Align), window=get_args(Window))
 
 
 KIND = "window-affinity"
@@ -69,16 +74,21 @@ class WindowAffinityConfig:
     """The window affinity network and its training.
 
     Attributes:
-        start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
+        start: What it starts from: the backbone of the ``classifier``, a ``pretrained`` one (``backbone``), or backbone
+            and head of a trained affinity network: that of a plan that trains one first (``affinity``), or a ``file``.
         backbone: The feature extractor for ``pretrained``.
+        file: For ``file``: a model file of an affinity network, plain or of windows, with the same widths.
+        trained: Whether it is trained at all, or taken as it starts.
         network: Window, widths, and what is not trained.
         loss: What the network is trained for.
         augment: Variation of the training images; A2GNN does not rescale.
         fit: Optimisation of backbone and head.
     """
 
-    start: Start = "pretrained"
+    start: WindowStart = "pretrained"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    file: str = ""
+    trained: bool = True
     network: WindowConfig = field(default_factory=lambda: WindowConfig(widths=(32, 64, 128)))
     loss: PairLossConfig = field(default_factory=PairLossConfig)
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
@@ -89,5 +99,7 @@ class WindowAffinityConfig:
     )
 
     def __post_init__(self) -> None:
-        """Refuse starts that do not exist, and crops that are no whole cells."""
-        check_network(KIND, self, GRID_STRIDE)
+        """Refuse starts that do not exist, a file without its start, and crops that are no whole cells."""
+        check_network("affinity", self, GRID_STRIDE, starts=get_args(WindowStart))
+        if (self.start == "file") != bool(self.file):
+            raise ConfigError(f"affinity: start 'file' and a file go together, got {self.start!r} and {self.file!r}")

@@ -27,6 +27,7 @@ from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
 from weakseg.training.train import train_model
 
+KIND = "affinity"
 NO_SCORE = 1e-5  # below this for every label, a cell lies outside of the image
 
 
@@ -120,7 +121,7 @@ def train_affinity(
         return affinity_loss(affinity, label_pairs(batch[1], offsets))
 
     data = ScoreData(by_id(samples), strict, lenient, config.augment, place.seed)
-    return train_model(started_training("affinity", AffinityNet, data, loss, config, classifier), place)
+    return train_model(started_training(KIND, AffinityNet, data, loss, config, classifier), place)
 
 
 def load_affinity(path: Path) -> AffinityNet:
@@ -129,7 +130,7 @@ def load_affinity(path: Path) -> AffinityNet:
     Raises:
         CheckpointError: If the file is missing, truncated, or no affinity network of weakseg.
     """
-    return load_network(path, "affinity", lambda backbone, _: AffinityNet(backbone))[0]
+    return load_network(path, KIND, lambda backbone, _: AffinityNet(backbone))[0]
 
 
 @torch.no_grad()

@@ -53,17 +53,28 @@ def affinity_graph(model: AffinityNet, image: NDArray[np.uint8], config: GraphCo
     return build_pixel_graph(features, affinity_power(feature_affinity(features, offsets), config.beta), offsets)
 
 
-def window_graph(model: WindowAffinityNet, image: NDArray[np.uint8], config: WindowGraphConfig) -> PixelGraph:
-    """Return the graph whose affinity is ``exp(-mean |F_i - F_j|)`` within a square window, one node for 8 x 8 pixels.
+def window_graph(
+    model: WindowAffinityNet, image: NDArray[np.uint8], config: WindowGraphConfig, *, normalized: bool = True
+) -> PixelGraph:
+    """Return the graph whose affinity is ``exp(-mean |F_i - F_j|)`` within the window, one node for 8 x 8 pixels.
+
+    Args:
+        model: In evaluation mode.
+        image: ``(H, W, 3)`` uint8.
+        config: Which features are those of the nodes, and which F is.
+        normalized: Whether features of nodes are divided by their norm.
 
     Reference:
-        [zhang2021a2gnn], equations 14 and 15, without the threshold on edges, which they never fall below.
+        [zhang2021a2gnn], equations 14 and 15, without the threshold on edges, which they never fall below; F the taps
+        is its plain feature distance.
     """
     taps, features = find_window_maps(model, image)
-    offsets = model.offsets
-    graph = build_pixel_graph(features[0], feature_affinity(features[0], offsets), offsets)
+    compared = features[0] if config.edges == "affinity" else taps[0]
+    graph = build_pixel_graph(features[0], feature_affinity(compared, model.offsets), model.offsets)
     found = {"taps": taps[0].flatten(1).T, "affinity": graph.features}
-    chosen = [normalize_nodes(part, config.norm) for name, part in found.items() if config.features in (name, "both")]
+    chosen = [part for name, part in found.items() if config.features in (name, "both")]
+    if normalized:
+        chosen = [normalize_nodes(part, config.norm) for part in chosen]
     return PixelGraph(torch.cat(chosen, 1) / len(chosen) ** 0.5, graph.size, graph.affinity)
 
 

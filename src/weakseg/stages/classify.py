@@ -23,7 +23,6 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
-from weakseg.settings.networks import Start
 from weakseg.training.augment import augment
 from weakseg.training.loop import FitPlace, Records
 from weakseg.training.train import Training, train_model
@@ -113,7 +112,7 @@ def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: in
     return mean_average_precision(scores, targets)
 
 
-def start_backbone(start: Start, config: BackboneConfig, classifier: Path | None) -> Backbone:
+def start_backbone(start: str, config: BackboneConfig, classifier: Path | None) -> Backbone:
     """Return the backbone of a trained classifier, or a new one with its pretrained weights.
 
     Args:
@@ -129,7 +128,7 @@ def start_backbone(start: Start, config: BackboneConfig, classifier: Path | None
     return load_classifier(_needed(classifier))[0].backbone
 
 
-def start_config(start: Start, config: BackboneConfig, classifier: Path | None) -> BackboneConfig:
+def start_config(start: str, config: BackboneConfig, classifier: Path | None) -> BackboneConfig:
     """Return the configuration of what ``start_backbone`` returns; arguments and errors as there."""
     if start == "pretrained":
         return config

@@ -1,6 +1,7 @@
 """From scores on a grid to a mask of the photograph, with or without a dense CRF."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,9 +14,10 @@ from weakseg.checks import check_same_size
 from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
 from weakseg.ops.crf import DenseCrf, build_crf, unary_from_labels, unary_from_scores, unary_from_softmax
+from weakseg.ops.fuse import fuse_scores
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_labels, resize_maps, scaled_size
-from weakseg.settings.decode import DecodeConfig, Enlarged
+from weakseg.settings.decode import DecodeConfig, Enlarged, Fusion
 
 SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
 
@@ -46,8 +48,7 @@ def decode_image(
     size = (image.shape[0], image.shape[1])
     check_same_size("scores", scores.image_size, "image", size)
     working = scaled_size(size, 1.0, max_side=config.max_side)
-    cells = None if scores.stride is None else (scores.stride, scores.reduced_size or size)
-    values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=cells)
+    values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=_cells_of(scores))
     if config.crf.iterations and len(values) > 1:
         values = (crf or decoding_crf(image, config, device=device)).infer(_unary(values, config))
     return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
@@ -67,6 +68,39 @@ def keep_to_boxes(mask: LabelMap, boxes: Sequence[Box]) -> LabelMap:
         if pixels := box.pixels(size):
             allowed[pixels] |= mask.labels[pixels] == box.class_id
     return LabelMap(np.where(allowed, mask.labels, 0).astype(np.uint8))
+
+
+def fuse_walked(scores: Scores, walked: Scores, config: DecodeConfig, fusion: Fusion) -> Scores:
+    """Return a network's probabilities together with the scores of a walk; see ``weakseg.ops.fuse.fuse_scores``.
+
+    Labels that the walk does not know have its score 0; those that the network does not know are left out.
+
+    Args:
+        scores: Of the network.
+        walked: Of the same photograph, on the same grid.
+        config: How the network's probabilities are enlarged; those of the walk are interpolated as they are.
+        fusion: Weight of the walk, and whether both are added on cells or on pixels.
+
+    Returns:
+        Scores on the cells, or at the size that the photograph is decoded at.
+
+    Reference:
+        [zhang2021a2gnn], fusion for image tags in its code, there on pixels.
+    """
+    check_same_size("walked scores", walked.image_size, "scores", scores.image_size)
+    if scores.label_ids == (0,):
+        return scores
+    values, added = scores.values, walked.values
+    if fusion.fused == "pixels":
+        working = scaled_size(scores.image_size, 1.0, max_side=config.max_side)
+        values = enlarge_scores(values, working, config.enlarged, cells=_cells_of(scores))
+        added = enlarge_scores(added, working, cells=_cells_of(walked))
+        scores = Scores(values, scores.label_ids, scores.image_size)
+    known = values.new_zeros(values.shape)
+    for index, label in enumerate(scores.label_ids):
+        if label in walked.label_ids:
+            known[index] = added[walked.label_ids.index(label)]
+    return replace(scores, values=fuse_scores(values, known, weight=fusion.weight).clamp(0, 1))
 
 
 def enlarge_scores(
@@ -95,6 +129,10 @@ def enlarge_scores(
     if cells is not None:
         raise ConfigError("decode.enlarged: 'logarithms' aligns corners; these reach over the border, so take 'logits'")
     return F.interpolate(logarithms[None], size=size, mode="bilinear", align_corners=True)[0].exp()
+
+
+def _cells_of(scores: Scores) -> tuple[int, tuple[int, int]] | None:
+    return None if scores.stride is None else (scores.stride, scores.reduced_size or scores.image_size)
 
 
 def _enlarged_maps(maps: Tensor, size: tuple[int, int], cells: tuple[int, tuple[int, int]] | None) -> Tensor:

@@ -11,7 +11,7 @@ from weakseg.ops.resample import block_means, resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import walk_maps, walk_scores
 from weakseg.settings.affinity import GRID_STRIDE
-from weakseg.settings.walk import WalkConfig
+from weakseg.settings.walk import GraphWalkConfig, WalkConfig
 
 
 def walk_activations(activations: Activations, features: Tensor, config: WalkConfig) -> Scores:
@@ -40,20 +40,17 @@ def walk_activations(activations: Activations, features: Tensor, config: WalkCon
     return Scores(walked.clamp(0, 1), (0, *activations.class_ids), activations.image_size)
 
 
-def walk_on_graph(
-    activations: Activations, graph: PixelGraph, *, beta: float = 8.0, steps: int = 64, background_power: float = 6.0
-) -> Scores:
+def walk_on_graph(activations: Activations, graph: PixelGraph, config: GraphWalkConfig) -> Scores:
     """Return scores of the background and of the classes after a walk on a graph with one node for 8 x 8 pixels.
 
     Args:
         activations: ``(K, h, w)``; without any class all is background.
         graph: Its affinity holds the walker's rest on the diagonal.
-        beta: Sharpening exponent of the affinity.
-        steps: Each is one sparse product.
-        background_power: Exponent of the background's score.
+        config: Exponents, and steps, each of which is one sparse product.
 
     Returns:
-        ``(K + 1, rows, columns)`` on the grid of the graph; the labels of a cell do not sum to one.
+        ``(K + 1, rows, columns)`` on the grid of the graph, whose last cells reach over the border; the labels of a
+        cell do not sum to one.
 
     Raises:
         ShapeError: If the graph has another grid than the photograph.
@@ -62,10 +59,10 @@ def walk_on_graph(
         [zhang2021a2gnn], random walk of its code, whose map of image tags is fused with this; blocks at the border are
         averaged over the pixels that exist.
     """
-    start = start_scores(activations, background_power)
+    start = start_scores(activations, config.background_power)
     check_same_size("graph", graph.size, "photograph in cells", (start.shape[1], start.shape[2]))
-    walked = walk_maps(start, graph.affinity, beta=beta, steps=steps)
-    return Scores(walked.clamp(0, 1), (0, *activations.class_ids), activations.image_size)
+    walked = walk_maps(start, graph.affinity, beta=config.beta, steps=config.steps)
+    return Scores(walked.clamp(0, 1), (0, *activations.class_ids), activations.image_size, GRID_STRIDE)
 
 
 def start_scores(activations: Activations, background_power: float) -> Tensor:

@@ -1,7 +1,7 @@
 """Train a window affinity network on seeds, and apply it."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.sample import WeakSample
+from weakseg.errors import CheckpointError, ConfigError
 from weakseg.graph.feature_affinity import color_position_weights, feature_distance
 from weakseg.nn.pairs.pair_losses import affinity_loss, label_pairs, own_pairs, similarity_loss
 from weakseg.nn.pairs.window_affinity import WindowAffinityNet, WindowMaps, node_colors
+from weakseg.nn.weights import MODEL_FILE, read_header, save_model
 from weakseg.ops.resample import image_tensor, padded_to
-from weakseg.ops.stencil import Offset, half_square
+from weakseg.ops.stencil import Offset, half_window
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.window_affinity import KIND, Align, PairLossConfig, WindowAffinityConfig, WindowConfig
-from weakseg.stages.networks import by_id, load_network, load_seeded, started_training
+from weakseg.stages.affinity import KIND as PLAIN_KIND
+from weakseg.stages.affinity import load_affinity
+from weakseg.stages.classify import start_backbone, start_config
+from weakseg.stages.networks import by_id, load_network, load_seeded
 from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
-from weakseg.training.train import train_model
+from weakseg.training.train import Training, train_model
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def train_window_affinity(
     config: WindowAffinityConfig,
     place: FitPlace,
     classifier: Path | None = None,
+    trained: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Train on seeds and write ``model.safetensors`` into the place's folder; return one record an epoch.
 
@@ -77,19 +83,76 @@ def train_window_affinity(
         config: Network and training.
         place: Folder, seed and device.
         classifier: Model file, for ``config.start`` ``classifier``.
+        trained: Model file of an affinity network, for ``affinity``.
 
     Reference:
         [zhang2021a2gnn], affinity learning. Differs from its code: pairs with cells outside of the crop do
         not count.
     """
-    network, offsets = config.network, half_square(config.network.radius_cells)
+    network, offsets = config.network, half_window(config.network.radius_cells, config.network.window)
 
     def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
         return pair_loss(module(batch[0]).float(), batch, offsets, config.loss)
 
     data = WindowData(by_id(samples), seeds, config.augment, network.align, place.seed)
-    training = started_training(KIND, lambda found: WindowAffinityNet(found, network), data, loss, config, classifier)
-    return train_model(replace(training, header={**training.header, "network": asdict(network)}), place)
+    build, header = start_window_affinity(config, classifier, trained)
+    return train_model(Training(KIND, build, data, loss, config.fit, header), place)
+
+
+def keep_window_affinity(
+    config: WindowAffinityConfig, place: FitPlace, *, classifier: Path | None = None, trained: Path | None = None
+) -> None:
+    """Write the network as it starts into the place's folder, as a trained one; arguments as for the training."""
+    build, header = start_window_affinity(config, classifier, trained)
+    torch.manual_seed(numpy_generator_for(place.seed, "", f"{KIND}/init").integers(2**62))
+    save_model(place.folder / MODEL_FILE, build(), header)
+
+
+def start_window_affinity(
+    config: WindowAffinityConfig, classifier: Path | None = None, trained: Path | None = None
+) -> tuple[Callable[[], WindowAffinityNet], dict[str, Any]]:
+    """Return what builds the network as it starts, and what its file says.
+
+    Raises:
+        ConfigError: If a file is asked for and none is given.
+        CheckpointError: If a file is damaged, or of a network that does not start this one.
+    """
+    network = config.network
+
+    def build() -> WindowAffinityNet:
+        if path is not None:
+            return continue_affinity(path, network)
+        return WindowAffinityNet(start_backbone(config.start, config.backbone, classifier), network)
+
+    path = Path(config.file) if config.start == "file" else trained if config.start == "affinity" else None
+    if config.start == "affinity" and path is None:
+        raise ConfigError("affinity.start: 'affinity' needs a network that was trained before; use 'file'")
+    if path is None:
+        backbone = asdict(start_config(config.start, config.backbone, classifier))
+    else:
+        backbone = read_header(path, kinds=(KIND, PLAIN_KIND))["backbone"]
+    return build, {"kind": KIND, "backbone": backbone, "network": asdict(network)}
+
+
+def continue_affinity(path: Path, config: WindowConfig) -> WindowAffinityNet:
+    """Return a new network with backbone and head of a trained affinity network, plain or of windows.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged, of another kind, or of other widths.
+
+    Reference:
+        [zhang2021a2gnn], code: it starts from an affinity network that was trained on all labels of SEAM.
+    """
+    plain = read_header(path, kinds=(KIND, PLAIN_KIND))["kind"] == PLAIN_KIND
+    found = load_affinity(path) if plain else load_window_affinity(path)
+    widths = tuple(tap.weight.shape[0] for tap in found.head.taps)
+    if widths != config.widths:
+        raise CheckpointError(
+            f"{path}: its levels have {widths} channels, affinity.network.widths are {config.widths}; make them equal"
+        )
+    model = WindowAffinityNet(found.backbone, config)
+    model.head.load_state_dict(found.head.state_dict())
+    return model
 
 
 def pair_loss(features: Tensor, batch: Sequence[Tensor], offsets: tuple[Offset, ...], config: PairLossConfig) -> Tensor:

@@ -38,7 +38,7 @@ class AffinityWalkJob(ImageJob):
         walk_activations(activations, features, self.config).save(self.output(sample.id))
 
 
-def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
+def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int, *, name: str = "affinity") -> Step:
     """Train the affinity network on both readings of the tagged images."""
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
@@ -50,7 +50,7 @@ def affinity_step(dataset: Dataset, config: AffinityConfig, seed: int) -> Step:
         )
 
     needs = {**dict.fromkeys(READINGS, Kind.SCORES), **started(config)}
-    return Step("affinity", Kind.MODEL, needs, {**asdict(config), "seed": seed}, training(train_affinity, run, seed))
+    return Step(name, Kind.MODEL, needs, {**asdict(config), "seed": seed}, training(train_affinity, run, seed))
 
 
 def affinity_walk_step(dataset: Dataset, config: WalkConfig) -> Step:

@@ -13,8 +13,8 @@ import dense_reference as dense
 from cases import assert_exact, each
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box
-from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses
-from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.batch import A2gnnBatch, box_losses, consistent_seeds
+from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_boxes
 from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel, normalized_colors, pixel_seeds
@@ -420,9 +420,22 @@ class TestConsistency:
     def test_which_boxes_speak_for_a_seed(self) -> None:
         labels = np.array([[0, 1, 1, 2, 255]], np.uint8)
         boxes = (Box(1, 0, 0, 1, 2), Box(2, 0, 0, 1, 5), Box(1, 0, 2, 1, 5))
-        found = inside_own_box(problem(GridReadout((1, 5), 1), labels, boxes, 3), 4)
-        expected = [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
-        assert found.long().tolist() == expected
+        own, foreign = inside_boxes(problem(GridReadout((1, 5), 1), labels, boxes, 3), 4)
+        assert own.long().tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
+        assert foreign.long().tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+
+    @pytest.mark.parametrize(("overruled", "expected"), [("own", [1, 1, 1, 1, 1]), ("all", [0, 0, 1, 0, 1])])
+    def test_seeds_of_other_classes_in_a_box(self, overruled: Any, expected: list[int]) -> None:
+        # a2gnn.md, section 4, 3: equation 28 as printed voids them, nested objects too; its code leaves them.
+        labels = np.array([[0, 1, 2, 1, 1, 255]], np.uint8)
+        boxes = (Box(2, 0, 0, 1, 4), Box(1, 0, 4, 1, 5))
+        one, other = (problem(GridReadout((1, 6), 1), labels, boxes, 3, image_id=name) for name in "ab")
+        batch, windows = A2gnnBatch([one, other]), windows_of(one, other)
+        hidden = noise(12, 4).abs()
+        config = A2gnnConfig(consistency="published", overruled=overruled)
+        points = windows.pick(noise(12, 3), config)
+        kept = consistent_seeds(batch, windows, points, hidden, config)
+        assert kept.long().tolist() == 2 * expected
 
 
 def test_masks_are_kept_to_their_boxes() -> None:

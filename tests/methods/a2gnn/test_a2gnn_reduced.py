@@ -15,15 +15,17 @@ from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
+from weakseg.methods.a2gnn.graphs import GraphWalkJob
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob
 from weakseg.methods.a2gnn.problem import reduce_labelled
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps
 from weakseg.pipeline.units import Unit
 from weakseg.settings.crf import CrfParams
-from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.decode import DecodeConfig, Fusion
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.graph_network import NetworkConfig
-from weakseg.stages.decode import decode_image
+from weakseg.settings.walk import GraphWalkConfig
+from weakseg.stages.decode import decode_image, fuse_walked
 
 LARGE, SMALL = (194, 254), (97, 127)  # neither makes whole cells
 TINY = A2gnnConfig(first_steps=15, second_steps=5, network=NetworkConfig(hidden=16, dropout=0.0))
@@ -48,12 +50,16 @@ def complete(
         "strongest",
         2,
         0,
-        3.0 if walk else 0.0,
         RegionConfig(num_regions=150) if superpixels else None,
     )
-    job = A2gnnJob(None, folder / "seeds", folder if walk else None, folder / f"to {max_side}", how)
+    job = A2gnnJob(None, folder / "seeds", folder / f"to {max_side}", how)
     job.run(Unit((sample,)))
     path = job.output("a")
+    if walk:
+        walker = GraphWalkJob(None, folder, folder / f"walk {max_side}", how.graph, GraphWalkConfig())
+        walker.run(Unit((sample,)))
+        walked = Scores.load(walker.output("a"))
+        fuse_walked(Scores.load(path), walked, DecodeConfig(NO_CRF), Fusion(3.0, "cells")).save(path)
     return path.read_bytes(), Scores.load(path)
 
 

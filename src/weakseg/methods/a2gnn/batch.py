@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_own_box
+from weakseg.methods.a2gnn.boxes import BoxWindows, PickedPoints, agreement, build_windows, inside_boxes
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, mean_weights, pull, row_cross_entropy
 from weakseg.methods.a2gnn.problem import A2gnnProblem
@@ -107,10 +107,12 @@ class A2gnnBatch:
         return BoxWindows(windows.windows, windows.rows.to(self.device), labels, codes)
 
     @cached_property
-    def inside(self) -> Tensor:
-        """``(P, most boxes of an image)`` bool: which boxes of its class each seed lies in."""
+    def inside(self) -> tuple[Tensor, Tensor]:
+        """``(P, most boxes of an image)`` bool: which boxes of its class each seed lies in, and which of others."""
         most = max(len(problem.usable_boxes) for problem in self.problems)
-        return torch.cat([inside_own_box(problem, most) for problem in self.problems]).to(self.device)
+        found = zip(*(inside_boxes(problem, most) for problem in self.problems), strict=True)
+        own, foreign = (torch.cat(parts).to(self.device) for parts in found)
+        return own, foreign
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,15 +197,22 @@ def box_losses(batch: A2gnnBatch, windows: BoxWindows, points: PickedPoints, out
 def consistent_seeds(
     batch: A2gnnBatch, windows: BoxWindows, points: PickedPoints, hidden: Tensor, config: A2gnnConfig
 ) -> Tensor:
-    """Return the seeds, ``(P,)`` bool, that no box of their own class around them overrules; see ``agreement``."""
+    """Return the seeds, ``(P,)`` bool, that no box around them overrules.
+
+    A box of a seed's own class does so by ``agreement``; with ``config.overruled`` ``all`` one of another class always.
+
+    Reference:
+        [zhang2021a2gnn], equation 28: as printed ``all``, in its code ``own``.
+    """
     rows = windows.rows.take_rows(points.pixels)
     num_boxes = len(windows.windows)
     counts = torch.bincount(points.window, minlength=num_boxes)
     sums = hidden.new_zeros(num_boxes, hidden.shape[1]).index_add(0, points.window, rows @ hidden)
     prototypes = sums / counts.clamp(min=1)[:, None]
     image, number = windows.of_windows("image"), windows.of_windows("number")
-    kept = torch.ones(len(batch.seeds.labels), dtype=torch.bool, device=hidden.device)
-    own_seeds = torch.split(batch.inside, [len(problem.seeds.labels) for problem in batch.problems])
+    inside_own, inside_others = batch.inside
+    kept = ~(inside_others & (config.overruled == "all")).any(1)
+    own_seeds = torch.split(inside_own, [len(problem.seeds.labels) for problem in batch.problems])
     parts = zip(torch.split(hidden, batch.num_nodes), batch.problems, own_seeds, strict=True)
     before = 0
     for index, (features, problem, inside) in enumerate(parts):
@@ -211,7 +220,7 @@ def consistent_seeds(
         if bool(own.any()):
             seeds = problem.seeds.rows.to(hidden.device)
             agrees = agreement(features, prototypes[own], seeds, config.consistency)
-            kept[before : before + len(inside)] = ~(inside[:, number[own]] & ~agrees).any(1)
+            kept[before : before + len(inside)] &= ~(inside[:, number[own]] & ~agrees).any(1)
         before += len(inside)
     return kept
 

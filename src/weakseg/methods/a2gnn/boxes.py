@@ -115,17 +115,18 @@ def build_windows(problems: Sequence[A2gnnProblem], dtype: torch.dtype) -> BoxWi
     return BoxWindows(tuple(windows), block_diagonal(blocks), torch.cat(labels), torch.cat(codes))
 
 
-def inside_own_box(problem: A2gnnProblem, most: int) -> Tensor:
-    """Return ``(P, most)`` bool: which boxes of its own class each seed lies in."""
+def inside_boxes(problem: A2gnnProblem, most: int) -> tuple[Tensor, Tensor]:
+    """Return which boxes each seed lies in, ``(P, most)`` bool: those of its own class, and those of others."""
     seeds = problem.seeds
-    inside = torch.zeros(len(seeds.labels), most, dtype=torch.bool)
+    own, foreign = torch.zeros(2, len(seeds.labels), most, dtype=torch.bool)
     if seeds.pixels is None:
-        return inside
+        return own, foreign
     row, column = seeds.pixels.T
     for number, (label, rows, columns) in enumerate(problem.usable_boxes):
         within = (row >= rows.start) & (row < rows.stop) & (column >= columns.start) & (column < columns.stop)
-        inside[:, number] = within & (seeds.labels == label)
-    return inside
+        own[:, number] = within & (seeds.labels == label)
+        foreign[:, number] = within & (seeds.labels != label)
+    return own, foreign
 
 
 @torch.no_grad()

@@ -3,15 +3,18 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from weakseg.errors import ConfigError
 from weakseg.settings.crf import CrfParams
-from weakseg.settings.graph import EdgeRule
 from weakseg.settings.graph_network import NetworkConfig
 from weakseg.settings.rules import check_settings
 
 PointScore = Literal["probability", "logit"]
 Consistency = Literal["none", "published", "centred"]
+Overruled = Literal["own", "all"]
 Contested = Literal["kept", "dropped"]
 Sampling = Literal["mean", "bilinear"]
+RegionEdges = Literal["threshold", "helper", "distance"]
+RegionSeeds = Literal["majority", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -21,21 +24,27 @@ class RegionConfig:
     Attributes:
         num_regions: About how many; not published.
         compactness: Of SLIC.
-        edges: ``threshold`` or ``helper``, see ``weakseg.graph.region_graph.select_edges``.
+        edges: Between superpixels that touch: ones by ``threshold`` or ``helper``, see
+            ``weakseg.graph.region_graph.select_edges``, or as soft as those of cells, by the ``distance`` of features.
         least_affinity: For ``threshold``; 0 keeps all edges between superpixels that touch.
-        counted: Whether a superpixel counts as often as it has labelled pixels.
+        seeds: The label of a superpixel is that of the ``majority`` of its seeds, as in GraphNet; or all ``pixels``
+            that have a label count, as they do with cells.
+        counted: For ``majority``: whether a superpixel counts as often as it has labelled pixels.
     """
 
     num_regions: int = 400
     compactness: float = 10.0
-    edges: EdgeRule = "threshold"
+    edges: RegionEdges = "threshold"
     least_affinity: float = 0.0
+    seeds: RegionSeeds = "majority"
     counted: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""
         check_settings("regions", self, num_regions=">= 1", compactness="> 0", least_affinity="in [0, 1]")
-        check_settings("regions", self, edges=get_args(EdgeRule))
+        check_settings("regions", self, edges=get_args(RegionEdges), seeds=get_args(RegionSeeds))
+        if self.counted and self.seeds == "pixels":
+            raise ConfigError("regions.counted: with seeds 'pixels' every pixel counts once; leave it out")
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class A2gnnConfig:
             code) of the box's class.
         consistency: Which seeds a box's points overrule in the second phase: ``none``, ``published`` (cosine to their
             mean <= 0: never happens, features being >= 0), or ``centred`` (the same less the mean of the image).
+        overruled: Which seeds in a box are overruled: those of its ``own`` class that its points disagree with (the
+            code), or those and ``all`` of other labels (equation 28 as printed), which takes those of nested objects.
         contested: Whether points that boxes of two classes pick are ``kept`` or ``dropped``.
         least_evidence: Rows and columns of a box are left out whose best probability is below this share of the
             median of all; for objects that do not reach all sides of their box. 0 keeps all.
@@ -95,6 +106,7 @@ class A2gnnConfig:
     points_weight: float = 1.0
     point_score: PointScore = "probability"
     consistency: Consistency = "none"
+    overruled: Overruled = "own"
     contested: Contested = "kept"
     least_evidence: float = 0.0
     restrict_to_tags: bool = True
@@ -109,11 +121,9 @@ class A2gnnConfig:
         check_settings(section, self, weight_decay=">= 0", crf_weight=">= 0", points_weight=">= 0")
         check_settings(section, self, least_evidence="in [0, 1]", point_score=get_args(PointScore))
         check_settings(section, self, consistency=get_args(Consistency), contested=get_args(Contested))
-
-    @property
-    def needs_cells(self) -> bool:
-        """Whether a term counts that superpixels do not have: the CRF's neighbours, or seeds that are pixels."""
-        return bool(self.crf_weight) or self.consistency != "none"
+        check_settings(section, self, overruled=get_args(Overruled))
+        if self.overruled == "all" and self.consistency == "none":
+            raise ConfigError("completion.overruled: 'all' needs a consistency check; set consistency or leave it out")
 
 
 _SPARSE = A2gnnConfig(first_steps=50, second_steps=50, lr=0.03, crf_weight=0.3)

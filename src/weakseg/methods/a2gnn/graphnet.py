@@ -1,4 +1,4 @@
-"""GraphNet's problem of an image: superpixels as nodes, edges between those that touch, seeds by majority."""
+"""Problems of images whose nodes are superpixels: GraphNet's, and A2GNN's with all its losses."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,23 @@ from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rank, check_same_size
 from weakseg.data.sample import WeakSample
 from weakseg.graph.pixel_graph import normalize_nodes
-from weakseg.graph.region_graph import majority_labels, region_affinity, select_edges
+from weakseg.graph.region_graph import majority_labels, region_affinity, region_distance, select_edges
 from weakseg.graph.superpixel import region_adjacency, region_pooling, slic_regions
-from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
-from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, foreign_labels, known_labels, label_indices
+from weakseg.methods.a2gnn.config import A2gnnConfig, KernelConfig, RegionConfig
+from weakseg.methods.a2gnn.problem import (
+    A2gnnProblem,
+    ProblemSeeds,
+    foreign_labels,
+    known_labels,
+    label_indices,
+    normalized_colors,
+    pixel_seeds,
+)
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.readout import GridReadout, RegionReadout
 from weakseg.ops.resample import Cells, resample_cells
-from weakseg.ops.sparse import SparseMatrix
+from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
+from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.graph import Norm
 
 
@@ -29,8 +38,8 @@ class RegionSource:
     Attributes:
         image: ``(H, W, 3)`` uint8.
         features: ``(D, h, w)`` float on any grid that covers the image exactly.
-        norm: What the mean features of a superpixel are divided by: their sum (``l1``, as published, for features that
-            are not negative) or length (``l2``); ``None``: nothing.
+        norm: What the mean features of a superpixel are divided by, after their distances are taken: their sum
+            (``l1``, as published, for features that are not negative) or length (``l2``); ``None``: nothing.
     """
 
     image: NDArray[np.uint8]
@@ -67,28 +76,63 @@ def build_graphnet_problem(
         num_classes: K of the data set.
 
     Reference:
-        [pu2018graphnet], as described in [zhang2021a2gnn].
+        [pu2018graphnet], as described in [zhang2021a2gnn]; with edges of ``distance``, seeds of ``pixels`` and all
+        losses it is the latter on superpixels.
     """
     check_rank("features", source.features, 3, "(D, h, w)")
     check_same_size("seeds", seeds.labels.shape, "image", source.image.shape[:2])
     regions = regions or RegionConfig()
     dtype, grid = source.features.dtype, (source.features.shape[1], source.features.shape[2])
     areas = slic_regions(torch.from_numpy(np.array(source.image)), regions.num_regions, compactness=regions.compactness)
-    features = region_pooling(areas, grid, dtype=dtype) @ source.features.flatten(1).T
-    if source.norm:
-        features = normalize_nodes(features, source.norm)
-    alike = region_affinity(features, region_adjacency(areas))
-    label_ids = known_labels(sample, config, num_classes)
+    means = region_pooling(areas, grid, dtype=dtype) @ source.features.flatten(1).T
+    features = normalize_nodes(means, source.norm) if source.norm else means
+    label_ids, readout = known_labels(sample, config, num_classes), RegionReadout(areas)
+    if regions.seeds == "pixels":
+        found = pixel_seeds(seeds, label_ids, readout, dtype)
+    else:
+        found = region_seeds(areas, seeds, label_ids, counted=regions.counted, dtype=dtype)
+    colors = normalized_colors(source.image, dtype) if config.crf_weight else None
     return A2gnnProblem(
         sample.id,
         features,
-        select_edges(alike, regions.edges, least=regions.least_affinity),
-        RegionReadout(areas),
+        _edges(areas, means, features, regions),
+        readout,
         label_ids,
-        region_seeds(areas, seeds, label_ids, counted=regions.counted, dtype=dtype),
+        found,
         sample.drawn.boxes,
+        None if colors is None else region_kernel(areas, colors, config.kernel),
         remarks=foreign_labels(seeds, label_ids),
     )
+
+
+def region_kernel(regions: Tensor, colors: Tensor, config: KernelConfig) -> SparseMatrix:
+    """Return the kernel of the CRF loss between superpixels: ``crf_kernel`` at their centres, of their mean colours.
+
+    Args:
+        regions: ``(H, W)`` integer in {0..R-1}, each at least once.
+        colors: ``(3, H, W)`` normalised colours.
+        config: Window and deviations, in cells of 8 pixels; the window holds centres.
+
+    Returns:
+        ``(R, R)`` symmetric, zero diagonal.
+    """
+    places = torch.meshgrid(*(torch.arange(side, dtype=colors.dtype) for side in regions.shape), indexing="ij")
+    maps = torch.cat([torch.stack(places) / GRID_STRIDE, colors])
+    found, count = regions.long().flatten(), int(regions.max()) + 1
+    sums = maps.new_zeros(count, len(maps)).index_add(0, found, maps.flatten(1).T)
+    centres, means = torch.split(sums / torch.bincount(found)[:, None], [2, 3], 1)
+    apart, unlike = ((part[:, None] - part).square() for part in (centres, means))
+    kernel = torch.exp(-apart.sum(2) / (2 * config.sigma_cells**2) - unlike.sum(2) / (2 * config.sigma_rgb**2))
+    near = (apart <= config.radius_cells**2).all(2) & ~torch.eye(count, dtype=torch.bool)
+    return matrix_from_edges(near.nonzero().T, kernel[near], (count, count))
+
+
+def _edges(areas: Tensor, means: Tensor, features: Tensor, regions: RegionConfig) -> SparseMatrix:
+    """Return soft edges of the mean features, or ones where the normalised features are alike."""
+    adjacency = region_adjacency(areas)
+    if regions.edges == "distance":
+        return region_distance(means, adjacency)
+    return select_edges(region_affinity(features, adjacency), regions.edges, least=regions.least_affinity)
 
 
 def region_seeds(

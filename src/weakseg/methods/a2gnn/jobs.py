@@ -2,32 +2,27 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
+from weakseg.artifacts import LabelMap, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.graphnet import build_graphnet_problem, region_source
+from weakseg.methods.a2gnn.graphs import GraphSettings, image_graph
 from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, image_cells, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
-from weakseg.nn.backbones import embedded_backbone
-from weakseg.ops.fuse import fuse_scores
 from weakseg.pipeline.plan import Kind
 from weakseg.pipeline.units import ImageJob
-from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
+from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.instances import Overlap
 from weakseg.settings.weak_seeds import Use
 from weakseg.stages.box_instances import instances_from_boxes
-from weakseg.stages.build_graph import free_graph, window_graph
-from weakseg.stages.walk import walk_on_graph
 from weakseg.stages.weak_seeds import counted
-from weakseg.stages.window_affinity import load_window_affinity
-from weakseg.steps.base import cached
 from weakseg.steps.per_image import PerImageTraining
 
 logger = logging.getLogger(__name__)
@@ -44,16 +39,14 @@ class A2gnnCompletion:
         use: Which labels count.
         num_classes: K of the data.
         seed: Of the run; each image draws by this and its id.
-        walk_weight: Share of a walk of the activations on the same graph.
         regions: Superpixels that take the place of the graph's nodes and edges, and its features; ``None``: cells.
     """
 
-    graph: WindowGraphConfig | FreeGraphConfig
+    graph: GraphSettings
     config: A2gnnConfig
     use: Use
     num_classes: int
     seed: int
-    walk_weight: float = 0.0
     regions: RegionConfig | None = None
 
 
@@ -63,25 +56,22 @@ class A2gnnJob(PerImageTraining):
 
     model: Path | None
     seeds: Path
-    activations: Path | None
     out: Path
     how: A2gnnCompletion
     device: str = "cpu"
 
     def train_batch(self, samples: Sequence[WeakSample]) -> list[Scores]:
         """Train the networks of some images, as many at once as memory allows."""
-        graphs, problems, sizes = [], [], []
+        problems, sizes = [], []
         for sample in samples:
             photograph = sample.load_image()
             labelled, image, seeds = self._labelled(sample, photograph)
-            graphs.append(self._graph(image))
-            problems.append(self._problem(labelled, image, graphs[-1], seeds))
+            problems.append(self._problem(labelled, image, seeds))
             sizes.append((photograph.shape[0], photograph.shape[1]))
         solutions = train_a2gnn(problems, self.how.config, seed=self.how.seed, device=self.device)
         for warning in (text for solution in solutions for text in solution.warnings):
             logger.info("%s", warning)
-        found = zip(samples, graphs, solutions, sizes, strict=True)
-        return [self._fused(sample, graph, one.scores).of_photograph(size) for sample, graph, one, size in found]
+        return [one.scores.of_photograph(size) for one, size in zip(solutions, sizes, strict=True)]
 
     def _labelled(self, sample: WeakSample, image: NDArray[np.uint8]) -> tuple[WeakSample, NDArray[np.uint8], LabelMap]:
         """Return labels, pixels and seeds at the size that the graph is made for."""
@@ -90,16 +80,10 @@ class A2gnnJob(PerImageTraining):
             return reduce_labelled(labelled, image, seeds, max_side=self.how.graph.max_side)
         return labelled, image, seeds
 
-    def _graph(self, image: NDArray[np.uint8]) -> PixelGraph:
-        if isinstance(self.how.graph, FreeGraphConfig):
-            return free_graph(embedded_backbone(), image, self.how.graph)
-        assert self.model is not None
-        return window_graph(cached(load_window_affinity, self.model, self.device), image, self.how.graph)
-
-    def _problem(
-        self, sample: WeakSample, image: NDArray[np.uint8], graph: PixelGraph, seeds: LabelMap
-    ) -> A2gnnProblem:
+    def _problem(self, sample: WeakSample, image: NDArray[np.uint8], seeds: LabelMap) -> A2gnnProblem:
         how = self.how
+        soft = how.regions is not None and how.regions.edges == "distance"
+        graph = image_graph(self.model, image, how.graph, self.device, normalized=not soft)
         if how.regions is None:
             cells = image_cells(image, graph, how.config)
             return build_cell_problem(sample, cells, seeds, how.config, num_classes=how.num_classes)
@@ -107,19 +91,6 @@ class A2gnnJob(PerImageTraining):
         return build_graphnet_problem(
             sample, source, seeds, how.config, regions=how.regions, num_classes=how.num_classes
         )
-
-    def _fused(self, sample: WeakSample, graph: PixelGraph, scores: Scores) -> Scores:
-        """Return the scores together with those of the walk, over the labels that both know."""
-        if not self.how.walk_weight or self.activations is None:
-            return scores
-        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
-        walked = walk_on_graph(replace(activations, image_size=scores.image_size), graph)
-        both = scores.values.new_zeros(scores.values.shape)
-        for index, label in enumerate(scores.label_ids):
-            if label in walked.label_ids:
-                both[index] = walked.values[walked.label_ids.index(label)]
-        fused = fuse_scores(scores.values, both, weight=self.how.walk_weight).clamp(0, 1)
-        return replace(scores, values=fused)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,21 @@ from dataclasses import asdict, replace
 from weakseg.data.annotations import LabelKind
 from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
+from weakseg.methods.a2gnn.graphs import graph_walk_step
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob, BoxInstanceJob
 from weakseg.methods.a2gnn.recipe import A2gnnRecipe
-from weakseg.methods.plans import from_tags, with_segmenter
+from weakseg.methods.plans import from_seam, from_tags, with_segmenter
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
+from weakseg.settings.decode import Fusion
+from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.weak_seeds import counted
+from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
 from weakseg.steps.decode import decode_steps
+from weakseg.steps.seed import reading_steps
 from weakseg.steps.weak_seeds import weak_seeds_step
-from weakseg.steps.window_affinity import window_affinity_step
+from weakseg.steps.window_affinity import FIRST, window_affinity_step
 
 
 def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
@@ -25,17 +30,19 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
         ConfigError: If nothing would look at the activations that are asked for.
     """
     boxed = recipe.seeds.use in ("strongest", "boxes")
-    read = any(recipe.seeds.reads_activations(kind) for kind in _kinds(recipe, dataset))
+    walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
+    graph = recipe.graph if recipe.graph_from == "affinity" else recipe.free
     steps = [
-        weak_seeds_step(dataset, recipe.seeds, activations=recipe.with_activations and read),
-        *(_affinity_steps(recipe, dataset) if recipe.graph_from == "affinity" else []),
-        completed_step(recipe, dataset),
-        *decode_steps(dataset, recipe.masks, "completed", within_boxes=recipe.within_boxes and boxed),
+        *_seed_steps(recipe, dataset),
+        *([graph_walk_step(dataset, graph, recipe.walk)] if walked else []),
+        *([completed_step(recipe, dataset)] if recipe.masks_from == "network" else []),
+        *_mask_steps(recipe, dataset, within_boxes=recipe.within_boxes and boxed),
         *([instances_step(recipe, dataset)] if recipe.instances and boxed else []),
     ]
     if recipe.with_activations:
         _check_activations_count(steps)
-        steps = [*from_tags(recipe, dataset), *steps]
+        seam = recipe.activations_of == "seam"
+        steps = [*(from_seam(recipe, recipe.seam, dataset) if seam else from_tags(recipe, dataset)), *steps]
     return with_segmenter(recipe, dataset, steps)
 
 
@@ -48,18 +55,15 @@ def completed_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
         recipe.seeds.use,
         len(dataset.classes),
         recipe.seed,
-        recipe.walk_weight,
         recipe.regions if recipe.nodes == "superpixels" else None,
     )
 
     def make(context: StepContext) -> A2gnnJob:
         model = context.inputs["affinity"] / MODEL_FILE if learned else None
-        seeds, activations = context.inputs["seeds"], context.inputs.get("activations")
-        return A2gnnJob(model, seeds, activations, context.folder, how, context.device)
+        return A2gnnJob(model, context.inputs["seeds"], context.folder, how, context.device)
 
     needs = {"seeds": Kind.LABELS}
     needs |= {"affinity": Kind.MODEL} if learned else {}
-    needs |= {"activations": Kind.ACTIVATIONS} if recipe.walk_weight else {}
     work = over_images(A2gnnJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
     return Step("completed", Kind.SCORES, needs, asdict(how), work)
 
@@ -75,22 +79,63 @@ def instances_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
     return Step("instances", Kind.INSTANCES, {"masks": Kind.LABELS}, {"overlap": recipe.overlap}, work)
 
 
-def _affinity_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
-    """Train on the seeds, those of scribbles with what confident activations say elsewhere."""
-    followed = recipe.seeds.strokes_as == "walk" or recipe.seeds.scribbles_over_tags  # no more is to be said of them
-    if "scribbles" not in _kinds(recipe, dataset) or not recipe.with_activations or followed:
-        return [window_affinity_step(dataset, recipe.affinity, recipe.seed)]
-    wider = replace(recipe.seeds, scribbles_over_tags=True)
-    return [
-        weak_seeds_step(dataset, wider, activations=True, name="affinity_seeds", role=Role.PART),
-        window_affinity_step(dataset, recipe.affinity, recipe.seed, seeds="affinity_seeds"),
-    ]
+def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps to the seeds of the images' networks, and to the affinity network with seeds of its own."""
+    if recipe.graph_from != "affinity":
+        return [_seeds_step(recipe, dataset, recipe.seeds)]
+    own, name = affinity_seeds(recipe, dataset), "seeds"
+    if recipe.masks_from == "walk":  # nothing else has seeds
+        steps = [_seeds_step(recipe, dataset, own)] if recipe.affinity.trained else []
+    else:
+        steps = [_seeds_step(recipe, dataset, recipe.seeds)]
+        if own != recipe.seeds:
+            name = "affinity_seeds"
+            steps.append(_seeds_step(recipe, dataset, own, name=name, role=Role.PART))
+    network = window_affinity_step(dataset, recipe.affinity, recipe.seed, seeds=name)
+    return [*steps, *_first_steps(recipe, dataset), network]
 
 
-def _kinds(recipe: A2gnnRecipe, dataset: Dataset) -> set[LabelKind]:
+def _seeds_step(
+    recipe: A2gnnRecipe, dataset: Dataset, seeds: WeakSeedConfig, *, name: str = "seeds", role: Role = Role.SEEDS
+) -> Step:
+    read = any(seeds.reads_activations(kind) for kind in _kinds(seeds, dataset))
+    return weak_seeds_step(dataset, seeds, activations=recipe.with_activations and read, name=name, role=role)
+
+
+def affinity_seeds(recipe: A2gnnRecipe, dataset: Dataset) -> WeakSeedConfig:
+    """Return how seeds are made that the affinity network learns from; see ``A2gnnRecipe.affinity_seeds``."""
+    seeds, wanted = recipe.seeds, recipe.affinity_seeds
+    if not recipe.affinity.trained:
+        return seeds
+    if wanted == "confident":
+        return replace(seeds, use="tags", tags_as="confident")
+    if wanted != "seeds":
+        return replace(seeds, boxes_as=wanted)
+    followed = seeds.strokes_as == "walk"  # no more is to be said of scribbles
+    wider = "scribbles" in _kinds(seeds, dataset) and recipe.with_activations and not followed
+    return replace(seeds, scribbles_over_tags=True) if wider else seeds
+
+
+def _kinds(seeds: WeakSeedConfig, dataset: Dataset) -> set[LabelKind]:
     """Return the kinds of labels that photographs become seeds by."""
     shown = (sample for sample in dataset.splits[TRAIN] if not sample.shows_nothing)
-    return {counted(sample, recipe.seeds.use).drawn.strongest for sample in shown}
+    return {counted(sample, seeds.use).drawn.strongest for sample in shown}
+
+
+def _first_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps to the affinity network that another goes on with."""
+    if recipe.affinity.start != "affinity":
+        return []
+    readings = reading_steps(dataset, recipe.readings)
+    return [*readings, affinity_step(dataset, recipe.first_affinity, recipe.seed, name=FIRST)]
+
+
+def _mask_steps(recipe: A2gnnRecipe, dataset: Dataset, *, within_boxes: bool) -> list[Step]:
+    """Return the steps from the scores of networks, or of the walk, to masks."""
+    if recipe.masks_from == "walk":
+        return decode_steps(dataset, recipe.masks, "walk", within_boxes=within_boxes)
+    fusion = Fusion(recipe.walk_weight, recipe.walk.fused) if recipe.walk_weight else None
+    return decode_steps(dataset, recipe.masks, "completed", within_boxes=within_boxes, fusion=fusion)
 
 
 def _check_activations_count(steps: Sequence[Step]) -> None:

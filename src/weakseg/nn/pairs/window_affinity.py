@@ -1,4 +1,4 @@
-"""Features of several levels of a backbone on one grid, whose differences within a square window are affinities."""
+"""Features of several levels of a backbone on one grid, whose differences within a window are affinities."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from weakseg.nn.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
 from weakseg.nn.pairs.affinity import AffinityHead
 from weakseg.nn.pairs.branches import concatenated, enlarged, pooled_to
 from weakseg.ops.resample import block_means, resample_cells
-from weakseg.ops.stencil import half_square
+from weakseg.ops.stencil import half_window
 from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.window_affinity import Colors, WindowConfig
 
@@ -46,7 +46,7 @@ class WindowAffinityNet(nn.Module):
         if len(shapes) < used:
             raise ConfigError(f"window affinity: the backbone has {len(shapes)} levels, {used} are needed")
         self.backbone, self.config = backbone, config
-        self.offsets = half_square(config.radius_cells)  # one of each pair of opposite offsets of the window
+        self.offsets = half_window(config.radius_cells, config.window)
         backbone.freeze_finest(config.frozen_levels)
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
