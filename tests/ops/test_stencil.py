@@ -17,6 +17,7 @@ from weakseg.ops.stencil import (
     Offset,
     half_disc,
     half_square,
+    half_window,
     shifted_views,
     stencil_matrix,
     stencil_pattern,
@@ -73,6 +74,16 @@ class TestOffsets:
         offsets = half_square(radius)
         assert set(offsets) | opposite(offsets) == square
         assert len(offsets) == count == len(square) / 2
+
+    @pytest.mark.parametrize(
+        ("radius", "square", "disc"), [(0, 0, 0), (1, 4, 2), (3, 24, 14), (4, 40, 24), (5, 60, 40)]
+    )
+    def test_windows(self, radius: int, square: int, disc: int) -> None:
+        # a2gnn.md, section 4, 8: |d| <= r in the paper, which has r = 5; 1 + 2 * 40 = 81 lattice points.
+        assert half_window(radius) == half_square(radius) and len(half_window(radius, "square")) == square
+        found = half_window(radius, "disc")
+        assert len(found) == disc and set(found) <= set(half_square(radius))
+        assert all(y * y + x * x <= radius**2 for y, x in found) and ((radius, 0) in found or not radius)
 
     def test_a_negative_radius_is_refused(self) -> None:
         with pytest.raises(ShapeError, match="radius: expected 0 or more, got -1"):

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from weakseg.artifacts import Scores
 from weakseg.errors import ConfigError, ShapeError
+from weakseg.ops.fuse import fuse_scores
 from weakseg.settings.crf import CrfParams
-from weakseg.settings.decode import DecodeConfig, Enlarged
-from weakseg.stages.decode import decode_image, enlarge_scores
+from weakseg.settings.decode import DecodeConfig, Enlarged, Fusion
+from weakseg.stages.decode import decode_image, enlarge_scores, fuse_walked
 
 NO_CRF = CrfParams(iterations=0)
 UNARIES = ("scores", "softmax", "labels")
@@ -154,3 +156,39 @@ class TestDecodeImage:
 def test_settings_that_do_not_exist_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"masks\.\w+: "):
         DecodeConfig(**settings)  # type: ignore[arg-type]
+
+
+class TestFusion:
+    NET = torch.rand(3, 3, 4, generator=torch.Generator().manual_seed(0)).softmax(0)
+    WALK = torch.rand(3, 3, 4, generator=torch.Generator().manual_seed(1))
+
+    def scores(self, size: tuple[int, int] = (20, 27)) -> tuple[Scores, Scores]:
+        """Return those of a network that knows labels 0, 2 and 5, and of a walk that knows 0, 5 and 7."""
+        return Scores(self.NET, (0, 2, 5), size, 8), Scores(self.WALK, (0, 5, 7), size, 8)
+
+    def test_on_pixels_as_published(self) -> None:
+        # a2gnn.md, 2.9: logits enlarged to the padded size, cropped, softmax; the walk enlarged; (P + 3 R) / sum.
+        def large(maps: Tensor) -> Tensor:
+            return F.interpolate(maps[None].double(), scale_factor=8, mode="bilinear")[0, :, :20, :27]
+
+        found = fuse_walked(*self.scores(), DecodeConfig(enlarged="logits"), Fusion(3.0, "pixels"))
+        walked = large(self.WALK)
+        known = torch.stack([walked[0], 0 * walked[0], walked[1]])
+        expected = large(self.NET.double().log()).softmax(0) + 3 * known
+        torch.testing.assert_close(found.values.double(), expected / expected.sum(0), rtol=1e-5, atol=1e-6)
+        assert (found.label_ids, found.stride) == ((0, 2, 5), None)
+        config = DecodeConfig(CrfParams(iterations=0), enlarged="logits")
+        mask = decode_image(found, np.zeros((20, 27, 3), np.uint8), config).labels
+        np.testing.assert_array_equal(mask, np.array([0, 2, 5])[expected.argmax(0).numpy()])
+
+    def test_on_cells(self) -> None:
+        found = fuse_walked(*self.scores(), DecodeConfig(enlarged="logits"), Fusion(3.0, "cells"))
+        known = torch.stack([self.WALK[0], 0 * self.WALK[0], self.WALK[1]])
+        torch.testing.assert_close(found.values, fuse_scores(self.NET, known, weight=3.0))
+        assert found.stride == 8 and found.label_ids == (0, 2, 5)
+
+    def test_what_is_background_stays_so_and_sizes_agree(self) -> None:
+        alone = Scores(torch.ones(1, 1, 1), (0,), (20, 27))
+        assert fuse_walked(alone, self.scores()[1], DecodeConfig(), Fusion(3.0, "cells")) is alone
+        with pytest.raises(ShapeError, match=r"walked scores is \(21, 27\) but scores is \(20, 27\)"):
+            fuse_walked(self.scores()[0], self.scores((21, 27))[1], DecodeConfig(), Fusion(3.0, "cells"))

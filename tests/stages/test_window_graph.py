@@ -88,6 +88,32 @@ def test_a_free_graph_of_the_same_grid() -> None:
     assert graph.size == (6, 7) and graph.features.shape == (42, 40 + 112 + 320 + 5)
 
 
+class TestPlainFeatures:
+    def test_edges_are_distances_of_the_taps(self, net: WindowAffinityNet) -> None:
+        # a2gnn.md, section 5: pixel nodes and feature distance, equation 8 on the features themselves
+        image = noise(24, 32)
+        taps = find_window_maps(net, image).taps[0].flatten(1).T
+        graph = window_graph(net, image, WindowGraphConfig(edges="taps"))
+        expected = torch.exp(-(taps[:, None] - taps).abs().mean(2))
+        near = dense.square_mask((3, 4), 2)
+        torch.testing.assert_close(graph.affinity.to_dense(), torch.where(near, expected, 0))
+        learned = window_graph(net, image, WindowGraphConfig())
+        torch.testing.assert_close(graph.features, learned.features)
+        assert not graph.affinity.values.allclose(learned.affinity.values)
+
+    def test_features_that_are_not_normalised(self, net: WindowAffinityNet) -> None:
+        image = noise(24, 32)
+        raw = window_graph(net, image, WindowGraphConfig(), normalized=False)
+        torch.testing.assert_close(raw.features, find_window_maps(net, image).taps[0].flatten(1).T)
+        divided = window_graph(net, image, WindowGraphConfig())
+        torch.testing.assert_close(normalize_nodes(raw.features, "l2"), divided.features)
+
+    def test_a_disc(self) -> None:
+        net = WindowAffinityNet(build_backbone(BackboneConfig("resnet10t", 8, "none")), WindowConfig(5, window="disc"))
+        graph = window_graph(net.eval(), noise(96, 96), WindowGraphConfig())
+        assert int((graph.affinity.to_dense()[6 * 12 + 6] > 0).sum()) == 81  # 121 in a square
+
+
 class TestWalkOnGraph:
     @pytest.mark.parametrize("size", [(40, 48), (21, 30), (8, 8)])
     def test_equals_the_dense_version(self, net: WindowAffinityNet, size: tuple[int, int]) -> None:
@@ -99,7 +125,7 @@ class TestWalkOnGraph:
         weights = graph.affinity.to_dense().double() ** 8
         power = torch.linalg.matrix_power(weights / weights.sum(0), 64)
         found = walk_on_graph(activations, graph, GraphWalkConfig())
-        assert found.label_ids == (0, 3, 9) and found.image_size == size
+        assert found.label_ids == (0, 3, 9) and found.image_size == size and found.stride == 8
         torch.testing.assert_close(found.values.flatten(1).double(), start @ power, rtol=1e-4, atol=1e-5)
 
     def test_without_classes_all_is_background(self, net: WindowAffinityNet) -> None:

@@ -15,13 +15,21 @@ from weakseg.errors import CheckpointError, ConfigError, ShapeError
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import TagClassifier
+from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.pairs.window_affinity import WindowAffinityNet
 from weakseg.nn.weights import load_weights, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.window_affinity import PairLossConfig, WindowAffinityConfig, WindowConfig
-from weakseg.stages.window_affinity import WindowData, find_window_maps, load_window_affinity, train_window_affinity
+from weakseg.stages.window_affinity import (
+    WindowData,
+    find_window_maps,
+    keep_window_affinity,
+    load_window_affinity,
+    start_window_affinity,
+    train_window_affinity,
+)
 from weakseg.training.loop import FitPlace
 
 BACKBONE = BackboneConfig("resnet10t", 16, "none")
@@ -130,6 +138,44 @@ class TestTraining:
         assert found["backbone.model.conv1.0.weight"].equal(start["backbone.model.conv1.0.weight"])  # frozen
         with pytest.raises(ConfigError, match="start: 'classifier' needs a trained classifier"):
             train_window_affinity(samples, seeds_of(samples), config=config, place=place)
+
+
+class TestStart:
+    def test_it_goes_on_with_a_trained_network(
+        self, trained: Trained, samples: list[WeakSample], tmp_path: Path
+    ) -> None:
+        # a2gnn.md, section 3: backbone and head of an affinity network of the same shape
+        plain = AffinityNet(build_backbone(BACKBONE))
+        save_model(tmp_path / "plain.safetensors", plain, {"kind": "affinity", "backbone": asdict(BACKBONE)})
+        for path, network in ((trained[0], NETWORK), (tmp_path / "plain.safetensors", WindowConfig(3))):
+            expected = {k: v for k, v in load_weights(path).items() if k.startswith(("head.", "backbone."))}
+            for start, file, before in (("file", str(path), None), ("affinity", "", path)):
+                config = replace(CONFIG, start=start, file=file, network=network)
+                build, header = start_window_affinity(config, trained=before)
+                torch.testing.assert_close(dict(build().state_dict()), expected, rtol=0, atol=0)
+                assert header["network"] == asdict(network) and header["backbone"] == asdict(BACKBONE)
+        config = replace(CONFIG, start="file", file=str(trained[0]), fit=replace(CONFIG.fit, epochs=1))
+        records = train_window_affinity(samples, seeds_of(samples), config=config, place=FitPlace(tmp_path / "on"))
+        assert records[0]["loss"] < trained[1][0]["loss"]
+
+    def test_it_may_stay_as_it_starts(self, trained: Trained, tmp_path: Path) -> None:
+        config = replace(CONFIG, start="file", file=str(trained[0]), trained=False)
+        keep_window_affinity(config, FitPlace(tmp_path))
+        model = load_window_affinity(tmp_path / "model.safetensors")
+        torch.testing.assert_close(dict(model.state_dict()), load_weights(trained[0]), rtol=0, atol=0)
+        for name in ("a", "b"):  # a head that is drawn is drawn by the seed
+            keep_window_affinity(replace(CONFIG, trained=False), FitPlace(tmp_path / name))
+        assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+
+    def test_other_widths_and_missing_networks_are_refused(self, trained: Trained, tmp_path: Path) -> None:
+        config = replace(CONFIG, start="file", file=str(trained[0]), network=WindowConfig(2, (8, 8, 8)))
+        message = r"its levels have \(8, 8, 16\) channels, affinity.network.widths are \(8, 8, 8\)"
+        with pytest.raises(CheckpointError, match=message):
+            start_window_affinity(config)[0]()
+        with pytest.raises(CheckpointError, match="nothing"):
+            start_window_affinity(replace(config, file=str(tmp_path / "nothing")))
+        with pytest.raises(ConfigError, match="'affinity' needs a network that was trained before"):
+            start_window_affinity(replace(CONFIG, start="affinity"))
 
 
 class TestFiles:

@@ -8,16 +8,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cases import assert_exact
 from weakseg.artifacts import LabelMap, PixelGraph
 from weakseg.data.annotations import Box, Drawn
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.graph.superpixel import region_pooling
-from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig, RegionConfig
-from weakseg.methods.a2gnn.graphnet import RegionSource, build_graphnet_problem, region_seeds, region_source
-from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds
+from weakseg.graph.region_graph import region_distance
+from weakseg.graph.superpixel import region_adjacency, region_pooling
+from weakseg.methods.a2gnn.config import GRAPHNET, PRESETS, A2gnnConfig, KernelConfig, RegionConfig
+from weakseg.methods.a2gnn.graphnet import (
+    RegionSource,
+    build_graphnet_problem,
+    region_kernel,
+    region_seeds,
+    region_source,
+)
+from weakseg.methods.a2gnn.problem import A2gnnProblem, ProblemSeeds, crf_kernel
 from weakseg.methods.a2gnn.train import A2gnnSolution, train_a2gnn
-from weakseg.ops.readout import RegionReadout
+from weakseg.ops.readout import GridReadout, RegionReadout
 from weakseg.ops.sparse import matrix_from_edges
 from weakseg.settings.graph import Norm
 from weakseg.settings.graph_network import NetworkConfig, NetworkKind
@@ -151,6 +159,43 @@ class TestGraphNet:
         outside[torch.isin(one.readout.regions, one.readout.regions[12:36, 16:48])] = 0  # type: ignore[attr-defined]
         assert float(outside.max()) == 2**-24
 
+    def test_the_kernel_is_that_of_cells_where_regions_are_cells(self) -> None:
+        # a2gnn.md, 2.6, with nodes that are superpixels: centres in cells, mean colours
+        colors = 0.1 * uniform(3, 24, 40)
+        rows, columns = torch.arange(24)[:, None] // 8, torch.arange(40) // 8
+        for radius in (1, 2, 5):
+            config = KernelConfig(radius_cells=radius)
+            found = region_kernel(5 * rows + columns, colors, config).to_dense()
+            assert_exact(found, crf_kernel(colors, GridReadout((24, 40)), config).to_dense())
+            assert found.equal(found.T) and not found.diagonal().any()
+
+    def test_soft_edges_are_distances_of_mean_features(self) -> None:
+        regions = torch.tensor([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 4, 4]])
+        features = 3 * uniform(5, 4)
+        found = region_distance(features, region_adjacency(regions)).to_dense()
+        apart = torch.exp(-(features[:, None] - features).abs().mean(2))
+        touch = torch.ones(5, 5, dtype=torch.bool)
+        touch[0, 4] = touch[4, 0] = touch[1, 4] = touch[4, 1] = False
+        assert_exact(found, torch.where(touch, apart, 0))
+
+    def test_all_losses_on_superpixels(self) -> None:
+        # a2gnn.md, section 5: superpixel nodes, feature distance; seeds are pixels, and so are the points of boxes
+        image, features, seeds = flat_image()
+        boxes = (Box(2, 12, 16, 36, 48),)
+        config = A2gnnConfig(
+            NetworkConfig(hidden=16), first_steps=20, second_steps=20, consistency="published", overruled="all"
+        )
+        regions = RegionConfig(num_regions=80, edges="distance", seeds="pixels")
+        one = build_graphnet_problem(
+            sample_of(boxes), RegionSource(image, features), seeds, config, regions=regions, num_classes=3
+        )
+        assert one.kernel is not None and one.kernel.shape == (one.readout.num_nodes,) * 2
+        assert one.seeds.pixels is not None and len(one.seeds.labels) == (seeds.labels != 255).sum()
+        (found,) = train_a2gnn([one], config)
+        assert all(found.losses[name] > 0 for name in ("seeds", "points", "crf"))
+        expected = torch.from_numpy((image[..., 0] > 0) * 2)
+        assert float((found.scores.values.argmax(0) == expected).double().mean()) > 0.95
+
     def test_one_superpixel(self) -> None:
         # graph-baselines.md, section 8
         image, features, _ = flat_image()
@@ -168,7 +213,15 @@ class TestGraphNet:
             build_graphnet_problem(sample_of(), RegionSource(image[1:], features), seeds, GRAPHNET, num_classes=3)
 
     @pytest.mark.parametrize(
-        "change", [{"num_regions": 0}, {"compactness": 0.0}, {"edges": "all"}, {"least_affinity": 2.0}]
+        "change",
+        [
+            {"num_regions": 0},
+            {"compactness": 0.0},
+            {"edges": "all"},
+            {"least_affinity": 2.0},
+            {"seeds": "all"},
+            {"seeds": "pixels", "counted": True},
+        ],
     )
     def test_impossible_settings_are_refused(self, change: dict[str, Any]) -> None:
         with pytest.raises(ConfigError, match="regions"):
