@@ -13,10 +13,13 @@ from weakseg.cli.main import main
 from weakseg.data.classes import Classes
 from weakseg.data.formats.instances_out import write_coco_annotations
 from weakseg.instances import SUFFIX, Instances
+from weakseg.nn.weights import read_header
 
 Capture = pytest.CaptureFixture[str]
 SIZES = {"model.width": 16, "model.hidden": 32, "model.mask_layers": 1, "model.proposals": 32, "augment.crop": 64}
 SMALL = [f"--{name}={value}" for name, value in SIZES.items()]
+PUBLISHED = ["--config", str(Path(__file__).parents[2] / "recipes/instances/mask_rcnn_resnet101.yaml")]
+EMBEDDED = ["--model.backbone.name=efficientnet_lite0", "--model.backbone.weights=embedded"]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,18 @@ def test_train_predict_evaluate(data: Path, tmp_path: Path, capsys: Capture) -> 
     folders = ["--truth", str(data / "classes"), "--objects", str(data / "objects")]
     assert main(["evaluate", "--predictions", str(tmp_path / "f"), *folders, *classes]) == 0
     assert "(4 images, 0 without prediction, 4 objects)" in capsys.readouterr().out
+
+
+def test_settings_of_a_file(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The published Mask R-CNN, made small by flags after it."""
+    train = ["train-instances", "--instances", str(data / "instances"), "--images", str(data / "images")]
+    train += ["--classes", str(data / "classes.txt"), "--out", str(tmp_path / "m")]
+    flags = [*SMALL, *EMBEDDED, "--fit.iterations=2", "--fit.batch_size=2", "--fit.lr=0.0001"]
+    assert main([*train, *PUBLISHED, *flags, "--augment.long_side=[64,64]"]) == 0
+    model = read_header(tmp_path / "m/model.safetensors")["model"]
+    assert (model["width"], model["samples"], model["pyramid_norm"]) == (16, 512, "none")
+    assert main([*train, "--config", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("truth", [["classes", "--objects", "objects"], ["true.json"]])

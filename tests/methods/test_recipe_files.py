@@ -9,11 +9,15 @@ import pytest
 from small_recipes import RECIPES, write_coco, write_voc
 from weakseg.data.dataset import open_dataset
 from weakseg.methods import METHODS
-from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, fast
+from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, KernelConfig, fast
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.photograph.config import DrawnOptions
 from weakseg.pipeline.plan import Kind, check_plan
+from weakseg.settings.crf import CrfParams
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.walk import GraphWalkConfig
+from weakseg.settings.window_affinity import PairLossConfig
 from weakseg.stages.weak_seeds import counted
 
 SHARED = {
@@ -22,6 +26,11 @@ SHARED = {
     "labels_msrc.yaml": 17,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
+    "a2gnn_steps_voc12.yaml": 5,
+    "a2gnn_losses_voc12.yaml": 6,
+    "a2gnn_graphs_voc12.yaml": 3,
+    "a2gnn_layers_voc12.yaml": 8,
+    "a2gnn_seeds_voc12.yaml": 5,
 }
 SINGLE = sorted(path.name for path in RECIPES.glob("*.yaml") if path.name not in SHARED)
 
@@ -95,11 +104,39 @@ def test_the_settings_of_a2gnn(kind: str, steps: int, voc: Path) -> None:
     assert recipe.affinity.backbone.name == "resnet38" and recipe.affinity.network.widths == (64, 128, 256)
     assert recipe.affinity.network.radius_cells == (4 if kind in ("boxes", "scribbles") else 3)
     assert (recipe.affinity.fit.epochs, recipe.affinity.fit.batch_size, recipe.affinity.fit.lr) == (12, 4, 0.01)
-    completion = recipe.completion
-    assert replace(completion, network=completion.network) == PRESETS[kind] and completion.first_steps == steps
+    assert (recipe.affinity.fit.momentum, recipe.affinity.fit.norm_affine) == (0, "frozen")
+    assert recipe.affinity.start == "affinity" and recipe.affinity.loss == PairLossConfig()
+    assert (recipe.affinity.network.align, recipe.affinity.network.window) == ("edges", "square")
+    assert recipe.activations_of == "seam" and recipe.activations.normalize == "range"
+    assert recipe.affinity_seeds == ("confident" if kind == "points" else "seeds")
+    published = {"point_score": "logit", "consistency": "published", "restrict_to_tags": False}
+    published |= {"background_outside_boxes": False, "kernel": KernelConfig(sampling="bilinear")}
+    assert recipe.completion == replace(PRESETS[kind], **published) and recipe.completion.first_steps == steps
     assert recipe.graph.norm == "l1" and recipe.walk_weight == (3 if kind == "tags" else 0)
+    assert recipe.walk == GraphWalkConfig(8, 64, 6, "pixels" if kind == "tags" else "cells")
+    assert recipe.masks == DecodeConfig(CrfParams(10, 2, 3, 50, 5, 10), enlarged="logits") and not recipe.within_boxes
     samples = open_dataset(recipe.data).splits["train"]
     assert {sample.drawn.strongest for sample in samples} == {kind}
+
+
+def test_the_first_network_of_a2gnn_and_its_classifier_are_those_of_seam(voc: Path) -> None:
+    words = ["--data.root", str(voc)]
+    a2gnn, seam = (load_recipe(str(RECIPES / f"{name}_voc12.yaml"), words) for name in ("a2gnn_boxes", "seam"))
+    assert (a2gnn.seam, a2gnn.readings, a2gnn.activations) == (seam.classifier, seam.readings, seam.activations)  # type: ignore[attr-defined]
+    assert a2gnn.first_affinity == seam.affinity  # type: ignore[attr-defined]
+
+
+def test_the_tables_of_a2gnn(voc: Path) -> None:
+    """a2gnn.md, section 5: plans of rows that differ in more than a number, and what they have in common."""
+    words = ["--data.root", str(voc)]
+    steps, graphs, seeds = (
+        {name: plan_of(r) for name, r in load_recipes(str(RECIPES / f"a2gnn_{t}_voc12.yaml"), overrides=words).items()}
+        for t in ("steps", "graphs", "seeds")
+    )
+    assert "completed" not in steps["walk"] and "walk" not in steps["all"] and steps["walk"]["walk"] == Kind.SCORES
+    assert steps["all"] == graphs["affinity"] == seeds["agreed"] and "affinity_seeds" not in seeds["agreed"]
+    assert "first_affinity" in graphs["affinity"] and "first_affinity" not in graphs["distance"]
+    assert all("affinity_seeds" in seeds[name] for name in ("fused", "contrast-fused", "networks-fused"))
 
 
 @pytest.mark.parametrize("data", ["voc12", "coco"])

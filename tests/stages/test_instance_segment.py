@@ -163,6 +163,22 @@ class TestPrediction:
         found = predict_instances(model, np.zeros((40, 60, 3), np.uint8), InstancePredictConfig())  # type: ignore[arg-type]
         assert model.seen == (3, 40, 60) and len(found) == 0
 
+    def test_a_short_side_is_reached_as_far_as_the_long_one_allows(self) -> None:
+        # Mask R-CNN's test sizes are 800 and at most 1,333; here a tenth
+        for size, seen in (
+            ((38, 50), (80, 105)),
+            ((20, 50), (53, 133)),
+            ((200, 300), (80, 120)),
+            ((80, 400), (27, 133)),
+        ):
+            model = Finds((2.0, 2.0, 20.0, 20.0))
+            image, config = np.zeros((*size, 3), np.uint8), InstancePredictConfig(short_side=80, max_side=133)
+            found = predict_instances(model, image, config)  # type: ignore[arg-type]
+            assert model.seen == (3, *seen) and found.image_size == size
+            assert found.boxes[0] == pytest.approx(
+                [2 * size[0] / seen[0], 2 * size[1] / seen[1], *np.divide((20 * size[0], 20 * size[1]), seen)]
+            )
+
     def test_empty_masks_and_boxes_are_left_out(self) -> None:
         image, config = np.zeros((40, 60, 3), np.uint8), InstancePredictConfig()
         assert len(predict_instances(Finds((5.0, 5.0, 30.0, 30.0), inside=0.4), image, config)) == 0  # type: ignore[arg-type]
@@ -194,9 +210,11 @@ def test_certain_masks_stay_finite() -> None:
     assert bool(torch.isfinite(found).all())
 
 
-@pytest.mark.parametrize("settings", [{"max_side": 8}, {"score": 0.0}, {"nms": 1.0}, {"mask": 2.0}, {"most": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"max_side": 8}, {"score": 0.0}, {"nms": 1.0}, {"mask": 2.0}, {"most": 0}, {"short_side": -1}]
+)
 def test_settings_without_meaning_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=r"(max_side|most|score|nms|mask): need"):
+    with pytest.raises(ConfigError, match=r"(max_side|short_side|most|score|nms|mask): need"):
         InstancePredictConfig(**settings)  # type: ignore[arg-type]
 
 

@@ -37,13 +37,16 @@ def main(words: Sequence[str]) -> int:
         "goes on.",
         "  weakseg train-instances --instances objects --images photos --classes classes.txt --out segmenter\n"
         "  weakseg train-instances --instances objects --images photos --classes classes.txt --out segmenter \\\n"
-        "      --fit.epochs 24 --augment.long_side [320,512] --augment.crop 384",
+        "      --fit.epochs 24 --augment.long_side [320,512] --augment.crop 384\n"
+        "  weakseg train-instances --instances objects --images photos --classes classes.txt --out segmenter \\\n"
+        "      --config recipes/instances/mask_rcnn_resnet101.yaml",
     )
     parser.add_argument("--instances", type=Path, required=True, help="folder of the instances")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--classes", type=Path, required=True, help="class names, one a line")
     parser.add_argument("--out", type=out_path, required=True, help="folder of the model")
     parser.add_argument("--seed", type=int, default=0, help="of everything random")
+    parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win")
     add_settings(parser, InstanceSegmentConfig)
     add_run_options(parser)
     given = parse(parser, words, shown=SHOWN)

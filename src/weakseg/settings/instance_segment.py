@@ -1,6 +1,7 @@
 """The instance segmenter, its training and its application."""
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
@@ -10,6 +11,7 @@ from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
 
 NORM_GROUPS = 8
+PyramidNorm = Literal["group", "none"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,14 @@ class InstanceModelConfig:
 
     Attributes:
         backbone: The encoder; the pyramid takes its levels from stride 4 on.
-        width: Channels of the pyramid and of the mask branch, a multiple of 8.
+        width: Channels of the pyramid and of the mask branch; with group norm a multiple of 8.
         hidden: Channels of the two layers that classify a box.
         mask_layers: 3x3 convolutions of the mask branch.
         anchor_px: Side of the anchors of the finest level; it doubles from level to level.
-        proposals: Boxes an image that are classified; in training they are the most that the losses are made of.
+        proposals: Boxes an image that are classified.
+        samples: Of them, boxes an image that the losses of classes, boxes and masks are made of at most; 0: all.
+        pyramid_norm: ``group`` norm keeps the levels of the pyramid on one scale, which a training on a CPU needs;
+            ``none``, as published.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=32))
@@ -31,13 +36,16 @@ class InstanceModelConfig:
     mask_layers: int = 4
     anchor_px: int = 16
     proposals: int = 200
+    samples: int = 0
+    pyramid_norm: PyramidNorm = "group"
 
     def __post_init__(self) -> None:
         """Refuse sizes below one, and channels that do not fall into groups."""
+        check_settings("model", self, samples=">= 0", pyramid_norm=get_args(PyramidNorm))
         check_settings(
             "model", self, width=">= 1", hidden=">= 1", mask_layers="in [1, 64]", anchor_px=">= 1", proposals=">= 1"
         )
-        if self.width % NORM_GROUPS:
+        if self.pyramid_norm == "group" and self.width % NORM_GROUPS:
             raise ConfigError(f"model.width: a multiple of {NORM_GROUPS}, got {self.width}")
 
 
@@ -64,6 +72,7 @@ class InstancePredictConfig:
 
     Attributes:
         max_side: Larger images are first reduced to this long side; masks are made at the full size.
+        short_side: Images are first scaled to this short side, as far as ``max_side`` allows; 0: reduced alone.
         score: Objects below this score are left out.
         nms: Of two boxes of a class with a larger IoU the surer one is kept.
         most: Largest number of objects an image.
@@ -73,6 +82,7 @@ class InstancePredictConfig:
     """
 
     max_side: int = 512
+    short_side: int = 0
     score: float = 0.05
     nms: float = 0.5
     most: int = 100
@@ -82,4 +92,13 @@ class InstancePredictConfig:
 
     def __post_init__(self) -> None:
         """Refuse sizes and probabilities that mean nothing."""
-        check_settings("", self, max_side=">= 32", most=">= 1", score="in (0, 1)", nms="in (0, 1)", mask="in (0, 1)")
+        check_settings(
+            "",
+            self,
+            max_side=">= 32",
+            short_side=">= 0",
+            most=">= 1",
+            score="in (0, 1)",
+            nms="in (0, 1)",
+            mask="in (0, 1)",
+        )

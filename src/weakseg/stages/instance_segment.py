@@ -134,7 +134,8 @@ def load_instance_segmenter(path: Path) -> tuple[InstanceSegmenter, Classes]:
 def predict_instances(model: InstanceSegmenter, image: NDArray[np.uint8], config: InstancePredictConfig) -> Instances:
     """Return the objects of an ``(H, W, 3)`` uint8 image, the surest first; masks that are empty are left out."""
     size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=config.max_side)
+    scale = config.short_side / min(size) if config.short_side else 1.0
+    working = scaled_size(size, scale, max_side=config.max_side)
     pixels = image_tensor(resize_image(image, working)).to(next(model.parameters()).device)
     with torch.inference_mode():
         found = model.find(pixels, score=config.score, nms=config.nms, most=config.most)

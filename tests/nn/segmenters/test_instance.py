@@ -1,6 +1,9 @@
+from typing import Any
+
 import pytest
 import torch
 from contracts import assert_grouped
+from torch import nn
 
 from weakseg.errors import ConfigError
 from weakseg.nn.segmenters.instance import InstanceSegmenter, Targets, build_instance_segmenter
@@ -79,7 +82,22 @@ def test_levels_of_one_stride_are_no_pyramid() -> None:
         build_instance_segmenter(config, 3)
 
 
-@pytest.mark.parametrize("settings", [{"width": 0}, {"hidden": 0}, {"mask_layers": 0}, {"width": 20}])
-def test_impossible_sizes_are_refused(settings: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [{"width": 0}, {"hidden": 0}, {"mask_layers": 0}, {"width": 20}, {"samples": -1}, {"pyramid_norm": "batch"}],
+)
+def test_impossible_sizes_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="model"):
-        InstanceModelConfig(**settings)  # type: ignore[arg-type]
+        InstanceModelConfig(**settings)
+
+
+def test_published_sizes() -> None:
+    """A pyramid without norms, and losses of fewer boxes than are proposed."""
+    config = InstanceModelConfig(width=12, hidden=32, mask_layers=1, proposals=40, samples=16, pyramid_norm="none")
+    model = build_instance_segmenter(config, 3, pretrained=False)
+    assert not any(isinstance(part, nn.GroupNorm) for part in model.head.pyramid.modules())
+    assert model.head.regions.fg_bg_sampler.batch_size_per_image == 16
+    assert model.head.proposals.post_nms_top_n() == 40
+    grouped = build_instance_segmenter(SMALL, 3, pretrained=False)
+    assert sum(isinstance(part, nn.GroupNorm) for part in grouped.head.pyramid.modules()) == 6
+    assert grouped.head.regions.fg_bg_sampler.batch_size_per_image == SMALL.proposals

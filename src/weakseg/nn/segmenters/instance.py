@@ -75,7 +75,8 @@ class RegionHead(nn.Module):
     def __init__(self, config: InstanceModelConfig, channels: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.num_levels = len(channels)
-        self.pyramid = FeaturePyramidNetwork(list(channels), config.width, LastLevelMaxPool(), _normalization)
+        norm = _normalization if config.pyramid_norm == "group" else None
+        self.pyramid = FeaturePyramidNetwork(list(channels), config.width, LastLevelMaxPool(), norm)
         names = [str(level) for level in range(len(channels))]
         sizes = tuple((config.anchor_px << level,) for level in range(len(channels) + 1))
         detector = MaskRCNN(
@@ -83,7 +84,7 @@ class RegionHead(nn.Module):
             rpn_anchor_generator=AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes)),
             rpn_post_nms_top_n_train=config.proposals,
             rpn_post_nms_top_n_test=config.proposals,
-            box_batch_size_per_image=config.proposals,
+            box_batch_size_per_image=config.samples or config.proposals,
             box_roi_pool=MultiScaleRoIAlign(names, BOX_CELLS, 2),
             box_head=TwoMLPHead(config.width * BOX_CELLS**2, config.hidden),
             box_predictor=FastRCNNPredictor(config.hidden, num_classes + 1),
@@ -109,7 +110,7 @@ class InstanceSegmenter(nn.Module):
 
     Reference:
         [he2017maskrcnn], with the pyramid of [lin2017fpn]. Differs from the papers: batch norm of the backbone keeps
-        its statistics; group norm in the pyramid; images enter as they are, with no fixed short side.
+        its statistics; group norm in the pyramid unless it is left out; images enter as they are.
     """
 
     def __init__(self, backbone: Backbone, head: RegionHead) -> None:
