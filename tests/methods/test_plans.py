@@ -70,3 +70,37 @@ def test_code_is_the_name_of_what_works(plan: list[Step]) -> None:
     for step in plan:
         module, _, name = step.work.code.rpartition(".")
         assert module.startswith("weakseg.") and name.isidentifier()
+
+
+@pytest.mark.parametrize(("method", "words"), [("seam", ()), ("a2gnn", ("--activations_of=seam",))])
+def test_activations_of_a_folder_take_the_place_of_those_of_seam(
+    method: str, words: tuple[str, ...], data: Path
+) -> None:
+    recipe = load_recipe(method, [*folder_arguments(data), *words])
+    learned = [step.name for step in METHODS[method].build(recipe, open_dataset(recipe.data))]
+    recipe = load_recipe(method, [*folder_arguments(data), *words, f"--activations.from_folder={data}"])
+    given = [step.name for step in METHODS[method].build(recipe, open_dataset(recipe.data))]
+    assert learned == ["classifier", *given]
+
+
+def test_what_the_affinity_network_of_a2gnn_learns_from(data: Path) -> None:
+    # weak-labels.md, section 2: M_g, M_F and M'_I
+    def plan(*words: str) -> dict[str, Step]:
+        recipe = load_recipe("a2gnn", [*folder_arguments(data), *words])
+        return {step.name: step for step in METHODS["a2gnn"].build(recipe, open_dataset(recipe.data))}
+
+    assert "affinity_seeds" not in plan() and "affinity_seeds" not in plan("--affinity_seeds=agreed")
+    for word, said in {
+        "fused": {"boxes_as": "fused", "use": "strongest"},
+        "confident": {"use": "tags", "tags_as": "confident"},
+    }.items():
+        steps = plan(f"--affinity_seeds={word}")
+        assert said.items() <= steps["affinity_seeds"].settings.items()
+        assert "affinity_seeds" in steps["affinity"].needs and "seeds" not in steps["affinity"].needs
+        assert steps["seeds"].settings["boxes_as"] == "agreed" and steps["completed"].needs["seeds"] == Kind.LABELS
+        alone = plan(f"--affinity_seeds={word}", "--masks_from=walk")
+        assert said.items() <= alone["seeds"].settings.items() and "completed" not in alone
+    first = plan("--affinity.start=affinity")
+    assert first["affinity"].needs["first_affinity"] == Kind.MODEL and {"foreground", "background"} <= set(first)
+    kept = plan("--affinity.trained=false", "--affinity.start=classifier", "--graph.edges=taps")
+    assert set(kept["affinity"].needs) == {"classifier"}

@@ -101,7 +101,7 @@ def test_the_settings_of_seam(voc: Path) -> None:
 def test_the_settings_of_a2gnn(kind: str, steps: int, voc: Path) -> None:
     # a2gnn.md, 2.13 and 3
     recipe: Any = load_recipe(str(RECIPES / f"a2gnn_{kind}_voc12.yaml"), ["--data.root", str(voc)])
-    assert recipe.affinity.backbone.name == "resnet38" and recipe.affinity.network.widths == (64, 128, 256)
+    assert recipe.first_affinity.backbone.name == "resnet38" and recipe.affinity.network.widths == (64, 128, 256)
     assert recipe.affinity.network.radius_cells == (4 if kind in ("boxes", "scribbles") else 3)
     assert (recipe.affinity.fit.epochs, recipe.affinity.fit.batch_size, recipe.affinity.fit.lr) == (12, 4, 0.01)
     assert (recipe.affinity.fit.momentum, recipe.affinity.fit.norm_affine) == (0, "frozen")

@@ -39,7 +39,9 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
 
 
 def from_seam(recipe: TagRecipe, classifier: SeamConfig, dataset: Dataset) -> list[Step]:
-    """Return the steps from tags to the activations of SEAM's classifier."""
+    """Return the steps from tags to the activations of SEAM's classifier, or to those of a folder."""
+    if recipe.activations.from_folder:
+        return from_tags(recipe, dataset)
     return [
         classifier_step(dataset, classifier, recipe.seed, train=train_seam, role=Role.PART),
         activations_step(dataset, recipe.activations, role=Role.PART),

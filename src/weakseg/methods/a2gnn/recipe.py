@@ -35,7 +35,7 @@ class A2gnnRecipe(TagRecipe):
             against them, scribbles, and points that ``seeds.strokes_as`` follows by a walk, can do without. Where
             nothing would look at them, they are refused.
         activations_of: Whose they are: the plain ``classifier``'s, or those of ``seam``'s, as published, with
-            ``activations.normalize`` ``range``.
+            ``activations.normalize`` ``range``; with ``activations.from_folder`` neither is trained.
         seam: SEAM's classifier and its training.
         seeds: How each kind of label becomes seeds.
         affinity_seeds: What the affinity network learns from: the ``seeds``, and what confident activations say where
