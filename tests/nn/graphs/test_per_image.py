@@ -27,6 +27,11 @@ class TestDropout:
         assert float((columns - 0.3).abs().max()) < 0.03
         assert float(rows.var()) == pytest.approx(0.3 * 0.7 / 16, rel=0.1)  # independent units
 
+    def test_factors_are_exact_in_double_precision(self) -> None:
+        # 0.6, the attention of gat: no float32 in between
+        kept = drop([50], [0], torch.zeros(1, 50, 6, dtype=torch.float64), dropout=0.6)
+        assert kept is not None and kept.unique().tolist() == [0, 65536 / (65536 - round(0.6 * 65536))]
+
     def test_none(self) -> None:
         assert drop([3], [0], torch.zeros(1, 3, 6), dropout=0.0) is None
 

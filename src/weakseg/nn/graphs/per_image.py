@@ -55,7 +55,7 @@ def kept_units(
         numbers = torch.empty(-(-nodes * units // LANES), dtype=torch.int64, device=generator.device)
         lanes = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[: nodes * units]
         mask = (lanes >= dropped - LANE_VALUES // 2).reshape(nodes, units)
-        torch.mul(mask, LANE_VALUES / (LANE_VALUES - dropped), out=row[:nodes, :units])
+        row[:nodes, :units].copy_(mask).mul_(LANE_VALUES / (LANE_VALUES - dropped))
     return kept
 
 
