@@ -145,7 +145,7 @@ def continue_affinity(path: Path, config: WindowConfig) -> WindowAffinityNet:
     """
     plain = read_header(path, kinds=(KIND, PLAIN_KIND))["kind"] == PLAIN_KIND
     found = load_affinity(path) if plain else load_window_affinity(path)
-    widths = tuple(tap.weight.shape[0] for tap in found.head.taps)
+    widths = tuple(weight.shape[0] for weight in found.head.taps.parameters())
     if widths != config.widths:
         raise CheckpointError(
             f"{path}: its levels have {widths} channels, affinity.network.widths are {config.widths}; make them equal"
