@@ -21,10 +21,10 @@ def dinov2(**options: Any) -> nn.Module:
     return VisionTransformer(**{**SIZES, **more, **options})
 
 
-def dinov3() -> nn.Module:
+def dinov3(**options: Any) -> nn.Module:
     """Patches of 16 pixels, a class token and four registers, rotary positions."""
     rotary = {"use_rot_pos_emb": True, "use_abs_pos_emb": False, "rope_type": "dinov3", "rope_rotate_half": True}
-    return Eva(**SIZES, **rotary, patch_size=16, num_reg_tokens=4, use_fc_norm=False, init_values=1.0)
+    return Eva(**SIZES, **rotary, patch_size=16, num_reg_tokens=4, use_fc_norm=False, init_values=1.0, **options)
 
 
 def deit() -> nn.Module:

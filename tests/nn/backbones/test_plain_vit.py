@@ -185,6 +185,23 @@ class TestWeightsOfAFile:
         }
         torch.testing.assert_close(vit_state(model, given, "w"), state)
 
+    @pytest.mark.parametrize("biases", [True, False])
+    def test_dinov3_as_published(self, biases: bool) -> None:
+        model = built(lambda: dinov3(qkv_bias=biases)).model
+        state = state_of(model)
+        given = {"mask_token": torch.zeros(1, 24), "rope_embed.periods": torch.rand(3)}
+        for name, value in state.items():
+            theirs = name.replace("reg_token", "storage_tokens")
+            given[theirs.replace("gamma_1", "ls1.gamma").replace("gamma_2", "ls2.gamma")] = value
+        for block in range(4):
+            q, v = (given.pop(f"blocks.{block}.attn.{part}_bias", torch.zeros(24)) for part in "qv")
+            given[f"blocks.{block}.attn.qkv.bias"] = torch.cat([q, torch.ones(24), v])  # that of keys is masked
+        torch.testing.assert_close(vit_state(model, given, "w"), state)
+        if not biases:
+            given["blocks.2.attn.qkv.bias"][0] = 1e-3
+            with pytest.raises(CheckpointError, match=r"w: blocks\.2\.attn\.qkv\.bias is not zero, .* ends in _qkvb"):
+                vit_state(model, given, "w")
+
     def test_names_of_clips_image_tower(self) -> None:
         model = built(lambda: VisionTransformer(**SIZES, patch_size=16, img_size=32, pre_norm=True)).model
         state = state_of(model)

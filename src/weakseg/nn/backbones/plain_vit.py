@@ -17,7 +17,7 @@ from weakseg.settings.backbone import BackboneConfig
 
 logger = logging.getLogger(__name__)
 
-PATCHES, POSITIONS = "patch_embed.proj.weight", "pos_embed"
+PATCHES, POSITIONS, BIASES = "patch_embed.proj.weight", "pos_embed", "qkv.bias"
 FAMILIES = ("vision_transformer", "deit", "eva")  # modules of timm whose models have one grid of patches throughout
 DEFAULT_PATCH = 16
 NUM_LEVELS = 4
@@ -106,13 +106,14 @@ def vit_state(model: nn.Module, given: dict[str, Tensor], where: str) -> dict[st
         where: The file, for messages.
 
     Raises:
-        CheckpointError: If the file holds several such networks, or timm cannot convert its names.
+        CheckpointError: If the file holds several such networks, or has biases that this one has not, or timm cannot
+            convert its names.
     """
     from timm.models import eva, vision_transformer
 
     convert: Any = partial(vision_transformer.checkpoint_filter_fn, adapt_layer_scale=True)  # of DeiT III, too
     convert = eva.checkpoint_filter_fn if isinstance(model, eva.Eva) else convert
-    plain = align(given, model.state_dict(), where)
+    plain = _without_zero_biases(align(given, model.state_dict(), where), model, where)
     try:
         found: dict[str, Tensor] = convert(dict(plain), model)
     except Exception as error:  # what it expects beside the names that it knows files by, it takes for granted
@@ -129,6 +130,21 @@ def vit_state(model: nn.Module, given: dict[str, Tensor], where: str) -> dict[st
             name.replace("fc_norm.", "norm.") if name.startswith("fc_norm.") else name: v for name, v in found.items()
         }
     return found
+
+
+def _without_zero_biases(given: dict[str, Tensor], model: nn.Module, where: str) -> dict[str, Tensor]:
+    """Return the tensors of a file of DINOv3 without the biases that a network without them would have as zeros."""
+    own = model.state_dict()
+    strange = [name for name in given if name.endswith(BIASES) and name.replace(BIASES, "q_bias") not in own]
+    strange = [name for name in strange if name not in own and "storage_tokens" in given]
+    for name in strange:
+        queries, _, values = given[name].chunk(3)
+        if bool(queries.any() or values.any()):
+            raise CheckpointError(
+                f"{where}: {name} is not zero, and the network has no such biases; take the model of timm whose name "
+                "ends in _qkvb"
+            )
+    return {name: value for name, value in given.items() if name not in strange}
 
 
 def wrong_stride(config: BackboneConfig, patch: int) -> ConfigError:
