@@ -38,13 +38,14 @@ DATA_LEVELS = (
         "classes",
         "class_map",
         "regions",
+        "saliency",
     },
     {"sample", "reading", "counts", "stray", "learnable"},
     {"formats"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},
     {"readers"},
     {"dataset"},
-    {"check", "truth", "simulated"},
+    {"check", "saliency_check", "truth", "simulated"},
 )
 DATA_LEVEL_OF = {part: level for level, parts in enumerate(DATA_LEVELS) for part in parts}
 NEVER_EVALUATION = {"data", "nn", "graph", "pipeline", "stages", "training", "methods", "photograph"}
@@ -321,9 +322,10 @@ def test_the_walk_sees_the_library() -> None:
 
 class TestWeakSample:
     def test_it_has_no_mask(self) -> None:
-        assert [field.name for field in dataclasses.fields(WeakSample)] == ["id", "image_path", "tags", "drawn", "file"]
+        fields = [field.name for field in dataclasses.fields(WeakSample)]
+        assert fields == ["id", "image_path", "tags", "drawn", "file", "saliency"]
         public = {name for name in dir(WeakSample) if not name.startswith("_")}
-        assert public - {"id", "image_path", "tags", "file"} == {"load_image", "shows_nothing"}
+        assert public - {*fields} == {"load_image", "load_saliency", "shows_nothing"}
         assert [field.name for field in dataclasses.fields(Tags)] == ["present", "unknown"]
 
     def test_nothing_that_it_holds_leads_to_truth(self) -> None:

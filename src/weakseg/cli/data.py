@@ -21,6 +21,7 @@ from weakseg.methods.shared_recipe import load_recipes
 if TYPE_CHECKING:
     from weakseg.data.check import DatasetReport, UnreadableImage
     from weakseg.data.counts import DrawnCounts
+    from weakseg.data.saliency_check import SaliencyReport
 
 DATA = ("root", "format", "train", "val", "classes", "truth", "drawn", "class_map")
 SHOWN = (*(f"--data.{name}" for name in DATA), "--kind", "--split")
@@ -63,7 +64,8 @@ def main(words: Sequence[str]) -> int:
     report = check_dataset(dataset)
     print(describe(report))
     check_truth(config, dataset)
-    return 1 if report.failures else 0
+    unusable = report.saliency.failures if report.saliency else {}
+    return 1 if report.failures or unusable else 0
 
 
 def _data_of(source: str, overrides: Sequence[str]) -> DataConfig:
@@ -94,6 +96,16 @@ def _drawn_lines(names: Sequence[str], counts: "DrawnCounts") -> list[str]:
         lines.append(f"  and {counts.ignored} regions to be ignored")
     shares = ", ".join(f"{number} {kind}" for kind, number in counts.strongest.items())
     return [*lines, f"  images by strongest label: {shares}"]
+
+
+def _saliency_lines(saliency: "SaliencyReport | None") -> list[str]:
+    if saliency is None:
+        return []
+    resized = f", {saliency.resized} of another size than the photograph, and resized" if saliency.resized else ""
+    lines = [f"\nsaliency: {saliency.maps} maps for {saliency.images} images{resized}"]
+    shown = [f"  left out: {reason}" for reason in list(saliency.failures.values())[:SHOWN_FAILURES]]
+    more = len(saliency.failures) - SHOWN_FAILURES
+    return [*lines, *shown, *([f"  and {more} more that cannot be used"] if more > 0 else [])]
 
 
 def _dropped_lines(dropped: Mapping[str, str]) -> list[str]:
@@ -144,6 +156,7 @@ def describe(report: "DatasetReport") -> str:
     for name, members in report.lists.items():
         shares = ", ".join(f"{number} of {split or 'no split'}" for split, number in members.items() if number)
         lines.append(f"\nscored on {name}: {shares}")
+    lines += _saliency_lines(report.saliency)
     lines += _dropped_lines(report.dropped)
     lines += [f"\nwarning: {text}" for text in report.warnings]
     return "\n".join([*lines, *_failures(report.failures)])

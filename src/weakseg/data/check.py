@@ -12,6 +12,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
 from weakseg.data.image import check_frame
 from weakseg.data.learnable import ClassCount, learning_warnings
+from weakseg.data.saliency_check import SaliencyReport, check_saliency
 from weakseg.data.sample import WeakSample
 from weakseg.data.stray import stray_marks
 from weakseg.errors import DataError
@@ -79,6 +80,7 @@ class DatasetReport:
         dropped: Reason by file and entry of labels that were left out.
         stray: Image and description of labels that lie outside of their photograph by more than a fifth.
         lists: Number of images of each split, and of no split (``""``), by list that results are scored on.
+        saliency: Of the saliency maps, where there are any.
     """
 
     class_names: tuple[str, ...]
@@ -91,6 +93,7 @@ class DatasetReport:
     dropped: Mapping[str, str] = field(default_factory=dict)
     stray: tuple[str, ...] = ()
     lists: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    saliency: SaliencyReport | None = None
 
     @property
     def num_images(self) -> int:
@@ -132,7 +135,8 @@ class DatasetReport:
             + ("; remove one, or scores will be too good" if group in self.leaks else "; keep one")
             for group in self.duplicates
         ]
-        return (*self.warnings_of_learning, *outside, *copies, *self._unmade, *odd_names(self.class_names))
+        maps = self.saliency.warnings if self.saliency else ()
+        return (*self.warnings_of_learning, *outside, *copies, *self._unmade, *maps, *odd_names(self.class_names))
 
     @property
     def _unmade(self) -> Iterator[str]:
@@ -160,7 +164,10 @@ def check_dataset(dataset: Dataset) -> DatasetReport:
                 records[sample.image_path] = record
             except DataError as error:
                 failures[sample.image_path] = str(error)
-    return summarize_dataset(dataset, records, failures)
+    report = summarize_dataset(dataset, records, failures)
+    readable = [s for samples in dataset.splits.values() for s in samples if s.image_path in records]
+    mapped = any(sample.saliency for sample in readable)
+    return replace(report, saliency=check_saliency(readable)) if mapped else report
 
 
 def probe_image(sample: WeakSample) -> ImageRecord:

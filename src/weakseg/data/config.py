@@ -47,6 +47,7 @@ class DataConfig:
             or boxes, a folder of ScribbleSup XML, or one of PNGs (ID.png: class ids, 255 unlabelled, or colours;
             scribbles, unless ``labels`` is ``regions``). Of each kind they replace what the format has for the same
             photograph.
+        saliency: Folder of saliency maps (ID.png, grey, white draws the eye) inside the root; empty: none.
         class_map: YAML or JSON file inside the root that renames, merges and ignores class names.
         difficult: voc: whether objects that are marked difficult count; if not, what they alone show is unknown.
         voc_base: voc: 1: boxes count pixels from 1, the last one included; 0: edges as they stand.
@@ -71,6 +72,7 @@ class DataConfig:
     min_pixels: int = 100
     labels: Literal["auto", "tags", "boxes", "points", "scribbles", "regions"] = "auto"
     drawn: str = ""
+    saliency: str = ""
     class_map: str = ""
     difficult: bool = True
     voc_base: Literal[1, 0] = 1

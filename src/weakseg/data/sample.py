@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from weakseg.data.annotations import Drawn
 from weakseg.data.file_state import FileState
-from weakseg.data.image import load_rgb
+from weakseg.data.image import image_size, load_rgb
+from weakseg.data.saliency import load_saliency
 from weakseg.errors import DataError
 
 
@@ -47,6 +48,7 @@ class WeakSample:
         tags: Its tags.
         drawn: Boxes, points, scribbles and regions that were given as labels.
         file: The photograph's file as it was first looked at; ``None``: it was not yet.
+        saliency: Its saliency map; ``None``: it has none.
     """
 
     id: str
@@ -54,6 +56,7 @@ class WeakSample:
     tags: Tags
     drawn: Drawn = field(default_factory=Drawn)
     file: FileState | None = None
+    saliency: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse an id that is no path below a folder; results are stored under it."""
@@ -78,3 +81,13 @@ class WeakSample:
         image = load_rgb(self.image_path)
         self.file.check(self.image_path)  # nor has it changed meanwhile
         return image
+
+    def load_saliency(self) -> NDArray[np.float32]:
+        """Return the saliency map of the upright photograph: ``(H, W)`` float32 in [0, 1], 1 what draws the eye most.
+
+        Raises:
+            DataError: If it has none, or the map cannot be read or is not of this photograph.
+        """
+        if self.saliency is None:
+            raise DataError(f"image {self.id!r}: no saliency map; add {self.id}.png to the folder of data.saliency")
+        return load_saliency(self.saliency, image_size(self.image_path))

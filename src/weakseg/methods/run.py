@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.data.dataset import open_dataset
+from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.methods import METHODS
 from weakseg.methods.finished import remember_place
@@ -53,6 +54,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         StoreError: If ``out`` cannot be written, or another process works on it.
     """
     options = (options or RunOptions()).resolve()
+    refuse_unread(recipe)
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
@@ -66,6 +68,15 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
     result = result_of(steps)
     return RunResult(out, failures, out / result.name if result else None)
+
+
+def refuse_unread(recipe: Recipe) -> None:
+    """Raise ``ConfigError`` for data that no step of any method reads."""
+    if recipe.data.saliency:
+        raise ConfigError(
+            f"data.saliency: no step of method {recipe.method!r} reads saliency maps; leave it out. weakseg data check "
+            "reads and judges them"
+        )
 
 
 def write_classes(folder: Path, names: Sequence[str]) -> None:

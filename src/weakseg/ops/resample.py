@@ -29,6 +29,19 @@ def scaled_size(size: tuple[int, int], scale: float, *, max_side: int | None = N
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def same_form(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Return whether square cells, or an image reduced or enlarged in proportion, can have (rows, columns) of a grid.
+
+    With ``h = H/s + a`` and ``w = W/s + b``, |a| and |b| below 1 by rounding, ``|h - H w / W| < 1 + h / w``.
+
+    Args:
+        grid: (h, w).
+        size: (H, W) of the image.
+    """
+    (h, w), (rows, columns) = grid, size
+    return abs(h - rows * w / columns) < 1 + h / w
+
+
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return ``(H, W, 3)`` uint8 resized to (rows, columns) by antialiased bicubic interpolation."""
     if image.shape[:2] == tuple(size):

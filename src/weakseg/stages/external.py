@@ -17,6 +17,7 @@ from weakseg.data.formats.array_files import ARRAY_SUFFIXES, CLASS_NAMES, WHOLE,
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError, cut
 from weakseg.ops.cam import grid_size, normalize_evidence
+from weakseg.ops.resample import same_form
 from weakseg.settings.activate import ExternalConfig
 
 OWN_IDS, KEYS = "class_ids", "keys"
@@ -167,11 +168,9 @@ def _check_form(path: Path, cells: tuple[int, ...], size: tuple[int, int]) -> No
     """Refuse maps that no grid of square cells lays on the photograph: they are of another, or of a part of it."""
     (h, w), (rows, columns) = cells, size
 
-    def fits(h: int, w: int) -> bool:
-        return abs(h - rows * w / columns) < 1 + h / w
-
-    if not fits(h, w):
-        hint = "are rows and columns exchanged?" if fits(w, h) else "are they of a crop, or of a square reduced image?"
+    if not same_form((h, w), size):
+        turned = same_form((w, h), size)
+        hint = "are rows and columns exchanged?" if turned else "are they of a crop, or of a square reduced image?"
         raise DataError(
             f"{path}: maps of {h} x {w} do not have the form of the photograph, {rows} x {columns} (rows x columns, "
             f"upright); {hint} Write maps that cover it from edge to edge"
