@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ def test_msrc_sizes(msrc: DataConfig) -> None:
     assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 373, "val": 100}
     assert len(dataset.classes) == 14
     assert len(open_truth(msrc, dataset, "val")) == 100
+
+
+def test_the_parts_of_msrc_stay_what_they_are(msrc: DataConfig) -> None:
+    cut = replace(msrc, train="fit", val="held", parts={"train": {"fit": 273, "held": 100}}, score=("fit", "held"))
+    dataset = open_dataset(cut)
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {"train": 273, "val": 100}
+    assert [len(open_truth(cut, dataset, "val", name)) for name in ("fit", "held")] == [273, 100]
+    assert [sample.id for sample in dataset.splits["val"][:5]] == ["1_11", "1_16", "1_24", "1_25", "1_27"]
 
 
 def test_msrc_tags_are_the_classes_of_the_masks(msrc: DataConfig) -> None:

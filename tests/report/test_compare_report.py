@@ -10,8 +10,11 @@ import pytest
 from weakseg.methods.compare import ComparedMethod, Comparison, MethodProducts
 from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipe import Recipe
+from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.pipeline.plan import Failure, Kind, Role, Step, StepResult, Work
 from weakseg.report.compare import build_comparison_report, figures_table
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.segment import SegmentConfig
 
 NOTHING = Work("tests.nothing", lambda context: StepResult())
 STEPS = (
@@ -58,6 +61,30 @@ def test_several_lists_have_a_column_each(compared):
     names = ("after CRF, mIoU %: fit", "after CRF, mIoU %: held", "coverage %", "segmenter, mIoU %")
     assert table.columns == ("method", *names)
     assert [row[1:] for row in table.rows] == [(70.0, 60.0, 50.0, 40.0), (50.0, None, 50.0, 40.0)]
+
+
+def test_one_reference_for_percentages(compared):
+    near, far = compared.methods
+    data = near.recipe.data
+    true = [SupervisedRecipe(data=data), SupervisedRecipe(data=data, void_is_background=True)]
+    true.append(SupervisedRecipe(data=data, segmenter=SegmentConfig(fit=FitConfig(epochs=99))))
+    methods = [
+        replace(method, name=name, recipe=recipe, figures=MethodFigures(segmenter=value))
+        for name, method, recipe, value in (
+            ("near", near, near.recipe, 60.0), ("far", far, replace(far.recipe, seed=1), 70.0),
+            ("true", far, true[0], 80.0), ("complete", far, true[1], 75.0), ("longer", far, true[2], 90.0),
+        )
+    ]  # fmt: skip
+    table = figures_table(replace(compared, methods=tuple(methods)))
+    assert table.columns == ("method", "segmenter, mIoU %", "of the reference %")
+    assert [row[2] for row in table.rows] == [75.0, None, None, 93.75, None]
+    lists = ({"fit": {"segmenter": 50.0}, "held": {"segmenter": 30.0}}, {"fit": {"segmenter": 80.0}})
+    both = [
+        replace(methods[index], figures=MethodFigures(lists=found)) for index, found in zip((0, 2), lists, strict=True)
+    ]
+    table = figures_table(replace(compared, methods=tuple(both)))
+    assert table.columns[3:] == ("of the reference %: fit",)
+    assert [row[3] for row in table.rows] == [62.5, None]
 
 
 def test_tables_and_figures(compared, tmp_path):

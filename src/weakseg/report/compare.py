@@ -9,7 +9,9 @@ from weakseg.data.sample import WeakSample
 from weakseg.evaluation.protocol import describe_protocol, scored_on, titled
 from weakseg.methods.compare import ComparedMethod, Comparison
 from weakseg.methods.figures import MethodFigures
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
+from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import (
     MAX_CARDS,
@@ -42,7 +44,8 @@ EXPLAINED = (
     "Before CRF: label maps that the CRF was given, else activations at their best threshold. Coverage: of the partial "
     "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the method's own steps up to the "
     "masks, when they were first computed, the start of processes included; a classifier and activations that methods "
-    "share are left out, and so is the memory of a GPU. "
+    "share are left out, and so is the memory of a GPU. Of the reference: mIoU of the segmenter as a share of that of "
+    "one that learned from true masks with the same settings, void left out. "
     "A dash: not measured, or interrupted."
 )
 
@@ -51,7 +54,7 @@ def figures_table(comparison: Comparison) -> Table:
     """Return one row of figures for each method; columns in which no method has a figure are left out."""
     rows: list[list[Cell]] = [[method.name] for method in comparison.methods]
     columns = ["method"]
-    for title, cells in _columns([method.figures for method in comparison.methods]):
+    for title, cells in (*_columns([method.figures for method in comparison.methods]), *_shares(comparison.methods)):
         if any(cell is not None for cell in cells):
             columns.append(title)
             for row, cell in zip(rows, cells, strict=True):
@@ -68,6 +71,32 @@ def _columns(figures: Sequence[MethodFigures]) -> Iterator[tuple[str, list[float
             yield f"{title}: {listed}", [one.lists.get(listed, {}).get(name) for one in figures]
         if len(lists) < 2:
             yield title, [getattr(one, name) for one in figures]
+
+
+def _shares(methods: Sequence[ComparedMethod]) -> Iterator[tuple[str, list[float | None]]]:
+    """Yield title and shares of the reference of the methods' segmenters, a column a list."""
+    references = [_reference(method, methods) for method in methods]
+    lists = dict.fromkeys(listed for m in methods for listed, found in m.figures.lists.items() if "segmenter" in found)
+    for listed in lists if len(lists) > 1 else ("",):
+        own = [_segmenter(method, listed) for method in methods]
+        best = [_segmenter(reference, listed) if reference else None for reference in references]
+        title = f"of the reference %: {listed}" if listed else "of the reference %"
+        yield title, [100 * a / b if a is not None and b else None for a, b in zip(own, best, strict=True)]
+
+
+def _segmenter(method: ComparedMethod, listed: str) -> float | None:
+    figures = method.figures
+    return figures.lists.get(listed, {}).get("segmenter") if listed else figures.segmenter
+
+
+def _reference(method: ComparedMethod, methods: Sequence[ComparedMethod]) -> ComparedMethod | None:
+    """Return the method whose segmenter learned from true masks by the same settings, void left out; not for itself."""
+
+    def settings(recipe: Recipe) -> tuple[object, ...]:
+        return recipe.segmenter, recipe.predictions, recipe.seed
+
+    true = (m for m in methods if isinstance(m.recipe, SupervisedRecipe) and not m.recipe.void_is_background)
+    return next((m for m in true if m is not method and settings(m.recipe) == settings(method.recipe)), None)
 
 
 def build_comparison_report(comparison: Comparison) -> Report:

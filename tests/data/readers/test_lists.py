@@ -49,6 +49,10 @@ class TestParts:
         assert found["held"] != set(names[30:])
         assert found["held"] < part_ids(names, {"fit": 20, "held": 20})["held"]  # a larger part keeps its images
 
+    def test_figures_stay_comparable(self) -> None:
+        found = part_ids([f"i{n}" for n in range(10)], {"fit": 7, "held": 3})
+        assert sorted(found["held"]) == ["i4", "i5", "i7"]  # as this version cuts: another rule makes other figures
+
     def test_a_segmenter_is_trained_on_one_and_predicts_the_other(self, voc: DataConfig) -> None:
         whole = open_dataset(voc)
         cut = open_dataset(replaced(voc, train="fit", val="held", parts=CUT))
