@@ -153,6 +153,13 @@ class BackboneContract:
         backbone.freeze_finest(0)
         assert all(p.requires_grad for p in backbone.parameters())
 
+    def test_norms_can_be_frozen_with_scale_and_shift(self, backbone: Backbone) -> None:
+        backbone.freeze_norms()
+        norms = [m for m in backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        fixed = {id(p) for p in backbone.parameters() if not p.requires_grad}
+        assert fixed == {id(p) for norm in norms for p in norm.parameters()}
+        backbone.freeze_finest(0)
+
     def test_every_parameter_is_in_one_group(self, backbone: Backbone) -> None:
         assert_grouped(TagClassifier(backbone.requires_grad_(requires_grad=True), 2))
 

@@ -50,6 +50,13 @@ class TestNames:
         given = {**weights(), "fc.weight": torch.zeros(9, 2), "end.fc.bias": torch.zeros(9)}
         load_pretrained(network(), given, "w.pth", heads=("end.fc",))
         assert caplog.messages == ["w.pth: left out ['end.fc.bias', 'fc.weight']"]
+        caplog.clear()
+        given = {**{f"net.{name}": value for name, value in weights().items()}, "end.cls.bias": torch.zeros(9)}
+        load_pretrained(network(), given, "w.pth")
+        assert caplog.messages == ["w.pth: left out ['end.cls.bias']"]
+
+    def test_further_tensors_in_parts_of_the_network(self) -> None:
+        given = {**weights(), "end.fc.bias": torch.zeros(9)}
         with pytest.raises(CheckpointError, match=r"w: does not fit the network; unexpected \['end\.fc\.bias'\]; give"):
             load_pretrained(network(), given, "w")
 
@@ -63,6 +70,10 @@ class TestNames:
         assert caplog.messages == ["w: not in the file, hence random ['end']"]
         with pytest.raises(CheckpointError, match=r"missing \['end\.bias'\]"):
             load_pretrained(model, {**state, "end.weight": before["end.weight"]}, "w", drawn=("end",))
+
+    def test_names_of_many_parts(self) -> None:
+        given = {**weights(), ".".join("a" * 300_000): torch.zeros(1)}
+        load_pretrained(network(), given, "w.pth")
 
 
 class TestWhatDoesNotFit:

@@ -52,12 +52,14 @@ def fitting_weights(
             to a part of the network that has no such tensor, or are no finite numbers. Lists names of each kind.
     """
     own = {name: value for name, value in own.items() if not name.endswith(COUNTER)}
-    plain = {name: value for name, value in align(given, own, where).items() if not name.endswith(COUNTER)}
+    prefix = shared_prefix(given, own, where)
+    found = [name for name in given if name.startswith(prefix)]
+    plain = {name.removeprefix(prefix): given[name] for name in found if not name.endswith(COUNTER)}
     parts = {name.partition(".")[0] for name in own}
     taken = {name: value for name, value in plain.items() if name in own or _is_of(parts, name, heads)}
     fresh = {part for part in drawn if not any(_within(name, part) for name in taken)}
     wanted = {name: value for name, value in own.items() if not any(_within(name, part) for part in fresh)}
-    left_out = sorted(plain.keys() - taken.keys())
+    left_out = sorted([*(plain.keys() - taken.keys()), *(given.keys() - set(found))])
     _check(wanted, taken, left_out, where)
     lists = {"left out": left_out, "not in the file, hence random": sorted(fresh), **_converted(taken)}
     for kind, names in lists.items():
@@ -67,24 +69,35 @@ def fitting_weights(
 
 
 def align(given: Mapping[str, Tensor], wanted: Collection[str], where: str) -> dict[str, Tensor]:
-    """Return the tensors of a file under the prefix below which most of the wanted names are, without that prefix.
+    """Return the tensors of a file under the prefix that ``shared_prefix`` finds, without it; arguments as there."""
+    prefix = shared_prefix(given, wanted, where)
+    return {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
+
+
+def shared_prefix(given: Collection[str], wanted: Collection[str], where: str) -> str:
+    """Return what stands before most of the wanted names in a file, such as ``module.`` or nothing.
+
+    Args:
+        given: Names of the file.
+        wanted: Names of the network.
+        where: The file, for messages.
 
     Raises:
-        CheckpointError: If these names are below several prefixes, as of a teacher and a student.
+        CheckpointError: If these names stand behind several prefixes, as of a teacher and a student.
     """
     names = frozenset(wanted)
+    depth = max((name.count(".") + 1 for name in names), default=0)
     counts: Counter[str] = Counter()
     for key in given:
-        parts = key.split(".")
-        for place in range(len(parts)):
+        parts = key.rsplit(".", depth)
+        for place in range(max(0, len(parts) - depth), len(parts)):
             if ".".join(parts[place:]) in names:
                 counts["".join(f"{part}." for part in parts[:place])] += 1
     most = max(counts.values(), default=0)
     found = sorted(prefix for prefix, count in counts.items() if count == most)
     if len(found) > 1 and most > len(names) / 2:
         raise CheckpointError(f"{where}: holds several such networks, under {found}; keep the names of one of them")
-    prefix = min(found, key=len, default="")
-    return {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
+    return min(found, key=len, default="")
 
 
 def _is_of(parts: Collection[str], name: str, heads: Collection[str]) -> bool:

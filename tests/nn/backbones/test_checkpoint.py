@@ -134,3 +134,29 @@ class TestFilesForModelsOfTimm:
         loaded = build_backbone(BackboneConfig(config.name, 16, "file", str(tmp_path / "m.safetensors")))
         for key, value in loaded.model.state_dict().items():
             assert value.equal(model.state_dict()[f"backbone.model.{key}"])
+
+
+class Hostile:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (str(self.trace), "w")
+
+
+class TestBrokenFiles:
+    def test_truncated_hostile_and_missing(self, tmp_path: Path) -> None:
+        config = BackboneConfig("resnet50_irnet_thin", 16, "none")
+        state, trace = build_backbone(config).model.state_dict(), tmp_path / "trace"
+        torch.save(state, tmp_path / "cut.pth")
+        content = (tmp_path / "cut.pth").read_bytes()
+        (tmp_path / "cut.pth").write_bytes(content[: len(content) // 2])
+        torch.save({"state_dict": state, "args": Hostile(trace)}, tmp_path / "hostile.pth")
+        torch.save({"state_dict": state, "epoch": "many"}, tmp_path / "plain.pth")
+        for name in ("cut.pth", "hostile.pth", "missing.pth"):
+            with pytest.raises(CheckpointError, match=rf"{name}: cannot be loaded safely .*tensors alone"):
+                build_backbone(BackboneConfig(config.name, 16, "file", str(tmp_path / name)))
+        assert not trace.exists()
+        build_backbone(BackboneConfig(config.name, 16, "file", str(tmp_path / "plain.pth")))

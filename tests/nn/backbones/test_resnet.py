@@ -229,6 +229,17 @@ class TestFiles:
         kept = {"layer1.0.conv1.weight": torch.zeros(4, 4, 1, 1), "fc.bias": torch.zeros(3), "bn1.bias": torch.zeros(4)}
         assert list(torchvision_names(kept)) == list(kept)
 
+    def test_a_bias_of_the_first_convolution(self) -> None:
+        state = {
+            "a.conv1.bias": torch.tensor([2.0]),
+            "a.bn1.running_mean": torch.tensor([5.0]),
+            "a.fc.bias": torch.ones(2),
+        }
+        found = torchvision_names(state)  # norm(x + 2) with mean 5 is norm(x) with mean 3
+        assert list(found) == ["a.bn1.running_mean", "a.fc.bias"] and float(found["a.bn1.running_mean"]) == 3
+        inner = {"layer1.0.conv1.bias": torch.zeros(1), "layer1.0.bn1.running_mean": torch.zeros(1)}
+        assert set(torchvision_names(inner)) == set(inner)
+
     def test_another_depth(self, tmp_path: Path) -> None:
         path, _ = saved(tmp_path, BackboneConfig("resnet50_irnet_thin", 16, "none"))
         with pytest.raises(CheckpointError, match=r"missing \['layer1\.1\..*\] and \d+ more, other shape \['layer1"):

@@ -49,7 +49,10 @@ class Backbone(nn.Module):
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255; h = ceil(H / stride)."""
+        """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255.
+
+        There are ``ceil(H / stride)`` rows; ResNets of layout ``caffe`` may have one more, below the image.
+        """
         features: Tensor = self.forward_features(self.normalized(images))
         return features
 

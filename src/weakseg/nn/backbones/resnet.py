@@ -97,9 +97,17 @@ def build_resnet(config: BackboneConfig, pretrained: bool, *, source: str, plan:
 
 
 def torchvision_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors under torchvision's names, of files that have those of DeepLab's converted models or PSPNet's."""
+    """Return tensors under torchvision's names, of files that have those of DeepLab's converted models or PSPNet's.
+
+    A bias of the first convolution, which Caffe's ResNet-50 has, is taken off the mean of the norm that follows.
+    """
     deep = any(name.endswith("conv3.weight") and value.shape[-1:] == (3,) for name, value in state.items())
-    return {_torchvision_name(name, deep_stem=deep): value for name, value in state.items()}
+    found = {_torchvision_name(name, deep_stem=deep): value for name, value in state.items()}
+    for name in [name for name in found if re.fullmatch(r"((?!layer).)*\bconv1\.bias", name)]:
+        mean = f"{name.removesuffix('conv1.bias')}bn1.running_mean"
+        if mean in found and found[mean].shape == found[name].shape:
+            found[mean] = found[mean] - found.pop(name)
+    return found
 
 
 _PARTS = {"reduce": "1", "conv3x3": "2", "increase": "3"}
