@@ -1,3 +1,4 @@
+import itertools
 import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -80,6 +81,31 @@ class TestBase:
         self.write(tmp_path, top="base: low.yaml\nseed: 4\n")
         assert {name: recipe.seed for name, recipe in load_recipes(top).items()} == {"cam": 4, "supervised": 4}
 
+    def test_of_several_bases_later_ones_win(self, tmp_path: Path) -> None:
+        (tmp_path / "parts").mkdir()
+        top = self.write(
+            tmp_path,
+            low="method: cam\nseed: 3\nseeds: {strict: 0.6, lenient: 0.2}\nsegmenter: {fit: {lr: 1e-3, epochs: 2}}\n",
+            other="segmenter: {fit: {lr: 2e-3}, augment: {crop: 64}}\nseed: 5\n",
+            top="base: [low.yaml, parts/deeper.yaml]\nseed: 4\n",
+        )
+        self.write(tmp_path / "parts", deeper="base: []\nsegmenter: {fit: {lr: 3e-3}}\npredictions: {flip: false}\n")
+        recipe: Any = load_recipe(top)
+        assert (recipe.seed, recipe.seeds.strict, recipe.segmenter.fit.epochs) == (4, 0.6, 2)
+        assert recipe.segmenter.fit.lr == 0.003 and not recipe.predictions.flip
+        self.write(tmp_path, top="base: [parts/deeper.yaml, low.yaml, other.yaml]\n")
+        recipe = load_recipe(top)
+        assert (recipe.seed, recipe.segmenter.fit.lr, recipe.segmenter.augment.crop) == (5, 0.002, 64)
+
+    def test_a_file_may_be_a_base_twice_but_not_without_end(self, tmp_path: Path) -> None:
+        names = ["low", *(f"b{number}" for number in range(7))]
+        texts = {b: f"base: [{a}.yaml, {a}.yaml]\n" for a, b in itertools.pairwise(names)}  # 2^7 readings of the lowest
+        top = self.write(tmp_path, low="method: cam\nseed: 3\n", top="base: [b1.yaml, b2.yaml]\n", **texts)
+        assert load_recipe(top).seed == 3
+        self.write(tmp_path, top="base: b6.yaml\n")
+        with pytest.raises(ConfigError, match=r"top\.yaml: base: there are more than 100 files"):
+            load_recipe(top)
+
     @pytest.mark.parametrize(
         ("base", "message"),
         [
@@ -90,6 +116,8 @@ class TestBase:
             ("pipe.yaml", "no such file"),
             (".", "no such file"),
             ("[1]", "is no file name"),
+            ("[[top.yaml]]", "is no file name"),
+            ("{low.yaml: 1}", "is no file name"),
             ("7", "is no file name"),
             ('"a\\0b"', "no usable path"),
             ("x" * 5000, "no usable path"),

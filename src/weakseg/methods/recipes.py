@@ -18,6 +18,7 @@ from weakseg.yaml_text import MAX_CHARACTERS, yaml_value
 
 RECIPE_FILE = "recipe.json"
 BASE_KEY, METHODS_KEY = "base", "methods"
+MAX_FILES = 100  # that a recipe is made of
 
 
 def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -99,24 +100,34 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML or JSON file, over that of the file beside it that it names as its ``base``.
+    """Return the mapping in a YAML or JSON file, over those of the files beside it that it names as its ``base``.
 
-    Sections are merged setting by setting. ``methods`` are not: they are the file's own where it has any.
+    Sections are merged setting by setting; of several bases later ones win. ``methods`` are not merged: they are the
+    file's own where it has any.
 
     Raises:
-        ConfigError: If a file cannot be read, holds no mapping, is its own base, or has one that lies elsewhere.
+        ConfigError: If a file cannot be read, holds no mapping, is its own base, or has one that lies elsewhere, or if
+            there are more than a hundred.
     """
-    given, files = _read_mapping(path), [path.resolve()]
-    while (base := given.pop(BASE_KEY, None)) is not None:
-        files.append(_base_beside(files[-1], base))
-        if files[-1] in files[:-1]:
-            raise ConfigError(f"{path}: base: {cut(base)} is based on itself")
-        below = _read_mapping(files[-1])
-        if METHODS_KEY in given:
-            below.pop(METHODS_KEY, None)
-        given = _merged(below, given)
+    given = _over_bases(path, [], [])
     refuse_old_words(given, str(path))
     return given
+
+
+def _over_bases(path: Path, above: list[Path], read: list[Path]) -> dict[str, Any]:
+    """Return what a file says, over its bases; ``above`` are the files that it is a base of, ``read`` all so far."""
+    read.append(path)
+    if len(read) > MAX_FILES:
+        raise ConfigError(f"{read[0]}: base: there are more than {MAX_FILES} files below it; name fewer")
+    given, chain = _read_mapping(path), [*above, path.resolve()]
+    bases = given.pop(BASE_KEY, None)
+    below: dict[str, Any] = {}
+    for base in bases if isinstance(bases, list) else () if bases is None else (bases,):
+        found = _base_beside(chain[-1], base)
+        if found in chain:
+            raise ConfigError(f"{read[0]}: base: {cut(base)} is based on itself")
+        below = _merged(below, _over_bases(found, chain, read))
+    return _merged(below, given)
 
 
 def _base_beside(path: Path, base: object) -> Path:
@@ -137,9 +148,9 @@ def _base_beside(path: Path, base: object) -> Path:
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both mappings as one; what is in both is that of ``above``, or merged where both are mappings."""
+    """Return both recipes as one; what is in both is that of ``above``, or merged where both are mappings."""
     merged = {**below, **above}
-    for key in below.keys() & above.keys():
+    for key in (below.keys() & above.keys()) - {METHODS_KEY}:
         if isinstance(below[key], dict) and isinstance(above[key], dict):
             merged[key] = _merged(below[key], above[key])
     return merged
