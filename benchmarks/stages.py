@@ -29,14 +29,16 @@ from weakseg.ops.resample import resize_image, scaled_size
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.predict import PredictConfig
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.segment import SegmentConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.classify import train_classifier
+from weakseg.stages.predict import predict_image
 from weakseg.stages.refine import refine_image
 from weakseg.stages.seed import seed_image
-from weakseg.stages.segment import load_segmenter, predict_image, train_segmenter
+from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.training.loop import FitPlace
 
 NAMES = ("cat", "coffee", "rocket", "astronaut")

@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from weakseg.photograph.marks import Marks, read_marks
     from weakseg.photograph.photograph import Photograph, Segmentation
     from weakseg.pipeline.options import RunOptions
-    from weakseg.settings.segment import PredictConfig
+    from weakseg.settings.predict import PredictConfig
     from weakseg.stages.box_instances import instances_from_boxes
-    from weakseg.stages.segment import load_segmenter, predict_image
+    from weakseg.stages.predict import predict_image
+    from weakseg.stages.segment import load_segmenter
 
 __getattr__ = imported_late(
     __name__,
@@ -54,7 +55,7 @@ __getattr__ = imported_late(
         "LabelMap": "artifacts",
         "Marks": "photograph.marks",
         "Photograph": "photograph.photograph",
-        "PredictConfig": "settings.segment",
+        "PredictConfig": "settings.predict",
         "RunOptions": "pipeline.options",
         "SegmentOptions": "photograph.config",
         "Segmentation": "photograph.photograph",
@@ -65,7 +66,7 @@ __getattr__ = imported_late(
         "load_recipes": "methods.shared_recipe",
         "load_rgb": "data.image",
         "load_segmenter": "stages.segment",
-        "predict_image": "stages.segment",
+        "predict_image": "stages.predict",
         "read_marks": "photograph.marks",
         "run_recipe": "methods.run",
         "segment": "api",

@@ -88,7 +88,7 @@ def test_the_settings_of_seam(voc: Path) -> None:
     trained = recipe.classifier
     assert trained.backbone.name == recipe.affinity.backbone.name == "resnet38"
     assert (trained.fit.epochs, trained.fit.batch_size, trained.fit.lr, trained.fit.momentum) == (8, 8, 0.01, 0)
-    assert trained.published and trained.dropout == 0.5 and trained.frozen_levels == 1
+    assert trained.published and trained.dropout == 0.5 and trained.fit.frozen_levels == 1
     assert trained.fit.norm_affine == "frozen"
     assert (trained.loss.scale, trained.loss.hard_fraction, trained.loss.low_fraction) == (0.3, 0.2, 0.25)
     assert trained.augment.long_side == (448, 768) and recipe.affinity.augment.long_side is None

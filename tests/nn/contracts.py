@@ -150,8 +150,12 @@ class BackboneContract:
         backbone.freeze_finest(1)
         fixed = [p for p in backbone.parameters() if not p.requires_grad]
         assert 0 < len(fixed) < len(list(backbone.parameters()))
+        first = next(p for p in backbone.parameters() if p.requires_grad).requires_grad_(requires_grad=False)
+        backbone.freeze_finest(1)
         backbone.freeze_finest(0)
-        assert all(p.requires_grad for p in backbone.parameters())
+        assert {id(p) for p in backbone.parameters() if not p.requires_grad} == {id(first), *map(id, fixed)}
+        with pytest.raises(ConfigError, match=r"fit\.frozen_levels: the backbone has \d levels, got 9"):
+            backbone.requires_grad_(requires_grad=True).freeze_finest(9)
 
     def test_norms_can_be_frozen_with_scale_and_shift(self, backbone: Backbone) -> None:
         backbone.freeze_norms()

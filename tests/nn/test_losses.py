@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -8,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cases import assert_exact
-from weakseg.nn.losses import segmentation_loss, tag_loss
+from weakseg.nn.losses import map_loss, segmentation_loss, tag_loss
+from weakseg.settings.segment import SegmentConfig, SegmentLoss
 
 NAN = math.nan
 LN2 = math.log(2)
+KINDS = get_args(SegmentLoss)
 
 
 def random_logits(*shape: int, seed: int = 0) -> Tensor:
@@ -70,7 +73,8 @@ class TestSegmentationLoss:
         # Uniform logits over three labels: ln 3 at each of the two pixels that count.
         labels = torch.tensor([[[0, 2, 255]]])
         assert segmentation_loss(torch.zeros(1, 3, 1, 3), labels).item() == pytest.approx(math.log(3))
-        assert segmentation_loss(torch.zeros(1, 3, 1, 3), labels, balanced=True).item() == pytest.approx(math.log(3))
+        balanced = segmentation_loss(torch.zeros(1, 3, 1, 3), labels, "balanced")
+        assert balanced.item() == pytest.approx(2 * math.log(3))
 
     def test_equals_the_cross_entropy_of_torch(self) -> None:
         logits, labels = (
@@ -81,29 +85,29 @@ class TestSegmentationLoss:
         expected = F.cross_entropy(logits, labels, ignore_index=255)
         assert_exact(segmentation_loss(logits, labels), expected)
 
-    @pytest.mark.parametrize("balanced", [False, True])
-    def test_undecided_pixels_have_no_gradient(self, balanced: bool) -> None:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_undecided_pixels_have_no_gradient(self, kind: SegmentLoss) -> None:
         # segmentation-stage.md, oracle 3.
         logits = random_logits(1, 3, 2, 4).requires_grad_()
         labels = torch.tensor([[[0, 1, 2, 255], [255, 0, 1, 1]]])
-        (gradient,) = torch.autograd.grad(segmentation_loss(logits, labels, balanced=balanced), logits)
+        (gradient,) = torch.autograd.grad(segmentation_loss(logits, labels, kind), logits)
         touched = gradient.abs().amax(1) > 0
         assert_exact(touched, labels != 255)
 
-    @pytest.mark.parametrize("balanced", [False, True])
-    def test_all_undecided(self, balanced: bool) -> None:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_all_undecided(self, kind: SegmentLoss) -> None:
         logits = random_logits(2, 3, 4, 4).requires_grad_()
-        loss = segmentation_loss(logits, torch.full((2, 4, 4), 255), balanced=balanced)
+        loss = segmentation_loss(logits, torch.full((2, 4, 4), 255), kind)
         loss.backward()
         assert loss.item() == 0
         assert logits.grad is not None
         assert logits.grad.abs().max() == 0
 
-    @pytest.mark.parametrize("balanced", [False, True])
-    def test_gradient_equals_finite_differences(self, balanced: bool) -> None:
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_gradient_equals_finite_differences(self, kind: SegmentLoss) -> None:
         logits = random_logits(1, 3, 2, 2).requires_grad_()
         labels = torch.tensor([[[0, 1], [2, 255]]])
-        assert torch.autograd.gradcheck(lambda z: segmentation_loss(z, labels, balanced=balanced), (logits,))
+        assert torch.autograd.gradcheck(lambda z: segmentation_loss(z, labels, kind), (logits,))
 
     def test_labels_out_of_range_are_no_silence(self) -> None:
         with pytest.raises((IndexError, RuntimeError)):
@@ -111,30 +115,55 @@ class TestSegmentationLoss:
 
 
 class TestBalanced:
-    """segmentation-stage.md, oracle 6, with the optional half."""
+    """segmentation-stage.md, oracle 6."""
 
-    def test_is_the_mean_of_the_two_means(self) -> None:
+    def test_is_the_sum_of_the_two_means(self) -> None:
         logits = random_logits(1, 3, 1, 5)
         labels = torch.tensor([[[0, 0, 0, 1, 2]]])
         losses = F.cross_entropy(logits, labels, reduction="none")[0, 0]
-        expected = (losses[:3].mean() + losses[3:].mean()) / 2
-        assert_exact(segmentation_loss(logits, labels, balanced=True), expected)
+        expected = losses[:3].mean() + losses[3:].mean()
+        assert_exact(segmentation_loss(logits, labels, "balanced"), expected)
+        assert_exact(segmentation_loss(logits, labels, "balanced_halved"), expected / 2)
 
     @given(st.integers(1, 6))
     def test_repeated_background_changes_nothing(self, times: int) -> None:
         logits = random_logits(1, 3, 1, 4)
         labels = torch.tensor([[[0, 0, 1, 2]]])
         more = torch.cat([logits] + [logits[..., :2]] * times, -1), torch.cat([labels] + [labels[..., :2]] * times, -1)
-        found = segmentation_loss(*more, balanced=True)
-        assert_exact(found, segmentation_loss(logits, labels, balanced=True))
+        found = segmentation_loss(*more, "balanced")
+        assert_exact(found, segmentation_loss(logits, labels, "balanced"))
 
-    def test_equals_the_plain_loss_where_the_means_coincide(self) -> None:
+    def test_equals_twice_the_plain_loss_where_the_means_coincide(self) -> None:
         logits = torch.zeros(1, 4, 3, 3)
         labels = torch.tensor([[[0, 0, 0], [0, 1, 0], [2, 0, 255]]])
-        assert_exact(segmentation_loss(logits, labels, balanced=True), segmentation_loss(logits, labels))
+        assert_exact(segmentation_loss(logits, labels, "balanced"), 2 * segmentation_loss(logits, labels))
 
     @pytest.mark.parametrize("label", [0, 2])
     def test_an_empty_half_counts_nothing(self, label: int) -> None:
         logits, labels = random_logits(1, 3, 2, 2), torch.full((1, 2, 2), label)
-        found = segmentation_loss(logits, labels, balanced=True)
-        assert_exact(found, segmentation_loss(logits, labels) / 2)
+        found = segmentation_loss(logits, labels, "balanced")
+        assert_exact(found, segmentation_loss(logits, labels))
+
+
+class TestMapLoss:
+    def test_on_pixels_logits_are_enlarged(self) -> None:
+        logits, labels = random_logits(2, 3, 3, 4), torch.randint(0, 3, (2, 17, 25))
+        for corners in (False, True):
+            enlarged = F.interpolate(logits, (17, 25), mode="bilinear", align_corners=corners)
+            found = map_loss(logits, labels, SegmentConfig(), corners=corners)
+            torch.testing.assert_close(found, F.cross_entropy(enlarged, labels))
+
+    def test_on_cells_labels_are_reduced(self) -> None:
+        # Pixels in the middle of 2 x 2 cells of 4 x 6 pixels: rows 1 (of 0..1) and 3, columns 1 and 4.
+        logits = random_logits(1, 5, 2, 2)
+        labels = torch.full((1, 4, 6), 4)
+        labels[0, 1, 1], labels[0, 1, 4], labels[0, 3, 1], labels[0, 3, 4] = 0, 1, 2, 255
+        found = map_loss(logits, labels, SegmentConfig(loss_on="cells"))
+        torch.testing.assert_close(found, F.cross_entropy(logits, torch.tensor([[[0, 1], [2, 255]]]), ignore_index=255))
+
+    def test_reduced_labels_are_labels_that_were_there(self) -> None:
+        # segmentation-stage.md, oracle 7. Logits that know every label but 7 as it is: the loss of 7 would be infinite.
+        labels = torch.tensor([3, 8, 255])[torch.randint(0, 3, (1, 37, 51))]
+        logits = torch.full((1, 9, 5, 7), -1e4)
+        logits[:, [3, 8]] = 0.0
+        assert map_loss(logits, labels, SegmentConfig(loss_on="cells")).item() == pytest.approx(LN2)

@@ -47,6 +47,8 @@ def test_factors(change: dict[str, Any]) -> None:
         ({"precision": "fp8"}, r"fit\.precision: 'no', 'bf16' or 'fp16', got 'fp8'"),
         ({"norm_statistics": "running"}, r"fit\.norm_statistics: 'stored' or 'batch', got 'running'"),
         ({"norm_affine": "none"}, r"fit\.norm_affine: 'trained' or 'frozen', got 'none'"),
+        ({"momentum": 0.5, "optimizer": "adamw"}, r"fit\.momentum: with 'adamw' it is 0\.9; write that, got 0\.5"),
+        ({"frozen_levels": -1}, r"fit\.frozen_levels: need >= 0, got -1"),
         ({"nesterov": True, "optimizer": "adamw"}, r"fit\.nesterov: needs optimizer 'sgd' with momentum > 0"),
         ({"nesterov": True, "momentum": 0.0}, r"fit\.nesterov: needs optimizer 'sgd' with momentum > 0"),
     ],

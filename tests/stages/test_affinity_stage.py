@@ -33,7 +33,7 @@ Trained = tuple[Path, list[dict[str, float]]]
 CONFIG = AffinityConfig(
     backbone=BackboneConfig("resnet10t", 16, "none"),
     augment=AugmentConfig((64, 80), 64),
-    fit=FitConfig(epochs=3, batch_size=4, optimizer="adamw", lr=1e-3),
+    fit=FitConfig(epochs=3, batch_size=4, optimizer="adamw", lr=1e-3, frozen_levels=1),
 )
 
 

@@ -26,7 +26,7 @@ from weakseg.training.loop import FitPlace
 CONFIG = SeamConfig(
     BackboneConfig(output_stride=8),
     augment=AugmentConfig((64, 80), 64),
-    fit=FitConfig(epochs=4, batch_size=4, optimizer="adamw", lr=2e-4, norm_affine="frozen"),
+    fit=FitConfig(epochs=4, batch_size=4, optimizer="adamw", lr=2e-4, norm_affine="frozen", frozen_levels=1),
     loss=SeamLossConfig(scale=0.5),
 )
 Trained = tuple[Path, list[dict[str, Any]]]

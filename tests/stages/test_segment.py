@@ -1,32 +1,37 @@
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from generated import CLASSES, draw
 from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
-from weakseg.nn.output import Output
+from weakseg.nn.losses import segmentation_loss
 from weakseg.nn.segmenters import build_segmenter
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import load_weights, read_header, save_model
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.segment import PredictConfig, SegmenterConfig
-from weakseg.stages.segment import MaskData, load_mask, load_segmenter, predict_image
-
-
-class Redness(nn.Module):
-    """Logits: class 1 where red is above 128, else background."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(1.0))
-
-    def forward(self, images: Tensor) -> Output:
-        red = (images[:, :1] - 128) * self.scale
-        return Output(nn.functional.avg_pool2d(torch.cat([-red, red], 1), 4, ceil_mode=True), {})
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig, SegmentLoss
+from weakseg.stages.predict import predict_image
+from weakseg.stages.segment import (
+    MaskData,
+    load_segmenter,
+    segmenter_loss,
+    start_segmenter,
+    train_segmenter,
+)
+from weakseg.training.loop import FitPlace
 
 
 def half_red(size: tuple[int, int] = (40, 60)) -> np.ndarray:
@@ -35,25 +40,10 @@ def half_red(size: tuple[int, int] = (40, 60)) -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize("config", [PredictConfig(), PredictConfig(crf=True), PredictConfig(scales=(1.0,), flip=False)])
-def test_a_mask_has_the_size_of_the_image(config: PredictConfig) -> None:
-    labels = predict_image(Redness(), half_red(), config).labels
-    assert labels.shape == (40, 60)
-    assert (labels[:, :28] == 1).all() and (labels[:, 33:] == 0).all()
-
-
-def test_large_images_are_worked_on_reduced() -> None:
-    config = PredictConfig(max_side=32, mask_side=50)
-    labels = predict_image(Redness(), half_red((80, 100)), config).labels
-    assert labels.shape == (80, 100) and (labels[:, :40] == 1).all() and (labels[:, 60:] == 0).all()
-
-
 def test_save_load_predict_are_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = SegmenterConfig(head="aspp")
     model = build_segmenter(config, 2).eval()
-    from dataclasses import asdict
-
     save_model(tmp_path / "m.safetensors", model, {"kind": "segmenter", "classes": ["a", "b"], "model": asdict(config)})
     loaded, classes = load_segmenter(tmp_path / "m.safetensors")
     assert classes == Classes(("a", "b"))
@@ -76,24 +66,116 @@ def test_a_header_that_describes_nothing_is_refused(tmp_path: Path) -> None:
         load_segmenter(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("settings", [{"scales": ()}, {"scales": (-1.0,)}, {"max_side": 0}, {"mask_side": 3}])
-def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="predictions"):
-        PredictConfig(**settings)  # type: ignore[arg-type]
-
-
-def test_masks_of_another_data_set_are_refused(tmp_path: Path) -> None:
-    LabelMap(np.full((4, 4), 9, np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png: label 9 but there are 3 classes"):
-        load_mask(tmp_path, "a", 3)
-    assert (load_mask(tmp_path, "a", 9) == 9).all()
-
-
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
-    from PIL import Image
-
     Image.fromarray(half_red()).save(tmp_path / "a.jpg")
     LabelMap(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     data = MaskData([WeakSample("a", tmp_path / "a.jpg", Tags(frozenset()))], tmp_path, 3, AugmentConfig(), 0)
     with pytest.raises(DataError, match=r"mask of image 'a' is \(4, 4\), the image \(40, 60\)"):
         data.load(0, 0)
+
+
+def tiny_config(stride: int = 32, **model: Any) -> SegmentConfig:
+    return SegmentConfig(SegmenterConfig(BackboneConfig("resnet10t", stride, "none"), **model), loss_on="cells")
+
+
+class TestLoss:
+    """segmentation-stage.md, oracles 2, 3 and 11."""
+
+    @staticmethod
+    def batch() -> list[Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        labels = torch.randint(0, 3, (2, 65, 65), generator=generator)
+        labels[:, :20] = 255
+        return [255 * torch.rand(2, 3, 65, 65, generator=generator), labels]
+
+    @pytest.mark.parametrize("kind", get_args(SegmentLoss))
+    def test_the_sum_over_four_maps(self, kind: SegmentLoss) -> None:
+        config = replace(tiny_config(8, head="aspp", multi_scale=(0.5, 0.75)), loss=kind)
+        torch.manual_seed(0)
+        model, batch = build_segmenter(config.model, 2).eval(), self.batch()
+        with torch.no_grad():
+            found = model(batch[0], further=("scales",))
+            maps = [*found.further["scales"], found.logits]
+            assert [m.shape[2:] for m in maps] == [(9, 9), (4, 4), (6, 6), (9, 9)]
+            parts = []
+            for one in maps:
+                middle = ((torch.arange(len(one[0, 0])) + 0.5) * 65 / len(one[0, 0])).long()
+                parts.append(segmentation_loss(one, batch[1][:, middle][:, :, middle], kind))
+            torch.testing.assert_close(segmenter_loss(model, batch, config=config), torch.stack(parts).sum())
+
+    def test_the_auxiliary_head_counts_four_tenths(self) -> None:
+        config = replace(tiny_config(8, head="pspnet", hidden=8), loss_on="pixels")
+        torch.manual_seed(0)
+        model, batch = build_segmenter(config.model, 2).eval(), self.batch()
+        with torch.no_grad():
+            found = model(batch[0], further=("auxiliary",))
+            large = [
+                F.interpolate(m, (65, 65), mode="bilinear", align_corners=True)
+                for m in (found.logits, found.further["auxiliary"])
+            ]
+            main, auxiliary = (F.cross_entropy(m, batch[1], ignore_index=255) for m in large)
+            torch.testing.assert_close(segmenter_loss(model, batch, config=config), main + 0.4 * auxiliary)
+
+    def test_nothing_decided_is_nothing_learned(self) -> None:
+        config = tiny_config(head="aspp", multi_scale=(0.5, 0.75))
+        model, (images, labels) = build_segmenter(config.model, 2).train(), self.batch()
+        loss = segmenter_loss(model, [images, torch.full_like(labels, 255)], config=config)
+        loss.backward()
+        assert loss.item() == 0
+        assert all(p.grad is None or p.grad.abs().max() == 0 for p in model.parameters())
+
+
+class TestTraining:
+    @staticmethod
+    def train(folder: Path, config: SegmentConfig, out: str = "out") -> dict[str, Any]:
+        samples = []
+        for index in range(4):
+            image, mask = draw(index)
+            Image.fromarray(image).save(folder / f"{index}.png")
+            LabelMap(mask).save(folder / f"masks/{index}.png")
+            samples.append(WeakSample(str(index), folder / f"{index}.png", Tags(frozenset())))
+        place = FitPlace(folder / out, 3)
+        train_segmenter(samples, folder / "masks", Classes(CLASSES), config=config, place=place)
+        return read_header(place.folder / "model.safetensors")
+
+    @pytest.mark.parametrize(
+        ("model", "crop"), [({"head": "aspp", "multi_scale": (0.5, 0.75)}, 48), ({"head": "pspnet", "hidden": 8}, 65)]
+    )
+    def test_the_same_seed_gives_the_same_losses(self, tmp_path: Path, model: dict[str, Any], crop: int) -> None:
+        # segmentation-stage.md, oracle 13
+        fit = FitConfig(iterations=5, batch_size=2, lr=1e-3, head_lr_factor=10.0, bias_lr_factor=2.0)
+        config = replace(tiny_config(**model), augment=AugmentConfig(None, crop), fit=fit)
+        self.train(tmp_path, config)
+        self.train(tmp_path, config, "again")
+        lines = [
+            [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+            for name in ("out", "again")
+        ]
+        assert len(lines[0]) == 3 and lines[0] == lines[1]
+
+    def test_the_file_says_what_it_was_made_of(self, tmp_path: Path) -> None:
+        fit = FitConfig(epochs=1, batch_size=4)
+        header = self.train(tmp_path, replace(tiny_config(), augment=AugmentConfig(None, 48), fit=fit))
+        assert header["init"] == {"backbone": "resnet10t", "weights": "none"}
+        pixels = header["masks"].pop("pixels")
+        assert header["masks"] == {"images": 4, "undecided": 0}
+        assert sum(pixels.values()) == 4 * 48 * 64 and list(pixels) == ["background", *CLASSES]
+        assert header["model"]["hidden"] == 256 and header["model"]["dilations"] == [6]
+
+    def test_it_starts_from_another_one(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        small = replace(tiny_config(hidden=4), augment=AugmentConfig(None, 48), fit=FitConfig(epochs=1, batch_size=4))
+        self.train(tmp_path, small, "first")
+        init = InitConfig(str(tmp_path / "first/model.safetensors"), "four drawings", pixel_masks=False)
+        start = start_segmenter(replace(small, init=init), len(CLASSES))
+        torch.testing.assert_close(
+            start.state_dict(), load_weights(tmp_path / "first/model.safetensors"), rtol=0, atol=0
+        )
+        header = self.train(tmp_path, replace(small, init=init), "second")
+        assert header["init"] == {"network": "model.safetensors", "trained_on": "four drawings", "pixel_masks": False}
+        assert not caplog.records
+
+
+def test_a_file_of_which_nobody_says_what_it_knows_is_refused() -> None:
+    for settings in ({"file": "coco.pth"}, {"trained_on": "COCO masks"}, {"file": "coco.pth", "trained_on": "  "}):
+        with pytest.raises(ConfigError, match=r"segmenter\.init: file and trained_on go together"):
+            InitConfig(**settings)  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ CONFIG = WindowAffinityConfig(
     backbone=BACKBONE,
     network=NETWORK,
     augment=AugmentConfig(None, 64, jitter=0.1, hue=0.05),
-    fit=FitConfig(epochs=3, batch_size=4, optimizer="adamw", lr=1e-3),
+    fit=FitConfig(epochs=3, batch_size=4, optimizer="adamw", lr=1e-3, frozen_levels=1),
 )
 Trained = tuple[Path, list[dict[str, float]]]
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -194,6 +195,111 @@ class TestWithoutScaling:
         assert view.size == size
         np.testing.assert_array_equal(found[view.target], image[view.source])
         assert AugmentConfig(None, 48).middle_side is None and AugmentConfig((10, 20)).middle_side == 15
+
+
+def lengths(config: AugmentConfig, times: int = 200) -> set[int]:
+    """Return the long sides that images of 40 x 60 pixels are scaled to."""
+    return {max(draw_view((40, 60), config, rng(seed)).size) for seed in range(times)}
+
+
+class TestFactors:
+    def test_one_of_several_is_drawn(self) -> None:
+        # segmentation-stage.md, 2.2
+        five = AugmentConfig(None, 64, scales=(0.5, 0.75, 1.0, 1.25, 1.5))
+        assert lengths(five) == {30, 45, 60, 75, 90}
+        counts = np.bincount([max(draw_view((40, 60), five, rng(seed)).size) for seed in range(1000)])
+        assert all(
+            140 < counts[side] < 260 for side in (30, 45, 60, 75, 90)
+        )  # binomial: mean 200, 60 is 4.7 deviations
+
+    def test_a_range_is_drawn_evenly(self) -> None:
+        found = np.array(sorted(lengths(AugmentConfig(None, 64, scale_range=(0.5, 2.0)), 2000)))
+        assert found.min() == 30 and found.max() == 120 and len(found) > 85
+        sides = [
+            max(draw_view((40, 60), AugmentConfig(None, 64, scale_range=(0.5, 2.0)), rng(n)).size) for n in range(500)
+        ]
+        assert np.mean(sides) == pytest.approx(75, abs=4)  # deviation of the mean: 26 / sqrt(500) = 1.2
+
+    def test_one_factor_leaves_the_image(self) -> None:
+        assert lengths(AugmentConfig(None, 64, scales=(1.0,))) == lengths(AugmentConfig(None, 64)) == {60}
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"scales": (1.0,)}, r"one way of scaling is needed, got long_side \(256, 416\) and scales \(1\.0,\)"),
+            ({"scale_range": (0.5, 2.0)}, "one way of scaling is needed, got long_side"),
+            ({"long_side": None, "scales": (1.0,), "scale_range": (0.5, 2.0)}, "got scales .* and scale_range"),
+            ({"long_side": None, "scales": (1.0, 0.0)}, r"augment\.scales: need > 0"),
+            ({"long_side": None, "scale_range": (2.0, 0.5)}, r"augment\.scale_range: need 0 < smallest <= largest"),
+            ({"long_side": None, "scale_range": (0.0, 0.5)}, r"augment\.scale_range: need 0 < smallest"),
+            ({"pad": "left"}, r"augment\.pad: 'around' or 'end', got 'left'"),
+            ({"rotation": -1.0}, r"augment\.rotation: need in \[0, 180\]"),
+            ({"blur": 1.5}, r"augment\.blur: need in \[0, 1\]"),
+        ],
+    )
+    def test_what_means_nothing_is_refused(self, change: dict[str, object], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            AugmentConfig(**change)  # type: ignore[arg-type]
+
+
+class TestPadAtTheEnd:
+    def test_the_image_is_in_the_corner(self) -> None:
+        # segmentation-stage.md, 2.2: right and below, image with the mean colour, labels 255.
+        image, labels = checkerboard(20, 30)
+        config = AugmentConfig(None, 64, flip=False, pad="end")
+        for seed in range(5):
+            found, its_labels = augment(image, labels, config, rng(seed))
+            np.testing.assert_array_equal(found[:20, :30], image)
+            np.testing.assert_array_equal(its_labels[:20, :30], labels)
+            assert (its_labels[20:] == 255).all() and (its_labels[:, 30:] == 255).all()
+            assert (found[its_labels == 255] == (123, 117, 104)).all()
+
+    def test_large_images_are_still_cut_anywhere(self) -> None:
+        config = AugmentConfig(None, 32, flip=False, pad="end")
+        places = {draw_view((40, 60), config, rng(seed)).source[1].start for seed in range(300)}
+        assert places == set(range(29))
+
+
+class TestRotation:
+    def test_a_quarter_turn(self) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        labels = np.arange(81, dtype=np.uint8).reshape(9, 9)
+        view = replace(draw_view((9, 9), AugmentConfig(None, 9, flip=False), rng()), angle=90.0)
+        np.testing.assert_array_equal(view.labels(labels), np.rot90(labels))
+        np.testing.assert_allclose(view.image(image).astype(int), np.rot90(image).astype(int), atol=1)
+        maps = torch.from_numpy(labels.astype(np.float32))[None]
+        np.testing.assert_allclose(view.maps(maps)[0].numpy(), np.rot90(labels), atol=1e-2)
+        assert view.maps(maps[:0]).shape == (0, 9, 9)
+
+    @settings(max_examples=30)
+    @given(st.integers(0, 10**6), st.booleans())
+    def test_labels_stay_on_their_squares(self, seed: int, blur: bool) -> None:
+        config = AugmentConfig(None, 80, rotation=10.0, blur=float(blur), scale_range=(0.9, 1.5), pad="end")
+        image, labels = augment(*checkerboard(64, 96), config, rng(seed))
+        assert set(np.unique(labels)) <= {1, 2, 255}
+        calm = _calm(labels)
+        assert image[calm & (labels == 1)].max(initial=0) < 60 and image[calm & (labels == 2)].min(initial=255) > 190
+
+    def test_turns_go_both_ways_and_open_corners(self) -> None:
+        config = AugmentConfig(None, 64, rotation=10.0)
+        angles = [draw_view((64, 64), config, rng(seed)).angle for seed in range(200)]
+        assert -10 <= min(angles) < -9 and 9 < max(angles) <= 10
+        view = replace(draw_view((64, 64), config, rng()), angle=10.0)
+        labels = view.labels(np.ones((64, 64), np.uint8))
+        assert set(np.unique(labels)) == {1, 255} and labels[0, 0] == 255 and labels[32, 32] == 1
+        assert (view.image(np.full((64, 64, 3), 255, np.uint8))[0, 0] == FILL).all()
+
+
+class TestBlur:
+    def test_a_share_of_the_images_is_blurred(self) -> None:
+        image = np.zeros((15, 15, 3), np.uint8)
+        image[7, 7] = 200
+        found = [augment(image, None, AugmentConfig(None, 15, blur=0.5), rng(seed))[0] for seed in range(200)]
+        blurred = [one for one in found if one[7, 7, 0] != 200]
+        assert 70 < len(blurred) < 130  # binomial: four standard deviations are 28
+        # A Gaussian of deviation 1.1 on five pixels: its middle is 0.3708.
+        assert blurred[0][7, 7, 0] == pytest.approx(200 * 0.3708**2, abs=1)
+        assert (blurred[0][:5] == 0).all() and blurred[0].astype(int).sum() == pytest.approx(600, abs=30)
 
 
 @settings(max_examples=30)

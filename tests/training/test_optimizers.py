@@ -8,9 +8,11 @@ from torch import nn
 from tiny import TinyModel
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import build_backbone
+from weakseg.nn.segmenters import build_segmenter
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.training.optimizers import build_optimizer, part_factors, set_norms
+from weakseg.settings.segment import SegmenterConfig
+from weakseg.training.optimizers import build_optimizer, freeze_levels, part_factors, set_norms
 
 
 class Parts(nn.Module):
@@ -143,3 +145,49 @@ class TestNorms:
         assert not any(
             p.requires_grad for m in model.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()
         )
+
+
+class TestFrozenLevels:
+    def test_what_the_finest_depend_on_stays(self) -> None:
+        for levels, first in ((0, ()), (1, ("conv1.", "bn1.")), (2, ("conv1.", "bn1.", "layer1."))):
+            model = Small()
+            freeze_levels(model, levels)
+            found = {name for name, p in model.backbone.named_parameters() if not p.requires_grad}
+            starts = tuple(f"model.{part}" for part in first)
+            assert found == {name for name, _ in model.backbone.named_parameters() if name.startswith(starts)}
+
+    def test_what_was_frozen_before_stays_frozen(self) -> None:
+        model = Small()
+        model.backbone.requires_grad_(requires_grad=False)
+        with torch.no_grad():
+            freeze_levels(model, 1)
+        assert not any(p.requires_grad for p in model.backbone.parameters())
+
+    def test_levels_that_do_not_exist(self) -> None:
+        with pytest.raises(ConfigError, match=r"fit\.frozen_levels: the backbone has 5 levels, got 6"):
+            freeze_levels(Small(), 6)
+        with pytest.raises(ConfigError, match=r"fit\.frozen_levels: TinyModel has no backbone"):
+            freeze_levels(TinyModel(), 1)
+        freeze_levels(TinyModel(), 0)
+
+
+def test_the_groups_of_deeplab_v2() -> None:
+    """segmentation-stage.md, 2.1 and oracle 5: 1x and 10x with decay, 20x without; norms are in no group."""
+    model = build_segmenter(SegmenterConfig(BackboneConfig("resnet10t", 32, "none"), "aspp"), 2)
+    config = FitConfig(lr=2.5e-4, head_lr_factor=10.0, bias_lr_factor=2.0, weight_decay=5e-4, norm_affine="frozen")
+    set_norms(model, config)
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    optimizer = build_optimizer(model, config)
+    groups = {(group["factor"], group["weight_decay"]): group["params"] for group in optimizer.param_groups}
+    assert set(groups) == {(1.0, 5e-4), (10.0, 5e-4), (20.0, 0.0)}
+    grouped = [id(p) for params in groups.values() for p in params]
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert len(grouped) == len(set(grouped))
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms and not set(grouped) & {id(p) for norm in norms for p in norm.parameters()}
+    assert {names[id(p)] for p in groups[20.0, 0.0]} == {f"head.branches.{n}.bias" for n in range(4)}
+    assert {names[id(p)] for p in groups[10.0, 5e-4]} == {f"head.branches.{n}.weight" for n in range(4)}
+    assert len(grouped) == sum(p.requires_grad for p in model.parameters())
+    model.train()(255 * torch.rand(2, 3, 64, 64)).logits.square().mean().backward()
+    optimizer.step()
+    torch.testing.assert_close(dict(model.named_buffers()), before, rtol=0, atol=0)

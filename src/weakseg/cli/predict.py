@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
 from weakseg.errors import ConfigError
-from weakseg.settings.segment import PredictConfig
+from weakseg.settings.predict import PredictConfig
 
 if TYPE_CHECKING:
     from weakseg.pipeline.options import RunOptions

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from weakseg.data.config import DataConfig
 from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.classify import ClassifierConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import SegmentConfig
 
 
 @dataclass(frozen=True)

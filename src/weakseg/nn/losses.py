@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.artifacts import UNDECIDED
+from weakseg.settings.segment import SegmentConfig, SegmentLoss
 
 
 def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -22,20 +23,41 @@ def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, *, balanced: bool = False) -> Tensor:
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: SegmentLoss = "cross_entropy") -> Tensor:
     """Return the pixel mean of the cross-entropy; pixels labelled 255 count nothing.
 
     Args:
         logits: ``(B, K + 1, H, W)`` float.
         labels: ``(B, H, W)`` int64 in {0..K, 255}.
-        balanced: Mean over background pixels plus mean over foreground pixels, halved (each 0 if there are none).
+        kind: ``cross_entropy``; ``balanced``: mean over background pixels plus mean over foreground pixels, each 0 if
+            there are none; ``balanced_halved``: half of that.
+
+    Returns:
+        Scalar; 0, with gradient 0, where every pixel is undecided.
+    """
+    losses = F.cross_entropy(logits, labels, ignore_index=UNDECIDED, reduction="none")
+    if kind == "cross_entropy":
+        return losses.sum() / (labels != UNDECIDED).sum().clamp(min=1)
+    background, foreground = labels == 0, (labels > 0) & (labels != UNDECIDED)
+    means = [(losses * part).sum() / part.sum().clamp(min=1) for part in (background, foreground)]
+    return (0.5 if kind == "balanced_halved" else 1.0) * (means[0] + means[1])
+
+
+def map_loss(logits: Tensor, labels: Tensor, config: SegmentConfig, *, corners: bool = False) -> Tensor:
+    """Return the loss of logits of cells for labels of pixels.
+
+    Args:
+        logits: ``(B, K + 1, h, w)`` float.
+        labels: ``(B, H, W)`` int64 in {0..K, 255}.
+        config: Which loss, and whether logits are enlarged bilinearly to the labels, or labels are reduced to the
+            logits: each cell gets that of the pixel in its middle.
+        corners: Whether corner cells lie on corner pixels when logits are enlarged.
 
     Returns:
         Scalar; 0 where every pixel is undecided.
     """
-    losses = F.cross_entropy(logits, labels, ignore_index=UNDECIDED, reduction="none")
-    if not balanced:
-        return losses.sum() / (labels != UNDECIDED).sum().clamp(min=1)
-    background, foreground = labels == 0, (labels > 0) & (labels != UNDECIDED)
-    means = [(losses * part).sum() / part.sum().clamp(min=1) for part in (background, foreground)]
-    return 0.5 * (means[0] + means[1])
+    if config.loss_on == "cells":
+        labels = F.interpolate(labels[:, None].float(), logits.shape[2:], mode="nearest-exact")[:, 0].long()
+    else:
+        logits = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=corners)
+    return segmentation_loss(logits, labels, config.loss)

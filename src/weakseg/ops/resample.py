@@ -119,8 +119,13 @@ def block_means(maps: Tensor, block: int) -> Tensor:
 
 def padded_to(images: Tensor, side: int, multiple: int, fill: Tensor) -> Tensor:
     """Return ``(B, 3, H, W)`` images with ``fill`` on the right and below, to ``side`` or the next multiple."""
-    wanted = [max(side, -(-length // multiple) * multiple) for length in images.shape[2:]]
-    canvas = fill.expand(len(images), 3, *wanted).clone()
+    height, width = (max(side, -(-length // multiple) * multiple) for length in images.shape[2:])
+    return on_canvas(images, (height, width), fill)
+
+
+def on_canvas(images: Tensor, size: tuple[int, int], fill: Tensor) -> Tensor:
+    """Return ``(B, 3, *size)``: images in the upper left corner of canvases that are ``fill`` elsewhere."""
+    canvas = fill.expand(len(images), 3, *size).clone()
     canvas[..., : images.shape[2], : images.shape[3]] = images
     return canvas
 

@@ -28,7 +28,9 @@ class AffinityConfig:
     radius_cells: float = 5.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(
-        default_factory=lambda: FitConfig(epochs=6, batch_size=8, optimizer="adamw", lr=1e-4, head_lr_factor=10.0)
+        default_factory=lambda: FitConfig(
+            epochs=6, batch_size=8, optimizer="adamw", lr=1e-4, head_lr_factor=10.0, frozen_levels=1
+        )
     )
 
     def __post_init__(self) -> None:

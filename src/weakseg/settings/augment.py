@@ -1,9 +1,12 @@
 """Variation of training images."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.rules import check_settings
+
+Pad = Literal["around", "end"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +15,14 @@ class AugmentConfig:
 
     Attributes:
         long_side: Smallest and largest length of the long side after random scaling, in pixels; ``null``: no scaling.
-        crop: Side of the square crop; smaller images are padded (image grey, labels undecided, maps 0).
+        scales: Instead of ``long_side``, which is then ``null``: factors of which one is drawn, such as those of
+            DeepLab-v2, ``[0.5, 0.75, 1.0, 1.25, 1.5]``.
+        scale_range: Instead of both: smallest and largest factor of those that are drawn evenly.
+        rotation: Largest turn to either side, in degrees; what comes in at the corners is as what is padded.
+        blur: Share of the images that a Gaussian of 5 x 5 pixels (deviation 1.1) blurs.
+        crop: Side of the square crop; smaller images are padded (labels undecided, maps 0).
+        pad: Where smaller images go: ``around`` (anywhere, grey around them) or ``end`` (the upper left, the mean
+            colour of ImageNet on the right and below, as in DeepLab-v2).
         flip: Mirror half of the images.
         jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
         hue: Largest turn of the hue, in [0, 0.5]: shares of the colour circle.
@@ -23,12 +33,28 @@ class AugmentConfig:
     flip: bool = True
     jitter: float = 0.0
     hue: float = 0.0
+    scales: tuple[float, ...] = ()
+    scale_range: tuple[float, float] | None = None
+    rotation: float = 0.0
+    blur: float = 0.0
+    pad: Pad = "around"
 
     def __post_init__(self) -> None:
-        """Refuse empty ranges."""
-        check_settings("augment", self, crop=">= 1", jitter="in [0, 1)", hue="in [0, 0.5]")
+        """Refuse empty ranges, and several ways of scaling at once."""
+        check_settings("augment", self, crop=">= 1", jitter="in [0, 1)", hue="in [0, 0.5]", pad=get_args(Pad))
+        check_settings("augment", self, rotation="in [0, 180]", blur="in [0, 1]")
         if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
             raise ConfigError(f"augment.long_side: need 1 <= smallest <= largest, got {self.long_side}")
+        if self.scales:
+            check_settings("augment", self, scales="> 0")
+        if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1] < float("inf"):
+            raise ConfigError(f"augment.scale_range: need 0 < smallest <= largest, got {self.scale_range}")
+        ways = ("long_side", "scales", "scale_range")
+        given = [f"{name} {value}" for name in ways if (value := getattr(self, name))]
+        if len(given) > 1:
+            raise ConfigError(
+                f"augment: one way of scaling is needed, got {' and '.join(given)}; set others to null or []"
+            )
 
     @property
     def middle_side(self) -> int | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
@@ -35,3 +36,5 @@ class BoundaryConfig:
         """Refuse names that do not exist, a radius without pairs, and crops that are no whole cells."""
         check_network("boundary", self, PAD_MULTIPLE)
         check_settings("boundary", self, radius_cells="> 1")
+        if self.fit.frozen_levels:
+            raise ConfigError("boundary.fit.frozen_levels: the whole backbone stays as it is; leave it out")

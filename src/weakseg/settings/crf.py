@@ -29,3 +29,11 @@ class CrfParams:
         """Refuse widths that are not positive and counts that are negative."""
         check_settings("crf", self, iterations=">= 0", gaussian_weight=">= 0", bilateral_weight=">= 0")
         check_settings("crf", self, gaussian_sigma_px="> 0", bilateral_sigma_px="> 0", bilateral_sigma_rgb="> 0")
+
+
+PUBLISHED = {
+    "deeplab_v2": CrfParams(10, 1.0, 3.0, 67.0, 3.0, 4.0),
+    "dsrg": CrfParams(10, 3.0, 3.0, 80.0, 13.0, 10.0),
+    "oaa": CrfParams(1, 3.0, 1.0, 67.0, 4.0, 3.0),
+}
+"""Parameters that segmenters' predictions were published with."""

@@ -12,6 +12,7 @@ Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["no", "bf16", "fp16"]
 NormStatistics = Literal["stored", "batch"]
 NormAffine = Literal["trained", "frozen"]
+ADAM_MOMENTUM = 0.9  # of gradients; AdamW has no other here
 _OF_KIND = {"power": "poly", "factor": "step", "at": "step", "every": "step", "unit": "step"}  # of schedules
 
 
@@ -65,7 +66,7 @@ class FitConfig:
         lr: Learning rate of the backbone.
         head_lr_factor: Learning rate of the head, as a multiple of ``lr``.
         bias_lr_factor: Learning rate of biases, as a multiple of that of the weights beside them.
-        momentum: Of ``sgd``.
+        momentum: Of ``sgd``; ``adamw`` has its own, 0.9.
         nesterov: Nesterov's momentum.
         weight_decay: On weights of two or more axes.
         decay_biases: Weight decay on biases and norms, too.
@@ -74,6 +75,7 @@ class FitConfig:
         norm_statistics: What batch norms of the backbone divide by: ``stored`` statistics, which stay as they are, or
             those of the ``batch``, which the stored ones follow.
         norm_affine: Whether scales and shifts of its norms of all kinds are ``trained`` or ``frozen``.
+        frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         loader_workers: Processes that load and augment images; 0: the main process does.
     """
@@ -87,7 +89,7 @@ class FitConfig:
     lr: float = 0.01
     head_lr_factor: float = 10.0
     bias_lr_factor: float = 1.0
-    momentum: float = 0.9
+    momentum: float = ADAM_MOMENTUM
     nesterov: bool = False
     weight_decay: float = 1e-4
     decay_biases: bool = False
@@ -95,6 +97,7 @@ class FitConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     norm_statistics: NormStatistics = "stored"
     norm_affine: NormAffine = "trained"
+    frozen_levels: int = 0
     precision: Precision = "no"
     loader_workers: int = 0
 
@@ -104,7 +107,9 @@ class FitConfig:
         check_settings("fit", self, optimizer=get_args(Optimizer), lr="> 0", head_lr_factor="> 0", bias_lr_factor="> 0")
         check_settings("fit", self, momentum="in [0, 1)", weight_decay=">= 0", clip_norm=">= 0", loader_workers=">= 0")
         check_settings("fit", self, norm_statistics=get_args(NormStatistics), norm_affine=get_args(NormAffine))
-        check_settings("fit", self, precision=get_args(Precision))
+        check_settings("fit", self, precision=get_args(Precision), frozen_levels=">= 0")
+        if self.optimizer == "adamw" and self.momentum != ADAM_MOMENTUM:
+            raise SettingError("fit", "momentum", self.momentum, f"with 'adamw' it is {ADAM_MOMENTUM}; write that")
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise ConfigError(
                 f"fit.nesterov: needs optimizer 'sgd' with momentum > 0, got {self.optimizer!r} and {self.momentum}"

@@ -65,6 +65,11 @@ class InstanceSegmentConfig:
         default_factory=lambda: FitConfig(epochs=12, batch_size=4, optimizer="adamw", lr=1e-4, weight_decay=1e-2)
     )
 
+    def __post_init__(self) -> None:
+        """Refuse turns: a turned box is none."""
+        if self.augment.rotation:
+            raise ConfigError(f"augment.rotation: boxes cannot be turned, got {self.augment.rotation}; leave it out")
+
 
 @dataclass(frozen=True)
 class InstancePredictConfig:

@@ -12,9 +12,14 @@ _SETTINGS = {
     "completion.seed": "seed",
     "network.frozen_norms": "fit.norm_affine",
     "classifier.frozen_norms": "classifier.fit.norm_affine",
+    "segmenter.balanced": "segmenter.loss",
+    "network.frozen_levels": "fit.frozen_levels",
+    "classifier.frozen_levels": "classifier.fit.frozen_levels",
 }
 _WORDS = "; its value is a word now: frozen where it was true, trained where it was false"
-_NOW_WORDS = dict.fromkeys(("fit.norm_affine", "classifier.fit.norm_affine"), _WORDS)
+_NOW_WORDS = dict.fromkeys(("fit.norm_affine", "classifier.fit.norm_affine"), _WORDS) | {
+    "segmenter.loss": "; its value is a word now: balanced_halved where it was true, cross_entropy where it was false"
+}
 _VALUES = {
     ("data.tags", "masks"): "truth",
     ("data.labels", "masks"): "regions",

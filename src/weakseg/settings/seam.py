@@ -49,12 +49,12 @@ class SeamConfig(ClassifierConfig):
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
         loss: What both views are wanted to agree on.
         published: Absent classes take part in the correlation module, too.
-        frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
     """
 
     backbone: BackboneConfig = field(default_factory=lambda: BackboneConfig(output_stride=8))
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01, norm_affine="frozen"))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(6, batch_size=16, lr=0.01, norm_affine="frozen", frozen_levels=1)
+    )
     dropout: float = 0.5
     loss: SeamLossConfig = field(default_factory=SeamLossConfig)
     published: bool = False
-    frozen_levels: int = 1

@@ -1,12 +1,17 @@
-"""The segmenter, its training and its application."""
+"""The segmenter and its training."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
 
+from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
+
+SegmentLoss = Literal["cross_entropy", "balanced", "balanced_halved"]
+LossOn = Literal["pixels", "cells"]
 
 
 @dataclass(frozen=True)
@@ -15,20 +20,52 @@ class SegmenterConfig:
 
     Attributes:
         backbone: The encoder.
-        head: ``largefov`` (one dilated 3x3 convolution and a 1x1) or ``aspp`` (four dilated 3x3, summed); what there is
-            is known where segmenters are built.
-        hidden: Channels between the two layers of ``largefov``.
-        dilations: Dilation of the 3x3 (first value) or of the four branches, in feature cells.
+        head: ``largefov`` (one dilated 3x3 convolution and a 1x1); ``score`` (a 1x1 alone); ``deeplab_v1`` (dilated
+            3x3, 1x1, 1x1); ``aspp`` (DeepLab-v2: dilated 3x3, summed); ``aspp_fc`` (DeepLab-v2 on VGG16: branches of
+            three layers, summed); ``pspnet``; ``tree`` (Tree-FCN). What there is is known where they are built.
+        hidden: Channels between the layers of the head; 0: as many as the head has by itself.
+        dilations: Of the 3x3 convolutions, in feature cells, one a branch; empty: those that the head has by itself.
+        multi_scale: Factors at which the network sees the image once more, such as ``[0.5, 0.75]``; the largest logits
+            count, and each scale has its own loss. Empty: the image as it is.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     head: str = "largefov"
-    hidden: int = 256
-    dilations: tuple[int, ...] = (6, 12, 18, 24)
+    hidden: int = 0
+    dilations: tuple[int, ...] = ()
+    multi_scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse sizes below one."""
-        check_settings("model", self, hidden=">= 1", dilations=">= 1")
+        """Refuse sizes below one, and scales that are none."""
+        check_settings("model", self, hidden=">= 0")
+        if self.dilations:
+            check_settings("model", self, dilations=">= 1")
+        if self.multi_scale:
+            check_settings("model", self, multi_scale="in (0, 1)")
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """A file that the whole network starts from; weights of its backbone are in it.
+
+    Attributes:
+        file: A segmenter of weakseg, or a PyTorch or safetensors file with the names of the published ones; empty: the
+            backbone starts from its own weights, the head at random.
+        trained_on: What it was trained on, in words, such as ``COCO masks``; said in every result.
+        pixel_masks: Whether people have drawn masks for it: results are then not of weak labels alone, and say so.
+    """
+
+    file: str = ""
+    trained_on: str = ""
+    pixel_masks: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a file of which nobody says what it knows."""
+        if bool(self.file) != bool(self.trained_on.strip()):
+            raise ConfigError(
+                f"segmenter.init: file and trained_on go together, got {self.file!r} and {self.trained_on!r}; "
+                "say what the file was trained on, such as 'COCO masks'"
+            )
 
 
 @dataclass(frozen=True)
@@ -39,7 +76,10 @@ class SegmentConfig:
         model: Architecture.
         augment: Variation of the training images.
         fit: Optimisation.
-        balanced: Weigh background and foreground pixels alike.
+        loss: ``cross_entropy`` (mean over pixels); ``balanced`` (mean over background plus mean over foreground), or
+            ``balanced_halved`` (half of that).
+        loss_on: ``pixels`` (logits are enlarged to the labels) or ``cells`` (labels are reduced to the logits).
+        init: What the whole network starts from.
     """
 
     model: SegmenterConfig = field(default_factory=SegmenterConfig)
@@ -47,29 +87,21 @@ class SegmentConfig:
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(epochs=8, batch_size=8, optimizer="adamw", lr=2e-4, weight_decay=1e-2)
     )
-    balanced: bool = False
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """How the segmenter is applied.
-
-    Attributes:
-        scales: Factors on the image size; probabilities of all are averaged.
-        flip: Average with the mirror image.
-        crf: Dense CRF on the probabilities.
-        crf_params: Its parameters; the defaults are those of DeepLab-v2.
-        max_side: Larger images are first reduced to this long side; ``scales`` apply to the reduced size.
-        mask_side: Long side at most of the probabilities and of the CRF; larger masks are enlarged from it.
-    """
-
-    scales: tuple[float, ...] = (0.75, 1.0, 1.25)
-    flip: bool = True
-    crf: bool = False
-    crf_params: CrfParams = field(default_factory=lambda: CrfParams(10, 1, 3, 67, 3, 4))
-    max_side: int = 512
-    mask_side: int = 1024
+    loss: SegmentLoss = "cross_entropy"
+    loss_on: LossOn = "pixels"
+    init: InitConfig = field(default_factory=InitConfig)
 
     def __post_init__(self) -> None:
-        """Refuse empty or non-positive values."""
-        check_settings("predictions", self, scales="> 0", max_side=">= 32", mask_side=">= 32")
+        """Refuse losses that do not exist."""
+        check_settings("segmenter", self, loss=get_args(SegmentLoss), loss_on=get_args(LossOn))
+
+    @property
+    def initial(self) -> dict[str, Any]:
+        """What the network starts from, for the header of its file and for results; files by name, without folder."""
+        if self.init.file:
+            told = {"trained_on": self.init.trained_on, "pixel_masks": self.init.pixel_masks}
+            return {"network": Path(self.init.file).name, **told}
+        start = self.model.backbone
+        return {"backbone": start.name, "weights": start.weights} | (
+            {"file": Path(start.file).name} if start.file else {}
+        )

@@ -26,19 +26,17 @@ class WindowConfig:
         widths: Channels that the last levels of the backbone are reduced to, the finest first; as many levels are used.
         align: ``cells``: levels are put where the cells of the network lie; ``edges``: stretched over the image, as
             published, for levels of stride 8 as they are.
-        frozen_levels: What so many of the finest levels depend on is not trained.
         window: It reaches so far along both axes (``square``, A2GNN's code) or all around (``disc``, its paper).
     """
 
     radius_cells: int = 4
     widths: tuple[int, ...] = (64, 128, 256)
     align: Align = "cells"
-    frozen_levels: int = 1
     window: Window = "square"
 
     def __post_init__(self) -> None:
         """Refuse empty windows, levels without channels, and words that do not exist."""
-        check_settings("affinity.network", self, radius_cells="in [1, 64]", widths="in [1, 4096]", frozen_levels=">= 0")
+        check_settings("affinity.network", self, radius_cells="in [1, 64]", widths="in [1, 4096]")
         check_settings("affinity.network", self, align=get_args(Align), window=get_args(Window))
 
 
@@ -79,7 +77,7 @@ class WindowAffinityConfig:
         backbone: The feature extractor for ``pretrained``.
         file: For ``file``: a model file of an affinity network, plain or of windows, with the same widths.
         trained: Whether it is trained at all, or taken as it starts.
-        network: Window, widths, and what is not trained.
+        network: Window and widths.
         loss: What the network is trained for.
         augment: Variation of the training images; A2GNN does not rescale.
         fit: Optimisation of backbone and head.
@@ -94,7 +92,7 @@ class WindowAffinityConfig:
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(None, 256, jitter=0.3, hue=0.1))
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(
-            epochs=3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0, norm_affine="frozen"
+            3, batch_size=8, optimizer="adamw", lr=2e-4, head_lr_factor=10.0, norm_affine="frozen", frozen_levels=1
         )
     )
 

@@ -47,7 +47,6 @@ def train_seam(
 
     def build() -> SeamClassifier:
         backbone = build_backbone(config.backbone)
-        backbone.freeze_finest(config.frozen_levels)
         model = SeamClassifier(backbone, len(classes), dropout=config.dropout, published=config.published)
         if config.frozen:
             backbone.requires_grad_(requires_grad=False)

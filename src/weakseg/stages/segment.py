@@ -1,4 +1,4 @@
-"""Train the segmenter on masks, and predict with it."""
+"""Train the segmenter on masks."""
 
 import functools
 from collections.abc import Sequence
@@ -8,23 +8,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
-from weakseg.nn.losses import segmentation_loss
+from weakseg.nn.losses import map_loss
 from weakseg.nn.models import load_model
-from weakseg.nn.segmenters import SEGMENTERS, Segmenter, build_segmenter
-from weakseg.ops.crf import dense_crf, unary_from_scores
-from weakseg.ops.resample import image_tensor, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.nn.segmenters import (
+    HEADS,
+    SEGMENTERS,
+    Segmenter,
+    build_segmenter,
+    check_training,
+    completed,
+    trained_on,
+)
+from weakseg.nn.segmenters.pspnet import AUXILIARY_WEIGHT
+from weakseg.nn.segmenters.start import start_from
+from weakseg.ops.resample import image_tensor
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig
+from weakseg.settings.segment import SegmentConfig
 from weakseg.stages.classify import classes_of
+from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.training.augment import augment
 from weakseg.training.loop import FitPlace
 from weakseg.training.train import Training, train_model
@@ -54,20 +61,6 @@ class MaskData:
         return image_tensor(image), torch.from_numpy(labels.astype(np.int64))
 
 
-def load_mask(folder: Path, image_id: str, num_classes: int) -> NDArray[np.uint8]:
-    """Return the ``(H, W)`` mask of an image, checked against the number of classes.
-
-    Raises:
-        DataError: If it is missing, unreadable, or holds a value above ``num_classes`` other than 255.
-    """
-    path = folder / f"{image_id}.png"
-    labels = LabelMap.load(path).labels
-    top = int(labels[labels != UNDECIDED].max(initial=0))
-    if top > num_classes:
-        raise DataError(f"{path}: label {top} but there are {num_classes} classes; is it a mask of another data set?")
-    return labels
-
-
 def train_segmenter(
     samples: Sequence[WeakSample],
     masks: Path,
@@ -82,15 +75,58 @@ def train_segmenter(
         [chen2018deeplabv2]; settings in the card of the segmentation stage.
     """
 
-    def loss(module: torch.nn.Module, batch: list[Tensor]) -> Tensor:
-        logits = F.interpolate(module(batch[0]).logits, size=batch[1].shape[1:], mode="bilinear", align_corners=False)
-        return segmentation_loss(logits.float(), batch[1], balanced=config.balanced)
-
+    check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
+    counts = count_masks(samples, masks, classes)
+    counts.tell()
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
-    header = {"kind": "segmenter", "classes": classes.names, "model": asdict(config.model)}
-    build = functools.partial(build_segmenter, config.model, len(classes))
+    header = {
+        "kind": "segmenter",
+        "classes": classes.names,
+        "model": asdict(completed(config.model)),
+        "init": config.initial,
+        "masks": counts.as_json(),
+    }
+    build = functools.partial(start_segmenter, config, len(classes))
+    loss = functools.partial(segmenter_loss, config=config)
     return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
+
+
+def segmenter_loss(module: torch.nn.Module, batch: list[Tensor], *, config: SegmentConfig) -> Tensor:
+    """Return the loss of a batch of images and labels.
+
+    With reduced copies (``multi_scale``) it is the sum of the losses of the logits of each scale and of their maximum,
+    as in DeepLab-v2; with an auxiliary head that of the head and 0.4 times that of the auxiliary one, as in PSPNet.
+
+    Args:
+        module: A ``Segmenter``, or what accelerate made of it.
+        batch: ``(B, 3, H, W)`` images on 0..255, ``(B, H, W)`` int64 labels in {0..K, 255}.
+        config: The model that it is, and which loss.
+
+    Returns:
+        Scalar; 0 where every pixel is undecided.
+
+    Reference:
+        [chen2018deeplabv2], section 4.1; [zhao2017pspnet], section 3.3.
+    """
+    images, labels = batch
+    found = module(images, further=trained_on(config.model))
+    compared = functools.partial(
+        map_loss, labels=labels, config=config, corners=HEADS[config.model.head].corners_aligned
+    )
+    loss = torch.stack([compared(maps.float()) for maps in (*found.further.get("scales", ()), found.logits)]).sum()
+    if "auxiliary" in found.further:
+        loss = loss + AUXILIARY_WEIGHT * compared(found.further["auxiliary"].float())
+    return loss
+
+
+def start_segmenter(config: SegmentConfig, num_classes: int) -> Segmenter:
+    """Return the segmenter with what it starts from."""
+    if not config.init.file:
+        return build_segmenter(config.model, num_classes)
+    model = build_segmenter(config.model, num_classes, pretrained=False)
+    start_from(model, Path(config.init.file))
+    return model
 
 
 def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
@@ -101,35 +137,3 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
     """
     model, header = load_model(path, SEGMENTERS)
     return model, classes_of(header, path)
-
-
-def predict_image(model: torch.nn.Module, image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
-    """Return the mask of an image: averaged probabilities, optionally a CRF, arg-max.
-
-    Args:
-        model: A ``Segmenter``, or what returns logits as it does.
-        image: ``(H, W, 3)`` uint8.
-        config: Scales, mirror image and CRF.
-
-    Returns:
-        ``(H, W)`` labels in {0..K}.
-    """
-    size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=config.mask_side)
-    base = scaled_size(size, 1.0, max_side=config.max_side)
-    sizes = [scaled_size(base, scale) for scale in config.scales]
-    maps = (_probabilities(model, resize_image(image, scaled), config.flip, working) for scaled in sizes)
-    probs = functools.reduce(torch.add, maps) / len(sizes)
-    if config.crf:
-        pixels = torch.from_numpy(np.array(resize_image(image, working))).to(probs.device)
-        probs = dense_crf(unary_from_scores(probs), pixels, config.crf_params)
-    labels = probs.argmax(0).to(torch.uint8).cpu().numpy()
-    return LabelMap(labels if working == size else resize_labels(labels, size))
-
-
-def _probabilities(model: torch.nn.Module, image: NDArray[np.uint8], flip: bool, size: tuple[int, int]) -> Tensor:
-    batch = image_tensor(image)[None].to(next(model.parameters()).device)
-    with torch.inference_mode():
-        logits = model(torch.cat([batch, batch.flip(-1)]) if flip else batch).logits.float()
-        logits = torch.stack([logits[0], logits[1].flip(-1)]) if flip else logits
-        return torch.stack([resize_maps(m, size).softmax(0) for m in logits]).mean(0)

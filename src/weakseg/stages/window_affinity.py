@@ -204,5 +204,5 @@ def find_window_maps(model: WindowAffinityNet, image: NDArray[np.uint8]) -> Wind
 
 
 def _network_of(header: dict[str, Any]) -> WindowConfig:
-    settings = dict(header["network"])
+    settings = {name: value for name, value in header["network"].items() if name != "frozen_levels"}  # of older files
     return WindowConfig(**{**settings, "widths": tuple(settings["widths"])})

@@ -7,12 +7,14 @@ from typing import ClassVar
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.nn.backbones import check_backbone
-from weakseg.nn.segmenters import check_head
+from weakseg.nn.segmenters import check_training
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
 from weakseg.pipeline.units import ImageJob
-from weakseg.settings.segment import PredictConfig, SegmentConfig
-from weakseg.stages.segment import load_segmenter, predict_image, train_segmenter
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import SegmentConfig
+from weakseg.stages.predict import predict_image
+from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
 
@@ -37,7 +39,7 @@ class PredictJob(ImageJob):
 
 def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
     """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss; those of the step ``targets``."""
-    check_head(config.model)
+    check_training(config)
     check_backbone(config.model.backbone)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:

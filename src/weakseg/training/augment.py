@@ -1,9 +1,11 @@
-"""Random scale, flip, colour jitter and crop of an image and its labels or maps, from one generator."""
+"""Random scale, turn, blur, flip, jitter and crop of an image and its labels or maps, from one generator."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -11,7 +13,11 @@ from weakseg.artifacts import UNDECIDED
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.augment import AugmentConfig
 
+Value = TypeVar("Value", np.uint8, np.float32)
+
 FILL = 127
+MEAN_COLOR = (123, 117, 104)  # that DeepLab subtracts, rounded
+BLUR_SIDE = 5  # pixels; the deviation that OpenCV takes for it is 1.1
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,9 @@ class View:
         target: Where the window goes on the square canvas.
         crop: Side of the canvas.
         hue: Turn of the hue, in shares of the colour circle.
+        angle: Turn of the scaled image about its middle, in degrees, counter-clockwise.
+        blurred: Whether the image is blurred.
+        fill: Colour outside of the image.
     """
 
     size: tuple[int, int]
@@ -35,34 +44,43 @@ class View:
     target: tuple[slice, slice]
     crop: int
     hue: float = 0.0
+    angle: float = 0.0
+    blurred: bool = False
+    fill: tuple[int, int, int] = (FILL,) * 3
 
     def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return ``(crop, crop, 3)`` of an ``(H, W, 3)`` uint8 image; grey outside of it."""
-        image = self._turned(resize_image(image, self.size))
+        """Return ``(crop, crop, 3)`` of an ``(H, W, 3)`` uint8 image; ``fill`` outside of it."""
+        image = self._mirrored(self._turned(resize_image(image, self.size), cv2.INTER_LINEAR, self.fill))
+        if self.blurred:
+            image = np.asarray(cv2.GaussianBlur(image, (BLUR_SIDE, BLUR_SIDE), 0), np.uint8)
         if self.jitter is not None:
             image = _jitter(image, *self.jitter)
         if self.hue:
             image = _turn_hue(image, self.hue)
-        canvas = np.full((self.crop, self.crop, 3), FILL, np.uint8)
+        canvas = np.full((self.crop, self.crop, 3), self.fill, np.uint8)
         canvas[self.target] = image[self.source]
         return canvas
 
     def labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return ``(crop, crop)`` of ``(H, W)`` uint8 labels; undecided outside of the image."""
         canvas = np.full((self.crop, self.crop), UNDECIDED, np.uint8)
-        canvas[self.target] = self._turned(resize_labels(labels, self.size))[self.source]
+        turned = self._turned(resize_labels(labels, self.size), cv2.INTER_NEAREST, (UNDECIDED,))
+        canvas[self.target] = self._mirrored(turned)[self.source]
         return canvas
 
     def maps(self, maps: Tensor) -> Tensor:
         """Return ``(L, crop, crop)`` of ``(L, H, W)`` float maps, scaled bilinearly; 0 outside of the image."""
         scaled = resize_maps(maps, self.size)
+        if self.angle:
+            planes = [self._turned(plane.numpy(), cv2.INTER_LINEAR, (0,)) for plane in scaled]
+            scaled = torch.from_numpy(np.stack(planes)) if planes else scaled
         turned = scaled.flip(-1) if self.mirrored else scaled
         canvas = turned.new_zeros(len(turned), self.crop, self.crop)
         canvas[:, *self.target] = turned[:, *self.source]
         return canvas
 
     def boxes(self, boxes: NDArray[np.float64], image_size: tuple[int, int]) -> NDArray[np.float64]:
-        """Return ``(N, 4)`` boxes (top, left, bottom, right) of an image of ``image_size``, cut at the window."""
+        """Return ``(N, 4)`` boxes (top, left, bottom, right) of an image that is not turned, cut at the window."""
         scaled = boxes * np.tile(np.divide(self.size, image_size), 2)
         if self.mirrored:
             scaled[:, [1, 3]] = self.size[1] - scaled[:, [3, 1]]
@@ -71,27 +89,45 @@ class View:
         cut: NDArray[np.float64] = np.clip(scaled, start, stop) + shift
         return cut
 
-    def _turned(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _mirrored(self, array: NDArray[Value]) -> NDArray[Value]:
         return array[:, ::-1] if self.mirrored else array
+
+    def _turned(self, array: NDArray[Value], interpolation: int, fill: tuple[int, ...]) -> NDArray[Value]:
+        """Return a scaled array, turned about the middle of its pixels; ``fill`` comes in at the corners."""
+        if not self.angle:
+            return array
+        height, width = self.size
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), self.angle, 1.0)
+        turned = cv2.warpAffine(array, matrix, (width, height), flags=interpolation, borderValue=fill)
+        return np.asarray(turned, array.dtype)
 
 
 def draw_view(image_size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> View:
-    """Return a random variant of images of ``image_size`` (rows, columns): scale, mirror, jitter, window.
+    """Return a random variant of images of ``image_size`` (rows, columns): scale, mirror, jitter, turn, blur, window.
 
-    Along each axis the window is cut at random, or a smaller image put at a random place of the canvas.
+    Along each axis the window is cut at random, or a smaller image put on the canvas where ``config.pad`` says.
     """
-    size = image_size
-    if config.long_side is not None:
-        side = rng.integers(config.long_side[0], config.long_side[1] + 1)
-        size = scaled_size(image_size, float(side) / max(image_size))
+    size = scaled_size(image_size, _draw_scale(image_size, config, rng))
     mirrored = config.flip and bool(rng.random() < 0.5)
     jitter = None
     if config.jitter:
         brightness, contrast, saturation = (float(v) for v in rng.uniform(1 - config.jitter, 1 + config.jitter, 3))
         jitter = brightness, contrast, saturation
     hue = float(rng.uniform(-config.hue, config.hue)) if config.hue else 0.0
-    rows, columns = (_window(length, config.crop, rng) for length in size)
-    return View(size, mirrored, jitter, (rows[0], columns[0]), (rows[1], columns[1]), config.crop, hue)
+    angle = float(rng.uniform(-config.rotation, config.rotation)) if config.rotation else 0.0
+    blurred = bool(config.blur) and bool(rng.random() < config.blur)
+    rows, columns = (_window(length, config, rng) for length in size)
+    fill = (FILL,) * 3 if config.pad == "around" else MEAN_COLOR
+    places = (rows[0], columns[0]), (rows[1], columns[1])
+    return View(size, mirrored, jitter, *places, config.crop, hue, angle, blurred, fill)
+
+
+def _draw_scale(image_size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> float:
+    if config.long_side is not None:
+        return float(rng.integers(config.long_side[0], config.long_side[1] + 1)) / max(image_size)
+    if config.scales:
+        return config.scales[rng.integers(len(config.scales))]
+    return float(rng.uniform(*config.scale_range)) if config.scale_range else 1.0
 
 
 def augment(
@@ -131,8 +167,9 @@ def _turn_hue(image: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
     return turned
 
 
-def _window(length: int, crop: int, rng: np.random.Generator) -> tuple[slice, slice]:
+def _window(length: int, config: AugmentConfig, rng: np.random.Generator) -> tuple[slice, slice]:
     """Return what part of an axis is kept, and where on the canvas it goes."""
-    shift = int(rng.integers(0, abs(length - crop) + 1))
+    crop = config.crop
+    shift = int(rng.integers(0, abs(length - crop) + 1)) if length > crop or config.pad == "around" else 0
     cut, moved = slice(0, min(length, crop)), slice(shift, shift + min(length, crop))
     return (moved, cut) if length > crop else (cut, moved)

@@ -22,7 +22,7 @@ from weakseg.rng import derive_seed, generator_for
 from weakseg.settings.counted import CHANGES_NOTHING
 from weakseg.settings.fit import FitConfig
 from weakseg.training.batches import Collate, EpochData, epoch_loader
-from weakseg.training.optimizers import build_optimizer, set_norms
+from weakseg.training.optimizers import build_optimizer, freeze_levels, set_norms
 from weakseg.training.schedules import Course, plan_course, rate_share, set_rates
 from weakseg.training.state import Kept, Progress, StateFile
 
@@ -131,6 +131,7 @@ class Fit:
             ConfigError: As ``run``.
         """
         set_norms(self.model, self.config)
+        freeze_levels(self.model, self.config.frozen_levels)
         accelerator, optimizer = self._accelerator(), build_optimizer(self.model, self.config)
         course = plan_course(self.config, len(self.data), accelerator.num_processes)
         file = StateFile(self.place.folder / STATE_FILE, self._settings)

@@ -83,6 +83,19 @@ def set_norms(model: nn.Module, config: FitConfig) -> None:
                 module.freeze_norms()
 
 
+def freeze_levels(model: nn.Module, levels: int) -> None:
+    """Let what the finest levels of the backbones in a model depend on stay as it is.
+
+    Raises:
+        ConfigError: If there is no backbone, or it has less levels.
+    """
+    backbones = [module for module in model.modules() if isinstance(module, Backbone)]
+    if levels and not backbones:
+        raise ConfigError(f"fit.frozen_levels: {type(model).__name__} has no backbone; leave it out")
+    for backbone in backbones:
+        backbone.freeze_finest(levels)
+
+
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -26,9 +26,11 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.settings.segment import PredictConfig, SegmentConfig, SegmenterConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import SegmentConfig, SegmenterConfig
 from weakseg.stages.classify import load_classifier, train_classifier
-from weakseg.stages.segment import load_segmenter, predict_image, train_segmenter
+from weakseg.stages.predict import predict_image
+from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.training.loop import FitPlace
 
 

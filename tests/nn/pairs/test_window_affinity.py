@@ -14,7 +14,7 @@ from weakseg.nn.pairs.window_affinity import WindowAffinityNet, node_colors
 from weakseg.ops.resample import resample_cells
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.window_affinity import WindowAffinityConfig, WindowConfig
-from weakseg.training.optimizers import set_norms
+from weakseg.training.optimizers import freeze_levels, set_norms
 
 NAMES = [("resnet10t", 8), ("resnet10t", 32), ("efficientnet_lite0", 16), ("convnext_atto", 32), (DINOV2, 14)]
 SMALL = WindowConfig(2, (4, 6, 8))
@@ -107,7 +107,9 @@ class TestHead:
 class TestWhatIsTrained:
     @pytest.mark.parametrize("count", [0, 1, 2, 3])
     def test_what_the_finest_levels_depend_on_is_frozen(self, count: int) -> None:
-        names = frozen(build(WindowConfig(2, (4, 6, 8), frozen_levels=count)))
+        model = build(WindowConfig(2, (4, 6, 8)))
+        freeze_levels(model, count)
+        names = frozen(model)
         parts = ["conv1.", "bn1."] * (count > 0) + [f"layer{number}." for number in range(1, count)]
         trained = {name for name, _ in build().backbone.named_parameters()}
         expected = {name for name in trained if name.startswith(tuple(f"model.{part}" for part in parts))}
@@ -115,7 +117,7 @@ class TestWhatIsTrained:
 
     def test_norms(self) -> None:
         """Its own default of ``fit`` freezes them."""
-        model = build(WindowConfig(2, (4, 6, 8), frozen_levels=0))
+        model = build(WindowConfig(2, (4, 6, 8)))
         set_norms(model, WindowAffinityConfig().fit)
         norms = [name for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)]
         assert norms and frozen(model) == {f"{name}.{part}" for name in norms for part in ("weight", "bias")}
@@ -145,9 +147,7 @@ class TestNodeColors:
         assert black == pytest.approx(-2.1179, abs=1e-4) and white == pytest.approx(2.2489, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    "change", [{"radius_cells": 0}, {"widths": ()}, {"widths": (0, 4)}, {"align": "corners"}, {"frozen_levels": -1}]
-)
+@pytest.mark.parametrize("change", [{"radius_cells": 0}, {"widths": ()}, {"widths": (0, 4)}, {"align": "corners"}])
 def test_impossible_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"affinity\.network\."):
         WindowConfig(**change)

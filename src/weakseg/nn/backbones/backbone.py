@@ -122,16 +122,23 @@ class Backbone(nn.Module):
         return self
 
     def freeze_finest(self, levels: int = 1) -> None:
-        """Let all parameters be trained but those that the finest levels depend on."""
-        parameters = list(self.requires_grad_(requires_grad=True).parameters())
+        """Let parameters that the finest levels depend on stay as they are; of others nothing changes.
+
+        Raises:
+            ConfigError: If there are less levels.
+        """
         if not levels:
             return
-        side = 2 * self.stride
+        parameters, side = list(self.parameters()), 2 * self.stride
+        trained = [parameter.requires_grad for parameter in parameters]
+        self.requires_grad_(requires_grad=True)
         with torch.enable_grad():
-            finest = self.levels(self.mean.new_zeros(1, 3, side, side))[:levels]
-            slopes = torch.autograd.grad([level.sum() for level in finest], parameters, allow_unused=True)
-        for parameter, slope in zip(parameters, slopes, strict=True):
-            parameter.requires_grad_(slope is None)
+            found = self.levels(self.mean.new_zeros(1, 3, side, side))
+            slopes = torch.autograd.grad([level.sum() for level in found[:levels]], parameters, allow_unused=True)
+        if levels > len(found):
+            raise ConfigError(f"fit.frozen_levels: the backbone has {len(found)} levels, got {levels}")
+        for parameter, slope, before in zip(parameters, slopes, trained, strict=True):
+            parameter.requires_grad_(before and slope is None)
 
     def freeze_norms(self) -> None:
         """Let scale and shift of norms of all kinds, one weight a channel, stay as they are."""

@@ -18,15 +18,13 @@ GAIN = 4.0  # of the last convolution's initial weights; fits the mean over chan
 class AffinityNet(nn.Module):
     """A trained backbone and a head on its last three levels; ``feature_affinity`` compares the features.
 
-    What makes the finest level of the backbone stays as it was, and so do the statistics of its batch norms.
-
     Raises:
         ConfigError: If the backbone has fewer than three levels.
 
     Reference:
-        [ahn2018affinitynet], section 3.2; widths and initial weights are those of its code, whose frozen
-        stages are those down to stride two. Differs from the paper: levels coarser than the grid are upsampled, where
-        its backbones have dilated convolutions to stride 8; ``output_stride`` 8 gives that.
+        [ahn2018affinitynet], section 3.2; widths and initial weights are those of its code. Differs from the paper:
+        levels coarser than the grid are upsampled, where its backbones have dilated convolutions to stride 8;
+        ``output_stride`` 8 gives that.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -35,7 +33,6 @@ class AffinityNet(nn.Module):
         if len(shapes) < len(WIDTHS):
             raise ConfigError(f"affinity.backbone: has {len(shapes)} levels, {len(WIDTHS)} are needed; choose another")
         self.backbone = backbone
-        backbone.freeze_finest()
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes])
 

@@ -47,7 +47,6 @@ class WindowAffinityNet(nn.Module):
             raise ConfigError(f"window affinity: the backbone has {len(shapes)} levels, {used} are needed")
         self.backbone, self.config = backbone, config
         self.offsets = half_window(config.radius_cells, config.window)
-        backbone.freeze_finest(config.frozen_levels)
         self.strides = [stride for _, stride in shapes]
         self.head = AffinityHead([channels for channels, _ in shapes], config.widths)
 

@@ -3,8 +3,16 @@
 The instance segmenter, in ``instance``, is imported by its own name: it needs torchvision, which takes seconds.
 """
 
-from weakseg.nn.segmenters.deeplab import Aspp, LargeFov
-from weakseg.nn.segmenters.heads import HEADS, SEGMENTERS, build_segmenter, check_head
+from weakseg.nn.segmenters.heads import HEADS, SEGMENTERS, Head, build_segmenter, check_training, completed, trained_on
 from weakseg.nn.segmenters.segmenter import Segmenter
 
-__all__ = ["HEADS", "SEGMENTERS", "Aspp", "LargeFov", "Segmenter", "build_segmenter", "check_head"]
+__all__ = [
+    "HEADS",
+    "SEGMENTERS",
+    "Head",
+    "Segmenter",
+    "build_segmenter",
+    "check_training",
+    "completed",
+    "trained_on",
+]

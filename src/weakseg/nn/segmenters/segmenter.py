@@ -1,10 +1,11 @@
 """A segmenter: a backbone and a head, logits at the backbone's stride."""
 
-from collections.abc import Collection
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.output import Output, check_further
@@ -16,33 +17,63 @@ class Segmenter(nn.Module):
 
     Attributes:
         gives: Further outputs of ``forward``.
+        corners_aligned: Whether corner cells of the logits lie on corner pixels of the image, or cells cover it.
 
     Args:
         backbone: Images to features.
-        head: Features ``(B, C, h, w)`` to logits ``(B, K + 1, h, w)``.
+        head: Features ``(B, C, h, w)`` to logits ``(B, K + 1, h, w)``. One with ``takes_levels`` gets the levels of the
+            backbone, too; one with ``auxiliary`` has a second head on the level before the last.
+        scales: Factors at which images are seen once more; the largest logits count.
+        corners_aligned: See above.
+
+    Reference:
+        ``scales``: [chen2018deeplabv2], section 4.1 (MSC).
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("levels",)
-
-    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, scales: Sequence[float] = (), *, corners_aligned: bool = False
+    ) -> None:
         super().__init__()
-        self.backbone, self.head = backbone, head
+        self.backbone, self.head, self.scales = backbone, head, tuple(scales)
+        auxiliary = ("auxiliary",) if hasattr(head, "auxiliary") else ()
+        self.gives: tuple[str, ...] = ("levels", *auxiliary, *(("scales",) if self.scales else ()))
+        self.corners_aligned = corners_aligned
 
     def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
         """Return ``(B, K + 1, h, w)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
-            further: ``levels``: the feature maps of all stages of the backbone.
+            further: ``levels``: the feature maps of all stages of the backbone; ``auxiliary``: logits of the auxiliary
+                head; ``scales``: logits of the image as it is and of its reduced copies, each at its own size.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
         """
         check_further(self, further, self.gives)
-        if not further:
-            return Output(self.head(self.backbone(images)), {})
-        features, levels = self.backbone.features_and_levels(images)
-        return Output(self.head(features), {"levels": levels})
+        logits, levels = self._logits(images, with_levels="levels" in further or "auxiliary" in further)
+        found: dict[str, Any] = {"levels": levels} if "levels" in further else {}
+        if "auxiliary" in further:
+            found["auxiliary"] = self.head.auxiliary(levels[-2])  # type: ignore[operator]
+        if self.scales:
+            maps = [logits, *(self._logits(reduced(images, scale))[0] for scale in self.scales)]
+            logits = largest(maps)
+            found |= {"scales": maps} if "scales" in further else {}
+        return Output(logits, found)
+
+    def _logits(self, images: Tensor, *, with_levels: bool = False) -> tuple[Tensor, list[Tensor]]:
+        """Return logits at one scale, and the levels where they are wanted or needed."""
+        if getattr(self.head, "takes_levels", False):
+            features, levels = self.backbone.features_and_levels(images)
+            return self.head(features, levels), levels
+        features, levels = self.backbone.features_and_levels(images) if with_levels else (self.backbone(images), [])
+        return self.head(features), levels
+
+    @property
+    def rate_factors(self) -> dict[str, float]:
+        """Parts that learn at another rate than the head, as multiples of it."""
+        own: dict[str, float] = getattr(self.head, "rate_factors", {})
+        return {f"head.{part}": factor for part, factor in own.items()}
 
     @property
     def device(self) -> torch.device:
@@ -53,3 +84,17 @@ class Segmenter(nn.Module):
     def cells(self) -> Cells:
         """Where the cells of the logits lie."""
         return self.backbone.cells()
+
+
+def reduced(images: Tensor, scale: float) -> Tensor:
+    """Return ``(B, 3, H, W)`` images at a scale, bilinear, sides rounded down: 321 pixels give 240 at 0.75."""
+    size = [max(1, int(scale * side)) for side in images.shape[2:]]
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)
+
+
+def largest(maps: Sequence[Tensor]) -> Tensor:
+    """Return the elementwise maximum of ``(B, L, h, w)`` maps at the size of the first, others enlarged bilinearly."""
+    top, *others = maps
+    for other in others:
+        top = torch.maximum(top, F.interpolate(other, top.shape[2:], mode="bilinear", align_corners=False))
+    return top

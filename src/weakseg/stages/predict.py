@@ -1,0 +1,148 @@
+"""Apply a segmenter: scales, mirror images and windows to one map of probabilities, and to a mask."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.artifacts import LabelMap
+from weakseg.errors import ConfigError
+from weakseg.nn.segmenters import Segmenter
+from weakseg.ops.crf import dense_crf, unary_from_scores
+from weakseg.ops.resample import image_tensor, on_canvas, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.settings.predict import PredictConfig
+
+GREY = 127.0  # around images of what is no segmenter of weakseg
+
+
+def predict_image(model: nn.Module, image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
+    """Return the mask of an image: fused probabilities, optionally a CRF, arg-max.
+
+    Args:
+        model: A ``Segmenter``, or what returns logits as it does.
+        image: ``(H, W, 3)`` uint8.
+        config: Scales, mirror image, windows and CRF.
+
+    Returns:
+        ``(H, W)`` labels in {0..K}.
+
+    Raises:
+        ConfigError: If windows do not lie on the cells of a head whose corners are aligned.
+    """
+    size = (image.shape[0], image.shape[1])
+    working = scaled_size(size, 1.0, max_side=config.mask_side)
+    probs = predict_probabilities(model, image, config, working)
+    if config.crf:
+        pixels = torch.from_numpy(np.array(resize_image(image, working))).to(probs.device)
+        probs = dense_crf(unary_from_scores(probs), pixels, config.crf_settings)
+    labels = probs.argmax(0).to(torch.uint8).cpu().numpy()
+    return LabelMap(labels if working == size else resize_labels(labels, size))
+
+
+def predict_probabilities(
+    model: nn.Module, image: NDArray[np.uint8], config: PredictConfig, size: tuple[int, int]
+) -> Tensor:
+    """Return the probabilities of labels, fused over scales and mirror images; no more than two maps are kept.
+
+    Args:
+        model: As in ``predict_image``.
+        image: ``(H, W, 3)`` uint8.
+        config: Scales, mirror image and windows.
+        size: (rows, columns) of the result.
+
+    Returns:
+        ``(K + 1, *size)`` in [0, 1], summing to one over labels.
+    """
+    base = scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side)
+    seen = (resize_image(image, scaled_size(base, scale)) for scale in config.scales)
+    maps = (one for scaled in seen for one in _values(model, scaled, config, size))
+    fused, count = next(maps), 1
+    for one in maps:
+        fused = torch.maximum(fused, one) if config.fusion.startswith("max") else fused + one
+        count += 1
+    if config.fusion == "max_logits":
+        return fused.softmax(0)
+    if config.fusion == "mean_logits":
+        return (fused / count).softmax(0)
+    return fused / (fused.sum(0, keepdim=True) if config.fusion == "max_probabilities" else count)
+
+
+class _Layout(NamedTuple):
+    """How a model sees images: whether corners are aligned, pixels of a cell, the colour around images."""
+
+    corners: bool
+    stride: int
+    fill: Tensor
+
+
+def _layout(model: nn.Module) -> _Layout:
+    if isinstance(model, Segmenter):
+        return _Layout(model.corners_aligned, model.backbone.stride, 255.0 * model.backbone.mean)
+    return _Layout(False, 1, next(model.parameters()).new_full((1, 3, 1, 1), GREY))
+
+
+def _values(
+    model: nn.Module, image: NDArray[np.uint8], config: PredictConfig, size: tuple[int, int]
+) -> Iterator[Tensor]:
+    """Yield what is fused, logits or probabilities, ``(K + 1, *size)``, of an image and of its mirror image."""
+    look = _windowed if config.window else _whole
+    images = image_tensor(image)[None].to(next(model.parameters()).device)
+    yield look(model, images, config, size)
+    if config.flip:
+        yield look(model, images.flip(-1), config, size).flip(-1)
+
+
+def _whole(model: nn.Module, images: Tensor, config: PredictConfig, size: tuple[int, int]) -> Tensor:
+    """Return the values of one whole image; where corners are aligned it is padded until they lie on cells."""
+    layout, (rows, columns) = _layout(model), images.shape[2:]
+    if not layout.corners:
+        return _read(model, images, config, size)
+    height, width = (-(-(length - 1) // layout.stride) * layout.stride + 1 for length in (rows, columns))
+    values = _read(model, on_canvas(images, (height, width), layout.fill), config, (height, width), corners=True)
+    return resize_maps(values[:, :rows, :columns], size)
+
+
+def _windowed(model: nn.Module, images: Tensor, config: PredictConfig, size: tuple[int, int]) -> Tensor:
+    """Return the values of one image, averaged over the windows that each pixel lies in."""
+    layout, side, (rows, columns) = _layout(model), config.window, images.shape[2:]
+    if layout.corners and side % layout.stride != 1 % layout.stride:
+        raise ConfigError(
+            f"predictions.window: the model aligns corners: a side has to be 1 modulo {layout.stride}, got {side}"
+        )
+    canvas = on_canvas(images, (max(rows, side), max(columns, side)), layout.fill)
+    height, width = canvas.shape[2:]
+    total, counts = canvas.new_zeros(1, height, width), canvas.new_zeros(height, width)
+    for top, left in product(*(_starts(length, config) for length in (height, width))):
+        place = slice(top, top + side), slice(left, left + side)
+        values = _read(model, canvas[:, :, *place], config, (side, side), corners=layout.corners)
+        if len(total) != len(values):
+            total = total.repeat(len(values), 1, 1)
+        total[:, *place] += values
+        counts[place] += 1
+    return resize_maps((total / counts)[:, :rows, :columns], size)
+
+
+def _starts(length: int, config: PredictConfig) -> list[int]:
+    """Return where windows begin along an axis: one stride apart, the last ends where the axis does."""
+    stride = max(1, round(config.window * config.window_stride))
+    return [min(start, length - config.window) for start in range(0, length - config.window + stride, stride)]
+
+
+@torch.inference_mode()
+def _read(
+    model: nn.Module, images: Tensor, config: PredictConfig, size: tuple[int, int], *, corners: bool = False
+) -> Tensor:
+    """Return the logits or probabilities of one image, enlarged."""
+    values: Tensor = model(images).logits.float()
+    probable, early = config.fusion.endswith("probabilities"), config.enlarged == "probabilities"
+    values = values.softmax(1) if early else values
+    values = F.interpolate(values, size, mode=config.interpolation, align_corners=corners)[0]
+    if not early:
+        return values.softmax(0) if probable else values
+    values = values.clamp(min=0)  # bicubic interpolation goes below
+    return values / values.sum(0, keepdim=True)
