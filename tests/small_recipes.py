@@ -28,6 +28,7 @@ from weakseg.methods.recipes import load_recipe, read_settings
 from weakseg.methods.run import RunResult, run_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.methods.wsgcn.config import GcnConfig
+from weakseg.nn.segmenters import HEADS
 from weakseg.pipeline.options import RunOptions
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.augment import AugmentConfig
@@ -35,7 +36,8 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.graph_network import NetworkConfig
-from weakseg.settings.segment import PredictConfig, SegmenterConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import InitConfig, SegmenterConfig
 
 Config = TypeVar("Config")
 
@@ -48,6 +50,10 @@ CATS_AND_DOGS = {8: ("cat", 17), 12: ("dog", 18)}  # names, and ids of COCO
 
 SMALL_BACKBONES = {  # by the beginning of a name; the first that fits
     "resnet38": "resnet38_eighth",
+    "resnet101_deeplab": "resnet101_deeplab_thin",
+    "resnet101_pspnet": "resnet101_pspnet_thin",
+    "vgg16_deeplab": "vgg16_deeplab_thin",
+    "vgg16_pool5": "vgg16_pool5_thin",
     "resnet": "test_resnet",
     "efficientnet_lite0": "efficientnet_lite0",
 }
@@ -58,7 +64,6 @@ FEW: dict[type, dict[str, Any]] = {  # of what a recipe says, at most so much
     A2gnnConfig: {"first_steps": 2, "second_steps": 2},
     RegionConfig: {"num_regions": 30},
     NetworkConfig: {"hidden": 16},
-    SegmenterConfig: {"hidden": 16},
 }
 
 
@@ -74,6 +79,12 @@ def small(value: Config) -> Config:
         made |= {"crop": 64 + value.crop % 8, "long_side": value.long_side and (48, 80)}
     if isinstance(value, FitConfig) and value.iterations:
         made |= {"iterations": 2}
+    if isinstance(value, SegmenterConfig):
+        made |= {"hidden": HEADS[value.head].hidden and 16}
+    if isinstance(value, InitConfig):
+        made |= {"file": "", "trained_on": ""}
+    if isinstance(value, PredictConfig):
+        made |= {"window": value.window and 64 + value.window % 8, "mask_side": 64}
     if isinstance(value, ActivateConfig | PredictConfig):
         made |= {"scales": value.scales[:2], "max_side": 64}
     return type(value)(**made)  # type: ignore[return-value]

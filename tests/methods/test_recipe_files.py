@@ -12,10 +12,16 @@ from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, KernelConfig, fast
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
+from weakseg.nn.backbones import check_backbone
+from weakseg.nn.segmenters import check_training, completed
 from weakseg.photograph.config import DrawnOptions
 from weakseg.pipeline.plan import Kind, check_plan
+from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.fit import FitConfig, ScheduleConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import SegmentConfig
 from weakseg.settings.walk import GraphWalkConfig
 from weakseg.settings.window_affinity import PairLossConfig
 from weakseg.stages.weak_seeds import counted
@@ -80,6 +86,98 @@ def test_the_papers_settings(name: str, voc: Path) -> None:
     if name.startswith("wsgcn"):
         assert recipe.partial_from == "activations" and recipe.completion.labels == "all"
         assert recipe.completion.gcn.propagation.kind == "walk" and recipe.completion.gcn.steps == 250
+
+
+def published(name: str, folder: Path) -> tuple[SegmentConfig, PredictConfig]:
+    """Return segmenter and predictions of a fragment, over another recipe."""
+    for source in (RECIPES / "supervised_msrc.yaml", *(RECIPES / "segmenters").glob("*.yaml")):
+        (folder / source.name).write_text(source.read_text())
+    (folder / "top.yaml").write_text(f"base: [supervised_msrc.yaml, {name}.yaml]\n")
+    recipe = load_recipe(str(folder / "top.yaml"))
+    check_training(recipe.segmenter)
+    check_backbone(recipe.segmenter.model.backbone)
+    return recipe.segmenter, recipe.predictions
+
+
+class TestPublishedSegmenters:
+    """segmentation-stage.md, sections 2 and 3, and dgcn.md, section 3."""
+
+    def test_all_of_them(self, tmp_path: Path) -> None:
+        for path in (RECIPES / "segmenters").glob("*.yaml"):
+            assert "never executed on VOC" in path.read_text()
+            segmenter, predictions = published(path.stem, tmp_path)
+            assert segmenter.augment.flip and predictions.max_side in (401, 4096)
+            assert segmenter.fit.optimizer == "sgd" and segmenter.fit.schedule.power == 0.9
+            assert segmenter.fit.momentum == 0.9 and segmenter.fit.head_lr_factor == 10
+
+    def test_deeplab_v2(self, tmp_path: Path) -> None:
+        segmenter, predictions = published("deeplab_v2", tmp_path)
+        assert segmenter.model.backbone.name == "resnet101_deeplab" and segmenter.model.backbone.layout == "caffe"
+        assert completed(segmenter.model).dilations == (6, 12, 18, 24) and segmenter.model.multi_scale == (0.5, 0.75)
+        assert segmenter.augment == AugmentConfig(None, 321, scales=(0.5, 0.75, 1.0, 1.25, 1.5), pad="end")
+        assert (segmenter.loss, segmenter.loss_on) == ("cross_entropy", "cells")
+        assert segmenter.fit == FitConfig(
+            iterations=20_000,
+            batch_size=5,
+            accumulate=2,
+            lr=2.5e-4,
+            bias_lr_factor=2.0,
+            weight_decay=5e-4,
+            schedule=ScheduleConfig(hold=10),
+            norm_affine="frozen",
+        )
+        assert (predictions.scales, predictions.flip, predictions.crf) == ((1.0,), False, True)
+        assert predictions.crf_settings == CrfParams(10, 1, 3, 67, 3, 4)
+        other, told = published("deeplab_v2_coco_init", tmp_path)
+        assert told == predictions and replace(other, model=segmenter.model, init=segmenter.init) == segmenter
+        assert other.initial == {
+            "network": "deeplab_v2_resnet101_coco.pth",
+            "trained_on": "COCO masks",
+            "pixel_masks": True,
+        }
+
+    def test_largefov(self, tmp_path: Path) -> None:
+        vgg, vgg_test = published("deeplab_largefov_vgg16", tmp_path)
+        assert (vgg.model.backbone.name, vgg.model.head) == ("vgg16_deeplab", "score")
+        assert vgg.augment.scales == (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3) and vgg.augment.crop == 321
+        assert (vgg.fit.iterations, vgg.fit.batch_size, vgg.fit.accumulate, vgg.fit.lr) == (16_000, 1, 10, 1e-3)
+        assert (vgg.fit.bias_lr_factor, vgg.fit.weight_decay, vgg.loss_on) == (2, 5e-4, "pixels")
+        assert (vgg_test.max_side, vgg_test.interpolation, vgg_test.enlarged) == (401, "bicubic", "probabilities")
+        assert (vgg_test.scales, vgg_test.flip) == ((1.0,), False)
+        residual, windows = published("deeplab_largefov_resnet101", tmp_path)
+        assert completed(residual.model) == residual.model and residual.model.head == "deeplab_v1"
+        assert (residual.model.hidden, residual.model.dilations, residual.fit.norm_affine) == (1024, (12,), "frozen")
+        assert replace(residual, model=vgg.model, fit=vgg.fit) == vgg
+        assert (windows.window, windows.scales) == (401, (0.5, 0.75, 1.0, 1.25, 1.5))
+        assert windows.window_stride == pytest.approx(2 / 3) and windows.fusion == "mean_probabilities"
+        assert windows.crf_settings == vgg_test.crf_settings == CrfParams(1, 3, 1, 67, 4, 3)
+
+    def test_resnet38(self, tmp_path: Path) -> None:
+        segmenter, predictions = published("deeplab_v1_resnet38", tmp_path)
+        assert segmenter.model.backbone.name == "resnet38" and segmenter.model.head == "deeplab_v1"
+        assert (segmenter.augment.scale_range, segmenter.augment.crop) == ((0.5, 2.0), 448)
+        fit = segmenter.fit
+        assert (fit.iterations, fit.batch_size, fit.lr, fit.weight_decay) == (20_000, 10, 1e-3, 5e-4)
+        assert predictions.scales == (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+    def test_dsrg(self, tmp_path: Path) -> None:
+        segmenter, predictions = published("deeplab_aspp_vgg16", tmp_path)
+        assert (segmenter.model.backbone.name, segmenter.model.head) == ("vgg16_pool5", "aspp_fc")
+        assert (segmenter.augment.crop, segmenter.augment.scales, segmenter.loss_on) == (321, (), "cells")
+        fit = segmenter.fit
+        assert (fit.iterations, fit.batch_size, fit.lr, fit.bias_lr_factor) == (20_000, 10, 1e-3, 2)
+        assert (predictions.scales, predictions.fusion) == ((0.75, 1.0, 1.25), "mean_logits")
+        assert predictions.crf_settings == CrfParams(10, 3, 3, 80, 13, 10)
+
+    def test_pspnet(self, tmp_path: Path) -> None:
+        segmenter, predictions = published("pspnet_resnet101", tmp_path)
+        assert (segmenter.model.backbone.name, segmenter.model.head) == ("resnet101_pspnet", "pspnet")
+        augment = segmenter.augment
+        assert (augment.crop, augment.scale_range, augment.rotation) == (473, (0.5, 2.0), 10) and augment.blur
+        fit = segmenter.fit
+        assert (fit.epochs, fit.batch_size, fit.lr, fit.weight_decay) == (50, 8, 0.01, 1e-4)
+        assert (fit.norm_statistics, fit.norm_affine) == ("batch", "trained")
+        assert (predictions.window, predictions.flip, predictions.scales) == (473, True, (1.0,))
 
 
 def test_the_settings_of_seam(voc: Path) -> None:

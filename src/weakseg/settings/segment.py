@@ -92,8 +92,13 @@ class SegmentConfig:
     init: InitConfig = field(default_factory=InitConfig)
 
     def __post_init__(self) -> None:
-        """Refuse losses that do not exist."""
+        """Refuse losses that do not exist, and two files for one backbone."""
         check_settings("segmenter", self, loss=get_args(SegmentLoss), loss_on=get_args(LossOn))
+        if self.init.file and self.model.backbone.file:
+            raise ConfigError(
+                f"segmenter.init.file: {self.init.file!r} holds the backbone, too; set its weights to 'none' "
+                f"and leave out model.backbone.file, which is {self.model.backbone.file!r}"
+            )
 
     @property
     def initial(self) -> dict[str, Any]:

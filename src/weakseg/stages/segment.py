@@ -19,13 +19,12 @@ from weakseg.nn.segmenters import (
     HEADS,
     SEGMENTERS,
     Segmenter,
-    build_segmenter,
     check_training,
     completed,
     trained_on,
 )
 from weakseg.nn.segmenters.pspnet import AUXILIARY_WEIGHT
-from weakseg.nn.segmenters.start import start_from
+from weakseg.nn.segmenters.start import start_segmenter
 from weakseg.ops.resample import image_tensor
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
@@ -118,15 +117,6 @@ def segmenter_loss(module: torch.nn.Module, batch: list[Tensor], *, config: Segm
     if "auxiliary" in found.further:
         loss = loss + AUXILIARY_WEIGHT * compared(found.further["auxiliary"].float())
     return loss
-
-
-def start_segmenter(config: SegmentConfig, num_classes: int) -> Segmenter:
-    """Return the segmenter with what it starts from."""
-    if not config.init.file:
-        return build_segmenter(config.model, num_classes)
-    model = build_segmenter(config.model, num_classes, pretrained=False)
-    start_from(model, Path(config.init.file))
-    return model
 
 
 def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
