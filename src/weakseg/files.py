@@ -37,6 +37,27 @@ class Written:
     written_ns: int
     digest: str
 
+    @classmethod
+    def of(cls, path: Path) -> "Written":
+        """Return what is in a file now.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return cls(path, status.st_size, status.st_mtime_ns, digest_of_content(file))
+
+    def is_there(self) -> bool:
+        """Return whether the file is as it was written: size and time tell, and the content where the time differs."""
+        try:
+            status = self.path.stat()
+            if (status.st_size, status.st_mtime_ns) == (self.num_bytes, self.written_ns):
+                return True
+            return status.st_size == self.num_bytes and Written.of(self.path).digest == self.digest
+        except OSError:
+            return False
+
 
 _noted: ContextVar[list[Written] | None] = ContextVar("noted", default=None)
 

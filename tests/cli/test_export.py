@@ -203,7 +203,7 @@ def test_a_run_knows_its_images_and_classes(data: Path, run: Path, capsys: Captu
     assert [image["file_name"] for image in document["images"]] == ["i00.png", "i01.png"]
     assert [category["name"] for category in document["categories"]] == list(CLASSES)
     objects_of(3).save(run / f"instances/i03{SUFFIX}")
-    assert export("run", "--format", "coco", "--out", "o.json") == 0
+    assert export("run", "--format", "coco", "--out", "o.json", "--overwrite") == 0
     assert "2 objects on 1 images" in capsys.readouterr().out
     assert export("run", "--product", "masks", "--format", "voc", "--out", "voc") == 0
     assert "2 masks" in capsys.readouterr().out

@@ -80,7 +80,7 @@ def test_truth_against_itself_is_perfect(
     assert "ap_large absent" in printed and "IoU >= threshold" in printed
     values = json.loads((tmp_path / "r.json").read_text())
     assert values["objects"] == 4 and values["coco"]["ap50"] == 100.0
-    assert main([*words, "--truth", *truth, "--match", "free"]) == 0
+    assert main([*words, "--truth", *truth, "--match", "free", "--overwrite"]) == 0
     assert "IoU > threshold" in capsys.readouterr().out
 
 

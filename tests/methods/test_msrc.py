@@ -40,7 +40,7 @@ def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
         RefineJob(seeds, masks, RefineConfig()),
     )
     for job in jobs:
-        assert not run_units(job, shown, title=type(job).__name__, engine=LocalEngine(default_workers()))
+        assert not run_units(job, job.units(shown), title=type(job).__name__, engine=LocalEngine(default_workers()))
     truth = open_truth(config, Dataset(whole.classes, {"train": shown}), "train")
     activated = score_activations("activations", truth, act)[0].confusion.mean_iou()
     masked = score_maps("masks", truth, masks).confusion.mean_iou()

@@ -85,7 +85,8 @@ def test_a_photograph_that_changes_meanwhile_is_never_loaded(tmp_path: Path) -> 
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     second.image_path.write_bytes(third.image_path.read_bytes())
-    failures = run_units(LoadJob(tmp_path / "out"), [first, second, third], title="load", engine=LocalEngine())
+    job = LoadJob(tmp_path / "out")
+    failures = run_units(job, job.units([first, second, third]), title="load", engine=LocalEngine())
     assert [failure.image_id for failure in failures] == [first.id, second.id]
     assert all("has changed since it was first looked at; put the old file back" in one.reason for one in failures)
     content[-20] ^= 1

@@ -8,6 +8,7 @@ import pytest
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import noting, read_json, write_bytes, write_json
 from weakseg.pipeline.ledger import LEDGER, Ledger
+from weakseg.pipeline.lock import LOCK_FILE
 from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.store import Store
 
@@ -60,8 +61,11 @@ def test_a_step_of_another_key_is_never_mixed(tmp_path: Path) -> None:
 def test_a_folder_of_unknown_origin_is_refused(tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "a.png").write_bytes(b"x")
+    with pytest.raises(StoreError, match=r"holds files that are not weakseg's, which might be replaced; use a new"):
+        Store(tmp_path)
+    assert not (tmp_path / LOCK_FILE).exists()
     with pytest.raises(StoreError, match=r"holds files but no manifest.json"):
-        Store(tmp_path).open_step("seeds", "k", {})
+        Store(tmp_path, others=True).open_step("seeds", "k", {})
 
 
 NAMES = ("a.png", "b.png", "c/d.png")

@@ -83,7 +83,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def write(job: Job, *names: str, workers: int = 1) -> list[Failure]:
-    return run_units(job, samples(*names), title="write", engine=LocalEngine(workers))
+    return run_units(job, job.units(samples(*names)), title="write", engine=LocalEngine(workers))
 
 
 def test_a_failing_image_is_named_and_the_others_are_done(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class ImageVerb:
         settings.pop("device")
         inputs = {name: getattr(job, name, given[name]) for name in self.inputs}
         with settle(given.out, settings, images=given.images, **inputs):
-            failures = run_units(job, samples, title=self.name, engine=options.engine())
+            failures = run_units(job, job.units(samples), title=self.name, engine=options.engine())
             write_failures(given.out, failures)
         unfinished = self.finish(given, options)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"

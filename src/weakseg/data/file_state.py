@@ -1,12 +1,12 @@
 """Whether a file is still the one that was looked at: its size and times tell, and its content where these differ."""
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.errors import DataError
+from weakseg.files import Written
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,6 @@ def _status_of(path: Path) -> os.stat_result:
 
 def _hash_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return Written.of(path).digest
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

@@ -70,7 +70,7 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
     job = ProbeJob(folder)
     for sample in samples:
         _drop_stale(job.output(sample.id), sample)
-    failures = run_units(job, samples, title=STEP, engine=engine)
+    failures = run_units(job, job.units(samples), title=STEP, engine=engine)
     unreadable = {failure.image_id for failure in failures}
     records = {s.id: _read_record(job.output(s.id)) for s in samples if s.id not in unreadable}
     failures += _misfits(dataset, samples, records)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.errors import ConfigError
-from weakseg.files import digest_of_content
+from weakseg.files import Written
 from weakseg.pipeline.plan import Step, check_plan
 from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS
 
@@ -29,7 +29,7 @@ def digest_of(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _digest(path: Path, _size: int, _written_ns: int) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    return Written.of(path).digest
 
 
 def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
@@ -86,8 +86,4 @@ def _of_folder(name: Any, where: str) -> str:
 @lru_cache(maxsize=4)
 def _folder_digest(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
     """Return a digest of names and content; it is remembered while sizes and times stay."""
-    found = {}
-    for path, _, _ in files:
-        with path.open("rb") as file:
-            found[path.relative_to(folder).as_posix()] = digest_of_content(file)
-    return hash_of(found)
+    return hash_of({path.relative_to(folder).as_posix(): Written.of(path).digest for path, _, _ in files})

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import Written, digest_of_content, json_value, write_bytes
+from weakseg.files import Written, json_value, write_bytes
 from weakseg.pipeline.manifests import MANIFEST
 
 LEDGER = "written.jsonl"
@@ -44,11 +43,11 @@ class Ledger:
     def holds(self, path: Path) -> bool:
         """Return whether a file is there as it was written."""
         written = self._files.get(self._name(path))
-        return written is not None and _is_as_written(written)
+        return written is not None and written.is_there()
 
     def unfit(self) -> list[str]:
         """Return the names of the files that are missing, or are not as they were written."""
-        return [name for name, written in self._files.items() if not _is_as_written(written)]
+        return [name for name, written in self._files.items() if not written.is_there()]
 
     def add(self, written: Iterable[Written]) -> None:
         """Note files of the folder; others are left out.
@@ -74,7 +73,7 @@ class Ledger:
     def adopt(self) -> None:
         """Note all files that are there, as they are."""
         files = (path for path in sorted(self.folder.rglob("*")) if path.is_file())
-        self.add(_read(path) for path in files if path.name != MANIFEST)
+        self.add(Written.of(path) for path in files if path.name != MANIFEST)
 
     def drop(self, names: Iterable[str]) -> None:
         """Remove files, and forget them."""
@@ -117,20 +116,3 @@ def _is_inside(name: str) -> bool:
 
 def _line(name: str, written: Written) -> str:
     return json.dumps([name, written.num_bytes, written.written_ns, written.digest]) + "\n"
-
-
-def _is_as_written(written: Written) -> bool:
-    try:
-        status = written.path.stat()
-        if (status.st_size, status.st_mtime_ns) == (written.num_bytes, written.written_ns):
-            return True
-        return status.st_size == written.num_bytes and _read(written.path).digest == written.digest
-    except OSError:
-        return False
-
-
-def _read(path: Path) -> Written:
-    """Return what is in a file now."""
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        return Written(path, status.st_size, status.st_mtime_ns, digest_of_content(file))

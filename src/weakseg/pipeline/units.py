@@ -108,24 +108,24 @@ def batches(samples: Sequence[WeakSample], size: int) -> list[Unit]:
     return [Unit(tuple(ordered[start : start + size])) for start in range(0, len(ordered), size)]
 
 
-def run_units(job: Job, samples: Sequence[WeakSample], *, title: str, engine: Engine) -> list[Failure]:
-    """Run a job on what is not done of some images, and return the failures in the order of the units.
+def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) -> list[Failure]:
+    """Run a job on what is not done of some units, and return the failures in their order.
 
     Each unit is computed by one thread, whatever the number of processes, so that results are the same for any. What
     is done is what the ledger of the job's folder lists, as it was written.
 
     Args:
         job: What is done.
-        samples: The images.
+        units: From the job.
         title: For progress, and the step's name in failures.
         engine: Spreads the units.
 
     Raises:
         OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
     """
-    every, ledger = job.units(samples), Ledger(job.out)
-    todo = [unit for unit in (_undone(job, ledger, unit) for unit in every) if unit is not None]
-    names = [name for unit in every for name in unit.products]
+    ledger = Ledger(job.out)
+    todo = [unit for unit in (_undone(job, ledger, unit) for unit in units) if unit is not None]
+    names = [name for unit in units for name in unit.products]
     failures: dict[str, Failure] = {}
     with track(title, len(names), done=len(names) - sum(len(unit.products) for unit in todo)) as advance:
         while todo:

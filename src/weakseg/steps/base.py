@@ -46,8 +46,9 @@ class ImageWork:
             name, kind = self.source
             samples = having(samples, context.inputs[name], kind)
         job = self.job(context)
-        failures = run_units(job, samples, title=title, engine=context.engine)
-        products = sum(len(unit.products) for unit in job.units(samples))
+        units = job.units(samples)
+        failures = run_units(job, units, title=title, engine=context.engine)
+        products = sum(len(unit.products) for unit in units)
         if not products:
             raise DataError(f"{title}: of {len(samples)} images none takes part; see failures.csv for what is missing")
         if len(failures) == products:

@@ -1,0 +1,88 @@
+"""Verbs that train a network on one file an image: what they share, written once."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weakseg.cli.common import (
+    add_run_options,
+    add_settings,
+    build_parser,
+    check_there,
+    conclude,
+    out_path,
+    parse,
+    read_class_file,
+    run_options,
+    settings_of,
+    settle,
+)
+from weakseg.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from weakseg.data.classes import Classes
+    from weakseg.data.sample import WeakSample
+    from weakseg.training.loop import FitPlace
+
+SHOWN = (
+    "--fit.epochs",
+    "--fit.batch_size",
+    "--fit.lr",
+    "--augment.long_side",
+    "--augment.crop",
+    "--model.backbone.name",
+)
+
+
+@dataclass(frozen=True)
+class TrainVerb:
+    """A verb that trains a network on what a folder holds for each image.
+
+    Attributes:
+        name: The verb.
+        description: First lines of its help.
+        examples: Last lines of its help.
+        config: Dataclass of the training's settings; each is a flag.
+        targets: What the network learns, in the plural; also the flag of their folder.
+        suffix: Of their files.
+        train: Trains on images and the folder, with classes and settings, at a place.
+    """
+
+    name: str
+    description: str
+    examples: str
+    config: type[Any]
+    targets: str
+    suffix: str
+    train: "Callable[[Sequence[WeakSample], Path, Classes, Any, FitPlace], object]"
+
+    def main(self, words: "Sequence[str]") -> int:
+        """Run the verb; an interrupted call goes on where it stopped."""
+        parser = build_parser(self.name, self.description, self.examples)
+        folders = {name: f"folder of the {name}" for name in (self.targets, "images")}
+        for name, text in {**folders, "classes": "class names, one a line"}.items():
+            parser.add_argument(f"--{name}", type=Path, required=True, help=text)
+        parser.add_argument("--out", type=out_path, required=True, help="folder of the model")
+        parser.add_argument("--seed", type=int, default=0, help="of everything random")
+        parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win")
+        add_settings(parser, self.config)
+        add_run_options(parser)
+        given = parse(parser, words, shown=SHOWN)
+        check_there(given, folders)
+        from weakseg.data.dataset import open_plain_folder
+        from weakseg.nn.weights import MODEL_FILE
+        from weakseg.training.loop import FitPlace
+
+        options, classes, folder = run_options(given), read_class_file(given.classes), given[self.targets]
+        samples = [s for s in open_plain_folder(given.images) if (folder / f"{s.id}{self.suffix}").exists()]
+        if not samples:
+            raise DataError(f"{folder}: no file ID{self.suffix} has the name of an image in {given.images}")
+        config, place = settings_of(given, self.config), FitPlace(given.out, given.seed, options.device)
+        inputs = {name: given[name] for name in (*folders, "classes")}
+        with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):
+            self.train(samples, folder, classes, config, place)
+        done = f"trained on {len(samples)} images with {self.targets}"
+        return conclude((), f"{done}: {(given.out / MODEL_FILE).resolve()}")
