@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weakseg.cli.train_verb import TrainVerb
-from weakseg.pipeline.plan import Kind
 from weakseg.settings.instance_segment import InstanceSegmentConfig
 
 if TYPE_CHECKING:
@@ -37,6 +36,5 @@ main = TrainVerb(
     "      --config recipes/instances/mask_rcnn_resnet101.yaml",
     InstanceSegmentConfig,
     "instances",
-    Kind.INSTANCES.suffix,
     _train,
 ).main

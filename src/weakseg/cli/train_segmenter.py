@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weakseg.cli.train_verb import TrainVerb
-from weakseg.pipeline.plan import Kind
 from weakseg.settings.segment import SegmentConfig
 
 if TYPE_CHECKING:
@@ -28,6 +27,5 @@ main = TrainVerb(
     "  weakseg train-segmenter --masks masks --images photos --classes classes.txt --out segmenter",
     SegmentConfig,
     "masks",
-    Kind.LABELS.suffix,
     _train,
 ).main

@@ -19,6 +19,7 @@ from weakseg.cli.common import (
     settle,
 )
 from weakseg.errors import DataError
+from weakseg.pipeline.plan import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from weakseg.data.sample import WeakSample
     from weakseg.training.loop import FitPlace
 
+KINDS = {"masks": Kind.LABELS, "instances": Kind.INSTANCES}
 SHOWN = (
     "--fit.epochs",
     "--fit.batch_size",
@@ -46,8 +48,7 @@ class TrainVerb:
         description: First lines of its help.
         examples: Last lines of its help.
         config: Dataclass of the training's settings; each is a flag.
-        targets: What the network learns, in the plural; also the flag of their folder.
-        suffix: Of their files.
+        targets: What the network learns: a key of ``KINDS``, and the flag of its folder.
         train: Trains on images and the folder, with classes and settings, at a place.
     """
 
@@ -56,7 +57,6 @@ class TrainVerb:
     examples: str
     config: type[Any]
     targets: str
-    suffix: str
     train: "Callable[[Sequence[WeakSample], Path, Classes, Any, FitPlace], object]"
 
     def main(self, words: "Sequence[str]") -> int:
@@ -77,9 +77,10 @@ class TrainVerb:
         from weakseg.training.loop import FitPlace
 
         options, classes, folder = run_options(given), read_class_file(given.classes), given[self.targets]
-        samples = [s for s in open_plain_folder(given.images) if (folder / f"{s.id}{self.suffix}").exists()]
+        suffix = KINDS[self.targets].suffix
+        samples = [s for s in open_plain_folder(given.images) if (folder / f"{s.id}{suffix}").exists()]
         if not samples:
-            raise DataError(f"{folder}: no file ID{self.suffix} has the name of an image in {given.images}")
+            raise DataError(f"{folder}: no file ID{suffix} has the name of an image in {given.images}")
         config, place = settings_of(given, self.config), FitPlace(given.out, given.seed, options.device)
         inputs = {name: given[name] for name in (*folders, "classes")}
         with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):
