@@ -9,7 +9,7 @@ from PIL import Image
 
 from generated import CLASSES, draw, folder_arguments
 from tiny_transformers import DINOV2, enter
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.cli.main import main
 
 SIZES = {"a": (213, 320), "b": (375, 500), "c": (320, 213)}  # c is held out
@@ -74,4 +74,8 @@ def test_from_tags_to_masks_and_a_segmenter(
         assert mask.labels.shape == size
         if not held_out:
             found = Activations.load(tmp_path / f"out/activations/{image_id}.safetensors")
-            assert found.image_size == size and float(found.values.amax((1, 2)).min()) == 1
+            assert found.values.shape[1:] == (-(-size[0] // 4), -(-size[1] // 4)) and len(found.values)
+            assert set(found.values.amax((1, 2)).tolist()) <= {0.0, 1.0}  # zeros: no evidence for a class
+            scores = Scores.load(tmp_path / f"out/completed/{image_id}.safetensors")
+            assert set(scores.label_ids) == {0, *found.class_ids} and scores.image_size == size
+            assert mask.label_ids <= set(scores.label_ids)
