@@ -62,7 +62,7 @@ class TestDoctor:
     def test_an_own_backbone(self, tmp_path: Path, capsys: Capture) -> None:
         assert main(["doctor", "--backbone", "resnet38_eighth"]) == 0
         printed = capsys.readouterr().out
-        assert "resnet38_eighth: weights file or none; layout torchvision\n  output_stride 8: 512 channels, " in printed
+        assert "resnet38_eighth: weights file or none; layout torchvision\n  output_stride 8: 512 channels; " in printed
         assert "16 of stride 2, 32 of stride 4, 64 of stride 8" in printed
         assert "64 x 96 pixels become 8 x 12 cells" in printed and "weights timm" not in printed
 

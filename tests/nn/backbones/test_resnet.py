@@ -104,8 +104,8 @@ class TestDefinition:
         import torchvision
 
         with torch.device("meta"):
-            ours = build_backbone(BackboneConfig("resnet101_deeplab", 8, "none")).model.state_dict()
-            theirs = torchvision.models.resnet101().state_dict()
+            ours = build_backbone(BackboneConfig("resnet50_deeplab", 8, "none")).model.state_dict()
+            theirs = torchvision.models.resnet50().state_dict()
         assert {n: v.shape for n, v in theirs.items() if not n.startswith("fc.")} == {
             n: v.shape for n, v in ours.items()
         }
@@ -130,11 +130,11 @@ class TestSizes:
         )
 
     def test_levels(self) -> None:
-        with torch.device("meta"):
-            irnet = build_backbone(BackboneConfig("resnet50_irnet", 16, "none"))
-            assert irnet.level_shapes() == [(64, 4), (256, 4), (512, 8), (1024, 16), (2048, 16)]  # irnet.md, 2.1
-            psp = build_backbone(BackboneConfig("resnet101_pspnet", 8, "none"))
-            assert psp.level_shapes() == [(128, 4), (256, 4), (512, 8), (1024, 8), (2048, 8)]
+        # irnet.md, 2.1: the pooled map, then the stages; here a sixteenth of their channels.
+        irnet = build_backbone(BackboneConfig("resnet50_irnet_thin", 16, "none"))
+        assert irnet.level_shapes() == [(64, 4), (16, 4), (32, 8), (64, 16), (128, 16)]
+        psp = build_backbone(BackboneConfig("resnet101_pspnet_thin", 8, "none"))
+        assert psp.level_shapes() == [(128, 4), (16, 4), (32, 8), (64, 8), (128, 8)]
 
 
 class TestInputs:
