@@ -4,13 +4,13 @@
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,6 +28,7 @@ from weakseg.methods.recipes import load_recipe, read_settings
 from weakseg.methods.run import RunResult, run_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.methods.wsgcn.config import GcnConfig
+from weakseg.nn.backbones import OWN, build_backbone
 from weakseg.nn.segmenters import HEADS
 from weakseg.pipeline.options import RunOptions
 from weakseg.settings.activate import ActivateConfig
@@ -45,16 +46,14 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 NAMES = tuple(f"2007_{index:06}" for index in range(6))
 TRAIN, VAL = NAMES[:4], NAMES[4:]
 SIZE = (48, 64)
+SEGMENTER = " --segmenter "  # of weakseg compare
 IDS = {1: 8, 2: 12}  # the discs are cats, the squares dogs
 CATS_AND_DOGS = {8: ("cat", 17), 12: ("dog", 18)}  # names, and ids of COCO
 
-SMALL_BACKBONES = {  # by the beginning of a name; the first that fits
+TINY = {  # backbones of the same kind by the beginning of a name, where there is none of that name and "_thin"
     "resnet38": "resnet38_eighth",
-    "resnet101_deeplab": "resnet101_deeplab_thin",
-    "resnet101_pspnet": "resnet101_pspnet_thin",
-    "vgg16_deeplab": "vgg16_deeplab_thin",
-    "vgg16_pool5": "vgg16_pool5_thin",
     "resnet": "test_resnet",
+    "drn_d": "drn_d_thin",
     "efficientnet_lite0": "efficientnet_lite0",
 }
 FEW: dict[type, dict[str, Any]] = {  # of what a recipe says, at most so much
@@ -67,14 +66,19 @@ FEW: dict[type, dict[str, Any]] = {  # of what a recipe says, at most so much
 }
 
 
-def small(value: Config) -> Config:
-    """Return settings with tiny networks of the same kind, crops of 64 pixels, and little of all that repeats."""
+def small(value: Config, weights: Path) -> Config:
+    """Return settings with tiny networks of the same kind, crops of 64 pixels, and little of all that repeats.
+
+    Args:
+        value: A recipe, or a part of one.
+        weights: Folder that gets random weights of the networks that start from a file.
+    """
     if not is_dataclass(value):
         return value
-    made = {entry.name: small(getattr(value, entry.name)) for entry in fields(value)}
+    made = {entry.name: small(getattr(value, entry.name), weights) for entry in fields(value)}
     made |= {name: min(most, made[name]) for name, most in FEW.get(type(value), {}).items()}
     if isinstance(value, BackboneConfig):
-        made |= _small_backbone(value)
+        return _small_backbone(value, weights)
     if isinstance(value, AugmentConfig):
         made |= {"crop": 64 + value.crop % 8, "long_side": value.long_side and (48, 80)}
     if isinstance(value, FitConfig) and value.iterations:
@@ -84,19 +88,19 @@ def small(value: Config) -> Config:
     if isinstance(value, InitConfig):
         made |= {"file": "", "trained_on": ""}
     if isinstance(value, PredictConfig):
-        made |= {"window": value.window and 64 + value.window % 8, "mask_side": 64}
+        made |= {"window": value.window and 64 + value.window % 8, "mask_side": 64, "crf_params": value.crf_params}
     if isinstance(value, ActivateConfig | PredictConfig):
         made |= {"scales": value.scales[:2], "max_side": 64}
     return type(value)(**made)  # type: ignore[return-value]
 
 
 def run_small(path: Path, root: Path, out: Path) -> RunResult | Comparison:
-    """Carry out a recipe, made small, on the data in ``root``; of several methods all, with their segmenters."""
+    """Carry out a recipe, made small, on the data in ``root``; of several methods all, as the command in it says."""
     options = RunOptions(workers=1, device="cpu")
     if "methods" in read_settings(path):
-        recipes = {name: _on(root, small(recipe)) for name, recipe in load_recipes(str(path)).items()}
-        return compare_methods(recipes, out, options, segmenter=True)
-    return run_recipe(_on(root, small(load_recipe(str(path)))), out, options)
+        recipes = {name: _on(root, small(recipe, root)) for name, recipe in load_recipes(str(path)).items()}
+        return compare_methods(recipes, out, options, segmenter=SEGMENTER in path.read_text())
+    return run_recipe(_on(root, small(load_recipe(str(path)), root)), out, options)
 
 
 def check_small(path: Path, root: Path, out: Path) -> None:
@@ -114,11 +118,12 @@ def check_small(path: Path, root: Path, out: Path) -> None:
         folders, scored = [result.masks], [read_json(out / "evaluation" / "results.json")["scores"]]
     else:
         folders = [method.products.folders[method.products.result] for method in result.methods]
-        scored = [list(method.products.scores.values()) for method in result.methods]
+        scored = [list(method.products.scores) for method in result.methods]
     for folder, scores in zip(folders, scored, strict=True):
         masks = [LabelMap.load(file) for file in folder.glob("*.png")]
         assert len(masks) >= len(TRAIN) and all(len(mask.label_ids - {0}) <= len(IDS) for mask in masks)
-        assert {"masks", "predictions"} <= {score["name"] for score in scores}
+        made = {"masks", "predictions"} if isinstance(result, RunResult) or SEGMENTER in path.read_text() else {"masks"}
+        assert made <= {score["name"] for score in scores}
 
 
 def write_voc(root: Path) -> Path:
@@ -168,12 +173,21 @@ def write_coco(root: Path) -> Path:
     return root
 
 
-def _small_backbone(config: BackboneConfig) -> Mapping[str, Any]:
-    for start, name in SMALL_BACKBONES.items():
-        if config.name.startswith(start):
-            weights = "embedded" if config.weights == "embedded" else "none"
-            return {"name": name, "weights": weights, "file": ""}
-    raise KeyError(f"backbone {config.name}: name one of the same kind that is tiny in SMALL_BACKBONES")
+def _small_backbone(config: Any, weights: Path) -> Any:
+    thin = f"{config.name}_thin"
+    name = thin if thin in OWN else next((n for start, n in TINY.items() if config.name.startswith(start)), "")
+    if not name:
+        raise KeyError(f"backbone {config.name}: name one of the same kind that is tiny in TINY")
+    if config.weights == "embedded":
+        return config
+    plain = replace(config, name=name, weights="none", file="")
+    if config.weights != "file":
+        return plain
+    file = weights / f"{name}_{config.layout}.pth"
+    if not file.exists():
+        torch.manual_seed(0)
+        torch.save(build_backbone(plain).model.state_dict(), file)
+    return replace(plain, weights="file", file=str(file))
 
 
 def _on(root: Path, recipe: Recipe) -> Recipe:

@@ -276,6 +276,36 @@ class TestSharedRecipe:
         found: Any = load_recipes("cam", ["cam", twin], given)
         assert (found["cam"].seeds.strict, found["twin"].seeds.strict) == (0.5, 0.9)
 
+    def test_an_entry_may_be_based_on_a_recipe(self, tmp_path: Path) -> None:
+        data = "data: {train: a.csv, truth: masks}\n"
+        (tmp_path / "below").mkdir()
+        self.write(tmp_path / "below", f"method: cam\nseed: 3\nseeds: {{strict: 0.6}}\n{data}")
+        entries = "methods: {a: {base: below/r.yaml}, b: {base: below/r.yaml, seeds: {strict: 0.7}}, cam: {}}\n"
+        found: Any = load_recipes(
+            self.write(tmp_path, f"{data[:-2]}, root: x}}\nseed: 2\n{entries}"), overrides=["--data.min_pixels=3"]
+        )
+        assert [(r.method, r.seed, r.seeds.strict) for r in found.values()] == [
+            ("cam", 3, 0.6), ("cam", 3, 0.7), ("cam", 2, found["cam"].seeds.strict)
+        ]  # fmt: skip
+        assert {(r.data.root, r.data.train, r.data.min_pixels) for r in found.values()} == {("x", "a.csv", 3)}
+
+    @pytest.mark.parametrize(
+        ("entry", "message"),
+        [
+            ("{base: below/r.yaml}", r"methods\.cam\.data\.train: all methods of a comparison share the data"),
+            ("{base: ../r.yaml}", "outside of the folder"),
+            ("{base: r.yaml}", "is based on itself"),
+            ("{base: gone.yaml}", "no such file"),
+        ],
+    )
+    def test_an_entry_of_other_data_or_without_its_base_is_refused(
+        self, tmp_path: Path, entry: str, message: str
+    ) -> None:
+        (tmp_path / "below").mkdir()
+        self.write(tmp_path / "below", "data: {train: b.csv}\n")
+        with pytest.raises(ConfigError, match=message):
+            load_recipes(self.write(tmp_path, f"data: {{train: a.csv}}\nmethods: {{cam: {entry}}}\n"))
+
     def test_without_a_choice_the_file_says_which_methods(self, tmp_path: Path) -> None:
         assert list(load_recipes(self.write(tmp_path, "methods: {supervised: {}, cam: {}}"))) == ["supervised", "cam"]
 

@@ -32,6 +32,9 @@ SHARED = {
     "labels_msrc.yaml": 17,
     "layers_msrc.yaml": 11,
     "boxes_coco88.yaml": 3,
+    "wsgcn_table2_voc12.yaml": 8,
+    "wsgcn_table4_voc12.yaml": 4,
+    "wsgcn_readings_voc12.yaml": 4,
     "a2gnn_steps_voc12.yaml": 5,
     "a2gnn_losses_voc12.yaml": 6,
     "a2gnn_graphs_voc12.yaml": 3,
@@ -73,21 +76,6 @@ def test_a_shared_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> No
     assert all("masks" in plan_of(recipe) for recipe in recipes.values())
 
 
-@pytest.mark.parametrize("name", ["psa", "irnet", "wsgcn-i", "wsgcn-p"])
-def test_the_papers_settings(name: str, voc: Path) -> None:
-    recipe: Any = load_recipe(str(RECIPES / f"{name}_voc12.yaml"), ["--data.root", str(voc)])
-    assert recipe.classifier.backbone.name == "resnet50.tv_in1k"
-    assert (recipe.classifier.fit.epochs, recipe.classifier.fit.batch_size, recipe.classifier.fit.lr) == (5, 16, 0.1)
-    assert recipe.classifier.fit.momentum == 0 and not recipe.classifier.frozen
-    assert recipe.activations.scales == (1.0, 0.5, 1.5, 2.0) and recipe.activations.align == "edges"
-    assert recipe.segmenter.model.head == "aspp" and recipe.segmenter.fit.optimizer == "sgd"
-    trained = recipe.boundary if name in ("irnet", "wsgcn-i") else recipe.affinity
-    assert trained.fit.optimizer == "sgd" and trained.fit.lr == 0.1 and trained.fit.momentum == 0
-    if name.startswith("wsgcn"):
-        assert recipe.partial_from == "activations" and recipe.completion.labels == "all"
-        assert recipe.completion.gcn.propagation.kind == "walk" and recipe.completion.gcn.steps == 250
-
-
 def published(name: str, folder: Path) -> tuple[SegmentConfig, PredictConfig]:
     """Return segmenter and predictions of a fragment, over another recipe."""
     for source in (RECIPES / "supervised_msrc.yaml", *(RECIPES / "segmenters").glob("*.yaml")):
@@ -104,7 +92,7 @@ class TestPublishedSegmenters:
 
     def test_all_of_them(self, tmp_path: Path) -> None:
         for path in (RECIPES / "segmenters").glob("*.yaml"):
-            assert "never executed on VOC" in path.read_text()
+            assert "never executed on VOC" in path.read_text().replace("\n# ", " ")
             segmenter, predictions = published(path.stem, tmp_path)
             assert segmenter.augment.flip and predictions.max_side in (401, 4096)
             assert segmenter.fit.optimizer == "sgd" and segmenter.fit.schedule.power == 0.9
@@ -178,21 +166,6 @@ class TestPublishedSegmenters:
         assert (fit.epochs, fit.batch_size, fit.lr, fit.weight_decay) == (50, 8, 0.01, 1e-4)
         assert (fit.norm_statistics, fit.norm_affine) == ("batch", "trained")
         assert (predictions.window, predictions.flip, predictions.scales) == (473, True, (1.0,))
-
-
-def test_the_settings_of_seam(voc: Path) -> None:
-    # seam.md, 2.8
-    recipe: Any = load_recipe(str(RECIPES / "seam_voc12.yaml"), ["--data.root", str(voc)])
-    trained = recipe.classifier
-    assert trained.backbone.name == recipe.affinity.backbone.name == "resnet38"
-    assert (trained.fit.epochs, trained.fit.batch_size, trained.fit.lr, trained.fit.momentum) == (8, 8, 0.01, 0)
-    assert trained.published and trained.dropout == 0.5 and trained.fit.frozen_levels == 1
-    assert trained.fit.norm_affine == "frozen"
-    assert (trained.loss.scale, trained.loss.hard_fraction, trained.loss.low_fraction) == (0.3, 0.2, 0.25)
-    assert trained.augment.long_side == (448, 768) and recipe.affinity.augment.long_side is None
-    assert recipe.activations.scales == (0.5, 1.0, 1.5, 2.0) and recipe.activations.normalize == "range"
-    assert (recipe.readings.strict, recipe.readings.lenient, recipe.readings.background) == (4, 24, "power")
-    assert (recipe.walk.beta, recipe.walk.steps, recipe.walk.background_power) == (8, 64, 6)
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("boxes", 150), ("scribbles", 50), ("points", 50), ("tags", 50)])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from jsonargparse import ArgumentParser
 
 from weakseg.data.values import shown
 from weakseg.errors import ConfigError, cut
-from weakseg.methods import METHODS
+from weakseg.methods import METHODS, Method
 from weakseg.methods.recipe import Recipe
 from weakseg.settings.command_line import parse_words
 from weakseg.settings.old_words import refuse_old_words
@@ -70,7 +71,7 @@ def parse_recipe(method: str, words: Sequence[str], source: str) -> Recipe:
     Raises:
         ConfigError: If a key does not exist, or a value is of another type than its setting.
     """
-    values = vars(parse_words(recipe_parser(method), words, source))
+    values = vars(parse_words(_parser_of(METHODS[method], parses=True), words, source))
     values.pop("config", None)
     if values["method"] != method:
         raise ConfigError(f"{source}: is for method {method!r}; write a recipe of its own for {values['method']!r}")
@@ -83,12 +84,18 @@ def config_words(given: Mapping[str, Any]) -> list[str]:
 
 
 def recipe_parser(method: str) -> ArgumentParser:
-    """Return the parser whose flags are the settings of a method's recipe dataclass."""
+    """Return the parser whose flags are the settings of a method's recipe dataclass; to read, not to add to."""
+    return _parser_of(METHODS[method])
+
+
+@cache
+def _parser_of(method: Method, *, parses: bool = False) -> ArgumentParser:
+    """Return a parser that is read, or another one that parses, which adds flags of jsonargparse's own."""
     parser = ArgumentParser(
         prog="weakseg run RECIPE", exit_on_error=False, add_help=False, default_env=False, allow_abbrev=False
     )
     parser.add_argument("--config", action="config", help="recipe file")
-    parser.add_class_arguments(METHODS[method].recipe, nested_key=None)
+    parser.add_class_arguments(method.recipe, nested_key=None)
     return parser
 
 
@@ -103,7 +110,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML or JSON file, over those of the files beside it that it names as its ``base``.
 
     Sections are merged setting by setting; of several bases later ones win. ``methods`` are not merged: they are the
-    file's own where it has any.
+    file's own where it has any. An entry of theirs may have bases of its own.
 
     Raises:
         ConfigError: If a file cannot be read, holds no mapping, is its own base, or has one that lies elsewhere, or if
@@ -120,14 +127,22 @@ def _over_bases(path: Path, above: list[Path], read: list[Path]) -> dict[str, An
     if len(read) > MAX_FILES:
         raise ConfigError(f"{read[0]}: base: there are more than {MAX_FILES} files below it; name fewer")
     given, chain = _read_mapping(path), [*above, path.resolve()]
-    bases = given.pop(BASE_KEY, None)
-    below: dict[str, Any] = {}
+    if isinstance(methods := given.get(METHODS_KEY), dict):
+        entries = {name: entry for name, entry in methods.items() if isinstance(entry, dict)}
+        methods |= {name: _with_bases(entry, chain, read) for name, entry in entries.items()}
+    return _with_bases(given, chain, read)
+
+
+def _with_bases(given: Mapping[str, Any], chain: list[Path], read: list[Path]) -> dict[str, Any]:
+    """Return settings of the last file of a chain over those of the files that they name as their ``base``."""
+    own, below = dict(given), dict[str, Any]()
+    bases = own.pop(BASE_KEY, None)
     for base in bases if isinstance(bases, list) else () if bases is None else (bases,):
         found = _base_beside(chain[-1], base)
         if found in chain:
             raise ConfigError(f"{read[0]}: base: {cut(base)} is based on itself")
         below = _merged(below, _over_bases(found, chain, read))
-    return _merged(below, given)
+    return _merged(below, own)
 
 
 def _base_beside(path: Path, base: object) -> Path:

@@ -25,7 +25,8 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
 
     Args:
         source: Path of a recipe with sections of any of the methods, or the name of a method. An entry under
-            ``methods`` may have another name than its method, which it then gives as ``method``: a variant.
+            ``methods`` may have another name than its method, which it then gives as ``method``: a variant. It may
+            also name a recipe as its ``base``, of the same data.
         methods: Which methods; empty: those under ``methods`` in the file.
         overrides: As on the command line: ``["--walk.steps", "64", "--methods.psa.walk.beta=8"]``.
 
@@ -38,6 +39,8 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
     own = given.pop(METHODS_KEY, {})
     variants = _check_entries(source, own)
     chosen = _check_methods(methods or tuple(own), variants)
+    for entry in own.values():
+        _leave_out_shared_data(entry, given.get("data"))
     settings = [*_leaves(given), *(leaf for name, entry in own.items() for leaf in _leaves(entry or {}, only=name))]
     schemas = {name: _Schema(name, variants.get(name, name)) for name in dict.fromkeys((*chosen, *own))}
     words = [_override(flag, value, chosen) for flag, value in _pairs(overrides)]
@@ -45,6 +48,15 @@ def load_recipes(source: str, methods: Sequence[str] = (), overrides: Sequence[s
         for setting in found:
             _refuse_unknown(source, setting, [schemas[n] for n in ((setting.only,) if setting.only else known)])
     return {name: _recipe_of(source, schemas[name], settings, words) for name in chosen}
+
+
+def _leave_out_shared_data(entry: dict[str, Any], shared: Any) -> None:
+    """Leave out what an entry, by its base, says of the data as the file does."""
+    own = entry.get("data")
+    if isinstance(own, dict) and isinstance(shared, dict):
+        entry["data"] = {name: value for name, value in own.items() if shared.get(name) != value}
+        if not entry["data"]:
+            del entry["data"]
 
 
 @dataclass(frozen=True)
