@@ -1,5 +1,6 @@
 """No verb replaces a file that it has not made itself, unless that is asked for."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,25 @@ def test_overlays_of_other_masks_stay(data: Path, capsys: Capture) -> None:
     assert main([*words, "--out", "before"]) == 2
     assert "overlays" not in capsys.readouterr().err  # but that the model is none
     assert (data / "looks/i00.jpg").read_bytes() == b"picture"
+
+
+def test_settings_of_before_find_what_a_stage_made(
+    data: Path, tmp_path: Path, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["refine", "--seeds", "masks", "--images", "images", "--workers", "1", "--out", str(tmp_path / "out")]
+    few, many = ["--label_confidence", "0.6", "--crf.iterations", "1"], ["--crf.iterations", "0"]
+    assert main([*words, *few]) == 0
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")}
+    assert len(stamps) == 4
+    with caplog.at_level("INFO"):
+        assert main([*words, *many]) == 0
+    assert "changed: settings.config.crf.iterations: 1 -> 0; settings.config.label_confidence: 0.6 -> " in caplog.text
+    assert f"what was made is kept in {tmp_path / 'out/.earlier'}" in caplog.text
+    assert not any(path.exists() and path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    assert main(["export", str(tmp_path / "out"), "--classes", "classes.txt", "--format", "voc", "--out", "voc"]) == 0
+    assert "4 masks" in capsys.readouterr().out  # and none of those that are kept
+    assert main([*words, *few]) == 0
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    shutil.copytree(data / "images", data / "others")
+    assert main([*words, *few, "--images", "others"]) == 2
+    assert "was made with other inputs: inputs.images: " in capsys.readouterr().err

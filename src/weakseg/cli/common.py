@@ -1,5 +1,6 @@
 """What the verbs share: parsers whose flags come from config dataclasses, and the closing summary."""
 
+import logging
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.short_help import short_help
 from weakseg.errors import ConfigError, DataError
+from weakseg.pipeline.aside import HIDDEN_FOLDER, exchange
 from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from weakseg.data.classes import Classes
+
+logger = logging.getLogger(__name__)
 
 SHOWN_FAILURES = 5
 RUN_FLAGS = ("--out", "--workers", "--device")
@@ -166,9 +170,10 @@ def split_words(
 
 
 def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Store:
-    """Remember in ``out`` what it is made with, and refuse to mix it with anything else.
+    """Remember in ``out`` what it is made with, and never mix it with anything else.
 
-    Within a ``with`` block of what is returned no other process may work on the folder.
+    What it holds of other settings is put aside, where these find it again. Within a ``with`` block of what is returned
+    no other process may work on the folder.
 
     Args:
         out: Folder of the products.
@@ -176,11 +181,16 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
         inputs: Files, compared by content, and folders, compared by path.
 
     Raises:
-        StoreError: If the folder was made with other settings or inputs, which it says, or another process works on it.
+        StoreError: If the folder was made of other inputs, which it says, or another process works on it.
     """
     given = {name: _identity(path) for name, path in inputs.items() if path is not None}
-    store = Store(out)
-    store.settle(SETTINGS_FILE, {"settings": settings_that_count(settings), "inputs": given}, "settings")
+    store, told = Store(out), {"settings": settings_that_count(settings), "inputs": given}
+    if changes := exchange(out, SETTINGS_FILE, told):
+        more = f"; and {len(changes) - 5} more" if len(changes) > 5 else ""
+        logger.info(
+            "%s: changed: %s%s; what was made is kept in %s", out, "; ".join(changes[:5]), more, out / HIDDEN_FOLDER
+        )
+    store.settle(SETTINGS_FILE, told, "inputs")
     return store
 
 

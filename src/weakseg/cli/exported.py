@@ -19,7 +19,7 @@ from weakseg.data.formats.instances_out import (
     write_voc,
     write_voc_lists,
 )
-from weakseg.data.paths import composed
+from weakseg.data.paths import composed, visible_files
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
@@ -49,8 +49,7 @@ class Source:
     def files(self) -> tuple[str, dict[str, Path]]:
         """Return the suffix of the files, that of objects where there are any, and the files by image id."""
         for suffix in (SUFFIX, ".png"):
-            paths = sorted(path for path in self.folder.rglob(f"*{suffix}") if path.is_file())
-            if paths:
+            if paths := visible_files(self.folder, f"**/*{suffix}"):
                 return suffix, {composed(p.relative_to(self.folder).as_posix()).removesuffix(suffix): p for p in paths}
         raise DataError(
             f"{self.folder}: holds neither objects (ID{SUFFIX}) nor masks (ID.png); give a folder that does"

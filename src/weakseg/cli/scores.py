@@ -11,7 +11,7 @@ from weakseg.cli.common import conclude, read_class_file
 from weakseg.data.classes import Classes
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask
 from weakseg.data.formats.palettes import find_palette, read_palette
-from weakseg.data.paths import composed, in_any_form, read_lines
+from weakseg.data.paths import composed, in_any_form, read_lines, visible_files
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
 from weakseg.errors import DataError
@@ -134,7 +134,7 @@ def _png(folder: Path, image_id: str) -> Path:
 def _files(folder: Path) -> dict[str, Path]:
     """Return the PNGs of a folder by image id, which is composed as those of all data sets are."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.png")):
+    for path in visible_files(folder, "**/*.png"):
         first = found.setdefault(composed(path.relative_to(folder).with_suffix("").as_posix()), path)
         if first != path:
             raise DataError(f"{path}: is of the same image as {first}, in another Unicode form; keep one")

@@ -106,12 +106,16 @@ def files_inside(folder: Path, suffixes: Collection[str], what: str, *, deep: bo
     Raises:
         DataError: If there is none.
     """
-    every = folder.rglob("*") if deep else folder.iterdir()
-    found = sorted(path for path in every if path.suffix.lower() in suffixes and path.is_file())
-    visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    if not visible:
+    found = [path for path in visible_files(folder, "**/*" if deep else "*") if path.suffix.lower() in suffixes]
+    if not found:
         raise DataError(f"{folder}: no {what} (*{' *'.join(sorted(suffixes))}); give the folder that holds them")
-    return visible
+    return found
+
+
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a folder that a pattern matches, by name; what is hidden, or in a hidden folder, is none."""
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def check_inside(folder: Path, path: Path) -> None:
