@@ -66,9 +66,9 @@ def _try(name: str, strides: tuple[int, ...], layout: Layout) -> int:
 def _recipes(name: str) -> list[str]:
     """Return the recipes that name a backbone, of the working folder and of weakseg's own repository."""
     folders = {Path("recipes").resolve(), Path(__file__).parents[3] / "recipes"}
-    files = sorted(path for folder in folders for path in folder.glob("*.yaml"))
+    files = sorted((path, folder) for folder in folders for path in folder.rglob("*.yaml"))
     pattern = re.compile(rf"\bname: {re.escape(name)}(?![\w.])")
-    return [path.name for path in files if pattern.search(path.read_text(errors="replace"))]
+    return [str(p.relative_to(folder)) for p, folder in files if pattern.search(p.read_text(errors="replace"))]
 
 
 def _either(words: Any) -> str:
