@@ -77,7 +77,7 @@ def scored_on(protocol: Mapping[str, Any]) -> str:
 
 
 def describe_protocol(values: Mapping[str, Any]) -> str:
-    """Return in one line what a score (``Score.as_json``) was made under: list, tags, rules, scales and CRF."""
+    """Return in one line what a score (``Score.as_json``) was made under: list, tags, rules, scales, CRF and start."""
     protocol, settings = values["protocol"], values["protocol"].get("settings", {})
     made = f"; made for {protocol['made_for']}" if "made_for" in protocol else ""
     parts = [f"list {protocol['list']} ({values['images']} images, {values['missing']} without prediction{made})"]
@@ -86,9 +86,25 @@ def describe_protocol(values: Mapping[str, Any]) -> str:
     parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []
     if not settings:
         return "; ".join(parts)
-    crf = settings.get("crf") if isinstance(settings.get("crf"), Mapping) else settings.get("crf_params")
-    parts.append(f"CRF of {crf['iterations']} iterations" if crf and settings["crf"] else "no CRF")
+    parts.append(_described_crf(settings))
+    parts += [_described_start(settings["init"])] if "init" in settings else []
     return "; ".join(parts)
+
+
+def _described_crf(settings: Mapping[str, Any]) -> str:
+    crf = settings.get("crf") if isinstance(settings.get("crf"), Mapping) else settings.get("crf_params")
+    if not crf or not settings["crf"]:
+        return "no CRF"
+    preset = settings.get("crf_preset", "own")
+    return f"CRF of {crf['iterations']} iterations" if preset == "own" else f"CRF of {preset}"
+
+
+def _described_start(init: Mapping[str, Any]) -> str:
+    """Return what a segmenter started from; masks that people drew for it are pixel supervision, whatever follows."""
+    if "network" not in init:
+        return f"segmenter from {init['backbone']} with weights {init['weights']}"
+    drawn = "with masks of pixels that people drew" if init["pixel_masks"] else "without masks of pixels"
+    return f"segmenter from {init['network']}, trained on {init['trained_on']}, {drawn}"
 
 
 def score_maps(

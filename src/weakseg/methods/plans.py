@@ -63,7 +63,7 @@ def with_segmenter(
     whole = [
         *steps,
         segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets),
-        predictions_step(dataset, recipe.predictions),
+        predictions_step(dataset, recipe.predictions, recipe.segmenter.initial),
         *after,
     ]
     return [*whole, evaluation_step(dataset, recipe.data, whole)]

@@ -107,6 +107,4 @@ class SegmentConfig:
             told = {"trained_on": self.init.trained_on, "pixel_masks": self.init.pixel_masks}
             return {"network": Path(self.init.file).name, **told}
         start = self.model.backbone
-        return {"backbone": start.name, "weights": start.weights} | (
-            {"file": Path(start.file).name} if start.file else {}
-        )
+        return {"backbone": start.name, "weights": Path(start.file).name if start.file else start.weights}

@@ -1,8 +1,10 @@
 """The steps that train a segmenter on label maps, and apply it."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
@@ -13,12 +15,15 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResu
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmentConfig
+from weakseg.stages.mask_counts import SMALL_SIDE
 from weakseg.stages.predict import predict_image
 from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
 
 SEGMENTER = "segmenter"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,11 @@ class PredictJob(ImageJob):
     def one(self, sample: WeakSample) -> None:
         """Predict and save the mask."""
         model, _ = cached(load_segmenter, self.model, self.device)
-        predict_image(model, sample.load_image(), self.config).save(self.output(sample.id))
+        image = sample.load_image()
+        if min(image.shape[:2]) < SMALL_SIDE:
+            size = "{} x {}".format(*image.shape[:2])
+            logger.warning("%s: of %s pixels the network sees mostly padding; its mask means little", sample.id, size)
+        predict_image(model, image, self.config).save(self.output(sample.id))
 
 
 def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
@@ -52,12 +61,19 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
     return Step(SEGMENTER, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
 
 
-def predictions_step(dataset: Dataset, config: PredictConfig) -> Step:
-    """Apply the segmenter to ``val``, or to the training images where there is no ``val``."""
+def predictions_step(dataset: Dataset, config: PredictConfig, init: Mapping[str, Any]) -> Step:
+    """Apply the segmenter to ``val``, or to the training images where there is no ``val``.
+
+    Args:
+        dataset: Its images.
+        config: How the segmenter is applied.
+        init: What it has started from, which results say beside their settings.
+    """
 
     def make(context: StepContext) -> PredictJob:
         return PredictJob(context.inputs[SEGMENTER] / MODEL_FILE, context.folder, config, context.device)
 
     split = prediction_split(dataset)
     work = over_images(PredictJob, make, dataset.splits[split])
-    return Step("predictions", Kind.LABELS, {SEGMENTER: Kind.MODEL}, asdict(config), work, Role.AFTER, split)
+    settings = {**asdict(config), "init": dict(init)}
+    return Step("predictions", Kind.LABELS, {SEGMENTER: Kind.MODEL}, settings, work, Role.AFTER, split)

@@ -19,6 +19,7 @@ from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.models import load_model
 from weakseg.nn.segmenters import HEADS, SEGMENTERS, Head, Segmenter, build_segmenter, check_training, completed
 from weakseg.nn.weights import load_weights, save_model
+from weakseg.ops.tree_filter import minimum_spanning_tree, tree_filter
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
@@ -118,6 +119,28 @@ class TestPspNet(Built):
         assert model(images).further == {} and model.corners_aligned
 
 
+class TestTree(Built):
+    config = SegmenterConfig(BACKBONE, "tree", hidden=16)
+
+    def test_the_filter_is_its_definition(self, model: Segmenter) -> None:
+        """In each of 16 groups: a tree of the finest level of stride 4 or more, distances of embedded features."""
+        images = photographs(64, 96)
+        with torch.no_grad():
+            features, levels = model.eval().backbone.features_and_levels(images)
+            head: Any = model.head
+            assert levels[head.guide].shape[2:] == (16, 24)
+            guide = F.interpolate(levels[head.guide], (4, 6), mode="bilinear", align_corners=False)[0]
+            reduced = head.reduce(features).relu()
+            embedded, tree = head.embed(reduced)[0].flatten(1).T, minimum_spanning_tree(guide)
+            distances = (embedded - embedded[tree.parents]).square()
+            filtered = tree_filter(reduced[0].flatten(1).T[..., None], distances, tree)[..., 0].T.reshape(1, 16, 4, 6)
+            torch.testing.assert_close(model(images).logits, head.score(reduced + filtered))
+
+
+class TestTreeOnSeveralScales(Built):
+    config = SegmenterConfig(BACKBONE, "tree", hidden=8, multi_scale=(0.5,))
+
+
 class Linear(nn.Module):
     """A head of one 1x1 convolution, with a norm that it keeps the statistics of."""
 
@@ -199,6 +222,7 @@ def test_what_heads_have_by_themselves() -> None:
         "aspp": (0, (6, 12, 18, 24)),
         "aspp_fc": (1024, (6, 12, 18, 24)),
         "pspnet": (512, ()),
+        "tree": (256, ()),
     }
 
 

@@ -13,6 +13,7 @@ from weakseg.nn.models import Builder, ModelFile, class_count
 from weakseg.nn.segmenters.deeplab import Aspp, AsppFc, DeepLabV1, LargeFov
 from weakseg.nn.segmenters.pspnet import PspNet
 from weakseg.nn.segmenters.segmenter import Segmenter
+from weakseg.nn.segmenters.tree import TreeHead, guide_of
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.segment import SegmentConfig, SegmenterConfig
 
@@ -55,6 +56,11 @@ HEADS: dict[str, Head] = {
         trained_on=("auxiliary",),
         corners_aligned=True,
         norms=True,
+    ),
+    "tree": Head(
+        lambda c, shapes, n: TreeHead(shapes[-1][0], c.hidden, n, guide_of(shapes)),
+        hidden=256,
+        levels=True,
     ),
 }
 

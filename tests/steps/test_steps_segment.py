@@ -1,0 +1,79 @@
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from weakseg.artifacts import LabelMap
+from weakseg.data.classes import Classes
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import ConfigError
+from weakseg.evaluation.protocol import describe_protocol
+from weakseg.nn.segmenters import build_segmenter
+from weakseg.nn.weights import save_model
+from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.predict import PredictConfig
+from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig
+from weakseg.steps.base import forget_models
+from weakseg.steps.segment import PredictJob, predictions_step, segmenter_step
+
+CLASSES = Classes(("cat", "dog"))
+
+
+def dataset(folder: Path, side: int = 40) -> Dataset:
+    Image.fromarray(np.zeros((side, 50, 3), np.uint8)).save(folder / "a.png")
+    return Dataset(CLASSES, {"train": (WeakSample("a", folder / "a.png", Tags(frozenset())),)})
+
+
+def described(init: dict[str, object], **settings: object) -> str:
+    protocol = {"list": "val", "tags_from": "truth", "void": "left out", "undecided": "error"}
+    return describe_protocol(
+        {
+            "images": 3,
+            "missing": 0,
+            "protocol": {**protocol, "settings": {**asdict(PredictConfig()), **settings, "init": init}},
+        }
+    )
+
+
+def test_results_say_what_the_segmenter_started_from(tmp_path: Path) -> None:
+    # segmentation-stage.md, section 4: pixel supervision is never silent.
+    plain = SegmentConfig(SegmenterConfig(BackboneConfig("resnet38", 8, "file", "w/resnet38.pth")))
+    coco = SegmentConfig(init=InitConfig("w/coco.pth", "COCO masks"))
+    weak = SegmentConfig(init=InitConfig("w/first.safetensors", "masks of tags", pixel_masks=False))
+    found = [
+        predictions_step(dataset(tmp_path), PredictConfig(), c.initial).settings["init"] for c in (plain, coco, weak)
+    ]
+    assert found == [
+        {"backbone": "resnet38", "weights": "resnet38.pth"},
+        {"network": "coco.pth", "trained_on": "COCO masks", "pixel_masks": True},
+        {"network": "first.safetensors", "trained_on": "masks of tags", "pixel_masks": False},
+    ]
+    said = [described(init) for init in found]
+    assert said[0].endswith("no CRF; segmenter from resnet38 with weights resnet38.pth")
+    assert said[1].endswith("segmenter from coco.pth, trained on COCO masks, with masks of pixels that people drew")
+    assert said[2].endswith("segmenter from first.safetensors, trained on masks of tags, without masks of pixels")
+    assert "CRF of dsrg;" in described(found[0], crf=True, crf_preset="dsrg")
+    assert "CRF of 10 iterations;" in described(found[0], crf=True)
+
+
+def test_what_cannot_be_trained_stops_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"augment\.crop: the head 'pspnet' aligns corners"):
+        segmenter_step(dataset(tmp_path), SegmentConfig(SegmenterConfig(head="pspnet")), 0)
+    with pytest.raises(ConfigError, match=r"model\.hidden: the head 'score' has none"):
+        segmenter_step(dataset(tmp_path), SegmentConfig(SegmenterConfig(head="score", hidden=3)), 0)
+
+
+@pytest.mark.parametrize("side", [20, 40])
+def test_small_images_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture, side: int) -> None:
+    config = SegmenterConfig(BackboneConfig("resnet10t", 32, "none"), "score")
+    header = {"kind": "segmenter", "classes": CLASSES.names, "model": asdict(config)}
+    save_model(tmp_path / "m.safetensors", build_segmenter(config, 2), header)
+    job = PredictJob(tmp_path / "m.safetensors", tmp_path / "out", PredictConfig((1.0,)))
+    job.one(dataset(tmp_path, side).splits["train"][0])
+    forget_models()
+    assert LabelMap.load(tmp_path / "out" / "a.png").labels.shape == (side, 50)
+    warned = ["a: of 20 x 50 pixels the network sees mostly padding; its mask means little"] if side == 20 else []
+    assert [record.message for record in caplog.records] == warned
