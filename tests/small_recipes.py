@@ -88,7 +88,7 @@ def small(value: Config, weights: Path) -> Config:
     if isinstance(value, InitConfig):
         made |= {"file": "", "trained_on": ""}
     if isinstance(value, PredictConfig):
-        made |= {"window": value.window and 64 + value.window % 8, "mask_side": 64, "crf_params": value.crf_params}
+        made |= {"window": value.window and 64 + value.window % 8, "mask_side": 64, "crf_preset": "own"}
     if isinstance(value, ActivateConfig | PredictConfig):
         made |= {"scales": value.scales[:2], "max_side": 64}
     return type(value)(**made)  # type: ignore[return-value]
@@ -124,6 +124,14 @@ def check_small(path: Path, root: Path, out: Path) -> None:
         assert len(masks) >= len(TRAIN) and all(len(mask.label_ids - {0}) <= len(IDS) for mask in masks)
         made = {"masks", "predictions"} if isinstance(result, RunResult) or SEGMENTER in path.read_text() else {"masks"}
         assert made <= {score["name"] for score in scores}
+
+
+def over_supervised(name: str, folder: Path) -> Path:
+    """Write a recipe of true masks whose segmenter is one of ``recipes/segmenters``, with copies of its bases."""
+    for source in (RECIPES / "supervised_msrc.yaml", *(RECIPES / "segmenters").glob("*.yaml")):
+        (folder / source.name).write_text(source.read_text())
+    (folder / "top.yaml").write_text(f"base: [supervised_msrc.yaml, {name}.yaml]\n")
+    return folder / "top.yaml"
 
 
 def write_voc(root: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from small_recipes import RECIPES, write_coco, write_voc
+from small_recipes import RECIPES, over_supervised, write_coco, write_voc
 from weakseg.data.dataset import open_dataset
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, KernelConfig, fast
@@ -78,10 +78,7 @@ def test_a_shared_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> No
 
 def published(name: str, folder: Path) -> tuple[SegmentConfig, PredictConfig]:
     """Return segmenter and predictions of a fragment, over another recipe."""
-    for source in (RECIPES / "supervised_msrc.yaml", *(RECIPES / "segmenters").glob("*.yaml")):
-        (folder / source.name).write_text(source.read_text())
-    (folder / "top.yaml").write_text(f"base: [supervised_msrc.yaml, {name}.yaml]\n")
-    recipe = load_recipe(str(folder / "top.yaml"))
+    recipe = load_recipe(str(over_supervised(name, folder)))
     check_training(recipe.segmenter)
     check_backbone(recipe.segmenter.model.backbone)
     return recipe.segmenter, recipe.predictions

@@ -84,11 +84,13 @@ def tree_filter(values: Tensor, distances: Tensor, tree: SpanningTree) -> Tensor
     place = torch.empty_like(tree.order)
     place[tree.order] = torch.arange(len(tree.order), device=tree.order.device)
     with_ones = torch.cat([values, torch.ones_like(values[..., :1])], dim=-1)[tree.order]
-    sums = with_ones.split(tree.sizes)
-    weights = torch.exp(-distances)[tree.order][..., None].split(tree.sizes)
+    sizes = list(tree.sizes)
+    sums = torch.split(with_ones, sizes)
+    weights = torch.split(torch.exp(-distances)[tree.order][..., None], sizes)
     starts = np.cumsum([0, 0, *tree.sizes])  # of the level above each
     parents = [
-        one - int(start) for one, start in zip(place[tree.parents[tree.order]].split(tree.sizes), starts, strict=False)
+        one - int(start)
+        for one, start in zip(torch.split(place[tree.parents[tree.order]], sizes), starts, strict=False)
     ]
     spread = torch.cat(_spread(_collected(list(sums), weights, parents), weights, parents))[place]
     return spread[..., :-1] / spread[..., -1:]
