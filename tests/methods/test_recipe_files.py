@@ -172,7 +172,7 @@ def test_the_settings_of_a2gnn(kind: str, steps: int, voc: Path) -> None:
     assert recipe.first_affinity.backbone.name == "resnet38" and recipe.affinity.network.widths == (64, 128, 256)
     assert recipe.affinity.network.radius_cells == (4 if kind in ("boxes", "scribbles") else 3)
     assert (recipe.affinity.fit.epochs, recipe.affinity.fit.batch_size, recipe.affinity.fit.lr) == (12, 4, 0.01)
-    assert (recipe.affinity.fit.momentum, recipe.affinity.fit.norm_affine) == (0, "frozen")
+    assert (recipe.affinity.fit.momentum, recipe.affinity.fit.norm_affine) == (0.0005, "frozen")
     assert recipe.affinity.start == "affinity" and recipe.affinity.loss == PairLossConfig()
     assert (recipe.affinity.network.align, recipe.affinity.network.window) == ("edges", "square")
     assert recipe.activations_of == "seam" and recipe.activations.normalize == "range"
@@ -189,9 +189,13 @@ def test_the_settings_of_a2gnn(kind: str, steps: int, voc: Path) -> None:
 
 def test_the_first_network_of_a2gnn_and_its_classifier_are_those_of_seam(voc: Path) -> None:
     words = ["--data.root", str(voc)]
-    a2gnn, seam = (load_recipe(str(RECIPES / f"{name}_voc12.yaml"), words) for name in ("a2gnn_boxes", "seam"))
-    assert (a2gnn.seam, a2gnn.readings, a2gnn.activations) == (seam.classifier, seam.readings, seam.activations)  # type: ignore[attr-defined]
-    assert a2gnn.first_affinity == seam.affinity  # type: ignore[attr-defined]
+    a2gnn: Any = load_recipe(str(RECIPES / "a2gnn_boxes_voc12.yaml"), words)
+    seam: Any = load_recipe(str(RECIPES / "seam_voc12.yaml"), words)
+    for one, other in ((a2gnn.seam, seam.classifier), (a2gnn.first_affinity, seam.affinity)):
+        assert (one.augment, one.backbone.name) == (other.augment, other.backbone.name)
+        assert all(getattr(one.fit, n) == getattr(other.fit, n) for n in ("epochs", "batch_size", "lr", "weight_decay"))
+        assert (one.fit.frozen_levels, one.fit.norm_affine) == (1, "frozen")
+    assert (a2gnn.readings, a2gnn.activations) == (seam.readings, seam.activations)
 
 
 def test_the_tables_of_a2gnn(voc: Path) -> None:
