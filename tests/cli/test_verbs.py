@@ -43,7 +43,10 @@ def model(data: Path) -> Path:
     return path
 
 
-def test_stage_by_stage(data: Path, model: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_stage_by_stage(
+    data: Path, model: Path, tmp_path: Path, capsys: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     images, labels = str(data / "images"), str(data / "tags.json")
     act, seeds, masks, segmenter, predicted = (str(tmp_path / name) for name in "asmgp")
     assert main(["activate", "--model", str(model), "--images", images, "--labels", labels, "--out", act]) == 0
@@ -51,13 +54,18 @@ def test_stage_by_stage(data: Path, model: Path, tmp_path: Path, capsys: Capture
     words = ["seed", "--activations", act, "--images", images, "--out", seeds, "--crf.iterations", "1"]
     assert main(words) == 1  # images of val have no activations
     assert "failed: i06 in seed: StoreError" in capsys.readouterr().err
-    assert main([*words, "--strict", "0.6"]) == 2
-    assert "strict: 0.45 -> 0.6" in capsys.readouterr().err
+    assert main([*words, "--strict", "0.6"]) == 1
+    assert "strict: 0.45 -> 0.6" in caplog.text
     refine = ["refine", "--seeds", seeds, "--images", images, "--out", masks, "--crf.iterations", "1"]
     assert main(refine) == 1
     assert "i06,refine" in (tmp_path / "m" / "failures.csv").read_text()
-    assert main([*refine, "--background", "false"]) == 2
-    assert "with_background: true -> false" in capsys.readouterr().err
+    assert main([*refine, "--background", "false"]) == 1
+    assert "with_background: true -> false" in caplog.text
+    assert main(words) == 1  # the seeds of before
+    capsys.readouterr()
+    assert main(refine) == 2  # are not those that these masks are made of
+    assert "m: was made with other inputs: inputs.seeds: " in capsys.readouterr().err
+    assert main([*words, "--strict", "0.6"]) == main(refine) == 1
     train = ["train-segmenter", "--masks", masks, "--images", images, "--classes", str(data / "classes.txt")]
     assert main([*train, "--out", segmenter, "--fit.epochs", "1", "--augment.crop", "64"]) == 0
     weights = str(tmp_path / "g" / "model.safetensors")

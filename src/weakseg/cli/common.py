@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.short_help import short_help
 from weakseg.errors import ConfigError, DataError
-from weakseg.pipeline.aside import HIDDEN_FOLDER, exchange
+from weakseg.pipeline.aside import HIDDEN_FOLDER, exchange, identity_of
 from weakseg.pipeline.keys import digest_of, settings_that_count
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
@@ -178,7 +178,7 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
     Args:
         out: Folder of the products.
         settings: All settings.
-        inputs: Files, compared by content, and folders, compared by path.
+        inputs: Files, compared by content, and folders, compared by path and by the settings that they were made with.
 
     Raises:
         StoreError: If the folder was made of other inputs, which it says, or another process works on it.
@@ -195,7 +195,7 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
 
 
 def _identity(path: Path) -> str:
-    return digest_of(path) if path.is_file() else str(path.resolve())
+    return digest_of(path) if path.is_file() else identity_of(path, SETTINGS_FILE)
 
 
 def check_there(arguments: Namespace, inputs: Mapping[str, str]) -> None:

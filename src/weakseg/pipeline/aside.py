@@ -44,6 +44,17 @@ def exchange(folder: Path, name: str, value: Mapping[str, Any]) -> list[str]:
     return changes
 
 
+def identity_of(folder: Path, name: str) -> str:
+    """Return the path of a folder, and what tells what it holds from what it held with other settings, of its file.
+
+    Raises:
+        StoreError: If that file is damaged.
+    """
+    if not (folder / name).is_file():
+        return str(folder.resolve())
+    return f"{folder.resolve()}, {hash_of(without(read_json_object(folder / name), CHANGES_NOTHING))[:_DIGITS]}"
+
+
 def _move(source: Path, target: Path, *, first: str = "", last: str = "") -> None:
     """Move what a folder holds, each entry in one step; the file of settings says where the others belong meanwhile."""
     entries = [path for path in sorted(source.iterdir()) if path.name not in (LOCK_FILE, HIDDEN_FOLDER)]
