@@ -99,6 +99,16 @@ class TestMultiScale(Built):
             assert Segmenter(model.backbone, model.head, ()).eval()(images).logits.equal(maps[0])
 
 
+def test_the_sizes_of_deeplab_v2() -> None:
+    # segmentation-stage.md, oracle 1: 321, 160 and 240 pixels, in this order of scales, have 41, 21 and 31 cells.
+    backbone = BackboneConfig("resnet50_deeplab_thin", 8, "none", layout="caffe")
+    model = build_segmenter(SegmenterConfig(backbone, "aspp", multi_scale=(0.5, 0.75)), 2).eval()
+    with torch.no_grad():
+        found = model(photographs(321, 321), further=("scales",))
+    assert [m.shape[2:] for m in found.further["scales"]] == [(41, 41), (21, 21), (31, 31)]
+    assert found.logits.shape == (1, 3, 41, 41)
+
+
 class TestPspNet(Built):
     config = SegmenterConfig(replace(BACKBONE, output_stride=8), "pspnet", hidden=16)
 
