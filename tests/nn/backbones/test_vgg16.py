@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.backbones.vgg16 import VGG16, Tail, caffe_names
+from weakseg.nn.backbones.vgg16 import TAILS, VGG16, Tail, caffe_names, fitted
 from weakseg.settings.backbone import BackboneConfig
 
 LAYERS = {1: 2, 2: 2, 3: 3, 4: 3, 5: 3}
@@ -138,6 +138,17 @@ class TestFiles:
         assert "fc6 and fc7 of the weights are left out" in caplog.text and "random ['fc6', 'fc7']" in caplog.text
         torch.save(dict(model), tmp_path / "w.pth")
         assert build_backbone(config).model.state_dict()["fc7.weight"].equal(model["fc7.weight"])
+
+    @pytest.mark.parametrize("name", TAILS)
+    def test_all_of_imagenets_network(self, name: str) -> None:
+        import torchvision
+
+        with torch.device("meta"):
+            own = VGG16(TAILS[name]).state_dict()
+            for whole in (torchvision.models.vgg16(), timm.create_model("vgg16")):
+                found = fitted(caffe_names(whole.state_dict()), TAILS[name])
+                missing = {key for key, value in own.items() if key not in found or found[key].shape != value.shape}
+                assert {key.split(".")[0] for key in missing} == ({"fc6", "fc7"} if name == "vgg16_sec" else set())
 
     def test_half_of_the_dense_layers(self, tmp_path: Path) -> None:
         path, _ = self.write(tmp_path, fc6_weight=torch.zeros(64, 32, 3, 3), fc6_bias=torch.zeros(64))

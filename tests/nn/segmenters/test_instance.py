@@ -99,5 +99,5 @@ def test_published_sizes() -> None:
     assert model.head.regions.fg_bg_sampler.batch_size_per_image == 16
     assert model.head.proposals.post_nms_top_n() == 40
     grouped = build_instance_segmenter(SMALL, 3, pretrained=False)
-    assert sum(isinstance(part, nn.GroupNorm) for part in grouped.head.pyramid.modules()) == 6
+    assert sum(isinstance(part, nn.GroupNorm) for part in grouped.head.pyramid.modules()) == 8  # two a level
     assert grouped.head.regions.fg_bg_sampler.batch_size_per_image == SMALL.proposals
