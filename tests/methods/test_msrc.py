@@ -25,14 +25,14 @@ from weakseg.training.loop import FitPlace
 
 @pytest.mark.slow
 def test_masks_from_tags_on_msrc(real_data: Path, tmp_path: Path) -> None:
-    """Measured with seed 0 and seed thresholds 0.50, 0.30: mAP 91.7, activations 53.9, masks 58.3."""
+    """Measured with seed 0, thresholds 0.50, 0.30 and a frozen backbone: mAP 91.6, activations 54.1, masks 58.6."""
     config = DataConfig(root=str(real_data / "msrc"), format="voc", train="train", val="val", tags="truth")
     whole = open_dataset(config)
     train, shown = whole.splits["train"][::6], whole.splits["train"][::12]
     fit = FitConfig(epochs=8, batch_size=8, lr=0.01)
     place = FitPlace(tmp_path / "classifier")
     val = whole.splits["val"][::3]
-    records = train_classifier(train, val, whole.classes, config=ClassifierConfig(fit=fit), place=place)
+    records = train_classifier(train, val, whole.classes, config=ClassifierConfig(frozen=True, fit=fit), place=place)
     act, seeds, masks = (tmp_path / name for name in ("act", "seeds", "masks"))
     jobs = (
         ActivateJob(tmp_path / "classifier" / MODEL_FILE, act, ActivateConfig()),
