@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Role
+from weakseg.steps.activate import activations_step
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +65,10 @@ def test_content_counts_and_not_the_place(root: Path, tmp_path: Path, keys_of: C
 def test_settings_that_need_a_classifier(root: Path, keys_of: Callable[..., dict[str, str]]) -> None:
     with pytest.raises(ConfigError, match=r"affinity\.start: 'classifier' needs one, but .*set it to 'pretrained'"):
         keys_of("psa", "--affinity.start=classifier")
-    with pytest.raises(
-        ConfigError, match=r"activations\.from_folder: this method's activations are those of a classifier"
-    ):
-        keys_of("seam")
+    assert "classifier" not in keys_of("seam")  # its walk, of maps that SEAM made elsewhere
+    recipe = load_recipe("cam", folder_arguments(root))
+    with pytest.raises(ConfigError, match=r"activations\.from_folder: these activations are those of a classifier"):
+        activations_step(open_dataset(recipe.data), replace(recipe.activations, from_folder="cams"))  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"activations\.from_folder: .*nowhere is no folder"):
         keys_of("cam", cams=root / "nowhere")
     with pytest.raises(ConfigError, match="from_values"):

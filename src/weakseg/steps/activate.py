@@ -81,8 +81,8 @@ def activations_step(dataset: Dataset, config: ActivateConfig, *, role: Role = R
     """
     if isinstance(config, ActivationsConfig) and config.from_folder:
         raise ConfigError(
-            "activations.from_folder: this method's activations are those of a classifier of its own; use one that "
-            "starts from any, such as psa instead of seam"
+            "activations.from_folder: these activations are those of a classifier; leave it out, or use a method that "
+            "starts from any"
         )
     config = ActivateConfig(**{one.name: getattr(config, one.name) for one in fields(ActivateConfig)})
 
