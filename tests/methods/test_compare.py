@@ -402,7 +402,7 @@ class TestComparison:
         assert one["seeds"] == two["seeds"] and one["masks"] != two["masks"]
         assert cam.products.scored["seeds"] is other.products.scored["seeds"]
         assert set(other.products.scored) == set(cam.products.scored)
-        assert cam.products.result == "masks" and cam.products.objects == {}
+        assert cam.products.result == "masks" and cam.products.objects == []
         assert other.figures.before_crf == cam.figures.before_crf
 
     def test_the_segmenter_when_asked_for(self, out: Path, data: Path) -> None:
