@@ -42,6 +42,6 @@ def each(names: str | tuple[str, ...], values: Iterable[Any]) -> Callable[[Test]
     return decorate
 
 
-def assert_exact(found: Any, expected: Any, tolerance: float = 1e-12) -> None:
+def assert_exact(found: Any, expected: Any, *, rtol: float = 1e-12, atol: float = 1e-12) -> None:
     """Fail where numbers of double precision differ by more than their last digits."""
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)

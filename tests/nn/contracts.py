@@ -159,7 +159,8 @@ class BackboneContract:
 
     def test_norms_can_be_frozen_with_scale_and_shift(self, backbone: Backbone) -> None:
         backbone.freeze_norms()
-        norms = [m for m in backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        kinds = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
+        norms = [m for m in backbone.modules() if isinstance(m, kinds)]
         fixed = {id(p) for p in backbone.parameters() if not p.requires_grad}
         assert fixed == {id(p) for norm in norms for p in norm.parameters()}
         backbone.freeze_finest(0)

@@ -191,7 +191,7 @@ class TestFiles:
             ({"kind": "window-affinity", "backbone": {}}, "describes no network of kind 'window-affinity'"),
             (
                 {"kind": "window-affinity", "backbone": asdict(BACKBONE), "network": {"widths": [4], "radius": 3}},
-                "describes no network of kind 'window-affinity'",
+                "backbone: belongs to another model",
             ),
             (
                 {"kind": "window-affinity", "backbone": asdict(BACKBONE), "network": asdict(NETWORK)},
@@ -229,7 +229,10 @@ class TestFindWindowMaps:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: WindowAffinityConfig(start="seeds"), r"affinity\.start: 'classifier' or 'pretrained'"),  # type: ignore[arg-type]
+        (
+            lambda: WindowAffinityConfig(start="seeds"),
+            r"affinity\.start: 'classifier', 'pretrained', 'affinity' or 'file'",
+        ),  # type: ignore[arg-type]
         (lambda: WindowAffinityConfig(augment=AugmentConfig(crop=60)), "need a multiple of 8, got 60"),
         (lambda: PairLossConfig(similarity=-1), r"affinity\.loss\.similarity: need >= 0"),
         (lambda: PairLossConfig(sigma_color=0), r"affinity\.loss\.sigma_color: need > 0"),

@@ -63,7 +63,7 @@ class TestStructure:
         backbone = build_backbone(THIN).eval()
         with torch.no_grad():
             features, levels = backbone.features_and_levels(torch.rand(1, 3, *size))
-        shapes = [(4, 2), (32, 4), (64, 8), (128, 8), (256, 8), (64, 8)]
+        shapes = [(8, 2), (32, 4), (64, 8), (128, 8), (256, 8), (64, 8)]
         assert [tuple(level.shape) for level in levels] == [
             (1, channels, math.ceil(size[0] / stride), math.ceil(size[1] / stride)) for channels, stride in shapes
         ]

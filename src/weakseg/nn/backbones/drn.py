@@ -137,7 +137,7 @@ def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1,
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-_THIN = tuple(stage._replace(channels=stage.channels // 8, depth=1) for stage in DRN_D_105)
+_THIN = tuple(stage._replace(channels=max(stage.channels // 8, 8), depth=1) for stage in DRN_D_105)
 DRNS = {
     "drn_d_105": Architecture(
         build_drn,
