@@ -35,6 +35,12 @@ class TestConvertWeights:
         out = tmp_path / "new" / "w.safetensors"
         assert main(["convert-weights", str(source), "--out", str(out)]) == 0
         assert f"{len(state)} tensors of ResNet-38" in capsys.readouterr().out
+        written = out.read_bytes()
+        out.write_text("mine")
+        assert main(["convert-weights", str(source), "--out", str(out)]) == 2 and out.read_text() == "mine"
+        assert "exists; give another --out, or --overwrite" in capsys.readouterr().err
+        assert main(["convert-weights", str(source), "--out", str(out), "--overwrite"]) == 0
+        assert out.read_bytes() == written
         with safe_open(out, "pt") as file:
             assert file.metadata() == {"layout": "torchvision"}
         loaded = build_backbone(BackboneConfig("resnet38_eighth", 8, "file", str(out))).model.state_dict()
@@ -81,7 +87,7 @@ class TestDoctor:
         from weakseg.cli.doctor_backbone import _recipes
         from weakseg.nn.backbones import OWN
 
-        assert {"seam_voc12.yaml", "segmenters/deeplab_v1_resnet38.yaml"} <= set(_recipes("resnet38"))
+        assert {"networks/psa.yaml", "segmenters/deeplab_v1_resnet38.yaml"} <= set(_recipes("resnet38"))
         assert not _recipes("resnet")
         for name, known in OWN.items():
             trial = name.endswith(("_thin", "_eighth"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import build_parser, out_path, parse
+from weakseg.cli.common import add_overwrite, build_parser, check_output, out_path, parse
 from weakseg.errors import ConfigError
 
 
@@ -18,9 +18,11 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("file", type=Path, help="MXNet parameter file (.params)")
     parser.add_argument("--out", type=out_path, required=True, help="safetensors file to write")
+    add_overwrite(parser)
     given = parse(parser, words)
     if given.out.suffix != ".safetensors":
         raise ConfigError(f"--out: {given.out} must end in .safetensors")
+    check_output("--out", given.out, overwrite=given.overwrite)
     from weakseg.nn.backbones.resnet38 import resnet38_state
     from weakseg.nn.mxnet import read_mxnet
     from weakseg.nn.weights import save_weights

@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import architecture, build_backbone
+from weakseg.nn.backbones.architectures import either
 from weakseg.nn.backbones.timm_models import timm_weights
 from weakseg.settings.backbone import BackboneConfig, Layout
 
@@ -27,7 +27,7 @@ def describe(name: str, file: str, layout: Layout) -> None:
         CheckpointError: If the file does not fit it.
     """
     known = architecture(name)
-    print(f"{name}: weights {_either(known.weights)}; layout {_either(known.layouts)}")
+    print(f"{name}: weights {either(known.weights)}; layout {either(known.layouts)}")
     stride = _try(name, known.strides, layout if layout in known.layouts else known.layouts[0])
     if "timm" in known.weights:
         print(f"weights timm: {timm_weights(known.timm or name)}")
@@ -69,8 +69,3 @@ def _recipes(name: str) -> list[str]:
     files = sorted((path, folder) for folder in folders for path in folder.rglob("*.yaml"))
     pattern = re.compile(rf"\bname: {re.escape(name)}(?![\w.])")
     return [str(p.relative_to(folder)) for p, folder in files if pattern.search(p.read_text(errors="replace"))]
-
-
-def _either(words: Any) -> str:
-    *most, last = words
-    return f"{', '.join(most)} or {last}" if most else str(last)

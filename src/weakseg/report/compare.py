@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
-from weakseg.evaluation.protocol import describe_protocol, scored_on, titled
+from weakseg.evaluation.protocol import describe_protocol, titled
 from weakseg.methods.compare import ComparedMethod, Comparison
 from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipe import Recipe
@@ -15,8 +15,8 @@ from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import (
     MAX_CARDS,
-    ONE_MATRIX,
     Labels,
+    agreement_table,
     first_panels,
     labels_of,
     labels_panel,
@@ -178,22 +178,8 @@ class _Gallery:
 
 
 def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:
-    columns = ("method", "product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
-    rows = tuple(
-        (
-            m.name,
-            s["name"],
-            scored_on(s["protocol"]),
-            s["mean_iou"],
-            s["pixel_accuracy"],
-            s["coverage"],
-            s["images"],
-            s["missing"],
-        )
-        for m in methods
-        for s in m.products.scores
-    )
-    return Table("Agreement with the truth", columns, rows, ONE_MATRIX)
+    scores = [(method.name, score) for method in methods for score in method.products.scores]
+    return agreement_table([score for _, score in scores], [name for name, _ in scores])
 
 
 def _of_objects(methods: tuple[ComparedMethod, ...]) -> tuple[Table, ...]:

@@ -1,6 +1,6 @@
 """What pages about runs share: panels of an image's artefacts, and what the manifests of steps say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,18 @@ ONE_MATRIX = "One confusion matrix over all images; classes that the truth does 
 OF_OBJECTS = "Mean average precision by mask IoU over the classes that have true objects; what is missing is not found."
 
 Labels = NDArray[np.uint8]
+
+
+def agreement_table(scores: Iterable[Mapping[str, Any]], methods: Iterable[str] | None = None) -> Table:
+    """Return one row for each score of label maps (``Score.as_json``), behind the method's name where there are any."""
+    columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
+    figures = ("mean_iou", "pixel_accuracy", "coverage", "images", "missing")
+    rows = [(s["name"], scored_on(s["protocol"]), *(s[figure] for figure in figures)) for s in scores]
+    title = "Agreement with the truth"
+    if methods is None:
+        return Table(title, columns, tuple(rows), ONE_MATRIX)
+    named = tuple((method, *row) for method, row in zip(methods, rows, strict=True))
+    return Table(title, ("method", *columns), named, ONE_MATRIX)
 
 
 def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:

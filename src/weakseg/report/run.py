@@ -12,7 +12,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.data.truth import open_truth
 from weakseg.errors import StoreError
 from weakseg.evaluation.instance_protocol import describe_objects
-from weakseg.evaluation.protocol import describe_protocol, scored_on, titled
+from weakseg.evaluation.protocol import describe_protocol, titled
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.finished import is_comparison, open_finished
@@ -22,8 +22,8 @@ from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.pipeline.runner import read_failures
 from weakseg.report.gallery import (
     MAX_CARDS,
-    ONE_MATRIX,
     Labels,
+    agreement_table,
     first_panels,
     labels_of,
     labels_panel,
@@ -158,20 +158,7 @@ def _tables(
     of_objects = (objects_table(objects),) if objects else ()
     if not results:
         return (*of_objects, times)
-    columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
-    rows = tuple(
-        (
-            s["name"],
-            scored_on(s["protocol"]),
-            s["mean_iou"],
-            s["pixel_accuracy"],
-            s["coverage"],
-            s["images"],
-            s["missing"],
-        )
-        for s in results.values()
-    )
-    return (Table("Agreement with the truth", columns, rows, ONE_MATRIX), *of_objects, times)
+    return (agreement_table(results.values()), *of_objects, times)
 
 
 def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:

@@ -35,13 +35,13 @@ def check_backbone(config: BackboneConfig) -> None:
         raise wrong_stride(config, found.strides[0])
     if config.output_stride not in found.strides or config.weights not in found.weights:
         raise ConfigError(
-            f"backbone {config.name!r}: has output_stride {_listed(map(str, found.strides))} and weights "
-            f"{_listed(map(repr, found.weights))}, got {config.output_stride} and {config.weights!r}"
+            f"backbone {config.name!r}: has output_stride {either(map(str, found.strides))} and weights "
+            f"{either(map(repr, found.weights))}, got {config.output_stride} and {config.weights!r}"
         )
     layouts = found.layouts if config.weights in ("file", "none") else LAYOUTS[:1]
     if config.layout not in layouts:
         raise ConfigError(
-            f"backbone {config.name!r} with weights {config.weights!r}: has layout {_listed(map(repr, layouts))}, "
+            f"backbone {config.name!r} with weights {config.weights!r}: has layout {either(map(repr, layouts))}, "
             f"got {config.layout!r}"
         )
 
@@ -98,6 +98,7 @@ def architecture(name: str) -> Architecture:
     raise ConfigError(f"backbone.name: there is no {name!r}{close}; timm.list_models() names all of timm")
 
 
-def _listed(words: Iterable[str]) -> str:
+def either(words: Iterable[str]) -> str:
+    """Return words as alternatives: ``a, b or c``."""
     *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
