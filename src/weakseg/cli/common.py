@@ -183,7 +183,7 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
     Raises:
         StoreError: If the folder was made of other inputs, which it says, or another process works on it.
     """
-    given = {name: _identity(path) for name, path in inputs.items() if path is not None}
+    given = {name: _identity(path, out) for name, path in inputs.items() if path is not None}
     store, told = Store(out), {"settings": settings_that_count(settings), "inputs": given}
     if changes := exchange(out, SETTINGS_FILE, told):
         more = f"; and {len(changes) - 5} more" if len(changes) > 5 else ""
@@ -194,8 +194,11 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
     return store
 
 
-def _identity(path: Path) -> str:
-    return digest_of(path) if path.is_file() else identity_of(path, SETTINGS_FILE)
+def _identity(path: Path, out: Path) -> str:
+    if path.is_file():
+        return digest_of(path)
+    # what is remembered in the folder of the products says nothing of it as an input
+    return str(path.resolve()) if path.resolve() == out.resolve() else identity_of(path, SETTINGS_FILE)
 
 
 def check_there(arguments: Namespace, inputs: Mapping[str, str]) -> None:
