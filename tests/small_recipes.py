@@ -18,6 +18,7 @@ from generated import draw
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.classes import Classes
+from weakseg.data.config import DataConfig
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.files import read_json
@@ -46,6 +47,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 NAMES = tuple(f"2007_{index:06}" for index in range(6))
 TRAIN, VAL = NAMES[:4], NAMES[4:]
 SIZE = (48, 64)
+FEW_IMAGES = {"train": {"fit": 3, "held": 1}}  # in place of MSRC's parts
 SEGMENTER = " --segmenter "  # of weakseg compare
 IDS = {1: 8, 2: 12}  # the discs are cats, the squares dogs
 CATS_AND_DOGS = {8: ("cat", 17), 12: ("dog", 18)}  # names, and ids of COCO
@@ -85,6 +87,8 @@ def small(value: Config, weights: Path) -> Config:
         made |= {"iterations": 2}
     if isinstance(value, SegmenterConfig):
         made |= {"hidden": HEADS[value.head].hidden and 16}
+    if isinstance(value, DataConfig) and value.parts:
+        made |= {"parts": FEW_IMAGES}
     if isinstance(value, InitConfig):
         made |= {"file": "", "trained_on": ""}
     if isinstance(value, PredictConfig):
@@ -129,8 +133,9 @@ def check_small(path: Path, root: Path, out: Path) -> None:
 
 def over_supervised(name: str, folder: Path) -> Path:
     """Write a recipe of true masks whose segmenter is one of ``recipes/segmenters``, with copies of its bases."""
-    for source in (RECIPES / "supervised_msrc.yaml", *(RECIPES / "segmenters").glob("*.yaml")):
-        (folder / source.name).write_text(source.read_text())
+    common = RECIPES / "networks" / "msrc.yaml"
+    for source in (RECIPES / "supervised_msrc.yaml", common, *(RECIPES / "segmenters").glob("*.yaml")):
+        (folder / source.name).write_text(source.read_text().replace("base: networks/", "base: "))
     (folder / "top.yaml").write_text(f"base: [supervised_msrc.yaml, {name}.yaml]\n")
     return folder / "top.yaml"
 
