@@ -5,6 +5,7 @@ import json
 import logging
 import random
 import resource
+import shutil
 import signal
 import sys
 import traceback
@@ -38,16 +39,22 @@ def main(arguments: list[str]) -> None:
         subject = SUBJECTS[number % len(SUBJECTS)]
         say(begin=number)
         if subject.name not in made:
-            made[subject.name] = _prepared(subject, folder / subject.name)
+            made[subject.name] = _prepared(subject, _folder_of(subject, folder))
             _limit_addresses()
-        for kind, text in attempt(subject, folder / subject.name, made[subject.name], number):
+        for kind, text in attempt(subject, _folder_of(subject, folder), made[subject.name], number):
             say(number=number, subject=subject.name, kind=kind, text=text)
     say(end=True)
 
 
+def _folder_of(subject: Subject, folder: Path) -> Path:
+    """Return the folder of a subject, beside those of the others."""
+    return folder / subject.name.replace("/", "_").replace("*", "all")
+
+
 def _prepared(subject: Subject, folder: Path) -> dict[str, bytes]:
     """Make the sound files of a subject, read them, and return the content of those that get damaged."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a child before this one may have died over it
+    folder.mkdir(parents=True)
     with redirect_stderr(io.StringIO()):  # progress of units
         subject.make(folder)
         subject.read(folder)
@@ -74,9 +81,18 @@ def attempt(subject: Subject, folder: Path, sound: dict[str, bytes], number: int
     except Exception:
         yield "untyped", f"{name}: {_tail()}"
     finally:
-        (folder / name).write_bytes(sound[name])
+        _restore(folder, sound)
     if (grown := _peak_bytes() - before) > MAX_BYTES:
         yield "memory", f"{name}: {grown / 1e9:.1f} GB"
+
+
+def _restore(folder: Path, sound: dict[str, bytes]) -> None:
+    """Write the files that are not as they were: reading a damaged run folder may put its steps aside."""
+    for name, content in sound.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def _tail() -> str:
