@@ -56,6 +56,12 @@ class TestGroups:
         assert found["backbone.0.bias"] == (2, 0.01) and found["head.1.bias"] == (20, 0.01)
         assert found["backbone.0.weight"] == (1, 0.01)
 
+    def test_positions_and_tokens_of_transformers_do_not_decay(self) -> None:
+        backbone = build_backbone(BackboneConfig("test_vit", 16, "none"))
+        found = groups_of(nn.ModuleDict({"backbone": backbone, "head": nn.Linear(2, 2)}), weight_decay=0.01)
+        spared = {name.rpartition(".")[2] for name, (_, decay) in found.items() if not decay and "norm" not in name}
+        assert spared == {"bias", "pos_embed", "cls_token"}
+
     def test_frozen_parameters_are_left_out(self) -> None:
         model = TinyModel()
         model.backbone[0].weight.requires_grad_(False)  # type: ignore[union-attr,operator]

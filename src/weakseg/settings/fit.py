@@ -68,8 +68,8 @@ class FitConfig:
         bias_lr_factor: Learning rate of biases, as a multiple of that of the weights beside them.
         momentum: Of ``sgd``; ``adamw`` has its own, 0.9.
         nesterov: Nesterov's momentum.
-        weight_decay: On weights of two or more axes.
-        decay_biases: Weight decay on biases and norms, too.
+        weight_decay: On weights of two or more axes, but for positions and tokens of transformers.
+        decay_biases: Weight decay on all parameters.
         clip_norm: Gradients of an update that are longer than this, all parameters together, are shortened; 0: none.
         schedule: How the rates change.
         norm_statistics: What batch norms of the backbone divide by: ``stored`` statistics, which stay as they are, or

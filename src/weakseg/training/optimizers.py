@@ -22,7 +22,7 @@ def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimize
     Raises:
         ConfigError: If a parameter that learns belongs to no part, or a part of ``rate_factors`` has no parameter.
     """
-    factors = part_factors(model, config)
+    factors, undecayed = part_factors(model, config), _undecayed(model)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     strays = []
     for name, parameter in model.named_parameters():
@@ -35,7 +35,7 @@ def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimize
         factor = factors[max(parts, key=len)]
         if name.rpartition(".")[2] == "bias":
             factor *= config.bias_lr_factor
-        decays = parameter.ndim > 1 or config.decay_biases
+        decays = config.decay_biases or (parameter.ndim > 1 and name not in undecayed)
         groups.setdefault((factor, config.weight_decay if decays else 0.0), []).append(parameter)
     if strays:
         raise ConfigError(
@@ -48,6 +48,12 @@ def build_optimizer(model: nn.Module, config: FitConfig) -> torch.optim.Optimize
     if config.optimizer == "adamw":
         return torch.optim.AdamW(members, lr=config.lr)
     return torch.optim.SGD(members, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+
+
+def _undecayed(model: nn.Module) -> set[str]:
+    """Return the parameters that networks of timm name as none that decay: positions and tokens of transformers."""
+    named = {name: getattr(module, "no_weight_decay", set) for name, module in model.named_modules()}
+    return {f"{name}.{entry}" for name, names in named.items() for entry in names()}
 
 
 def part_factors(model: nn.Module, config: FitConfig) -> dict[str, float]:
