@@ -9,12 +9,13 @@ from torch.nn import functional as F
 from weakseg.errors import ConfigError
 from weakseg.nn.output import Output
 from weakseg.nn.segmenters import build_segmenter
+from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.resample import image_tensor, resize_image, resize_maps
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmenterConfig
-from weakseg.stages.predict import predict_image, predict_probabilities
+from weakseg.stages.predict import predict_image, predict_probabilities, predict_restricted
 
 
 class Mixed(nn.Module):
@@ -227,3 +228,56 @@ class TestCrf:
 def test_modes_that_do_not_exist_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         PredictConfig(**change)  # type: ignore[arg-type]
+
+
+class Constant(nn.Module):
+    """Logits of four labels: left half as the first row says, right half as the second."""
+
+    def __init__(self, left: list[float], right: list[float]) -> None:
+        super().__init__()
+        self.halves = nn.Parameter(torch.tensor([left, right]))
+
+    def forward(self, images: Tensor) -> Output:
+        rows, columns = images.shape[2:]
+        side = (torch.arange(columns) >= columns // 2).long()
+        return Output(self.halves[side].T[None, :, None].expand(1, -1, rows, columns), {})
+
+
+class TestRestricted:
+    """Labels that there cannot be are never given, and what that changes is counted."""
+
+    ONCE = PredictConfig(scales=(1.0,), flip=False)
+
+    def test_best_of_what_there_may_be(self) -> None:
+        model = Constant([0.0, 1.0, 5.0, 0.5], [3.0, 1.0, 0.0, 2.0])
+        image = noise(6, 10)
+        assert predict_image(model, image, self.ONCE).labels[0].tolist() == [2] * 5 + [0] * 5
+        for allowed, labels, changed in (
+            ({0, 1, 2, 3}, (2, 0), 0),
+            ({0, 1}, (1, 0), 30),
+            ({1, 3}, (1, 3), 60),
+            ({0, 9}, (0, 0), 30),
+        ):
+            found = predict_restricted(model, image, self.ONCE, frozenset(allowed))
+            assert found.mask.labels[0].tolist() == [labels[0]] * 5 + [labels[1]] * 5
+            assert (found.pixels, found.changed) == (60, changed)
+
+    def test_a_crf_is_conditioned_on_what_there_may_be(self) -> None:
+        # An absent class takes all but 1e-9 of the probability: what is left still says 1 at the left and 0 at the
+        # right, though both lie below the smallest probability that a CRF reads.
+        model = Constant([0.0, 3.0, 25.0, 0.0], [3.0, 0.0, 25.0, 0.0])
+        image = np.zeros((24, 40, 3), np.uint8)
+        image[:, 20:] = 255
+        config = PredictConfig(scales=(1.0,), flip=False, crf=True)
+        found = predict_restricted(model, image, config, frozenset({0, 1}))
+        assert (found.mask.labels[:, :20] == 1).all() and (found.mask.labels[:, 20:] == 0).all()
+        assert found.changed == found.pixels == 960
+        probs = predict_probabilities(model, image, config, (24, 40))[:2]
+        wanted = dense_crf(unary_from_scores(probs / probs.sum(0)), torch.from_numpy(image), config.crf_settings)
+        assert np.array_equal(found.mask.labels, wanted.argmax(0).numpy())
+
+    def test_large_images_are_counted_reduced(self) -> None:
+        config = PredictConfig(scales=(1.0,), flip=False, mask_side=50)
+        found = predict_restricted(Redness(), half_red((80, 100)), config, frozenset({0}))
+        assert found.mask.labels.shape == (80, 100) and not found.mask.labels.any()
+        assert found.pixels == 40 * 50 and abs(found.changed - 1000) <= 40

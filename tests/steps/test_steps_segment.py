@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from weakseg.artifacts import LabelMap
@@ -13,11 +14,13 @@ from weakseg.errors import ConfigError
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.nn.segmenters import build_segmenter
 from weakseg.nn.weights import save_model
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Role, StepContext
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig
 from weakseg.steps.base import forget_models
-from weakseg.steps.segment import PredictJob, predictions_step, segmenter_step
+from weakseg.steps.segment import PredictJob, changes_of, predictions_step, restricted_step, segmenter_step
 
 CLASSES = Classes(("cat", "dog"))
 
@@ -77,3 +80,49 @@ def test_small_images_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert LabelMap.load(tmp_path / "out" / "a.png").labels.shape == (side, 50)
     warned = ["a: of 20 x 50 pixels the network sees mostly padding; its mask means little"] if side == 20 else []
     assert [record.message for record in caplog.records] == warned
+
+
+def test_tags_restrict_masks_of_training_images(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = SegmenterConfig(BackboneConfig("resnet10t", 32, "none"), "score")
+    model = build_segmenter(config, 2)
+    with torch.no_grad():
+        bias = [p for name, p in model.named_parameters() if name.startswith("head") and p.shape == (3,)][-1]
+        bias.copy_(torch.tensor([0.0, 50.0, 100.0]))  # dog everywhere, then cat, then background
+    save_model(
+        tmp_path / "first" / "model.safetensors",
+        model,
+        {"kind": "segmenter", "classes": CLASSES.names, "model": asdict(config)},
+    )
+    Image.fromarray(np.zeros((40, 50, 3), np.uint8)).save(tmp_path / "i.png")
+    tags = {
+        "a/b": (frozenset(), frozenset()),
+        "manifest": (frozenset({1}), frozenset()),
+        "unknown": (frozenset({1}), frozenset({2})),
+    }
+    samples = tuple(WeakSample(i, tmp_path / "i.png", Tags(*each)) for i, each in tags.items())
+    data = Dataset(CLASSES, {"train": samples})
+    step = restricted_step(data, PredictConfig((1.0,)), "first", name="masks_2", role=Role.AFTER)
+    assert (step.name, step.role, dict(step.needs)) == ("masks_2", Role.AFTER, {"first": "model"})
+    context = StepContext(
+        tmp_path / "out", {"first": tmp_path / "first"}, RunOptions(1, "cpu").resolve().engine(), "cpu"
+    )
+    caplog.set_level("INFO")
+    told = step.work.run(context).summary
+    for name, label in (("a/b", 0), ("manifest", 1), ("unknown", 2)):
+        assert (LabelMap.load(tmp_path / "out" / f"{name}.png").labels == label).all()
+    assert told["restricted"] == {
+        "pixels": 6000,
+        "changed": 4000,
+        "changed_images": 2,
+        "all_absent": 1,
+        "with_unknown": 1,
+    }
+    said = [message for message in caplog.messages if message.startswith("masks_2: ")]
+    assert said == [
+        "masks_2: tags forbid what the segmenter sees on 67 % of the pixels, on 2 of 3 images",
+        "masks_2: 1 images without a class that may be there are background",
+        "masks_2: 1 images have classes of which nobody knows; these may appear",
+    ]
+    changes_of(tmp_path / "out", "manifest").unlink()
+    assert step.work.run(context).summary == told
+    forget_models()

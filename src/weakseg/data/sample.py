@@ -30,6 +30,11 @@ class Tags:
         if both := self.present & self.unknown:
             raise DataError(f"tags: classes {sorted(both)} are present and unknown at once")
 
+    @property
+    def possible(self) -> frozenset[int]:
+        """Ids of the classes that are not known to be absent."""
+        return self.present | self.unknown
+
     def targets(self, num_classes: int) -> NDArray[np.float32]:
         """Return ``(K,)`` float32 training targets: 1 present, 0 absent, NaN unknown."""
         values = np.zeros(num_classes, np.float32)

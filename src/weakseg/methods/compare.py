@@ -15,7 +15,7 @@ from weakseg.methods.figures import MethodFigures, measure_lists
 from weakseg.methods.finished import COMPARISON_FILE, remember_place
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
-from weakseg.methods.run import refuse_unread, write_classes
+from weakseg.methods.run import check_saliency_is_read, write_classes
 from weakseg.pipeline.intake import Intake, take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
@@ -131,7 +131,7 @@ def compare_methods(
     """
     options = (options or RunOptions()).resolve()
     data = _common_data(recipes)
-    refuse_unread(next(iter(recipes.values())))
+    check_saliency_is_read(list(recipes.values()))
     dataset = open_dataset(data)
     for recipe in recipes.values():
         step_keys(METHODS[recipe.method].build(recipe, dataset), "")  # what cannot run ends here, before anything has

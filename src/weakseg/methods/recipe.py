@@ -27,6 +27,11 @@ class Recipe:
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
     predictions: PredictConfig = field(default_factory=PredictConfig)
 
+    @property
+    def reads_saliency(self) -> bool:
+        """Whether a step of the plan reads its background off saliency maps."""
+        return any(getattr(section, "background", "") == "saliency" for section in vars(self).values())
+
 
 @dataclass(frozen=True)
 class TagRecipe(Recipe):

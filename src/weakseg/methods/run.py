@@ -54,7 +54,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         StoreError: If ``out`` cannot be written, or another process works on it.
     """
     options = (options or RunOptions()).resolve()
-    refuse_unread(recipe)
+    check_saliency_is_read([recipe])
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
@@ -70,12 +70,24 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     return RunResult(out, failures, out / result.name if result else None)
 
 
-def refuse_unread(recipe: Recipe) -> None:
-    """Raise ``ConfigError`` for data that no step of any method reads."""
-    if recipe.data.saliency:
+def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:
+    """Refuse saliency maps that no step of any recipe reads, and recipes that read maps where there are none.
+
+    Raises:
+        ConfigError: If so.
+    """
+    reading = [recipe.method for recipe in recipes if recipe.reads_saliency]
+    mapped = recipes[0].data.saliency
+    if mapped and not reading:
+        names = ", ".join(dict.fromkeys(repr(recipe.method) for recipe in recipes))
         raise ConfigError(
-            f"data.saliency: no step of method {recipe.method!r} reads saliency maps; leave it out. weakseg data check "
-            "reads and judges them"
+            f"data.saliency: no step of method {names} reads saliency maps; leave it out, or set a method's "
+            "background to saliency, where it can read it off them. weakseg data check reads and judges the maps"
+        )
+    if reading and not mapped:
+        raise ConfigError(
+            f"seeds.background: 'saliency' needs maps for method {reading[0]!r}; set data.saliency to their folder, "
+            "or seeds.background to activations"
         )
 
 

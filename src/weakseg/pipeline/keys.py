@@ -79,11 +79,15 @@ def _of_folder(name: Any, where: str) -> str:
     if not folder.is_dir():
         raise ConfigError(f"{where}: {folder} is no folder; correct the path")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    states = [path.stat() for path in files]
-    return _folder_digest(folder, tuple((p, s.st_size, s.st_mtime_ns) for p, s in zip(files, states, strict=True)))
+    return digest_of_files({path.relative_to(folder).as_posix(): path for path in files})
+
+
+def digest_of_files(files: Mapping[str, Path]) -> str:
+    """Return a hexadecimal digest of names and contents; it is remembered while sizes and times stay."""
+    states = ((name, path, path.stat()) for name, path in sorted(files.items()))
+    return _files_digest(tuple((name, path, state.st_size, state.st_mtime_ns) for name, path, state in states))
 
 
 @lru_cache(maxsize=4)
-def _folder_digest(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Return a digest of names and content; it is remembered while sizes and times stay."""
-    return hash_of({path.relative_to(folder).as_posix(): Written.of(path).digest for path, _, _ in files})
+def _files_digest(files: tuple[tuple[str, Path, int, int], ...]) -> str:
+    return hash_of({name: Written.of(path).digest for name, path, _, _ in files})

@@ -61,12 +61,12 @@ class MaskCounts:
                 "classes missing from the masks, which the segmenter learns never to predict: %s", ", ".join(missing)
             )
         if self.empty:
-            logger.warning("masks without a decided pixel, which teach nothing: %s", _named(self.empty))
+            logger.warning("masks without a decided pixel, which teach nothing: %s", named(self.empty))
         if self.small:
             logger.warning(
                 "images with a side of less than %d pixels, of which the network sees mostly padding: %s",
                 SMALL_SIDE,
-                _named(self.small),
+                named(self.small),
             )
 
     def as_json(self) -> dict[str, Any]:
@@ -112,6 +112,7 @@ def load_mask(folder: Path, image_id: str, num_classes: int) -> NDArray[np.uint8
     return labels
 
 
-def _named(image_ids: Sequence[str]) -> str:
+def named(image_ids: Sequence[str]) -> str:
+    """Return the first few images of a list, and how many more there are, for a message."""
     more = f" and {len(image_ids) - NAMED} more" if len(image_ids) > NAMED else ""
     return ", ".join(image_ids[:NAMED]) + more

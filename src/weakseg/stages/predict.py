@@ -1,6 +1,6 @@
 """Apply a segmenter: scales, mirror images and windows to one map of probabilities, and to a mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import product
 from typing import NamedTuple
 
@@ -14,10 +14,25 @@ from weakseg.artifacts import LabelMap
 from weakseg.errors import ConfigError
 from weakseg.nn.segmenters import Segmenter
 from weakseg.ops.crf import dense_crf, unary_from_scores
+from weakseg.ops.labels import best_label
 from weakseg.ops.resample import image_tensor, on_canvas, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.predict import PredictConfig
 
 GREY = 127.0  # around images of what is no segmenter of weakseg
+
+
+class Restricted(NamedTuple):
+    """A mask with labels of a list alone.
+
+    Attributes:
+        mask: ``(H, W)`` labels.
+        pixels: How many pixels the network looked at; of images above ``mask_side`` those of the reduced one.
+        changed: To how many of them it would have given a label that is not in the list, without a CRF.
+    """
+
+    mask: LabelMap
+    pixels: int
+    changed: int
 
 
 def predict_image(model: nn.Module, image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
@@ -34,14 +49,46 @@ def predict_image(model: nn.Module, image: NDArray[np.uint8], config: PredictCon
     Raises:
         ConfigError: If windows do not lie on the cells of a head whose corners are aligned.
     """
-    size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=config.mask_side)
-    probs = predict_probabilities(model, image, config, working)
-    if config.crf:
+    probs = predict_probabilities(model, image, config, _working_size(image, config))
+    return _decided(probs, tuple(range(len(probs))), image, config)
+
+
+def predict_restricted(
+    model: nn.Module, image: NDArray[np.uint8], config: PredictConfig, label_ids: Set[int]
+) -> Restricted:
+    """Return the mask of an image whose labels are known to be among some.
+
+    The others have probability 0, and the rest is normalized, before the CRF. Its labels are then conditioned on what
+    is known; those of an arg-max among some, after a CRF that gives others weight, are not.
+
+    Args:
+        model: As in ``predict_image``.
+        image: ``(H, W, 3)`` uint8.
+        config: As in ``predict_image``.
+        label_ids: Those that there may be, one at least that the model knows.
+
+    Reference:
+        [feng2021dgcn], retraining.
+    """
+    probs = predict_probabilities(model, image, config, _working_size(image, config))
+    kept = sorted(label_ids & set(range(len(probs))))
+    best = probs.argmax(0)
+    changed = best.numel() - int(torch.isin(best, torch.tensor(kept, device=best.device)).sum())
+    probs = probs[kept] / probs[kept].sum(0, keepdim=True).clamp(min=torch.finfo(probs.dtype).tiny)
+    return Restricted(_decided(probs, tuple(kept), image, config), best.numel(), changed)
+
+
+def _working_size(image: NDArray[np.uint8], config: PredictConfig) -> tuple[int, int]:
+    return scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.mask_side)
+
+
+def _decided(probs: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
+    """Return the best label of each pixel, after the CRF where there is one."""
+    size, working = (image.shape[0], image.shape[1]), (probs.shape[1], probs.shape[2])
+    if config.crf and len(probs) > 1:
         pixels = torch.from_numpy(np.array(resize_image(image, working))).to(probs.device)
         probs = dense_crf(unary_from_scores(probs), pixels, config.crf_settings)
-    labels = probs.argmax(0).to(torch.uint8).cpu().numpy()
-    return LabelMap(labels if working == size else resize_labels(labels, size))
+    return LabelMap(resize_labels(best_label(probs, label_ids).cpu().numpy(), size))
 
 
 def predict_probabilities(

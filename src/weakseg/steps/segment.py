@@ -1,13 +1,17 @@
 """The steps that train a segmenter on label maps, and apply it."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
+from weakseg.files import read_json_object, write_json
 from weakseg.nn.backbones import check_backbone
 from weakseg.nn.segmenters import check_training
 from weakseg.nn.weights import MODEL_FILE
@@ -16,7 +20,7 @@ from weakseg.pipeline.units import ImageJob
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmentConfig
 from weakseg.stages.mask_counts import SMALL_SIDE
-from weakseg.stages.predict import predict_image
+from weakseg.stages.predict import predict_image, predict_restricted
 from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
@@ -39,11 +43,39 @@ class PredictJob(ImageJob):
     def one(self, sample: WeakSample) -> None:
         """Predict and save the mask."""
         model, _ = cached(load_segmenter, self.model, self.device)
-        image = sample.load_image()
-        if min(image.shape[:2]) < SMALL_SIDE:
-            size = "{} x {}".format(*image.shape[:2])
-            logger.warning("%s: of %s pixels the network sees mostly padding; its mask means little", sample.id, size)
-        predict_image(model, image, self.config).save(self.output(sample.id))
+        predict_image(model, _image_of(sample), self.config).save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class RestrictedJob(ImageJob):
+    """Image to the segmenter's mask of background and the classes that are not known to be absent."""
+
+    model: Path
+    out: Path
+    config: PredictConfig
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.LABELS.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Predict and save the mask, and beside it how many pixels the tags have changed."""
+        model, _ = cached(load_segmenter, self.model, self.device)
+        found = predict_restricted(model, _image_of(sample), self.config, sample.tags.possible | {0})
+        write_json(changes_of(self.out, sample.id), {"pixels": found.pixels, "changed": found.changed})
+        found.mask.save(self.output(sample.id))
+
+
+def changes_of(folder: Path, image_id: str) -> Path:
+    """Return the file that says how many pixels of a restricted mask the tags have changed."""
+    return folder / "restricted" / f"{image_id}.json"
+
+
+def _image_of(sample: WeakSample) -> NDArray[np.uint8]:
+    """Return the photograph, and warn of a small one."""
+    image = sample.load_image()
+    if min(image.shape[:2]) < SMALL_SIDE:
+        size = "{} x {}".format(*image.shape[:2])
+        logger.warning("%s: of %s pixels the network sees mostly padding; its mask means little", sample.id, size)
+    return image
 
 
 def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
@@ -77,3 +109,61 @@ def predictions_step(dataset: Dataset, config: PredictConfig, init: Mapping[str,
     work = over_images(PredictJob, make, dataset.splits[split])
     settings = {**asdict(config), "init": dict(init)}
     return Step("predictions", Kind.LABELS, {SEGMENTER: Kind.MODEL}, settings, work, Role.AFTER, split)
+
+
+def restricted_step(
+    dataset: Dataset, config: PredictConfig, model: str, *, name: str = "masks", role: Role = Role.RESULT
+) -> Step:
+    """Apply a segmenter to the training images; absent classes never appear, those of which nobody knows may.
+
+    How many pixels that has changed is counted and said; an image of which all classes are absent is background.
+
+    Args:
+        dataset: Its training images.
+        config: How the segmenter is applied.
+        model: The step that trains it.
+        name: Of the step.
+        role: Of the masks in the plan.
+    """
+    samples = dataset.splits[TRAIN]
+
+    def make(context: StepContext) -> RestrictedJob:
+        return RestrictedJob(context.inputs[model] / MODEL_FILE, context.folder, config, context.device)
+
+    work = over_images(RestrictedJob, make, samples)
+
+    def run(context: StepContext) -> StepResult:
+        for sample in samples:  # a mask without its count is made anew
+            if not changes_of(context.folder, sample.id).exists():
+                (context.folder / f"{sample.id}.png").unlink(missing_ok=True)
+        result = work.run(context)
+        told = _count_changes(having(samples, context.folder, Kind.LABELS), context.folder, name)
+        return replace(result, summary={**result.summary, "restricted": told})
+
+    return Step(name, Kind.LABELS, {model: Kind.MODEL}, asdict(config), replace(work, run=run), role)
+
+
+def _count_changes(samples: Sequence[WeakSample], folder: Path, name: str) -> dict[str, int]:
+    """Return, and log, what tags have changed in the masks of some images."""
+    found = [read_json_object(changes_of(folder, sample.id)) for sample in samples]
+    told = {
+        "pixels": sum(one["pixels"] for one in found),
+        "changed": sum(one["changed"] for one in found),
+        "changed_images": sum(one["changed"] > 0 for one in found),
+        "all_absent": sum(not sample.tags.possible for sample in samples),
+        "with_unknown": sum(bool(sample.tags.unknown) for sample in samples),
+    }
+    logger.info(
+        "%s: tags forbid what the segmenter sees on %.2g %% of the pixels, on %d of %d images",
+        name,
+        100 * told["changed"] / told["pixels"],
+        told["changed_images"],
+        len(samples),
+    )
+    for count, text in (
+        (told["all_absent"], "images without a class that may be there are background"),
+        (told["with_unknown"], "images have classes of which nobody knows; these may appear"),
+    ):
+        if count:
+            logger.info("%s: %d %s", name, count, text)
+    return told

@@ -1,0 +1,94 @@
+"""The step to sparse seeds: what its key covers, what it says, and images without maps or with bad ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from weakseg.artifacts import Activations, LabelMap
+from weakseg.data.classes import Classes
+from weakseg.data.dataset import Dataset
+from weakseg.data.sample import Tags, WeakSample
+from weakseg.errors import ConfigError, DataError
+from weakseg.methods.cam.config import CamRecipe
+from weakseg.methods.run import check_saliency_is_read
+from weakseg.pipeline.options import RunOptions
+from weakseg.pipeline.plan import Role, StepContext, StepResult
+from weakseg.settings.area_seeds import AreaSeedConfig
+from weakseg.steps.area_seeds import area_seeds_step
+
+SALIENT = AreaSeedConfig(background="saliency")
+SIZE = (8, 12)
+
+
+def write_maps(root: Path) -> Dataset:
+    """Three photographs of class 1 at the left; maps for two, of which one is of another form."""
+    left = torch.zeros(1, *SIZE)
+    left[..., :3] = 0.8
+    samples = []
+    for name in "abc":
+        Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(root / f"{name}.jpg")
+        Activations(left, (1,), SIZE, stride=1).save(root / "activations" / f"{name}.safetensors")
+        samples.append(WeakSample(name, root / f"{name}.jpg", Tags(frozenset({1}))))
+    (root / "maps").mkdir()
+    saliency = np.zeros(SIZE, np.uint8)
+    saliency[:, :9] = 255
+    Image.fromarray(saliency).save(root / "maps" / "a.png")
+    Image.fromarray(saliency.T).save(root / "maps" / "b.png")
+    mapped = [replace(sample, saliency=root / "maps" / f"{sample.id}.png") for sample in samples[:2]]
+    return Dataset(Classes(("cat",)), {"train": (*mapped, samples[2])})
+
+
+def carried_out(root: Path, dataset: Dataset, config: AreaSeedConfig) -> StepResult:
+    inputs = {"activations": root / "activations"}
+    options = RunOptions(1, "cpu").resolve()
+    step = area_seeds_step(dataset, config)
+    assert (step.name, step.role) == ("seeds", Role.SEEDS)
+    return step.work.run(StepContext(root / "seeds", inputs, options.engine(), "cpu"))
+
+
+def test_maps_where_there_are_any(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = carried_out(tmp_path, write_maps(tmp_path), SALIENT)
+    assert LabelMap.load(tmp_path / "seeds" / "a.png").labels[0].tolist() == [1] * 3 + [255] * 6 + [0] * 3
+    assert LabelMap.load(tmp_path / "seeds" / "c.png").labels[0].tolist() == [1] * 3 + [0] * 9
+    (failure,) = found.failures
+    assert failure.image_id == "b" and "rows and columns are exchanged; turn it" in failure.reason
+    assert found.summary["seeds"]["pixels"] == {"background": 3 * 8 + 9 * 8, "cat": 6 * 8}
+    assert found.summary["seeds"]["without_map"] == 1 and found.summary["images"] == 2
+    assert found.summary["warnings"] == ["seeds: no saliency map, so that low activations are background: c"]
+    assert found.summary["warnings"][0] in caplog.messages
+
+
+def test_low_activations_alone(tmp_path: Path) -> None:
+    found = carried_out(tmp_path, write_maps(tmp_path), AreaSeedConfig())
+    assert not found.failures and found.summary["seeds"]["background"] == "activations"
+    assert found.summary["warnings"] == []
+    assert LabelMap.load(tmp_path / "seeds" / "b.png").labels[0].tolist() == [1] * 3 + [0] * 9
+
+
+def test_maps_count_by_content_where_they_are_read(tmp_path: Path) -> None:
+    dataset = write_maps(tmp_path)
+    before = [area_seeds_step(dataset, config).settings for config in (SALIENT, AreaSeedConfig())]
+    Image.fromarray(np.full(SIZE, 9, np.uint8)).save(tmp_path / "maps" / "a.png")
+    after = [area_seeds_step(dataset, config).settings for config in (SALIENT, AreaSeedConfig())]
+    assert before[0] != after[0] and before[1] == after[1]
+
+
+def test_maps_that_nobody_reads_and_readers_without_maps(tmp_path: Path) -> None:
+    dataset = write_maps(tmp_path)
+    bare = replace(dataset, splits={"train": dataset.splits["train"][2:]})
+    with pytest.raises(DataError, match=r"seeds\.background: no training image has a saliency map"):
+        carried_out(tmp_path, bare, SALIENT)
+    plain = CamRecipe()
+    reader = replace(plain, method="reader", seeds=SALIENT)  # type: ignore[arg-type]
+    mapped = replace(plain.data, saliency="maps")
+    assert reader.reads_saliency and not plain.reads_saliency
+    check_saliency_is_read([plain])
+    check_saliency_is_read([replace(plain, data=mapped), replace(reader, data=mapped)])
+    with pytest.raises(ConfigError, match=r"data\.saliency: no step of method 'cam' reads saliency maps"):
+        check_saliency_is_read([replace(plain, data=mapped)])
+    with pytest.raises(ConfigError, match=r"background: 'saliency' needs maps for method 'reader'; set data\.saliency"):
+        check_saliency_is_read([plain, reader])
