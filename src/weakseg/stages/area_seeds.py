@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,10 @@ class SeedCounts:
     pixels: Mapping[str, int]
     undecided: int
     images: int
-    without_map: tuple[str, ...]
-    without_background: tuple[str, ...]
-    without_seed: Mapping[str, int]
-    unknown: tuple[str, ...]
+    without_map: tuple[str, ...] = ()
+    without_background: tuple[str, ...] = ()
+    without_seed: Mapping[str, int] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
