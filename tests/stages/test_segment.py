@@ -174,5 +174,5 @@ class TestTraining:
 
 def test_a_file_of_which_nobody_says_what_it_knows_is_refused() -> None:
     for settings in ({"file": "coco.pth"}, {"trained_on": "COCO masks"}, {"file": "coco.pth", "trained_on": "  "}):
-        with pytest.raises(ConfigError, match=r"segmenter\.init: file and trained_on go together"):
+        with pytest.raises(ConfigError, match=r"init: file and trained_on go together"):
             InitConfig(**settings)  # type: ignore[arg-type]

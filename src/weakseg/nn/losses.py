@@ -1,4 +1,4 @@
-"""Losses of the tag classifier and the segmenter."""
+"""Losses of the tag classifier and the segmenter, on masks or on seeds."""
 
 import torch
 from torch import Tensor
@@ -6,6 +6,9 @@ from torch.nn import functional as F
 
 from weakseg.artifacts import UNDECIDED
 from weakseg.settings.segment import SegmentConfig, SegmentLoss
+
+PROBABILITY_FLOOR = 1e-4
+RATIO_RANGE = (0.05, 20.0)  # of refined to own probabilities
 
 
 def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -61,3 +64,54 @@ def map_loss(logits: Tensor, labels: Tensor, config: SegmentConfig, *, corners: 
     else:
         logits = F.interpolate(logits, labels.shape[1:], mode="bilinear", align_corners=corners)
     return segmentation_loss(logits, labels, config.loss)
+
+
+def floored(probs: Tensor) -> Tensor:
+    """Return ``(B, L, ...)`` probabilities of which none is zero: ``p + 1e-4``, divided by the sum over labels.
+
+    Reference:
+        [huang2018dsrg], its code.
+    """
+    raised = probs + PROBABILITY_FLOOR
+    return raised / raised.sum(1, keepdim=True)
+
+
+def seeding_loss(probs: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean of ``-log H`` over cells of classes, all together, plus that over cells of the background.
+
+    Both means are of each image, 0 where it has no such cell; the loss is the mean over images.
+
+    Args:
+        probs: ``(B, L, h, w)`` float in (0, 1]: H.
+        labels: ``(B, h, w)`` int64 in {0..L - 1, 255}; 255 counts nothing.
+
+    Returns:
+        Scalar; 0, with gradient 0, where nothing is labelled.
+
+    Reference:
+        [feng2021dgcn], seeding loss. Differs from the paper: the background's term is printed without the logarithm,
+        which the code of [huang2018dsrg] has.
+    """
+    known = labels != UNDECIDED
+    picked = probs.gather(1, torch.where(known, labels, 0)[:, None])[:, 0]
+    losses = -torch.log(torch.where(known, picked, 1.0))
+    halves = labels == 0, known & (labels != 0)
+    return torch.stack([((losses * half).sum((1, 2)) / half.sum((1, 2)).clamp(min=1)).mean() for half in halves]).sum()
+
+
+def boundary_loss(probs: Tensor, refined: Tensor) -> Tensor:
+    """Return the mean over cells of ``sum_c Q_c log clip(Q_c / H_c, 0.05, 20)``: how far H is from what a CRF says.
+
+    Args:
+        probs: ``(B, L, h, w)`` float in (0, 1]: H.
+        refined: ``(B, L, h, w)`` float in (0, 1]: Q, a constant.
+
+    Returns:
+        Scalar.
+
+    Reference:
+        [feng2021dgcn], boundary loss, over all classes as in the code of [huang2018dsrg]; the clip is that code's, too.
+        Differs from it: no gradient flows through the CRF.
+    """
+    target = refined.detach()
+    return (target * torch.log((target / probs).clamp(*RATIO_RANGE))).sum(1).mean()

@@ -18,6 +18,7 @@ class AugmentConfig:
         scales: Instead of ``long_side``, which is then ``null``: factors of which one is drawn, such as those of
             DeepLab-v2, ``[0.5, 0.75, 1.0, 1.25, 1.5]``.
         scale_range: Instead of both: smallest and largest factor of those that are drawn evenly.
+        warp: Instead of all three: the whole image is stretched to the square of the crop, as DSRG and DGCN train.
         rotation: Largest turn to either side, in degrees; what comes in at the corners is as what is padded.
         blur: Share of the images that a Gaussian of 5 x 5 pixels (deviation 1.1) blurs.
         crop: Side of the square crop; smaller images are padded (labels undecided, maps 0).
@@ -38,6 +39,7 @@ class AugmentConfig:
     rotation: float = 0.0
     blur: float = 0.0
     pad: Pad = "around"
+    warp: bool = False
 
     def __post_init__(self) -> None:
         """Refuse empty ranges, and several ways of scaling at once."""
@@ -49,11 +51,13 @@ class AugmentConfig:
             check_settings("augment", self, scales="> 0")
         if self.scale_range is not None and not 0 < self.scale_range[0] <= self.scale_range[1] < float("inf"):
             raise ConfigError(f"augment.scale_range: need 0 < smallest <= largest, got {self.scale_range}")
-        ways = ("long_side", "scales", "scale_range")
+        if self.warp and self.pad != "around":
+            raise ConfigError(f"augment.pad: with warp nothing is padded, got {self.pad!r}; leave one of them out")
+        ways = ("long_side", "scales", "scale_range", "warp")
         given = [f"{name} {value}" for name in ways if (value := getattr(self, name))]
         if len(given) > 1:
             raise ConfigError(
-                f"augment: one way of scaling is needed, got {' and '.join(given)}; set others to null or []"
+                f"augment: one way of scaling is needed, got {' and '.join(given)}; set others to null, [] or false"
             )
 
     @property

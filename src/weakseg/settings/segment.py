@@ -63,22 +63,19 @@ class InitConfig:
         """Refuse a file of which nobody says what it knows."""
         if bool(self.file) != bool(self.trained_on.strip()):
             raise ConfigError(
-                f"segmenter.init: file and trained_on go together, got {self.file!r} and {self.trained_on!r}; "
+                f"init: file and trained_on go together, got {self.file!r} and {self.trained_on!r}; "
                 "say what the file was trained on, such as 'COCO masks'"
             )
 
 
 @dataclass(frozen=True)
-class SegmentConfig:
-    """The segmenter and its training.
+class SegmenterTrainingConfig:
+    """A segmenter and its training, whatever it learns from.
 
     Attributes:
         model: Architecture.
         augment: Variation of the training images.
         fit: Optimisation.
-        loss: ``cross_entropy`` (mean over pixels); ``balanced`` (mean over background plus mean over foreground), or
-            ``balanced_halved`` (half of that).
-        loss_on: ``pixels`` (logits are enlarged to the labels) or ``cells`` (labels are reduced to the logits).
         init: What the whole network starts from.
     """
 
@@ -87,16 +84,13 @@ class SegmentConfig:
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(epochs=8, batch_size=8, optimizer="adamw", lr=2e-4, weight_decay=1e-2)
     )
-    loss: SegmentLoss = "cross_entropy"
-    loss_on: LossOn = "pixels"
     init: InitConfig = field(default_factory=InitConfig)
 
     def __post_init__(self) -> None:
-        """Refuse losses that do not exist, and two files for one backbone."""
-        check_settings("segmenter", self, loss=get_args(SegmentLoss), loss_on=get_args(LossOn))
+        """Refuse two files for one backbone."""
         if self.init.file and self.model.backbone.file:
             raise ConfigError(
-                f"segmenter.init.file: {self.init.file!r} holds the backbone, too; set its weights to 'none' "
+                f"init.file: {self.init.file!r} holds the backbone, too; set its weights to 'none' "
                 f"and leave out model.backbone.file, which is {self.model.backbone.file!r}"
             )
 
@@ -108,3 +102,22 @@ class SegmentConfig:
             return {"network": Path(self.init.file).name, **told}
         start = self.model.backbone
         return {"backbone": start.name, "weights": Path(start.file).name if start.file else start.weights}
+
+
+@dataclass(frozen=True)
+class SegmentConfig(SegmenterTrainingConfig):
+    """The segmenter and its training on masks.
+
+    Attributes:
+        loss: ``cross_entropy`` (mean over pixels); ``balanced`` (mean over background plus mean over foreground), or
+            ``balanced_halved`` (half of that).
+        loss_on: ``pixels`` (logits are enlarged to the labels) or ``cells`` (labels are reduced to the logits).
+    """
+
+    loss: SegmentLoss = "cross_entropy"
+    loss_on: LossOn = "pixels"
+
+    def __post_init__(self) -> None:
+        """Refuse losses that do not exist."""
+        super().__post_init__()
+        check_settings("segmenter", self, loss=get_args(SegmentLoss), loss_on=get_args(LossOn))

@@ -107,7 +107,7 @@ def draw_view(image_size: tuple[int, int], config: AugmentConfig, rng: np.random
 
     Along each axis the window is cut at random, or a smaller image put on the canvas where ``config.pad`` says.
     """
-    size = scaled_size(image_size, _draw_scale(image_size, config, rng))
+    size = (config.crop,) * 2 if config.warp else scaled_size(image_size, _draw_scale(image_size, config, rng))
     mirrored = config.flip and bool(rng.random() < 0.5)
     jitter = None
     if config.jitter:

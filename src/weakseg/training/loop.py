@@ -76,7 +76,7 @@ class EpochDone:
     Attributes:
         epoch: From 0.
         loss: Mean over its examples.
-        records: One of each epoch so far.
+        records: One of each epoch so far; what is added to the last one before the next moment is kept with it.
     """
 
     epoch: int
@@ -220,11 +220,18 @@ class Fit:
         return {**counted, "seed": self.place.seed}
 
 
-def drained(moments: Moments) -> Records:
-    """Train on to the end, from wherever the moments stand; return one record an epoch."""
+def drained(moments: Moments, see: Callable[[StepDone | EpochDone], None] | None = None) -> Records:
+    """Train on to the end, from wherever the moments stand; return one record an epoch.
+
+    Args:
+        moments: Of a fit.
+        see: Gets each moment that is left.
+    """
     while True:
         try:
-            next(moments)
+            moment = next(moments)
+            if see:
+                see(moment)
         except StopIteration as end:
             records: Records = end.value
             return records

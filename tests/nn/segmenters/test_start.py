@@ -108,5 +108,5 @@ def test_other_networks_are_refused(tmp_path: Path) -> None:
 
 def test_two_files_for_one_backbone_are_refused() -> None:
     backbone = replace(BACKBONE, weights="file", file="resnet.pth")
-    with pytest.raises(ConfigError, match=r"segmenter\.init\.file: 'coco\.pth' holds the backbone, too"):
+    with pytest.raises(ConfigError, match=r"init\.file: 'coco\.pth' holds the backbone, too"):
         config_for(Path("coco.pth"), replace(MODEL, backbone=backbone))

@@ -15,7 +15,7 @@ from weakseg.nn.segmenters.pspnet import PspNet
 from weakseg.nn.segmenters.segmenter import Segmenter
 from weakseg.nn.segmenters.tree import TreeHead, guide_of
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.segment import SegmentConfig, SegmenterConfig
+from weakseg.settings.segment import SegmenterConfig, SegmenterTrainingConfig
 
 Shapes = list[tuple[int, int]]  # channels and stride of maps; the last are the features
 
@@ -103,7 +103,7 @@ def trained_on(config: SegmenterConfig) -> tuple[str, ...]:
     return HEADS[config.head].trained_on + (("scales",) if config.multi_scale else ())
 
 
-def check_training(config: SegmentConfig, examples: int = 0) -> None:
+def check_training(config: SegmenterTrainingConfig, examples: int = 0) -> None:
     """Refuse a training that the head cannot go through.
 
     Args:

@@ -15,7 +15,7 @@ from weakseg.nn.pretrained import COUNTER
 from weakseg.nn.segmenters.heads import build_segmenter
 from weakseg.nn.segmenters.segmenter import Segmenter
 from weakseg.nn.weights import HEADER_KEY, check_state, load_weights, read_metadata
-from weakseg.settings.segment import SegmentConfig
+from weakseg.settings.segment import SegmenterTrainingConfig
 
 HEAD, BACKBONE = "head.", "backbone."
 SHOWN = 5  # tensors that a message lists
@@ -23,7 +23,7 @@ SHOWN = 5  # tensors that a message lists
 logger = logging.getLogger(__name__)
 
 
-def start_segmenter(config: SegmentConfig, num_classes: int) -> Segmenter:
+def start_segmenter(config: SegmenterTrainingConfig, num_classes: int) -> Segmenter:
     """Return a segmenter with what it starts from.
 
     Of a file of a whole segmenter the backbone has to be there. Layers of the head start at random, with a warning,
