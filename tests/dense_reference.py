@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Array = NDArray[np.float64] | Tensor
 VOID = 255
 
 
@@ -302,14 +303,14 @@ def nearest_nodes(features: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return neighbors[:, :k], nearest[:, :k].sqrt()
 
 
-def cut_energy(labels: NDArray[np.bool_], weights: Tensor, source: Tensor, sink: Tensor) -> float:
+def cut_energy(labels: NDArray[np.bool_], weights: Array, source: Array, sink: Array) -> float:
     """Return ``sum_p y_p t_p + (1 - y_p) s_p + sum_{p<q} w_pq |y_p - y_q|``."""
     total = sum(float(sink[p]) if label else float(source[p]) for p, label in enumerate(labels))
     pairs = ((p, q) for p in range(len(labels)) for q in range(p) if labels[p] != labels[q])
     return total + sum(float(weights[p, q]) for p, q in pairs)
 
 
-def minimum_cuts(weights: Tensor, source: Tensor, sink: Tensor, slack: float) -> tuple[float, list[NDArray[np.bool_]]]:
+def minimum_cuts(weights: Array, source: Array, sink: Array, slack: float) -> tuple[float, list[NDArray[np.bool_]]]:
     """Return the least energy of all 2^N labellings, and the labellings within ``slack`` of it."""
     labellings = [np.array(labels, bool) for labels in np.ndindex((2,) * len(source))]
     energies = [cut_energy(labels, weights, source, sink) for labels in labellings]
@@ -642,3 +643,90 @@ def a2gnn_terms(
         "pull": torch.stack(apart).sum() / max(pairs, 1),
         "crf": gated_crf_energy(kernel, logits.softmax(1).T[:, None]),
     }
+
+
+def seeding_loss(probs: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean over images of the mean ``-log H`` of all class pixels plus that of background pixels."""
+    total = probs.new_zeros(())
+    for maps, plane in zip(probs, labels, strict=True):
+        for wanted in (False, True):
+            cells = [(y, x) for y, x in np.ndindex(*plane.shape) if plane[y, x] != 255 and (plane[y, x] == 0) == wanted]
+            losses = [-torch.log(maps[int(plane[y, x]), y, x]) for y, x in cells]
+            total = total + (torch.stack(losses).mean() if losses else 0) / len(probs)
+    return total
+
+
+def boundary_loss(probs: Tensor, refined: Tensor) -> Tensor:
+    """Return the mean over pixels of ``sum_c Q_c log clip(Q_c / H_c)``."""
+    total, (batch, labels, height, width) = probs.new_zeros(()), probs.shape
+    for index in np.ndindex(batch, labels, height, width):
+        ratio = refined[index] / probs[index]
+        total = total + refined[index] * torch.log(torch.clip(ratio, 0.05, 20))
+    return total / (batch * height * width)
+
+
+def cell_seeds(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.int64]:
+    """Return what most pixels of each cell have, the lowest of equals."""
+    height, width = labels.shape
+    found = np.zeros(size, np.int64)
+    for row, column in np.ndindex(*size):
+        members = [
+            int(labels[y, x])
+            for y, x in np.ndindex(height, width)
+            if y * size[0] // height == row and x * size[1] // width == column
+        ]
+        found[row, column] = min(set(members), key=lambda label: (-members.count(label), label))
+    return found
+
+
+def dgcn_labels(
+    graph: Tensor, probs: Tensor, seeds: Tensor, classes: tuple[int, ...], threshold: float
+) -> tuple[Tensor, bool]:
+    """Return DGCN's labels by trying every labelling, and whether no other one is as good.
+
+    Args:
+        graph: ``(N, N)`` capacities.
+        probs: ``(L, N)``.
+        seeds: ``(N,)`` in {0..L - 1, 255}.
+        classes: Of the image.
+        threshold: θ.
+    """
+    labels, unique = seeds.clone(), True
+    for label in classes:
+        own, others = seeds == label, (seeds != 255) & (seeds != label)
+        if not own.any():
+            continue
+        clipped = probs[label].double().clamp(1e-4, 1 - 1e-4)
+        source, sink = -torch.log(1 - clipped), -torch.log(clipped)
+        source[own], sink[own], source[others], sink[others] = 1e3, 0, 0, 1e3
+        _, best = minimum_cuts(graph.numpy(), source.numpy(), sink.numpy(), 1e-6)
+        unique &= len(best) == 1
+        for node in np.flatnonzero(best[0]):
+            if seeds[node] == 255 and probs[label, node] > threshold:
+                labels[node] = label
+    return labels, unique
+
+
+def dsrg_labels(
+    refined: Tensor, seeds: Tensor, present: tuple[int, ...], thresholds: tuple[float, float]
+) -> NDArray[np.int64]:
+    """Return DSRG's labels by growing from each seed to its eight neighbours; thresholds of classes, of background."""
+    height, width = seeds.shape
+    label, kept = seeds.numpy().copy(), seeds.numpy().copy()
+    for y, x in np.ndindex(height, width):
+        best = max((0, *present), key=lambda c: float(refined[c, y, x]))
+        if refined[best, y, x] > thresholds[best == 0]:
+            label[y, x] = best
+    for c in (0, *present):
+        waiting = [(y, x) for y, x in np.ndindex(height, width) if seeds[y, x] == c and label[y, x] == c]
+        seen = set(waiting)
+        while waiting:
+            y, x = waiting.pop()
+            kept[y, x] = c
+            for v, u in np.ndindex(3, 3):
+                near = (y + v - 1, x + u - 1)
+                inside = 0 <= near[0] < height and 0 <= near[1] < width
+                if inside and near not in seen and label[near] == c and seeds[near] in (c, 255):
+                    seen.add(near)
+                    waiting.append(near)
+    return kept

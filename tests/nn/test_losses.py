@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+import dense_reference as dense
 from cases import assert_exact
-from weakseg.nn.losses import map_loss, segmentation_loss, tag_loss
+from weakseg.nn.losses import boundary_loss, floored, map_loss, seeding_loss, segmentation_loss, tag_loss
 from weakseg.settings.segment import SegmentConfig, SegmentLoss
 
 NAN = math.nan
@@ -167,3 +168,67 @@ class TestMapLoss:
         logits = torch.full((1, 9, 5, 7), -1e4)
         logits[:, [3, 8]] = 0.0
         assert map_loss(logits, labels, SegmentConfig(loss_on="cells")).item() == pytest.approx(LN2)
+
+
+class TestSeededLosses:
+    """dgcn.md, oracles 10 to 12 and 16."""
+
+    PROBS = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1]], dtype=torch.float64)
+    LABELS = torch.tensor([0, 0, 1, 1])
+
+    def test_by_hand(self) -> None:
+        probs, labels = self.PROBS.T[None, :, None], self.LABELS[None, None]
+        assert seeding_loss(probs, labels).item() == pytest.approx(0.433750 + 0.289909, abs=1e-6)
+        assert seeding_loss(probs, labels.where(labels == 0, 255)).item() == pytest.approx(0.433750, abs=1e-6)
+        more = torch.cat([probs, probs[..., :2], probs[..., :2]], -1), torch.cat([labels, *[labels[..., :2]] * 2], -1)
+        assert_exact(seeding_loss(*more), seeding_loss(probs, labels))
+
+    def test_equal_to_the_sums(self) -> None:
+        probs = random_logits(3, 4, 3, 2).softmax(1)
+        labels = torch.tensor([0, 1, 3, 255])[
+            torch.randint(0, 4, (3, 3, 2), generator=torch.Generator().manual_seed(1))
+        ]
+        labels[1] = 255  # an image of which nothing is known
+        labels[2] = labels[2].where(labels[2] == 0, 255)  # and one of background alone
+        assert_exact(seeding_loss(probs, labels), dense.seeding_loss(probs, labels))
+        refined = random_logits(3, 4, 3, 2, seed=2).mul(3).softmax(1)
+        assert_exact(boundary_loss(probs, refined), dense.boundary_loss(probs, refined))
+
+    def test_nothing_labelled_is_nothing_learned(self) -> None:
+        logits = random_logits(1, 3, 2, 2).requires_grad_()
+        loss = seeding_loss(logits.softmax(1), torch.full((1, 2, 2), 255))
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.item() == 0 and gradient.abs().max() == 0
+
+    def test_without_class_cells_the_background_alone_counts(self) -> None:
+        logits = random_logits(1, 3, 1, 2).requires_grad_()
+        loss = seeding_loss(logits.softmax(1), torch.tensor([[[0, 255]]]))
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert gradient[..., 1].abs().max() == 0 and gradient[0, 0, 0, 0] < 0 and loss.isfinite()
+
+    def test_divergence_by_hand(self) -> None:
+        refined, probs = (torch.tensor(v)[None, :, None, None] for v in ([0.9, 0.05, 0.05], [0.6, 0.3, 0.1]))
+        assert boundary_loss(probs, refined).item() == pytest.approx(0.240673, abs=1e-6)
+        assert boundary_loss(refined, refined).item() == 0
+        assert boundary_loss(refined, probs).item() > 0
+
+    def test_the_gradient_is_the_difference(self) -> None:
+        logits, other = random_logits(1, 3, 2, 2).requires_grad_(), random_logits(1, 3, 2, 2, seed=4)
+        refined = other.div(4).softmax(1)  # no ratio is clipped
+        (gradient,) = torch.autograd.grad(boundary_loss(logits.softmax(1), refined), logits)
+        assert_exact(gradient, (logits.softmax(1) - refined) / 4)
+
+    def test_ratios_are_clipped(self) -> None:
+        probs, refined = (torch.tensor(v)[None, :, None, None] for v in ([0.001, 0.999], [0.5, 0.5]))
+        assert boundary_loss(probs, refined).item() == pytest.approx(0.5 * math.log(20) + 0.5 * math.log(0.5 / 0.999))
+
+    def test_no_probability_is_zero(self) -> None:
+        # (0 + 1e-4) / (1 + 3e-4)
+        found = floored(torch.tensor([1.0, 0.0, 0.0])[None, :, None, None])
+        assert found[0, 1].item() == pytest.approx(1e-4 / 1.0003) and found.sum().item() == pytest.approx(1)
+
+    def test_gradients(self) -> None:
+        logits, refined = random_logits(2, 3, 2, 2).requires_grad_(), random_logits(2, 3, 2, 2, seed=5).softmax(1)
+        labels = torch.tensor([[[0, 1], [255, 2]], [[1, 1], [255, 255]]])
+        assert torch.autograd.gradcheck(lambda x: seeding_loss(floored(x.softmax(1)), labels), logits)
+        assert torch.autograd.gradcheck(lambda x: boundary_loss(floored(x.softmax(1)), refined), logits)

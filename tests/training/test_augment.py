@@ -358,3 +358,22 @@ class TestBoxes:
     def test_no_boxes(self) -> None:
         view = draw_view((10, 10), AugmentConfig((10, 10), 10), rng())
         assert view.boxes(np.zeros((0, 4)), (10, 10)).shape == (0, 4)
+
+
+class TestWarp:
+    def test_the_whole_image_is_stretched(self) -> None:
+        image, labels = checkerboard(64, 96)
+        found, cut = augment(image, labels, AugmentConfig(None, 48, flip=False, warp=True), rng())
+        assert found.shape == (48, 48, 3) and cut.shape == (48, 48)
+        rows, columns = np.mgrid[:48, :48]
+        expected = labels[rows * 64 // 48 + 1, columns * 96 // 48 + 1]
+        assert (cut == expected).mean() > 0.9 and set(np.unique(cut)) == {1, 2}
+        middle = found[6:10, 3:5]  # of the first square, which is dark
+        assert abs(int(middle.mean()) - DARK) < 10 and cut[8, 4] == 1
+
+    def test_what_contradicts_it_is_refused(self) -> None:
+        for change in ({"long_side": (40, 50)}, {"scales": (0.5, 1.0)}, {"scale_range": (0.5, 2.0)}):
+            with pytest.raises(ConfigError, match=r"augment: one way of scaling is needed, got .* and warp True"):
+                AugmentConfig(**{"long_side": None, "warp": True, **change})  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"augment\.pad: with warp nothing is padded, got 'end'"):
+            AugmentConfig(long_side=None, warp=True, pad="end")

@@ -75,7 +75,8 @@ def node_features(
 def cell_seeds(labels: Tensor, size: tuple[int, int], *, corners: bool = False) -> Tensor:
     """Return the seed of each cell: what most of its pixels have; undecided counts as one, and yields to equals.
 
-    A label that has pixels but would have no cell gets the cell where it has most, the rarest label first.
+    A label that has pixels but would have no cell gets the cell where it has most, the rarest label first; no cell is
+    given twice.
 
     Args:
         labels: ``(H, W)`` int64 in {0..K, 255}.
@@ -94,8 +95,9 @@ def cell_seeds(labels: Tensor, size: tuple[int, int], *, corners: bool = False) 
     missing = [i for i in range(len(found)) if found[i] != UNDECIDED and not (best == i).any()]
     for index in sorted(missing, key=lambda i: int(counts[:, i].sum())):
         cell = counts[:, index].argmax()
-        best[cell] = index
-        counts[cell] = 0  # no other takes it
+        if counts[cell, index]:
+            best[cell] = index
+            counts[cell] = 0  # no other takes it
     return torch.from_numpy(found[best].reshape(size))
 
 

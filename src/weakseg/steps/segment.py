@@ -17,10 +17,12 @@ from weakseg.nn.segmenters import check_training
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
 from weakseg.pipeline.units import ImageJob
+from weakseg.settings.grow import GrowthConfig, SeededConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmentConfig
 from weakseg.stages.mask_counts import SMALL_SIDE
 from weakseg.stages.predict import predict_image, predict_restricted
+from weakseg.stages.seeded import check_seeded, train_seeded
 from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
@@ -91,6 +93,21 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
     settings = {**asdict(config), "seed": seed}
     work = training(train_segmenter, run, seed)
     return Step(SEGMENTER, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
+
+
+def seeded_segmenter_step(dataset: Dataset, config: SeededConfig, growth: GrowthConfig, seed: int) -> Step:
+    """Train the segmenter on the seeds of the step "seeds", and on the labels that grow from them."""
+    check_seeded(config, growth)
+    check_backbone(config.model.backbone)
+
+    def run(context: StepContext, place: FitPlace) -> StepResult:
+        seeds = context.inputs["seeds"]
+        samples = having(dataset.splits[TRAIN], seeds, Kind.LABELS)
+        records = train_seeded(samples, seeds, dataset.classes, config=config, growth=growth, place=place)
+        return fitted(records, samples)
+
+    settings = {**asdict(config), "growth": asdict(growth.completed), "seed": seed}
+    return Step(SEGMENTER, Kind.MODEL, {"seeds": Kind.LABELS}, settings, training(train_seeded, run, seed))
 
 
 def predictions_step(dataset: Dataset, config: PredictConfig, init: Mapping[str, Any]) -> Step:
