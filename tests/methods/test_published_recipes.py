@@ -51,6 +51,20 @@ def test_networks_of_psa(name: str) -> None:
     assert readings == (4, 24 if seam else 32, "power", "scores")
 
 
+def test_psa_on_vgg16() -> None:
+    # psa.md, 2.1 and section 3: biases learn twice as fast, blocks 1 and 2 do not; cam.md: roots of the evidence
+    vgg, resnet = published("psa_vgg16"), published("psa")
+    for part in ("classifier", "affinity"):
+        mine, theirs = getattr(vgg, part), getattr(resnet, part)
+        assert mine.backbone.name == {"classifier": "vgg16_psa", "affinity": "vgg16_psa_affinity"}[part]
+        assert (mine.backbone.layout, mine.backbone.output_stride) == ("caffe", 8)
+        assert (
+            mine.fit == replace(theirs.fit, bias_lr_factor=2, norm_affine="trained") and mine.augment == theirs.augment
+        )
+    assert vgg.activations == replace(resnet.activations, roots=True) and vgg.affinity.norms
+    assert (vgg.readings, vgg.walk, vgg.masks) == (resnet.readings, resnet.walk, resnet.masks)
+
+
 @pytest.mark.parametrize("name", ["irnet", "wsgcn-i"])
 def test_networks_of_irnet(name: str) -> None:
     # cam.md and irnet.md, section 3

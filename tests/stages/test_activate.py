@@ -96,6 +96,15 @@ def test_all_scales_see_the_same_ramp(align: Any, shift: float) -> None:
     assert float((seen - pixels[4:23]).abs().max()) < 1.5 if not shift else float((pixels[4:23] - seen).min()) > shift
 
 
+def test_roots_are_taken_of_each_scale() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8)
+    plain, rooted = (activate_image(Brightness(), image, (1,), ActivateConfig((1.0,), roots=r)) for r in (False, True))
+    one, other = (found.values for found in (plain, rooted))
+    squares = (other.double() / other.max()).square()
+    assert one.std() > 0.01
+    torch.testing.assert_close(squares * one.max(), one.double(), rtol=0, atol=0.02)  # of two mirror images each
+
+
 def test_no_class_needs_no_model() -> None:
     assert activate_image(None, np.zeros((5, 9, 3), np.uint8), (), ActivateConfig()).values.shape == (0, 2, 3)
 

@@ -296,11 +296,13 @@ class TestFindFeatures:
 
 
 class TestFiles:
-    def test_save_and_load(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("norms", [False, True])
+    def test_save_and_load(self, norms: bool, tmp_path: Path) -> None:
         torch.manual_seed(0)
         config = BackboneConfig("resnet10t", 8, "none")
-        model = AffinityNet(build_backbone(config)).eval()
-        save_model(tmp_path / "m.safetensors", model, {"kind": "affinity", "backbone": vars(config)})
+        model = AffinityNet(build_backbone(config), norms=norms).eval()
+        header = {"kind": "affinity", "backbone": vars(config), **({"norms": True} if norms else {})}
+        save_model(tmp_path / "m.safetensors", model, header)
         loaded = load_affinity(tmp_path / "m.safetensors")
         assert not any(module.training for module in loaded.modules())
         image = draw(3)[0]

@@ -17,6 +17,7 @@ class ActivateConfig:
             with; ``scales`` apply to the reduced size.
         align: ``cells``: evidence is put where the cells of the network lie; ``edges``: stretched over the image, as
             published, which shifts it by up to half a cell down and to the right.
+        roots: The square root of the evidence of each scale is added, as published for VGG16.
         normalize: Each map is divided by its ``max``, or stretched over its ``range``, as in SEAM.
     """
 
@@ -24,6 +25,7 @@ class ActivateConfig:
     stride: int = 4
     max_side: int = 512
     align: Literal["cells", "edges"] = "cells"
+    roots: bool = False
     normalize: Literal["max", "range"] = "max"
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ class AffinityConfig:
     Attributes:
         start: What the backbone starts from: ``classifier`` (the trained one) or ``pretrained`` (``backbone``).
         backbone: The feature extractor for ``pretrained``.
+        norms: Group norms behind the reduced levels, as published for VGG16, where nothing else normalizes.
         radius_cells: Pairs are nearer than this, in cells of eight pixels.
         augment: Variation of the training images; AffinityNet's authors do not rescale.
         fit: Optimisation of backbone and head.
@@ -25,6 +26,7 @@ class AffinityConfig:
 
     start: Start = "pretrained"
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    norms: bool = False
     radius_cells: float = 5.0
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(

@@ -55,6 +55,7 @@ def activate_image(
     base = scaled_size((height, width), 1.0, max_side=config.max_side)
     sizes = [scaled_size(base, scale) for scale in config.scales]
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
+    maps = [found.sqrt() for found in maps] if config.roots else maps
     if config.align == "cells":
         maps = [resample_cells(m, size, scaled, model.cells) for m, scaled in zip(maps, sizes, strict=True)]
     values = normalize_evidence(merge_evidence(maps, size), by=config.normalize)

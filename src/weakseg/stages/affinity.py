@@ -1,7 +1,8 @@
 """Train an affinity network on refined class scores, and apply it."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ def train_affinity(
         return affinity_loss(affinity, label_pairs(batch[1], offsets))
 
     data = ScoreData(by_id(samples), strict, lenient, config.augment, place.seed)
-    return train_model(started_training(KIND, AffinityNet, data, loss, config, classifier), place)
+    build = functools.partial(AffinityNet, norms=config.norms)
+    training = started_training(KIND, build, data, loss, config, classifier)
+    return train_model(replace(training, header={**training.header, "norms": config.norms}), place)
 
 
 def load_affinity(path: Path) -> AffinityNet:
@@ -130,7 +133,7 @@ def load_affinity(path: Path) -> AffinityNet:
     Raises:
         CheckpointError: If the file is missing, truncated, or no affinity network of weakseg.
     """
-    return load_network(path, KIND, lambda backbone, _: AffinityNet(backbone))[0]
+    return load_network(path, KIND, lambda b, header: AffinityNet(b, norms=bool(header.get("norms"))))[0]
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 from contracts import assert_grouped
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tiny_transformers import DINOV2, enter
@@ -12,7 +12,8 @@ from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.pairs.affinity import AffinityHead, AffinityNet
 from weakseg.settings.affinity import AffinityConfig
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.training.optimizers import freeze_levels
+from weakseg.settings.fit import FitConfig
+from weakseg.training.optimizers import freeze_levels, part_factors
 
 
 def build(name: str = "resnet10t", stride: int = 16) -> AffinityNet:
@@ -73,6 +74,24 @@ class TestHead:
             *(f"taps.{index}.weight" for index in range(3)),
             "last.weight",
         ]
+
+    def test_group_norms(self) -> None:
+        # psa.md, 2.1: 8, 16 and 32 groups; rates as of pretrained layers where the head's are ten times theirs.
+        model = AffinityNet(build_backbone(BackboneConfig("resnet10t", 8, "none")), norms=True)
+        assert [norm.num_groups for norm in model.head.norms] == [8, 16, 32]
+        assert part_factors(model, FitConfig(head_lr_factor=10.0))["head.norms."] == 1.0
+        levels = [torch.randn(2, norm.num_channels, 5, 4) for norm in model.head.norms]
+        with torch.no_grad():
+            for tap, norm in zip(model.head.taps, model.head.norms, strict=True):
+                tap.weight = nn.Parameter(torch.eye(norm.num_channels)[:, :, None, None])
+            expected = []
+            for groups, level in zip((8, 16, 32), levels, strict=True):
+                parts = level.double().reshape(2, groups, -1)
+                centred = parts - parts.mean(2, keepdim=True)
+                scaled = centred / (centred.square().mean(2, keepdim=True) + 1e-5).sqrt()
+                expected.append(F.elu(scaled.reshape(level.shape)))
+            last = F.elu(F.conv2d(torch.cat(expected, 1), model.head.last.weight.double()))
+            torch.testing.assert_close(model.head(levels, lambda maps, _: maps).double(), last, rtol=1e-4, atol=1e-5)
 
     def test_initial_weights(self) -> None:
         # He: deviation sqrt(2 / inputs). Xavier with gain 4: uniform to 4 sqrt(6 / (448 + 448)).
