@@ -101,7 +101,7 @@ def test_tags_restrict_masks_of_training_images(tmp_path: Path, caplog: pytest.L
     }
     samples = tuple(WeakSample(i, tmp_path / "i.png", Tags(*each)) for i, each in tags.items())
     data = Dataset(CLASSES, {"train": samples})
-    step = restricted_step(data, PredictConfig((1.0,)), "first", name="masks_2", role=Role.AFTER)
+    step = restricted_step(data, PredictConfig((1.0,)), "first", {}, name="masks_2", role=Role.AFTER)
     assert (step.name, step.role, dict(step.needs)) == ("masks_2", Role.AFTER, {"first": "model"})
     context = StepContext(
         tmp_path / "out", {"first": tmp_path / "first"}, RunOptions(1, "cpu").resolve().engine(), "cpu"

@@ -20,6 +20,7 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResu
 from weakseg.pipeline.units import ImageJob, Unit
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, tagged, training
 from weakseg.steps.decode import decode_steps
+from weakseg.steps.segment import PREDICTIONS, in_round
 from weakseg.training.loop import FitPlace
 
 
@@ -118,12 +119,13 @@ def scores_step(recipe: PairRecipe, dataset: Dataset) -> Step:
 
 
 def smooth_step(recipe: PairRecipe, dataset: Dataset) -> Step:
-    """Smooth the segmenter's predictions."""
+    """Smooth the last segmenter's predictions."""
+    predictions = in_round(PREDICTIONS, recipe.rounds)
 
     def make(context: StepContext) -> SmoothJob:
-        return SmoothJob(context.inputs["predictions"], context.folder, recipe.smoothing)
+        return SmoothJob(context.inputs[predictions], context.folder, recipe.smoothing)
 
     split = prediction_split(dataset)
-    work = over_images(SmoothJob, make, dataset.splits[split], source=("predictions", Kind.LABELS))
-    needs, settings = {"predictions": Kind.LABELS}, {"radius": recipe.smoothing}
+    work = over_images(SmoothJob, make, dataset.splits[split], source=(predictions, Kind.LABELS))
+    needs, settings = {predictions: Kind.LABELS}, {"radius": recipe.smoothing}
     return Step("smoothed", Kind.LABELS, needs, settings, work, Role.AFTER, split)

@@ -25,8 +25,9 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
 from weakseg.methods import METHODS
 from weakseg.methods.finished import is_finished, open_finished
+from weakseg.methods.plans import last_masks
 from weakseg.methods.recipe import Recipe
-from weakseg.pipeline.plan import Kind, result_of
+from weakseg.pipeline.plan import Kind
 
 COLOURED = "segmentation-mask"
 FOLDERS = ("voc", COLOURED)
@@ -107,9 +108,9 @@ def _source(given: Namespace) -> Source:
 
 
 def _products(recipe: Recipe, dataset: Dataset) -> list[str]:
-    """Return the names of a run's objects, and of its masks."""
+    """Return the names of a run's objects, and of its last masks."""
     steps = METHODS[recipe.method].build(recipe, dataset)
-    result = result_of(steps)
+    result = last_masks(recipe, steps)
     return [step.name for step in steps if step.kind == Kind.INSTANCES] + ([result.name] if result else [])
 
 

@@ -27,12 +27,13 @@ def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
 
 
 def _segmenter_of(path: Path, method: str) -> Path:
-    """Return a model file: as given, or the segmenter of a run, or of a method of a comparison."""
+    """Return a model file: as given, or the last segmenter of a run, or of a method of a comparison."""
     from weakseg.methods.finished import is_finished, open_finished
-    from weakseg.steps.segment import SEGMENTER
+    from weakseg.steps.segment import SEGMENTER, in_round
 
     if is_finished(path):
-        return open_finished(path, method).model_of(SEGMENTER)
+        finished = open_finished(path, method)
+        return finished.model_of(in_round(SEGMENTER, finished.recipe.rounds))
     if method:
         raise ConfigError(f"--method: {path} is no folder of a comparison; leave it out")
     return path

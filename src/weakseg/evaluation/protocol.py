@@ -84,6 +84,7 @@ def describe_protocol(values: Mapping[str, Any]) -> str:
     parts += [f"tags from {protocol['tags_from']}", f"void: {protocol['void']}", f"undecided: {protocol['undecided']}"]
     parts += [f"background: {protocol['background']}"] if "background" in protocol else []
     parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []
+    parts += ["no class that is known to be absent"] if "restricted" in settings else []
     if not settings:
         return "; ".join(parts)
     parts.append(_described_crf(settings))

@@ -180,6 +180,8 @@ class _Work:
         logger.info("method %s", name)
         forget_models()  # what the method before keeps in memory is none of this one's
         dataset = self.intake.dataset
+        if recipe.rounds > 1 and not self.segmenter:
+            logger.warning("method %s: rounds %d has no effect without --segmenter", name, recipe.rounds)
         steps, scored = compared_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
         keys = step_keys(steps, self.content_key)
         unscored = [step for step in steps if step.name in scored and keys[step.name] not in self.scores]

@@ -1,22 +1,25 @@
 """Masks of new images with what a run has trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from weakseg.data.classes import Classes
-from weakseg.data.dataset import open_labelled_folder
+from weakseg.data.dataset import Dataset, open_labelled_folder
 from weakseg.data.paths import read_classes
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.finished import open_finished
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.run import CONTENT_FILE, RunResult, write_classes
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import digest_of, hash_of
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Kind, result_of, way_to
+from weakseg.pipeline.plan import Kind, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.steps.base import given_model
+from weakseg.steps.segment import SEGMENTER, in_round, restricted_step
 
 LABEL_FILE = "label.json"
 """Settings of the run that labelled; not called as a run's, for the folder is none."""
@@ -44,10 +47,8 @@ def label_images(
     build = METHODS[recipe.method].build
     options = (options or RunOptions()).resolve()
     dataset = open_labelled_folder(images, labels, Classes(read_classes(run, ()) or ()))
-    steps = build(recipe, dataset)
-    result = result_of(steps)
-    way = way_to(steps, result.name) if result else []
-    if result is None or not any(step.kind == Kind.ACTIVATIONS for step in way):
+    way = labelling_steps(recipe, dataset, build(recipe, dataset))
+    if not way:
         raise ConfigError(
             f"{run}: method {recipe.method!r} has no labeller; use a run of a method that starts from tags"
         )
@@ -58,9 +59,31 @@ def label_images(
         content = {"models": digests, "images": dict(intake.content)}
         plan = [
             given_model(step, models[step.name], digests[step.name]) if step.name in models else step
-            for step in build(recipe, intake.dataset)
+            for step in labelling_steps(recipe, intake.dataset, build(recipe, intake.dataset))
         ]
         write_classes(out, dataset.classes.names)
-        told, way = {LABEL_FILE: recipe_as_json(recipe), CONTENT_FILE: content}, way_to(plan, result.name)
+        told, way = {LABEL_FILE: recipe_as_json(recipe), CONTENT_FILE: content}, way_to(plan, plan[-1].name)
         failures = run_plan(way, store, hash_of(content), options, failures=intake.failures, told=told)
-    return RunResult(out, failures, out / result.name)
+    return RunResult(out, failures, out / plan[-1].name)
+
+
+def labelling_steps(recipe: Recipe, dataset: Dataset, plan: Sequence[Step]) -> list[Step]:
+    """Return the steps from trained networks to masks of tagged images, which come last.
+
+    Of one round these are the method's own; of several its last segmenter, and what tags leave of its predictions.
+
+    Args:
+        recipe: Of the run.
+        dataset: The images.
+        plan: Of the method, for them.
+
+    Returns:
+        None where the method does not start from tags and has one round.
+    """
+    if recipe.rounds > 1:
+        last = in_round(SEGMENTER, recipe.rounds)
+        trained = [step for step in plan if step.name == last]
+        return [*trained, restricted_step(dataset, recipe.predictions, last, recipe.segmenter.initial)]
+    result = result_of(plan)
+    way = way_to(plan, result.name) if result else []
+    return way if any(step.kind == Kind.ACTIVATIONS for step in way) else []

@@ -1,12 +1,13 @@
 """What plans of several methods begin and end with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
 from weakseg.methods.recipe import Recipe, TagRecipe
-from weakseg.pipeline.plan import Role, Step
+from weakseg.pipeline.plan import Role, Step, result_of
 from weakseg.settings.seam import SeamConfig
 from weakseg.stages.seam import train_seam
 from weakseg.steps.activate import activations_step, external_step
@@ -15,7 +16,7 @@ from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
 from weakseg.steps.seed import reading_steps
-from weakseg.steps.segment import predictions_step, segmenter_step
+from weakseg.steps.segment import MASKS, SEGMENTER, in_round, predictions_step, restricted_step, segmenter_step
 
 
 def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
@@ -49,24 +50,61 @@ def from_seam(recipe: TagRecipe, classifier: SeamConfig, dataset: Dataset) -> li
 
 
 def with_segmenter(
-    recipe: Recipe, dataset: Dataset, steps: Sequence[Step], *, targets: str = "masks", after: Sequence[Step] = ()
+    recipe: Recipe,
+    dataset: Dataset,
+    steps: Sequence[Step],
+    *,
+    targets: str = MASKS,
+    after: Sequence[Step] = (),
+    first: Mapping[str, Any] | None = None,
 ) -> list[Step]:
-    """Return steps with the segmenter that is trained on the label maps of one, its predictions, and all scores.
+    """Return steps with the segmenters that are trained in rounds, their predictions, and all scores.
 
     Args:
-        recipe: Settings of the segmenter and its predictions, and where ground truth is.
+        recipe: Settings of segmenters and predictions, rounds, and where ground truth is.
         dataset: Its images.
         steps: To the masks.
-        targets: Which of them the segmenter is trained on.
-        after: What is made of the predictions.
+        targets: Which of them the first segmenter is trained on.
+        after: What is made of the last predictions.
+        first: Where ``steps`` train the first round's segmenter themselves, and make their masks with it: what it has
+            started from. The second round then learns from these masks.
     """
-    whole = [
-        *steps,
-        segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets),
-        predictions_step(dataset, recipe.predictions, recipe.segmenter.initial),
-        *after,
-    ]
+    whole = [*steps, *segmenter_steps(recipe, dataset, targets=targets, first=first), *after]
     return [*whole, evaluation_step(dataset, recipe.data, whole)]
+
+
+def segmenter_steps(
+    recipe: Recipe, dataset: Dataset, *, targets: str = MASKS, first: Mapping[str, Any] | None = None
+) -> list[Step]:
+    """Return the segmenter of each round and its predictions, and from the second on the masks that it learns from.
+
+    Args:
+        recipe: As of ``with_segmenter``.
+        dataset: Its images.
+        targets: What the first segmenter is trained on.
+        first: As of ``with_segmenter``.
+
+    Reference:
+        [feng2021dgcn] and [huang2018dsrg], retraining.
+    """
+    own = recipe.segmenter.initial
+    trained = [segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets)] if first is None else []
+    found = [*trained, predictions_step(dataset, recipe.predictions, own if first is None else first)]
+    for number in range(2, recipe.rounds + 1):
+        made = first is not None and number == 2  # the plan's masks are those of the first segmenter
+        targets = MASKS if made else in_round(MASKS, number)
+        if not made:
+            before = in_round(SEGMENTER, number - 1)
+            found.append(restricted_step(dataset, recipe.predictions, before, own, name=targets, role=Role.AFTER))
+        found.append(segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets, number=number))
+        found.append(predictions_step(dataset, recipe.predictions, own, number=number))
+    return found
+
+
+def last_masks(recipe: Recipe, steps: Sequence[Step]) -> Step | None:
+    """Return the step that makes the last masks of the training images: of the last round, else the plan's result."""
+    last = in_round(MASKS, recipe.rounds)
+    return next((step for step in steps if step.name == last), result_of(steps))
 
 
 def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step]) -> list[Step]:

@@ -6,6 +6,7 @@ from weakseg.data.config import DataConfig
 from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.predict import PredictConfig
+from weakseg.settings.rules import check_settings
 from weakseg.settings.segment import SegmentConfig
 
 
@@ -19,6 +20,8 @@ class Recipe:
         data: The data set.
         segmenter: The segmenter and its training.
         predictions: How the segmenter is applied.
+        rounds: How often a segmenter is trained: from the second time on, the one before labels the training images,
+            with background and classes that are not absent, and the next learns from these masks.
     """
 
     method: str = ""
@@ -26,6 +29,11 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
     predictions: PredictConfig = field(default_factory=PredictConfig)
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse no round at all."""
+        check_settings("", self, rounds=">= 1")
 
     @property
     def reads_saliency(self) -> bool:

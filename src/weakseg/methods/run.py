@@ -9,12 +9,13 @@ from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.methods import METHODS
 from weakseg.methods.finished import remember_place
+from weakseg.methods.plans import last_masks
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, result_of
+from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 
@@ -29,7 +30,7 @@ class RunResult:
     Attributes:
         folder: The run folder.
         failures: Images that some step could not do; also in ``failures.csv``.
-        masks: Folder of the masks; ``None`` where no step makes any.
+        masks: Folder of the masks, of the last round; ``None`` where no step makes any.
     """
 
     folder: Path
@@ -66,7 +67,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         write_classes(out, dataset.classes.names)
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
-    result = result_of(steps)
+    result = last_masks(recipe, steps)
     return RunResult(out, failures, out / result.name if result else None)
 
 

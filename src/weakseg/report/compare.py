@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
@@ -12,6 +13,7 @@ from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.supervised.config import SupervisedRecipe
+from weakseg.pipeline.plan import Kind
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import (
     MAX_CARDS,
@@ -27,6 +29,7 @@ from weakseg.report.gallery import (
 )
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
+from weakseg.report.rounds import Trained, describe_seeds, grown_panels, later_masks, rounds_table
 from weakseg.report.run import truth_loaders
 from weakseg.report.selection import choose
 
@@ -45,7 +48,7 @@ EXPLAINED = (
     "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the method's own steps up to the "
     "masks, when they were first computed, the start of processes included; a classifier and activations that methods "
     "share are left out, and so is the memory of a GPU. Of the reference: mIoU of the segmenter as a share of that of "
-    "one that learned from true masks with the same settings, void left out. "
+    "one that learned from true masks with the same settings, void left out; of several rounds the last. "
     "A dash: not measured, or interrupted."
 )
 
@@ -118,8 +121,17 @@ def build_comparison_report(comparison: Comparison) -> Report:
             for s in m.products.result_scores
         ),
         warnings=tuple(dict.fromkeys(_warnings(methods))),
-        notes=tuple(f"{m.name}: {describe_protocol(s)}." for m in methods for s in m.products.result_scores),
-        tables=(figures_table(comparison), _agreement(methods), *_of_objects(methods), _steps(methods)),
+        notes=(
+            *(f"{m.name}: {describe_protocol(s)}." for m in methods for s in m.products.result_scores),
+            *(f"{m.name}: {text}" for m in methods for text in describe_seeds(_summaries(m))),
+        ),
+        tables=(
+            figures_table(comparison),
+            *rounds_table({m.name: _trained(m) for m in methods}),
+            _agreement(methods),
+            *_of_objects(methods),
+            _steps(methods),
+        ),
         charts=_charts(methods),
         cards=cards,
         cards_note=note,
@@ -145,14 +157,28 @@ class _Gallery:
         return tuple(self._card(samples[index], agreement[index]) for index in picked.indices), picked.sentence
 
     def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
-        """Yield method and folder of each mask of an image."""
+        """Yield title and folder of each mask of an image: the methods', and those of later rounds."""
         for method in self.methods:
             if method.products.result and (self._masks(method) / f"{sample.id}.png").exists():
                 yield method.name, self._masks(method)
+            for name in later_masks(method.products.steps):
+                if (method.products.folders[name] / f"{sample.id}.png").exists():
+                    yield f"{method.name}, {name}", method.products.folders[name]
 
     @staticmethod
     def _masks(method: ComparedMethod) -> Path:
         return method.products.folders[method.products.result]
+
+    def _grown(self, sample: WeakSample, photo: Labels) -> Iterator[Panel]:
+        """Yield how an image's labels grew in the trainings that have kept it, each once."""
+        trained = {
+            method.products.folders[step.name]: method.name
+            for method in reversed(self.methods)
+            for step in method.products.steps
+            if step.kind == Kind.MODEL
+        }
+        for folder, name in reversed(trained.items()):
+            yield from grown_panels(folder, sample.id, photo, of=f"{name}: ")
 
     def _agreement(self, sample: WeakSample) -> dict[str, float]:
         """Return the IoU of each method's mask of an image, in [0, 1]."""
@@ -171,10 +197,20 @@ class _Gallery:
                 Panel(f"{name} against truth", difference(photo, truth, labels), "difference")
                 for name, labels in masks.items()
             ]
+        panels += self._grown(sample, photo)
         note = ", ".join(f"{name} {100 * value:.1f}" for name, value in agreement.items())
         return Card(
             sample.id, tag_names(self.dataset, sample), tuple(panels), _mean(list(agreement.values())), None, note
         )
+
+
+def _summaries(method: ComparedMethod) -> dict[str, Mapping[str, Any]]:
+    """Return what the manifests of a method's steps say, by step."""
+    return {step: summary_of(folder) for step, folder in method.products.folders.items()}
+
+
+def _trained(method: ComparedMethod) -> Trained:
+    return Trained(method.recipe, method.products.steps, method.products.scored, _summaries(method))
 
 
 def _agreement(methods: tuple[ComparedMethod, ...]) -> Table:

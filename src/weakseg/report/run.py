@@ -34,6 +34,7 @@ from weakseg.report.gallery import (
 )
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
+from weakseg.report.rounds import Trained, describe_seeds, grown_images, grown_panels, growth_table, rounds_table
 from weakseg.report.selection import choose
 from weakseg.steps.evaluate import RESULTS_FILE
 
@@ -50,7 +51,7 @@ def build_run_report(folder: Path) -> Report:
     recipe = open_finished(folder).recipe
     dataset = open_dataset(recipe.data)
     steps = METHODS[recipe.method].build(recipe, dataset)
-    gallery = _Gallery(folder, recipe, dataset, [step for step in steps if step.kind == Kind.LABELS])
+    gallery = _Gallery(folder, recipe, dataset, steps)
     results, objects = _results(folder, "scores"), _results(folder, "objects")
     summaries = {step.name: summary_of(folder / step.name) for step in steps}
     cards, note = gallery.cards(results)
@@ -59,8 +60,15 @@ def build_run_report(folder: Path) -> Report:
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
         key_figures=_key_figures(summaries, results, objects),
         warnings=tuple(text for summary in summaries.values() for text in summary.get("warnings", ())),
-        notes=_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
-        tables=_tables(summaries, results, objects),
+        notes=(
+            *_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
+            *describe_seeds(summaries),
+        ),
+        tables=(
+            *rounds_table({"": Trained(recipe, steps, _by_step(results), summaries)}),
+            *growth_table({step.name: folder / step.name for step in steps if step.kind == Kind.MODEL}),
+            *_tables(summaries, results, objects),
+        ),
         charts=_charts(results, steps),
         cards=cards,
         cards_note=note,
@@ -77,12 +85,22 @@ def truth_loaders(data: DataConfig, dataset: Dataset) -> dict[str, Callable[[], 
 
 @dataclass(frozen=True)
 class _Gallery:
-    """Cards of a run's images; ``shown`` are the steps that leave label maps."""
+    """Cards of a run's images."""
 
     folder: Path
     recipe: Recipe
     dataset: Dataset
-    shown: Sequence[Step]
+    steps: Sequence[Step]
+
+    @property
+    def shown(self) -> list[Step]:
+        """The steps that leave label maps."""
+        return [step for step in self.steps if step.kind == Kind.LABELS]
+
+    @property
+    def trained(self) -> list[Path]:
+        """Folders of the trainings, in which labels may have grown."""
+        return [self.folder / step.name for step in self.steps if step.kind == Kind.MODEL]
 
     def cards(self, results: Mapping[str, Any]) -> tuple[tuple[Card, ...], str]:
         """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
@@ -94,13 +112,17 @@ class _Gallery:
         samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
         confidence = {i: self._confidence(i) for i in samples} if not iou else {}
         measure = iou or confidence
-        picked = choose([measure.get(i) for i in samples], MAX_CARDS)
-        chosen = [list(samples.values())[index] for index in picked.indices]
+        grown = set().union(*map(grown_images, self.trained)) & samples.keys()
+        others = [i for i in samples if i not in grown]
+        picked = choose([measure.get(i) for i in others], MAX_CARDS - len(grown))
+        wanted = grown | {others[index] for index in picked.indices}
+        chosen = [sample for i, sample in samples.items() if i in wanted]
         truth = truth_loaders(self.recipe.data, self.dataset)
         cards = (
             self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id) if s.id in iou else None) for s in chosen
         )
-        return tuple(cards), picked.sentence
+        more = f", beside the {len(grown)} whose labels are shown as they grew" if grown and picked.sentence else ""
+        return tuple(cards), picked.sentence + more
 
     def _panels_of(self, sample: WeakSample) -> list[Step]:
         """Return the steps that left a label map of an image."""
@@ -114,6 +136,8 @@ class _Gallery:
         shown = self._panels_of(sample)
         for step in shown:
             panels.append(labels_panel(step.name, photo, labels_of(self.folder / step.name, sample.id)))
+            if step.role == Role.SEEDS:
+                panels += [panel for folder in self.trained for panel in grown_panels(folder, sample.id, photo)]
         last = shown[-1]
         if truth is not None and last.role != Role.SEEDS:
             compared = difference(photo, truth(), labels_of(self.folder / last.name, sample.id))
@@ -131,6 +155,14 @@ class _Gallery:
 def _results(folder: Path, part: str) -> dict[str, Any]:
     path = folder / "evaluation" / RESULTS_FILE
     return {titled(score): score for score in read_json(path).get(part, ())} if path.exists() else {}
+
+
+def _by_step(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return scores by the step that they are of."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for score in results.values():
+        found.setdefault(score["name"], []).append(score)
+    return found
 
 
 def _key_figures(

@@ -27,7 +27,7 @@ from weakseg.stages.segment import load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
 
-SEGMENTER = "segmenter"
+SEGMENTER, MASKS, PREDICTIONS = "segmenter", "masks", "predictions"
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +80,15 @@ def _image_of(sample: WeakSample) -> NDArray[np.uint8]:
     return image
 
 
-def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = "masks") -> Step:
-    """Train the segmenter on masks, or on seeds, whose undecided pixels give no loss; those of the step ``targets``."""
+def in_round(name: str, number: int) -> str:
+    """Return what a step is called in a round, from 1: the first round's have no number."""
+    return name if number == 1 else f"{name}_{number}"
+
+
+def segmenter_step(
+    dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = MASKS, number: int = 1
+) -> Step:
+    """Train the segmenter of a round on the step ``targets``: masks, or seeds, whose undecided pixels give no loss."""
     check_training(config)
     check_backbone(config.model.backbone)
 
@@ -92,7 +99,8 @@ def segmenter_step(dataset: Dataset, config: SegmentConfig, seed: int, *, target
 
     settings = {**asdict(config), "seed": seed}
     work = training(train_segmenter, run, seed)
-    return Step(SEGMENTER, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
+    name = in_round(SEGMENTER, number)
+    return Step(name, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
 
 
 def seeded_segmenter_step(dataset: Dataset, config: SeededConfig, growth: GrowthConfig, seed: int) -> Step:
@@ -110,26 +118,35 @@ def seeded_segmenter_step(dataset: Dataset, config: SeededConfig, growth: Growth
     return Step(SEGMENTER, Kind.MODEL, {"seeds": Kind.LABELS}, settings, training(train_seeded, run, seed))
 
 
-def predictions_step(dataset: Dataset, config: PredictConfig, init: Mapping[str, Any]) -> Step:
-    """Apply the segmenter to ``val``, or to the training images where there is no ``val``.
+def predictions_step(dataset: Dataset, config: PredictConfig, init: Mapping[str, Any], *, number: int = 1) -> Step:
+    """Apply the segmenter of a round to ``val``, or to the training images where there is no ``val``.
 
     Args:
         dataset: Its images.
         config: How the segmenter is applied.
         init: What it has started from, which results say beside their settings.
+        number: Of the round, from 1.
     """
+    model = in_round(SEGMENTER, number)
 
     def make(context: StepContext) -> PredictJob:
-        return PredictJob(context.inputs[SEGMENTER] / MODEL_FILE, context.folder, config, context.device)
+        return PredictJob(context.inputs[model] / MODEL_FILE, context.folder, config, context.device)
 
     split = prediction_split(dataset)
     work = over_images(PredictJob, make, dataset.splits[split])
     settings = {**asdict(config), "init": dict(init)}
-    return Step("predictions", Kind.LABELS, {SEGMENTER: Kind.MODEL}, settings, work, Role.AFTER, split)
+    name = in_round(PREDICTIONS, number)
+    return Step(name, Kind.LABELS, {model: Kind.MODEL}, settings, work, Role.AFTER, split)
 
 
 def restricted_step(
-    dataset: Dataset, config: PredictConfig, model: str, *, name: str = "masks", role: Role = Role.RESULT
+    dataset: Dataset,
+    config: PredictConfig,
+    model: str,
+    init: Mapping[str, Any],
+    *,
+    name: str = MASKS,
+    role: Role = Role.RESULT,
 ) -> Step:
     """Apply a segmenter to the training images; absent classes never appear, those of which nobody knows may.
 
@@ -139,6 +156,7 @@ def restricted_step(
         dataset: Its training images.
         config: How the segmenter is applied.
         model: The step that trains it.
+        init: What it has started from.
         name: Of the step.
         role: Of the masks in the plan.
     """
@@ -157,7 +175,8 @@ def restricted_step(
         told = _count_changes(having(samples, context.folder, Kind.LABELS), context.folder, name)
         return replace(result, summary={**result.summary, "restricted": told})
 
-    return Step(name, Kind.LABELS, {model: Kind.MODEL}, asdict(config), replace(work, run=run), role)
+    settings = {**asdict(config), "init": dict(init), "restricted": "tags"}
+    return Step(name, Kind.LABELS, {model: Kind.MODEL}, settings, replace(work, run=run), role)
 
 
 def _count_changes(samples: Sequence[WeakSample], folder: Path, name: str) -> dict[str, int]:

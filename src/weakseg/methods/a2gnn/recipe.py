@@ -87,6 +87,7 @@ class A2gnnRecipe(TagRecipe):
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself, and settings that would have no effect."""
+        super().__post_init__()
         check_settings("", self, graph_from=get_args(GraphFrom), nodes=get_args(Nodes), overlap=get_args(Overlap))
         check_settings("", self, walk_weight=">= 0", activations_of=get_args(ActivationsOf))
         check_settings("", self, affinity_seeds=get_args(AffinitySeeds), masks_from=get_args(MasksFrom))
