@@ -65,7 +65,7 @@ def folder(tiny_data, twice, leave_steps, tmp_path) -> Path:
     measured = {"seconds": 1.5, "images": 6, "peak_mb": 100.0, "workers": 2, "failures": []}
     restricted = {"pixels": 1000, "changed": 25, "changed_images": 2, "all_absent": 0, "with_unknown": 0}
     write_json(folder / "masks_2" / MANIFEST, {"summary": {**measured, "restricted": restricted}})
-    write_json(folder / "seeds" / MANIFEST, {"summary": {**measured, "seeds": SEEDS, "warnings": ["few seeds"]}})
+    write_json(folder / "seeds" / MANIFEST, {"summary": {**measured, "seed_counts": SEEDS, "warnings": ["few seeds"]}})
     for index in range(6):
         LabelMap(np.full((48, 64), 2, np.uint8)).save(folder / "masks_2" / f"i{index:02}.png")
     for image_id in ("i01", "i05"):
@@ -133,7 +133,7 @@ def test_one_round_needs_no_table(recipe, twice, tiny_data):
 
 def test_seeds_without_maps_and_names_of_scores(tmp_path):
     plain = {**SEEDS, "background": "activations", "without_background": 0, "without_seed": {}}
-    (said,) = describe_seeds({"seeds": {"seeds": plain}, "masks": {}})
+    (said,) = describe_seeds({"seeds": {"seed_counts": plain}, "masks": {}, "evaluation": {"seeds": 12.5}})
     assert said.startswith("seeds: background where activations are low. Pixels: background 50 %")
     assert said.endswith("0 of 6 images have no background seed.")
     assert len({titled(found) for found in SCORES}) == 4

@@ -56,15 +56,15 @@ def test_maps_where_there_are_any(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert LabelMap.load(tmp_path / "seeds" / "c.png").labels[0].tolist() == [1] * 3 + [0] * 9
     (failure,) = found.failures
     assert failure.image_id == "b" and "rows and columns are exchanged; turn it" in failure.reason
-    assert found.summary["seeds"]["pixels"] == {"background": 3 * 8 + 9 * 8, "cat": 6 * 8}
-    assert found.summary["seeds"]["without_map"] == 1 and found.summary["images"] == 2
+    assert found.summary["seed_counts"]["pixels"] == {"background": 3 * 8 + 9 * 8, "cat": 6 * 8}
+    assert found.summary["seed_counts"]["without_map"] == 1 and found.summary["images"] == 2
     assert found.summary["warnings"] == ["seeds: no saliency map, so that low activations are background: c"]
     assert found.summary["warnings"][0] in caplog.messages
 
 
 def test_low_activations_alone(tmp_path: Path) -> None:
     found = carried_out(tmp_path, write_maps(tmp_path), AreaSeedConfig())
-    assert not found.failures and found.summary["seeds"]["background"] == "activations"
+    assert not found.failures and found.summary["seed_counts"]["background"] == "activations"
     assert found.summary["warnings"] == []
     assert LabelMap.load(tmp_path / "seeds" / "b.png").labels[0].tolist() == [1] * 3 + [0] * 9
 

@@ -83,7 +83,7 @@ def later_masks(steps: Iterable[Step]) -> tuple[str, ...]:
 
 def describe_seeds(summaries: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
     """Return a sentence on the seeds of each step that has counted them: where background is from, and how many."""
-    return tuple(_of_seeds(name, told["seeds"]) for name, told in summaries.items() if "seeds" in told)
+    return tuple(_of_seeds(name, told["seed_counts"]) for name, told in summaries.items() if "seed_counts" in told)
 
 
 def _of_seeds(name: str, told: Mapping[str, Any]) -> str:

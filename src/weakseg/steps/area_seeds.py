@@ -58,7 +58,7 @@ def area_seeds_step(dataset: Dataset, config: AreaSeedConfig) -> Step:
         result = work.run(context)
         counts = count_seeds(having(samples, context.folder, Kind.LABELS), context.folder, dataset.classes, config)
         counts.tell()
-        said = {"seeds": counts.as_json(), "warnings": counts.warnings}
+        said = {"seed_counts": counts.as_json(), "warnings": counts.warnings}
         return replace(result, summary={**result.summary, **said})
 
     settings = {**asdict(config), **({"saliency": digest_of_files(maps)} if wanted else {})}
