@@ -232,7 +232,8 @@ class TestAgainstTheExactMeanField:
     @each(("height", "width", "sigma_px"), [(20, 20, 3.0), (5, 40, 1.0), (40, 3, 4.0), (1, 30, 3.0)])
     def test_position_kernel_is_exact_up_to_its_truncation(self, height: int, width: int, sigma_px: float) -> None:
         # Beyond four standard deviations lie exp(-8) = 3e-4 and less.
-        kernel = PositionKernel(((height, width),), sigma_px).apply(torch.eye(height * width, dtype=torch.float64))
+        eye, one = torch.eye(height * width, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+        kernel = PositionKernel(((height, width),), sigma_px).apply(eye, one, one, "mean")
         exact = dense.gaussian_kernel(dense.position_features(height, width, sigma_px))
         torch.testing.assert_close(kernel, exact, rtol=0, atol=math.exp(-8))
 

@@ -6,7 +6,7 @@ from torch import Tensor
 import dense_reference as dense
 from cases import each
 from weakseg.errors import ShapeError
-from weakseg.ops.permutohedral import _elevate, _simplices, _vertex_codes, build_lattice
+from weakseg.ops.permutohedral import _elevate, _number_cells, _simplices, build_lattice
 
 DIMENSIONS = (1, 2, 3, 5)
 
@@ -38,12 +38,42 @@ def test_equals_the_dictionary_version(dimension: int) -> None:
 
 
 @each("dimension", DIMENSIONS)
-def test_elevated_points_and_vertices_lie_in_the_plane_of_sum_zero(dimension: int) -> None:
-    elevated = _elevate(random_points(200, dimension).T)
-    remainder, rank, _ = _simplices(elevated)
+def test_elevated_points_lie_in_the_plane_of_sum_zero(dimension: int) -> None:
+    points = random_points(200, dimension)
+    elevated = (dimension + 1) * _elevate(points.T)
     torch.testing.assert_close(elevated.sum(0), torch.zeros(200, dtype=torch.float64), rtol=0, atol=1e-12)
-    assert remainder.sum(0).eq(0).all()
-    torch.testing.assert_close(rank.sort(0).values, torch.arange(dimension + 1)[:, None].expand(-1, 200))
+    by_hand = np.stack([dense.elevate(point) for point in points.numpy()], axis=1)
+    torch.testing.assert_close(elevated, torch.from_numpy(by_hand), rtol=0, atol=1e-12)
+
+
+@each("dimension", DIMENSIONS)
+def test_vertices_and_weights_are_those_of_the_simplex_around_a_point(dimension: int) -> None:
+    # A vertex by its coordinates, (d + 1) z - sum(z) for the integers z that its code counts, and its weight.
+    points = random_points(200, dimension)
+    cells = _elevate(points.T)
+    nearest = cells.round()
+    origin, steps = _number_cells(nearest, None)
+    codes, weights = _simplices(origin, cells - nearest, steps)
+    least = int(origin[0] - sum(step * z for step, z in zip(steps, nearest[:, 0].long().tolist(), strict=True)))
+    for point, found, shares in zip(points.numpy(), codes.tolist(), weights.tolist(), strict=True):
+        expected = {
+            least + sum(step * (z - key[-1]) // (dimension + 1) for step, z in zip(steps, key, strict=True)): weight
+            for key, weight in dense.simplex_corners(dense.elevate(point))
+        }
+        assert set(found) == set(expected)
+        np.testing.assert_allclose(shares, [expected[code] for code in found], rtol=0, atol=1e-12)
+
+
+@each("dimension", DIMENSIONS)
+@each("dtype", [torch.float32, torch.float64])
+def test_of_equal_gaps_the_later_coordinate_is_lowered_first(dimension: int, dtype: torch.dtype) -> None:
+    # As in the dictionary version, where in a tie the later index takes the larger rank.
+    steps = [10**i for i in range(dimension + 1)]
+    codes, weights = _simplices(torch.zeros(1, dtype=torch.int64), torch.zeros(dimension + 1, 1, dtype=dtype), steps)
+    lowered = np.cumsum([0, *steps[:0:-1]])
+    assert codes.tolist() == [(-lowered).tolist()]
+    expected = torch.tensor([[1.0] + dimension * [0.0]], dtype=dtype)
+    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-15)
 
 
 @each("dtype", [torch.float32, torch.float64])
@@ -101,10 +131,10 @@ def test_groups_do_not_meet() -> None:
 
 @pytest.mark.parametrize("spread", [1.0, 6e4])
 def test_codes_that_do_not_fit_beside_their_position(spread: float) -> None:
-    # At the larger spread the codes take more than 50 of 63 bits, and are sorted with their order instead.
+    # At the larger spread the codes take more than 48 of 63 bits, and are sorted with their order instead.
     features, values = random_points(3000, 3, spread=spread), random_points(3000, 1)
     filtered = build_lattice(features).filter(values)
-    assert (int(_vertex_codes(*_simplices(_elevate(features.T))[:2], None)[0].max()) >= 2**49) == (spread > 1)
+    assert (int(_number_cells(_elevate(features.T).round(), None)[0].max()) >= 2**48) == (spread > 1)
     order = torch.randperm(3000, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(build_lattice(features[order]).filter(values[order]), filtered[order])
 

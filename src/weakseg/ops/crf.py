@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,11 +12,12 @@ from torch.nn import functional as F
 
 from weakseg.checks import check_finite, check_rank, check_rgb_uint8, check_same_size
 from weakseg.errors import ShapeError
-from weakseg.ops.permutohedral import Lattice, build_lattice
+from weakseg.ops.permutohedral import REVERSED, Lattice, Order, build_lattice
 from weakseg.settings.crf import CrfParams
 
 TRUNCATE_SIGMAS = 4.0
-BLOCK = 64  # pixels of an axis that are blurred by one matrix product
+BLOCK = 48  # pixels of an axis that are blurred by one matrix product
+MEANS = 2  # last updates with the mean of both orders of the lattice's axes
 UNDECIDED = 255
 
 
@@ -22,34 +25,50 @@ UNDECIDED = 255
 class PositionKernel:
     """The Gaussian of positions: two one-dimensional convolutions, cut off at four standard deviations.
 
-    A row of blocks times a small banded matrix is many times faster than a convolution with one channel.
+    A block of rows times a small banded matrix is many times faster than a convolution with one channel.
     """
 
     sizes: tuple[tuple[int, int], ...]
     sigma_px: float
 
-    def apply(self, values: Tensor) -> Tensor:
-        """Return ``K @ values`` for ``(L, N)`` values, the pixels of all images in row-major order."""
-        parts = torch.split(values, [height * width for height, width in self.sizes], dim=1)
-        planes = [part.reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]
-        blurred = [_blur_axis(_blur_axis(plane, self.sigma_px, 1), self.sigma_px, 2) for plane in planes]
-        return torch.cat([plane.flatten(1) for plane in blurred], dim=1)
+    def apply(self, values: Tensor, before: Tensor, after: Tensor, order: Order) -> Tensor:
+        """Return ``diag(after) K diag(before) values`` for ``(L, N)`` values, the pixels of images in row-major order.
+
+        Whatever the ``order``, which is that of another kernel's axes.
+        """
+        scaled, found = values * before, torch.empty_like(values)
+        areas = [height * width for height, width in self.sizes]
+        parts = zip(self.sizes, torch.split(scaled, areas, 1), torch.split(found, areas, 1), strict=True)
+        for size, source, target in parts:
+            rows = source.reshape(-1, size[1])
+            across = torch.empty_like(rows)
+            _blur(rows.T, self.sigma_px, across.T)
+            for plane, blurred in zip(across.view(-1, *size), target, strict=True):
+                _blur(plane, self.sigma_px, blurred.view(size))
+        return found.mul_(after)
 
 
-def _blur_axis(planes: Tensor, sigma: float, axis: int) -> Tensor:
-    """Return ``(L, H, W)`` planes, convolved with a Gaussian along an axis, zero outside."""
-    length = planes.shape[axis]
+def _blur(plane: Tensor, sigma: float, out: Tensor) -> None:
+    """Convolve a plane with a Gaussian along its first axis, zero outside."""
+    length = len(plane)
+    band = _band(length, sigma, plane.dtype, plane.device)
+    block, reach = band.shape[0], (band.shape[1] - band.shape[0]) // 2
+    for first in range(0, length, block):
+        last = min(first + block, length)
+        low, high = max(0, first - reach), min(length, last + reach)
+        weights = band[: last - first, low - first + reach : high - first + reach]
+        torch.mm(weights, plane[low:high], out=out[first:last])
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _band(length: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return ``(B, B + 2 R)``: what B neighbouring pixels receive from those up to R away from them."""
     reach = min(math.ceil(TRUNCATE_SIGMAS * sigma), length - 1)
-    block = min(length, max(BLOCK, reach))
-    count = -(-length // block)
-    where = torch.arange(block + 2 * reach, device=planes.device)
+    block = math.ceil(length / math.ceil(length / max(BLOCK, reach)))
+    where = torch.arange(block + 2 * reach, device=device)
     distance = where[None, :] - reach - where[:block, None]
-    band = torch.exp(-0.5 * (distance.to(planes.dtype) / sigma) ** 2) * (distance.abs() <= reach)
-    margin = (reach, reach + count * block - length)
-    padded = F.pad(planes, (0, 0, *margin) if axis == 1 else margin)
-    windows = [padded.narrow(axis, index * block, block + 2 * reach) for index in range(count)]
-    blurred = [band @ window if axis == 1 else window @ band.T for window in windows]
-    return torch.cat(blurred, dim=axis).narrow(axis, 0, length)
+    return torch.exp(-0.5 * (distance.to(dtype) / sigma) ** 2) * (distance.abs() <= reach)
 
 
 @dataclass(frozen=True)
@@ -58,9 +77,13 @@ class BilateralKernel:
 
     lattice: Lattice
 
-    def apply(self, values: Tensor) -> Tensor:
-        """Return ``K @ values`` for ``(L, N)`` values."""
-        return self.lattice.filter(values.T.contiguous()).T
+    def apply(self, values: Tensor, before: Tensor, after: Tensor, order: Order) -> Tensor:
+        """Return ``diag(after) K diag(before) values`` for ``(L, N)`` values."""
+        labels, pixels = values.shape
+        columns = values.new_zeros(pixels, 4 * math.ceil(labels / 4) if labels > 2 else labels)  # fours are fastest
+        torch.mul(values, before, out=columns.T[:labels])
+        found = self.lattice.filter(columns, order).T[:labels]
+        return torch.mul(found, after, out=torch.empty_like(values))
 
 
 @dataclass(frozen=True)
@@ -71,9 +94,28 @@ class Message:
     scale: Tensor
     weight: float
 
-    def apply(self, probs: Tensor) -> Tensor:
-        """Return the message to each pixel for ``(L, N)`` probabilities."""
-        return self.kernel.apply(self.scale * probs) * (self.weight * self.scale)
+    def apply(self, probs: Tensor, order: Order = "mean") -> Tensor:
+        """Return the message to each pixel for ``(L, N)`` probabilities; no derivatives."""
+        return self.kernel.apply(probs, self.scale, self.weight * self.scale, order)
+
+
+class _Received(torch.autograd.Function):
+    """The sum of all messages to each pixel: linear; its transposed takes the lattice's axes in reverse."""
+
+    @staticmethod
+    def forward(ctx: Any, probs: Tensor, messages: tuple[Message, ...], order: Order) -> Tensor:
+        ctx.messages, ctx.order = messages, order
+        return _send(messages, probs, order)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return _send(ctx.messages, grad, REVERSED[ctx.order]), None, None
+
+
+def _send(messages: tuple[Message, ...], probs: Tensor, order: Order) -> Tensor:
+    first, *others = [message.apply(probs, order) for message in messages]
+    return sum(others, first)
 
 
 @dataclass(frozen=True)
@@ -109,20 +151,22 @@ class DenseCrf:
         return [part[labels - len(unary) :].reshape(unary.shape) for part, unary in zip(probs, unaries, strict=True)]
 
     def _mean_field(self, energy: Tensor) -> Tensor:
-        """Return ``(L, N)`` marginals; labels of infinite energy stay at zero."""
-        probs = torch.softmax(-energy, dim=0)
-        if len(energy) < 2 or not self.iterations:
-            return probs
-        whole = self._received(torch.ones_like(energy[:1]))  # what all labels together receive: the last one's is left
-        for _ in range(self.iterations):
-            others = self._received(probs[:-1])
-            received = torch.cat([others, whole - others.sum(0, keepdim=True)])
-            probs = torch.softmax(received - energy, dim=0)
-        return probs
+        """Return ``(L, N)`` marginals; labels of infinite energy stay at zero.
 
-    def _received(self, probs: Tensor) -> Tensor:
-        """Return the sum of all messages to each pixel."""
-        return sum((message.apply(probs) for message in self.messages), torch.zeros_like(probs))
+        Messages alternate between the two orders of the lattice's axes, and are the mean of both at the end: as close
+        to the exact marginals as with the mean in every update, in little more than half of the blurs.
+        """
+        probs = torch.softmax(-energy, dim=0)
+        if len(energy) < 2 or not self.messages:
+            return probs
+        whole: dict[Order, Tensor] = {}  # what all labels together receive: the last one's is left
+        for left in range(self.iterations, 0, -1):
+            order: Order = "mean" if left <= MEANS else ("forth", "back")[left % 2]
+            sent = probs[:-1] if order in whole else torch.cat([probs[:-1], torch.ones_like(probs[:1])])
+            received: Tensor = _Received.apply(sent, self.messages, order)
+            others, total = received[: len(probs) - 1], whole.setdefault(order, received[-1:].detach())
+            probs = torch.softmax(torch.cat([others, total - others.sum(0, keepdim=True)]) - energy, dim=0)
+        return probs
 
 
 def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: torch.dtype = torch.float32) -> DenseCrf:
@@ -152,18 +196,22 @@ def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: to
         lattice = build_lattice(features, groups=torch.cat(of_image) if len(images) > 1 else None)
         kernels.append((BilateralKernel(lattice), params.bilateral_weight))
     ones = torch.ones(1, sum(height * width for height, width in sizes), dtype=dtype, device=images[0].device)
-    messages = tuple(Message(kernel, (kernel.apply(ones) + 1e-20).rsqrt(), weight) for kernel, weight in kernels)
+    sums = [kernel.apply(ones, ones, ones, "mean") for kernel, _ in kernels]
+    messages = tuple(
+        Message(kernel, (s + 1e-20).rsqrt(), weight) for (kernel, weight), s in zip(kernels, sums, strict=True)
+    )
     return DenseCrf(messages, params.iterations, sizes)
 
 
 def bilateral_features(image: Tensor, sigma_px: float, sigma_rgb: float, *, dtype: torch.dtype) -> Tensor:
     """Return ``(N, 5)`` features (x, y, R, G, B), each divided by its standard deviation."""
     height, width, _ = image.shape
-    rows = torch.arange(height, device=image.device, dtype=dtype)
-    columns = torch.arange(width, device=image.device, dtype=dtype)
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    position = torch.stack([x, y], dim=-1) / sigma_px
-    return torch.cat([position, image.to(dtype) / sigma_rgb], dim=-1).reshape(-1, 5)
+    rows, columns = (torch.arange(n, device=image.device, dtype=dtype) / sigma_px for n in (height, width))
+    planes = torch.empty(5, height, width, dtype=dtype, device=image.device)
+    planes[0], planes[1] = columns, rows[:, None]
+    planes[2:] = image.movedim(2, 0)
+    planes[2:] /= sigma_rgb
+    return planes.flatten(1).T
 
 
 def dense_crf(unary: Tensor, image: Tensor, params: CrfParams) -> Tensor:

@@ -1,21 +1,30 @@
 """Fast high-dimensional Gaussian filtering on the permutohedral lattice."""
 
+import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, reduce
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix
-from weakseg.ops.sparse_product import multiply
+from weakseg.ops.sparse_product import csr_tensor, multiply_csr
 
 MAX_CODE = 2**62
 MAX_REACH = 2.0**30  # of a coordinate, an int32
 MAX_ROUNDING = 0.1  # of a coordinate, in units of which a lattice cell has d + 1
+POINTS = 1 << 14  # of which simplices are found at once, for the sake of the cache
+GAP_BITS = 59  # of a gap, which is at most one half, as an integer
+
+Order = Literal["mean", "forth", "back"]
+REVERSED: dict[Order, Order] = {"mean": "mean", "forth": "back", "back": "forth"}
 
 
 @dataclass(frozen=True)
@@ -37,14 +46,15 @@ class Lattice:
         """Number ``M`` of vertices that some point touches."""
         return self.splat.shape[0]
 
-    def filter(self, values: Tensor) -> Tensor:
+    def filter(self, values: Tensor, order: Order = "mean") -> Tensor:
         """Return ``K @ values`` with ``K_ij ~ exp(-||f_i - f_j||^2 / 2)``, K symmetric.
 
         Blurring along one axis after another depends on their order; the mean of one order and its reverse is
-        symmetric, and closer to the Gaussian than either.
+        symmetric, and closer to the Gaussian than either. Each of the two is the other's transposed.
 
         Args:
             values: ``(N, L)`` float of the data type of the features; first derivatives.
+            order: Of the axes; one alone has half of the blurs.
 
         Returns:
             ``(N, L)`` float. Normalised by its row sums the kernel errs by 10 to 25 % in Frobenius norm for few points;
@@ -56,29 +66,36 @@ class Lattice:
         check_rank("values", values, 2, "(N, L)")
         if len(values) != (points := self.splat.shape[1]):
             raise ShapeError(f"values: expected one row for each of {points} points, got {tuple(values.shape)}")
-        result: Tensor = _Filter.apply(values, self)
+        result: Tensor = _Filter.apply(values, self, order)
         return result
+
+    @cached_property
+    @torch.inference_mode(False)
+    def _factors(self) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        splat, back, *blurs = (csr_tensor(f.pattern, f.values) for f in (self.splat, self.slice, *self.blurs))
+        return splat, back, tuple(blurs)
+
+    def _filter(self, values: Tensor, order: Order) -> Tensor:
+        splat, back, blurs = self._factors
+        scale = 1 / (1 + 2.0 ** (1 - len(blurs)))
+        splatted = multiply_csr(splat, values).mul_(scale)
+        ways = {"forth": (blurs,), "back": (blurs[::-1],), "mean": (blurs, blurs[::-1])}[order]
+        blurred = [reduce(lambda vertices, blur: multiply_csr(blur, vertices), way, splatted) for way in ways]
+        return multiply_csr(back, blurred[0] if len(blurred) == 1 else (blurred[0] + blurred[1]).mul_(0.5))
 
 
 class _Filter(torch.autograd.Function):
-    """The filter is linear and symmetric: it is its own derivative."""
+    """The filter is linear; its transposed takes the axes in reverse."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, lattice: Lattice) -> Tensor:
-        ctx.lattice = lattice
-        forth = back = _times(lattice.splat, values)
-        for first, last in zip(lattice.blurs, reversed(lattice.blurs), strict=True):
-            forth, back = _times(first, forth), _times(last, back)
-        return _times(lattice.slice, forth + back) * (0.5 / (1 + 2.0 ** (1 - len(lattice.blurs))))
+    def forward(ctx: Any, values: Tensor, lattice: Lattice, order: Order) -> Tensor:
+        ctx.lattice, ctx.order = lattice, order
+        return lattice._filter(values, order)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Filter.apply(grad, ctx.lattice), None
-
-
-def _times(factor: SparseMatrix, values: Tensor) -> Tensor:
-    return multiply(factor.pattern, factor.values, values)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.lattice._filter(grad, REVERSED[ctx.order]), None, None
 
 
 def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:
@@ -99,90 +116,111 @@ def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:
     """
     check_rank("features", features, 2, "(N, d)")
     check_finite("features", features)
-    elevated = _elevate(features.T)
-    if (reach := float(elevated.abs().max())) > min(MAX_REACH, MAX_ROUNDING / torch.finfo(features.dtype).eps):
+    cells = _elevate(features.T)
+    reach, most = float(cells.abs().max()), min(MAX_REACH, MAX_ROUNDING / torch.finfo(features.dtype).eps)
+    if (reach := reach * len(cells)) > most:
         raise ShapeError(f"features: up to {reach:.1e} lattice cells, too many for {features.dtype}; use larger sigmas")
-    remainder, rank, weights = _simplices(elevated)
-    codes, steps = _vertex_codes(remainder, rank, groups)
-    order, vertex_codes, starts = _sort_codes(codes.flatten())
-    num_vertices, (corners, num_points) = len(vertex_codes), weights.shape
-    points = Pattern(starts, (order % num_points).int(), num_points)
-    vertex = torch.repeat_interleave(starts.diff())
-    touched = torch.empty_like(vertex).index_copy_(0, order, vertex).reshape(corners, num_points).T.flatten()
-    every = torch.arange(0, corners * num_points + 1, corners, dtype=torch.int32, device=features.device)
+    nearest = cells.round()
+    origin, steps = _number_cells(nearest, groups)
+    codes, weights = _simplices(origin, cells.sub_(nearest), steps)
+    order, points, vertex, starts = _sort_codes(codes)
+    vertex_codes = codes.flatten().index_select(0, order.index_select(0, starts[:-1]))
+    touched = torch.empty_like(vertex).scatter_(0, order, vertex)
+    corners = torch.arange(0, len(order) + 1, len(cells), dtype=torch.int32, device=features.device)
     return Lattice(
-        SparseMatrix(points, weights.flatten()[order]),
-        SparseMatrix(Pattern(every, touched, num_vertices), weights.T.flatten()),
+        SparseMatrix(Pattern(starts, points, len(features)), weights.flatten().index_select(0, order)),
+        SparseMatrix(Pattern(corners, touched, len(vertex_codes)), weights.flatten()),
         tuple(_blur(vertex_codes, step, features.dtype) for step in steps),
     )
 
 
 def _elevate(features: Tensor) -> Tensor:
-    """Embed ``(d, N)`` points in the hyperplane of ``(d + 1, N)`` vectors that sum to zero."""
-    d = len(features)
-    i = torch.arange(d, device=features.device, dtype=features.dtype)[:, None]
-    scaled = features * (math.sqrt(2 / 3) * (d + 1) / torch.sqrt((i + 1) * (i + 2)))
-    nothing = torch.zeros_like(scaled[:1])
-    suffix = torch.cat([scaled.flip(0).cumsum(0).flip(0), nothing])
-    return suffix - torch.cat([nothing, scaled * (i + 1)])
+    """Embed ``(d, N)`` points in the hyperplane of ``(d + 1, N)`` vectors that sum to zero, in units of d + 1."""
+    rows, suffix = [], torch.zeros_like(features[0])
+    for i in range(len(features), 0, -1):
+        scaled = features[i - 1] * math.sqrt(2 / (3 * i * (i + 1)))
+        rows.append(suffix - i * scaled)
+        suffix = suffix + scaled
+    return torch.stack([suffix, *reversed(rows)])
 
 
-def _simplices(elevated: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return, ``(d + 1, N)`` each: nearest remainder-0 vertex, ranks of the coordinates and barycentric weights."""
-    corners = len(elevated)
-    rounded = torch.round(elevated / corners)
-    gap = elevated - rounded * corners
-    rank = torch.arange(corners, device=gap.device, dtype=torch.int8)[:, None].repeat(1, gap.shape[1])
-    for i in range(corners):
-        for j in range(i + 1, corners):  # of two equal residuals the later has the larger rank
-            behind = (gap[i] < gap[j]).to(torch.int8)
-            rank[i] += behind
-            rank[j] -= behind
-    rank = rank.int().add_(rounded.sum(0).int())
-    wrap = (rank < 0).int().sub_((rank >= corners).int())
-    remainder = rounded.int().add_(wrap).mul_(corners)
-    rank = rank.add_(wrap.mul_(corners)).long()
-    by_rank = torch.empty_like(elevated).scatter_(0, corners - 1 - rank, (elevated - remainder) / corners)
-    first = by_rank[:1] + 1 - by_rank[-1:]
-    weights = torch.cat([first, by_rank.diff(dim=0)])
-    return remainder, rank, weights.clamp(min=0)  # rounding may leave -1e-8
+def _number_cells(nearest: Tensor, groups: Tensor | None) -> tuple[Tensor, list[int]]:
+    """Return a code ``(N,)`` for ``(d + 1, N)`` integers, and by how much it grows with each of them.
 
-
-def _vertex_codes(remainder: Tensor, rank: Tensor, groups: Tensor | None) -> tuple[Tensor, list[int]]:
-    """Return one integer a vertex, ``(d + 1, N)``, and the code distance of one step along each of the axes.
-
-    Vertex k has coordinates ``r_i + k - (d + 1) [rank_i > d - k]``; the code is their mixed-radix number, so going from
-    one k to the next adds the sum of all radices and takes away d + 1 times that of the coordinate of rank ``d - k``.
+    Vectors that differ by the same number everywhere are one vertex; the code is the mixed-radix number of the
+    differences between one coordinate and the next. Those of the first features count most, so that points that are
+    near in them have vertices that are near in memory.
     """
-    d = len(remainder) - 1
-    low = remainder[:d].amin(1) - 2 * (d + 1)
-    extent = (remainder[:d].amax(1) + 2 * (d + 1) - low + 1).tolist()
+    digits = nearest[:-1] - nearest[1:]
+    low, high = (digits.amin(1) - 2).tolist(), (digits.amax(1) + 2).tolist()  # a simplex and its neighbours
+    extent = [int(most - least) + 1 for least, most in zip(low, high, strict=True)]
     count = 1 if groups is None else int(groups.max()) + 1
     if math.prod(extent) * count >= MAX_CODE:
         raise ShapeError(f"features: their spread needs {math.prod(extent):.1e} lattice cells; use larger sigmas")
-    radix = [math.prod(extent[:i]) for i in range(d)]
-    total = sum(radix)
-    origin = sum((remainder[i] - low[i]).long() * radix[i] for i in range(d))
-    if groups is not None:
-        origin = origin + groups * math.prod(extent)
-    steps = [total - (d + 1) * weight for weight in (*radix, 0)]
-    change = torch.tensor(steps, device=remainder.device)[:, None].expand_as(rank)
-    by_rank = torch.empty_like(rank).scatter_(0, d - rank, change)  # largest rank first
-    codes = torch.cat([origin[None], by_rank[:d]]).cumsum(0)
-    return codes, [-step for step in steps]
+    radix = [math.prod(extent[i:]) for i in range(1, len(extent) + 1)]
+    steps = [after - before for before, after in itertools.pairwise((0, *radix, 0))]
+    least = -sum(int(bound) * place for bound, place in zip(low, radix, strict=True))
+    code = torch.full_like(digits[0], least, dtype=torch.int64)
+    for row, step in zip(nearest, steps, strict=True):
+        code.add_(row.long(), alpha=step)
+    return (code if groups is None else code.add_(groups, alpha=math.prod(extent))), steps
 
 
-def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the order that sorts the codes, the distinct codes, and where each begins (with the end, int32)."""
-    shift = len(codes).bit_length()
+def _simplices(origin: Tensor, gaps: Tensor, steps: list[int]) -> tuple[Tensor, Tensor]:
+    """Return, ``(N, d + 1)`` each: codes of the vertices around each point, and its barycentric weights.
+
+    From the nearest integers, one coordinate after the other is lowered by one, that with the least gap first; of two
+    equal gaps the later one is the less.
+    """
+    count, corners = len(origin), len(gaps)
+    codes, weights = origin.new_empty(count, corners), gaps.new_empty(count, corners)
+    step = torch.tensor(steps[::-1], device=gaps.device)
+    for first in range(0, count, POINTS):
+        part = slice(first, first + POINTS)
+        least, which = _sorted_gaps(gaps[:, part])
+        codes[part, 0], weights[part, 0] = origin[part], least[0] - least[-1] + 2**GAP_BITS
+        for k in range(1, corners):
+            torch.sub(codes[part, k - 1], step.index_select(0, which[k - 1]), out=codes[part, k])
+            weights[part, k] = least[k] - least[k - 1]
+    return codes, weights.mul_(2.0**-GAP_BITS)
+
+
+def _sorted_gaps(gaps: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the gaps of each point in increasing order, in units of ``2^-GAP_BITS``, and whose they are from the last.
+
+    Gap and coordinate are one integer, so that minimum and maximum sort them: swapping by a mask takes ten times as
+    long.
+    """
+    bits = len(gaps).bit_length()
+    fixed = (gaps.flip(0) * 2.0 ** (GAP_BITS - bits)).long().bitwise_left_shift_(bits)
+    rows = [row.add_(i) for i, row in enumerate(fixed)]
+    for last in range(len(rows) - 1, 0, -1):
+        for i in range(last):
+            rows[i], rows[i + 1] = torch.minimum(rows[i], rows[i + 1]), torch.maximum(rows[i], rows[i + 1])
+    return rows, [row & ((1 << bits) - 1) for row in rows]
+
+
+def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return, for ``(N, d + 1)`` codes, an order that sorts all of them, stable, and of each one in this order its
+    point and its vertex, both int32, and where each vertex begins, with the end, int32.
+    """
+    count, corners = codes.shape
+    bits = corners.bit_length()
+    shift = bits + count.bit_length()
     if int(codes.max()) < 2 ** (63 - shift):  # position packed under the code: one sort of plain integers
-        packed = _sorted((codes << shift).add_(torch.arange(len(codes), device=codes.device)))
-        order = packed & ((1 << shift) - 1)
-        ordered = packed.bitwise_right_shift_(shift)
+        position = torch.arange(count, device=codes.device).bitwise_left_shift_(bits)
+        position = position[:, None] + torch.arange(corners, device=codes.device)
+        ordered = _sorted(position.add_(codes, alpha=1 << shift).flatten())
+        order = ordered & ((1 << shift) - 1)
+        points = order >> bits
+        order.sub_(points, alpha=(1 << bits) - corners)
+        ordered.bitwise_right_shift_(shift)
     else:
-        ordered, order = torch.sort(codes, stable=True)
-    begins = torch.cat([ordered.new_ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]]).nonzero()[:, 0]
-    return order, ordered[begins], torch.cat([begins, begins.new_full((1,), len(codes))]).int()
+        ordered, order = torch.sort(codes.flatten(), stable=True)
+        points = order // corners
+    begins = torch.cat([ordered.new_ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]])
+    starts = torch.cat([begins.nonzero()[:, 0], ordered.new_full((1,), len(ordered))]).int()
+    return order, points.int(), begins.cumsum(0, dtype=torch.int32).sub_(1), starts
 
 
 def _sorted(keys: Tensor) -> Tensor:
@@ -194,16 +232,26 @@ def _sorted(keys: Tensor) -> Tensor:
     return torch.from_numpy(array)
 
 
+def _places(codes: Tensor, wanted: Tensor) -> Tensor:
+    """Return where in sorted codes those that are wanted are or would be, at most the last."""
+    if codes.is_cuda:
+        return torch.searchsorted(codes, wanted).clamp_(max=len(codes) - 1)
+    return torch.from_numpy(np.searchsorted(codes.numpy(), wanted.numpy())).clamp_(max=len(codes) - 1)
+
+
 def _blur(codes: Tensor, step: int, dtype: torch.dtype) -> SparseMatrix:
     """Return ``(M, M)``: one for each vertex, one half for the vertices one step back and forth that exist."""
     wanted = codes + step
-    forth = torch.searchsorted(codes, wanted).clamp(max=len(codes) - 1)
-    vertex = torch.arange(len(codes), device=codes.device)
-    forth = torch.where(codes[forth] == wanted, forth, -1)
-    found = forth >= 0
-    back = torch.full_like(forth, -1).index_copy_(0, forth[found], vertex[found])
-    columns = torch.stack([back, vertex, forth], dim=1)
-    present = columns >= 0
-    taps = torch.tensor([0.5, 1.0, 0.5], dtype=dtype, device=codes.device).expand(len(codes), 3)
-    starts = torch.cat([vertex.new_zeros(1), present.sum(1).cumsum(0)]).int()
-    return SparseMatrix(Pattern(starts, columns[present].int(), len(codes)), taps[present])
+    forth = _places(codes, wanted)
+    has_forth = codes.index_select(0, forth) == wanted
+    vertex = has_forth.nonzero()[:, 0]
+    forth = forth.index_select(0, vertex)
+    has_back = torch.zeros_like(has_forth).index_fill_(0, forth, 1)
+    starts = F.pad((1 + has_forth.int() + has_back).cumsum(0, dtype=torch.int32), (1, 0))
+    begins, ends = starts[:-1].long(), starts[1:].long()
+    columns = starts.new_empty(len(codes) + 2 * len(vertex))
+    columns.scatter_(0, begins, torch.arange(len(codes), dtype=torch.int32, device=codes.device))
+    columns.scatter_(0, begins.index_select(0, vertex) + 1, forth.int())
+    columns.scatter_(0, ends.index_select(0, forth) - 1, vertex.int())
+    taps = torch.full(columns.shape, 0.5, dtype=dtype, device=codes.device).scatter_(0, begins, 1.0)
+    return SparseMatrix(Pattern(starts, columns, len(codes)), taps)

@@ -116,13 +116,22 @@ class _EdgeDot(torch.autograd.Function):
 
 def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
     """Return ``A @ x`` without checks and without derivatives: for inner loops; see ``product``."""
-    rows, columns = pattern.num_rows, x.shape[1]
-    if not pattern.num_entries or not columns:
-        return x.new_zeros(rows, columns)
+    if not pattern.num_entries or not x.shape[1]:
+        return x.new_zeros(pattern.num_rows, x.shape[1])
+    return multiply_csr(csr_tensor(pattern, values), x)
+
+
+def csr_tensor(pattern: Pattern, values: Tensor) -> Tensor:
+    """Return the matrix in torch's own form, for ``multiply_csr``."""
     _announce()
-    shape = (rows, pattern.num_columns)
+    shape = (pattern.num_rows, pattern.num_columns)
+    return torch.sparse_csr_tensor(pattern.row_starts, pattern.columns, values, shape, check_invariants=False)
+
+
+def multiply_csr(matrix: Tensor, x: Tensor) -> Tensor:
+    """Return ``A @ x`` like ``multiply``, for a matrix with entries that is used many times."""
+    rows, columns = matrix.shape[0], x.shape[1]
     with torch.autocast(x.device.type, enabled=False):
-        matrix = torch.sparse_csr_tensor(pattern.row_starts, pattern.columns, values, shape, check_invariants=False)
         if columns == 1:  # one column is half the work of a matrix of one column
             return torch.mv(matrix, x[:, 0].contiguous())[:, None]
         out = x.new_empty(rows, columns)  # addmm would copy any other addend; with beta = 0 it is not read
