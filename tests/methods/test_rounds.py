@@ -112,10 +112,27 @@ class TestPlans:
         assert set(steps["masks_3"].needs) == {"segmenter_2"}
         assert steps["predictions_2"].settings["init"] == recipe.segmenter.initial != steps["masks"].settings["init"]
 
-    def test_no_round_is_refused(self, root: Path) -> None:
+    def test_a_round_may_go_on_with_the_one_before(self, root: Path) -> None:
+        file = root / "coco.safetensors"
+        file.write_bytes(b"")
+        given = ["--rounds=3", "--rounds_from=before"]
+        for more, drawn in (((), False), ((f"--segmenter.init.file={file}", "--segmenter.init.trained_on=COCO"), True)):
+            steps = {step.name: step for step in plan_of("cam", root, *given, *more)[1]}
+            assert set(steps["segmenter_2"].needs) == {"masks_2", "segmenter"}
+            assert set(steps["segmenter_3"].needs) == {"masks_3", "segmenter_2"}
+            told = {"network": "segmenter_2", "trained_on": "labels of the round before", "pixel_masks": drawn}
+            assert steps["predictions_3"].settings["init"] == told
+            assert steps["masks_3"].settings["init"] == {**told, "network": "segmenter"}
+            assert steps["masks_2"].settings["init"] == steps["predictions"].settings["init"]
+        plain = {step.name: step for step in plan_of("cam", root, "--rounds=3")[1]}
+        assert set(plain["segmenter_3"].needs) == {"masks_3"}
+
+    def test_no_round_and_starts_without_one_are_refused(self, root: Path) -> None:
         for method in ("cam", "a2gnn"):
             with pytest.raises(ConfigError, match=r"rounds: need >= 1, got 0"):
                 load_recipe(method, [*folder_arguments(root), "--rounds=0"])
+            with pytest.raises(ConfigError, match=r"rounds_from: 'before' has no effect on one round"):
+                load_recipe(method, [*folder_arguments(root), "--rounds_from=before"])
 
 
 class TestRuns:

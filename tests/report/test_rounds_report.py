@@ -70,7 +70,7 @@ def folder(tiny_data, twice, leave_steps, tmp_path) -> Path:
         LabelMap(np.full((48, 64), 2, np.uint8)).save(folder / "masks_2" / f"i{index:02}.png")
     for image_id in ("i01", "i05"):
         for epoch in (0, 1, 12):
-            labels = np.full((6, 8), min(epoch, 2), np.uint8)
+            labels = np.full((5, 5), min(epoch, 2), np.uint8)  # of a photograph that was stretched to a square
             LabelMap(labels).save(folder / "segmenter" / "growth" / image_id / f"{epoch:03}.png")
     counts = {"cells": 200, "seeded": 20, "present": 8, "without_seed": 2}
     grown = [{"epoch": n, "loss": 1.0, "growth": {**counts, "labelled": 50 * n}} for n in (1, 2)]

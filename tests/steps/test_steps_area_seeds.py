@@ -92,3 +92,20 @@ def test_maps_that_nobody_reads_and_readers_without_maps(tmp_path: Path) -> None
         check_saliency_is_read([replace(plain, data=mapped)])
     with pytest.raises(ConfigError, match=r"background: 'saliency' needs maps for method 'reader'; set data\.saliency"):
         check_saliency_is_read([plain, reader])
+
+
+def test_maps_that_look_inverted_are_in_the_report(tmp_path: Path) -> None:
+    dark = np.full(SIZE, 250, np.uint8)
+    dark[3:5, 4:8] = 10
+    left = torch.zeros(1, *SIZE)
+    left[..., :3] = 0.8
+    samples = []
+    for name in "abcdef":
+        for folder, values in (("images", np.zeros((*SIZE, 3), np.uint8)), ("maps", dark)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(values).save(tmp_path / folder / f"{name}.png")
+        Activations(left, (1,), SIZE, stride=1).save(tmp_path / "activations" / f"{name}.safetensors")
+        image, saliency = (tmp_path / folder / f"{name}.png" for folder in ("images", "maps"))
+        samples.append(WeakSample(name, image, Tags(frozenset({1})), saliency=saliency))
+    warnings = carried_out(tmp_path, Dataset(Classes(("cat",)), {"train": tuple(samples)}), SALIENT).summary["warnings"]
+    assert [text for text in warnings if text.startswith("saliency: on 6 of 6 maps") and "are they inverted?" in text]

@@ -10,15 +10,18 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, StoreError
 from weakseg.evaluation.protocol import describe_protocol
 from weakseg.nn.segmenters import build_segmenter
-from weakseg.nn.weights import save_model
+from weakseg.nn.weights import read_header, save_model
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Role, StepContext
+from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig
+from weakseg.stages.segment import load_segmenter
 from weakseg.steps.base import forget_models
 from weakseg.steps.segment import PredictJob, changes_of, predictions_step, restricted_step, segmenter_step
 
@@ -125,4 +128,30 @@ def test_tags_restrict_masks_of_training_images(tmp_path: Path, caplog: pytest.L
     ]
     changes_of(tmp_path / "out", "manifest").unlink()
     assert step.work.run(context).summary == told
+    for content in ('{"pixels": 3}', '{"pixels": 3, "changed": 4}', '{"pixels": "3", "changed": 1}', "[]", "{"):
+        changes_of(tmp_path / "out", "manifest").write_text(content)
+        with pytest.raises(StoreError, match=r"restricted/manifest\.json"):
+            step.work.run(context)
     forget_models()
+
+
+def test_a_segmenter_goes_on_with_the_one_before(tmp_path: Path) -> None:
+    # With a rate of almost nothing it stays what it started from.
+    model = SegmenterConfig(BackboneConfig("resnet50_deeplab_thin", 8, "none"), "score")
+    first = build_segmenter(model, 2)
+    header = {"kind": "segmenter", "classes": CLASSES.names, "model": asdict(model)}
+    save_model(tmp_path / "segmenter" / "model.safetensors", first, header)
+    data = dataset(tmp_path, 41)
+    LabelMap(np.ones((41, 50), np.uint8)).save(tmp_path / "masks_2" / "a.png")
+    fit = FitConfig(epochs=1, batch_size=1, lr=1e-9)
+    config = SegmentConfig(model, AugmentConfig(long_side=(41, 50), crop=33), fit)
+    told = {"network": "segmenter", "trained_on": "labels of the round before", "pixel_masks": True}
+    step = segmenter_step(data, config, 0, targets="masks_2", number=2, before=told)
+    inputs = {name: tmp_path / name for name in step.needs}
+    engine = RunOptions(1, "cpu").resolve().engine()
+    step.work.run(StepContext(tmp_path / "segmenter_2", inputs, engine, "cpu"))
+    path = tmp_path / "segmenter_2" / "model.safetensors"
+    assert read_header(path)["init"] == {**told, "network": "model.safetensors"}
+    found, _ = load_segmenter(path)
+    for name, value in first.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-5)

@@ -30,6 +30,7 @@ SHOWN = (
     "--seed",
     "--classifier.fit.epochs",
     "--segmenter.fit.epochs",
+    "--rounds",
 )
 
 

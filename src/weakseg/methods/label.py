@@ -19,7 +19,7 @@ from weakseg.pipeline.plan import Kind, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.steps.base import given_model
-from weakseg.steps.segment import SEGMENTER, in_round, restricted_step
+from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round, restricted_step
 
 LABEL_FILE = "label.json"
 """Settings of the run that labelled; not called as a run's, for the folder is none."""
@@ -81,9 +81,9 @@ def labelling_steps(recipe: Recipe, dataset: Dataset, plan: Sequence[Step]) -> l
         None where the method does not start from tags and has one round.
     """
     if recipe.rounds > 1:
-        last = in_round(SEGMENTER, recipe.rounds)
-        trained = [step for step in plan if step.name == last]
-        return [*trained, restricted_step(dataset, recipe.predictions, last, recipe.segmenter.initial)]
+        steps = {step.name: step for step in plan}
+        model, predictions = (steps[in_round(name, recipe.rounds)] for name in (SEGMENTER, PREDICTIONS))
+        return [model, restricted_step(dataset, recipe.predictions, model.name, predictions.settings["init"])]
     result = result_of(plan)
     way = way_to(plan, result.name) if result else []
     return way if any(step.kind == Kind.ACTIVATIONS for step in way) else []

@@ -87,18 +87,31 @@ def segmenter_steps(
     Reference:
         [feng2021dgcn] and [huang2018dsrg], retraining.
     """
-    own = recipe.segmenter.initial
-    trained = [segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets)] if first is None else []
-    found = [*trained, predictions_step(dataset, recipe.predictions, own if first is None else first)]
+    config, own = recipe.segmenter, recipe.segmenter.initial
+    trained = [segmenter_step(dataset, config, recipe.seed, targets=targets)] if first is None else []
+    init = own if first is None else first
+    found = [*trained, predictions_step(dataset, recipe.predictions, init)]
     for number in range(2, recipe.rounds + 1):
         made = first is not None and number == 2  # the plan's masks are those of the first segmenter
-        targets = MASKS if made else in_round(MASKS, number)
+        targets, before = MASKS if made else in_round(MASKS, number), in_round(SEGMENTER, number - 1)
         if not made:
-            before = in_round(SEGMENTER, number - 1)
-            found.append(restricted_step(dataset, recipe.predictions, before, own, name=targets, role=Role.AFTER))
-        found.append(segmenter_step(dataset, recipe.segmenter, recipe.seed, targets=targets, number=number))
-        found.append(predictions_step(dataset, recipe.predictions, own, number=number))
+            found.append(restricted_step(dataset, recipe.predictions, before, init, name=targets, role=Role.AFTER))
+        going_on = _going_on(before, init) if recipe.rounds_from == "before" else None
+        init, seed = going_on or own, recipe.seed
+        found += [
+            segmenter_step(dataset, config, seed, targets=targets, number=number, before=going_on),
+            predictions_step(dataset, recipe.predictions, init, number=number),
+        ]
     return found
+
+
+def _going_on(before: str, init: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what results say of a segmenter that goes on with another one: masks that people drew stay known."""
+    return {
+        "network": before,
+        "trained_on": "labels of the round before",
+        "pixel_masks": bool(init.get("pixel_masks", False)),
+    }
 
 
 def last_masks(recipe: Recipe, steps: Sequence[Step]) -> Step | None:

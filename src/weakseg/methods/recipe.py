@@ -1,13 +1,17 @@
 """What recipes hold: settings of a whole run, from the data set to the segmenter."""
 
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from weakseg.data.config import DataConfig
+from weakseg.errors import ConfigError
 from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.rules import check_settings
 from weakseg.settings.segment import SegmentConfig
+
+RoundsFrom = Literal["weights", "before"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Recipe:
         predictions: How the segmenter is applied.
         rounds: How often a segmenter is trained: from the second time on, the one before labels the training images,
             with background and classes that are not absent, and the next learns from these masks.
+        rounds_from: What the segmenter of a further round starts from: its own ``weights``, as the first, or the
+            segmenter of the round ``before``, which has to be the same network.
     """
 
     method: str = ""
@@ -30,10 +36,15 @@ class Recipe:
     segmenter: SegmentConfig = field(default_factory=SegmentConfig)
     predictions: PredictConfig = field(default_factory=PredictConfig)
     rounds: int = 1
+    rounds_from: RoundsFrom = "weights"
 
     def __post_init__(self) -> None:
-        """Refuse no round at all."""
-        check_settings("", self, rounds=">= 1")
+        """Refuse no round at all, and a start of rounds that there are not."""
+        check_settings("", self, rounds=">= 1", rounds_from=get_args(RoundsFrom))
+        if self.rounds_from != "weights" and self.rounds == 1:
+            raise ConfigError(
+                f"rounds_from: {self.rounds_from!r} has no effect on one round; leave it out, or set rounds"
+            )
 
     @property
     def reads_saliency(self) -> bool:

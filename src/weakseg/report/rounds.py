@@ -9,13 +9,15 @@ from weakseg.artifacts import LabelMap
 from weakseg.errors import StoreError
 from weakseg.files import json_value
 from weakseg.methods.recipe import Recipe
+from weakseg.ops.resample import resize_labels
 from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import Labels, labels_panel
 from weakseg.report.model import Panel, Table
+from weakseg.stages.seeded import GROWTH_FOLDER
 from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round
 
-GROWTH_FOLDER, RECORDS_FILE = "growth", "metrics.jsonl"
+RECORDS_FILE = "metrics.jsonl"
 ROUNDS = ("round", "learned from", "their mIoU %", "forbidden by tags %", "segmenter mIoU %", "more than before")
 ABOUT_ROUNDS = (
     "Each round's segmenter learns from label maps of the training images; from the second round on they are the "
@@ -105,13 +107,14 @@ def grown_panels(folder: Path, image_id: str, photo: Labels, *, of: str = "") ->
     Args:
         folder: Of the step.
         image_id: The image.
-        photo: ``(H, W, 3)`` uint8.
+        photo: ``(H, W, 3)`` uint8, which the network may have seen in another form; cells are stretched over it.
         of: What titles begin with.
     """
-    found = {}
+    found, size = {}, (photo.shape[0], photo.shape[1])
     for path in sorted((folder / GROWTH_FOLDER / image_id).glob("*.png")):
         epoch = int(path.stem)
-        found[f"{of}grown, epoch {epoch}" if epoch else f"{of}seeds on cells"] = LabelMap.load(path).labels
+        labels = resize_labels(LabelMap.load(path).labels, size)
+        found[f"{of}grown, epoch {epoch}" if epoch else f"{of}seeds on cells"] = labels
     return [labels_panel(title, photo, labels) for title, labels in found.items()]
 
 

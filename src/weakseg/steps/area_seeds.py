@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from weakseg.artifacts import Activations
 from weakseg.data.dataset import Dataset
+from weakseg.data.saliency_check import check_saliency
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.pipeline.keys import digest_of_files
@@ -14,6 +15,8 @@ from weakseg.pipeline.units import ImageJob
 from weakseg.settings.area_seeds import AreaSeedConfig
 from weakseg.stages.area_seeds import area_seeds, count_seeds
 from weakseg.steps.base import having, over_images
+
+CHECKED = 500  # maps of which it is said whether they look inverted
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,10 @@ def area_seeds_step(dataset: Dataset, config: AreaSeedConfig) -> Step:
         result = work.run(context)
         counts = count_seeds(having(samples, context.folder, Kind.LABELS), context.folder, dataset.classes, config)
         counts.tell()
-        said = {"seed_counts": counts.as_json(), "warnings": counts.warnings}
+        doubts = check_saliency(
+            [sample for sample in samples if sample.id in maps][:: 1 + len(maps) // CHECKED]
+        ).warnings
+        said = {"seed_counts": counts.as_json(), "warnings": [*counts.warnings, *doubts]}
         return replace(result, summary={**result.summary, **said})
 
     settings = {**asdict(config), **({"saliency": digest_of_files(maps)} if wanted else {})}

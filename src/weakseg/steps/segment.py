@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
+from weakseg.errors import StoreError
 from weakseg.files import read_json_object, write_json
 from weakseg.nn.backbones import check_backbone
 from weakseg.nn.segmenters import check_training
@@ -19,7 +20,7 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResu
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.grow import GrowthConfig, SeededConfig
 from weakseg.settings.predict import PredictConfig
-from weakseg.settings.segment import SegmentConfig
+from weakseg.settings.segment import InitConfig, SegmentConfig
 from weakseg.stages.mask_counts import SMALL_SIDE
 from weakseg.stages.predict import predict_image, predict_restricted
 from weakseg.stages.seeded import check_seeded, train_seeded
@@ -86,21 +87,45 @@ def in_round(name: str, number: int) -> str:
 
 
 def segmenter_step(
-    dataset: Dataset, config: SegmentConfig, seed: int, *, targets: str = MASKS, number: int = 1
+    dataset: Dataset,
+    config: SegmentConfig,
+    seed: int,
+    *,
+    targets: str = MASKS,
+    number: int = 1,
+    before: Mapping[str, Any] | None = None,
 ) -> Step:
-    """Train the segmenter of a round on the step ``targets``: masks, or seeds, whose undecided pixels give no loss."""
+    """Train the segmenter of a round on the step ``targets``: masks, or seeds, whose undecided pixels give no loss.
+
+    Args:
+        dataset: Its training images.
+        config: Network and training.
+        seed: Of everything random.
+        targets: The step that has left the label maps.
+        number: Of the round, from 1.
+        before: What results say of the segmenter of the round before, where this one goes on with it.
+    """
     check_training(config)
     check_backbone(config.model.backbone)
+    earlier = in_round(SEGMENTER, number - 1)
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         masks = context.inputs[targets]
         samples = having(dataset.splits[TRAIN], masks, Kind.LABELS)
-        return fitted(train_segmenter(samples, masks, dataset.classes, config=config, place=place), samples)
+        started = config if before is None else _going_on(config, context.inputs[earlier] / MODEL_FILE, before)
+        return fitted(train_segmenter(samples, masks, dataset.classes, config=started, place=place), samples)
 
-    settings = {**asdict(config), "seed": seed}
+    needs = {targets: Kind.LABELS, **({} if before is None else {earlier: Kind.MODEL})}
+    settings = {**asdict(config), "seed": seed, **({} if before is None else {"before": dict(before)})}
     work = training(train_segmenter, run, seed)
-    name = in_round(SEGMENTER, number)
-    return Step(name, Kind.MODEL, {targets: Kind.LABELS}, settings, work, Role.AFTER)
+    return Step(in_round(SEGMENTER, number), Kind.MODEL, needs, settings, work, Role.AFTER)
+
+
+def _going_on(config: SegmentConfig, model: Path, told: Mapping[str, Any]) -> SegmentConfig:
+    """Return settings of a segmenter that starts from the file of another one."""
+    backbone = replace(config.model.backbone, weights="none", file="")
+    init = InitConfig(str(model), told["trained_on"], told["pixel_masks"])
+    return replace(config, model=replace(config.model, backbone=backbone), init=init)
 
 
 def seeded_segmenter_step(dataset: Dataset, config: SeededConfig, growth: GrowthConfig, seed: int) -> Step:
@@ -181,11 +206,11 @@ def restricted_step(
 
 def _count_changes(samples: Sequence[WeakSample], folder: Path, name: str) -> dict[str, int]:
     """Return, and log, what tags have changed in the masks of some images."""
-    found = [read_json_object(changes_of(folder, sample.id)) for sample in samples]
+    found = [_changes(changes_of(folder, sample.id)) for sample in samples]
     told = {
-        "pixels": sum(one["pixels"] for one in found),
-        "changed": sum(one["changed"] for one in found),
-        "changed_images": sum(one["changed"] > 0 for one in found),
+        "pixels": sum(pixels for pixels, _ in found),
+        "changed": sum(changed for _, changed in found),
+        "changed_images": sum(changed > 0 for _, changed in found),
         "all_absent": sum(not sample.tags.possible for sample in samples),
         "with_unknown": sum(bool(sample.tags.unknown) for sample in samples),
     }
@@ -203,3 +228,16 @@ def _count_changes(samples: Sequence[WeakSample], folder: Path, name: str) -> di
         if count:
             logger.info("%s: %d %s", name, count, text)
     return told
+
+
+def _changes(path: Path) -> tuple[int, int]:
+    """Return how many pixels the network looked at, and how many of them tags have changed.
+
+    Raises:
+        StoreError: If the file does not say.
+    """
+    told = read_json_object(path)
+    pixels, changed = told.get("pixels"), told.get("changed")
+    if type(pixels) is not int or type(changed) is not int or not 0 <= changed <= pixels or not pixels:
+        raise StoreError(f"{path}: does not say what tags have changed; delete it, the next run makes it anew")
+    return pixels, changed
