@@ -80,17 +80,19 @@ def folder(tiny_data, twice, leave_steps, tmp_path) -> Path:
 
 def test_a_run_shows_all_rounds(folder):
     report = build_run_report(folder)
-    rounds, growth, agreement, _ = report.tables
+    rounds, seeds, growth, agreement, _ = report.tables
     assert rounds.columns == ROUNDS
     assert rounds.rows == ((1, "seeds", None, None, 40.0, None), (2, "masks_2", 55.0, 2.5, 42.5, 2.5))
     assert growth.rows == (("segmenter", 1, 10.0, 25.0, 8, 25.0), ("segmenter", 2, 10.0, 50.0, 8, 25.0))
     assert [row[0] for row in agreement.rows] == ["masks", "predictions", "masks_2", "predictions_2"]
     assert "few seeds" in report.warnings
     assert report.notes[-1] == (
-        "seeds: background where saliency is low, or activations on the 2 images without a map. Pixels: background "
-        "50 %, disc 30 %, square 10 %, undecided 10 %. 1 of 6 images have no background seed, and images show a class "
-        "and have no seed of it: disc on 3."
+        "seeds: background where saliency is low, on 2 of 6 images, which have no map, where activations are low; "
+        "1 images have no background seed."
     )
+    assert seeds.title == "Labels of seeds" and seeds.rows == (
+        ("background", 50.0, 1), ("disc", 30.0, 3), ("square", 10.0, 0), ("undecided", 10.0, None),
+    )  # fmt: skip
     cards = {card.image_id: [panel.title for panel in card.panels] for card in report.cards}
     grown = ["seeds on cells", "grown, epoch 1", "grown, epoch 12"]
     assert cards["i05"] == ["photograph", "seeds", *grown, "masks", "masks_2"]
@@ -132,10 +134,9 @@ def test_one_round_needs_no_table(recipe, twice, tiny_data):
 
 
 def test_seeds_without_maps_and_names_of_scores(tmp_path):
-    plain = {**SEEDS, "background": "activations", "without_background": 0, "without_seed": {}}
+    plain = {**SEEDS, "background": "activations", "without_map": 0}
     (said,) = describe_seeds({"seeds": {"seed_counts": plain}, "masks": {}, "evaluation": {"seeds": 12.5}})
-    assert said.startswith("seeds: background where activations are low. Pixels: background 50 %")
-    assert said.endswith("0 of 6 images have no background seed.")
+    assert said == "seeds: background where activations are low; 1 images have no background seed."
     assert len({titled(found) for found in SCORES}) == 4
 
 

@@ -24,6 +24,9 @@ ABOUT_ROUNDS = (
     "predictions of the one before, of background and classes that are not absent. Forbidden by tags: pixels to which "
     "it gave another class. Of several lists the first; all are in the table of agreement."
 )
+COUNTED = "seed_counts"
+SEEDS = ("label", "pixels %", "images that lack it")
+ABOUT_SEEDS = "Images that lack it: that show a class and have no seed of it; of the background, all without one."
 GROWTH = ("step", "epoch", "seeds %", "labelled %", "classes", "without a seed %")
 ABOUT_GROWTH = (
     "Of all cells of the images that an epoch saw: how many are seeds, and how many have a label after growth. Classes "
@@ -84,21 +87,30 @@ def later_masks(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def describe_seeds(summaries: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return a sentence on the seeds of each step that has counted them: where background is from, and how many."""
-    return tuple(_of_seeds(name, told["seed_counts"]) for name, told in summaries.items() if "seed_counts" in told)
+    """Return a sentence on the seeds of each step that has counted them: where the background comes from."""
+    return tuple(_of_seeds(name, told[COUNTED]) for name, told in summaries.items() if COUNTED in told)
 
 
 def _of_seeds(name: str, told: Mapping[str, Any]) -> str:
-    total = sum(told["pixels"].values()) + told["undecided"]
-    shares = [f"{label} {100 * count / total:.2g} %" for label, count in told["pixels"].items()]
-    where = "activations are low"
-    if told["background"] == "saliency":
-        where = f"saliency is low, or activations on the {told['without_map']} images without a map"
-    missing = f"{told['without_background']} of {told['images']} images have no background seed"
-    without = [f"{label} on {count}" for label, count in told["without_seed"].items()]
-    classes = f", and images show a class and have no seed of it: {', '.join(without)}" if without else ""
-    undecided = f"undecided {100 * told['undecided'] / total:.2g} %"
-    return f"{name}: background where {where}. Pixels: {', '.join([*shares, undecided])}. {missing}{classes}."
+    where = f"{told['background']} {'is' if told['background'] == 'saliency' else 'are'} low"
+    if told["without_map"]:
+        where += f", on {told['without_map']} of {told['images']} images, which have no map, where activations are low"
+    return f"{name}: background where {where}; {told['without_background']} images have no background seed."
+
+
+def seeds_table(summaries: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
+    """Return how many pixels each label has among the seeds of a step that has counted them."""
+    tables = []
+    for name, told in ((name, summary[COUNTED]) for name, summary in summaries.items() if COUNTED in summary):
+        total = sum(told["pixels"].values()) + told["undecided"]
+        missing = {"background": told["without_background"], **told["without_seed"]}
+        rows = [(label, 100 * count / total, missing.get(label, 0)) for label, count in told["pixels"].items()]
+        tables.append(
+            Table(
+                f"Labels of {name}", SEEDS, (*rows, ("undecided", 100 * told["undecided"] / total, None)), ABOUT_SEEDS
+            )
+        )
+    return tuple(tables)
 
 
 def grown_panels(folder: Path, image_id: str, photo: Labels, *, of: str = "") -> list[Panel]:

@@ -34,7 +34,15 @@ from weakseg.report.gallery import (
 )
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
-from weakseg.report.rounds import Trained, describe_seeds, grown_images, grown_panels, growth_table, rounds_table
+from weakseg.report.rounds import (
+    Trained,
+    describe_seeds,
+    grown_images,
+    grown_panels,
+    growth_table,
+    rounds_table,
+    seeds_table,
+)
 from weakseg.report.selection import choose
 from weakseg.steps.evaluate import RESULTS_FILE
 
@@ -66,6 +74,7 @@ def build_run_report(folder: Path) -> Report:
         ),
         tables=(
             *rounds_table({"": Trained(recipe, steps, _by_step(results), summaries)}),
+            *seeds_table(summaries),
             *growth_table({step.name: folder / step.name for step in steps if step.kind == Kind.MODEL}),
             *_tables(summaries, results, objects),
         ),
