@@ -6,17 +6,27 @@ from typing import Any
 from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
+from weakseg.methods.growing import GrowingRecipe
 from weakseg.methods.recipe import Recipe, TagRecipe
 from weakseg.pipeline.plan import Role, Step, result_of
 from weakseg.settings.seam import SeamConfig
 from weakseg.stages.seam import train_seam
 from weakseg.steps.activate import activations_step, external_step
 from weakseg.steps.affinity import affinity_step, affinity_walk_step
+from weakseg.steps.area_seeds import area_seeds_step
 from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
 from weakseg.steps.seed import reading_steps
-from weakseg.steps.segment import MASKS, SEGMENTER, in_round, predictions_step, restricted_step, segmenter_step
+from weakseg.steps.segment import (
+    MASKS,
+    SEGMENTER,
+    in_round,
+    predictions_step,
+    restricted_step,
+    seeded_segmenter_step,
+    segmenter_step,
+)
 
 
 def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
@@ -130,3 +140,14 @@ def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step
         *decode_steps(dataset, recipe.masks, "walk"),
     ]
     return with_segmenter(recipe, dataset, steps)
+
+
+def growing_plan(recipe: GrowingRecipe, dataset: Dataset) -> list[Step]:
+    """Return the steps from tags to the segmenter whose labels grow, its masks, and what is trained on them."""
+    steps = [
+        *from_tags(recipe, dataset),
+        area_seeds_step(dataset, recipe.seeds),
+        seeded_segmenter_step(dataset, recipe.growing, recipe.growth, recipe.seed),
+        restricted_step(dataset, recipe.predictions, SEGMENTER, recipe.growing.initial),
+    ]
+    return with_segmenter(recipe, dataset, steps, first=recipe.growing.initial)
