@@ -144,13 +144,14 @@ def write_voc(root: Path) -> Path:
     """Write six photographs in the layout of VOC 2012 with SBD, with the lists of MSRC and drawn labels of all kinds.
 
     ``Annotations`` has boxes, ``pascal_2012`` scribbles, ``whats_the_point.json`` clicks. ``boxes.json``,
-    ``points.json``, ``scribbles.json`` and ``all.json`` are weakseg's own.
+    ``points.json``, ``scribbles.json`` and ``all.json`` are weakseg's own, ``saliency`` has maps of what draws the eye.
     """
     drawn: dict[str, Drawn] = {}
     clicks: dict[str, Any] = {}
     for index, name in enumerate(NAMES):
         image, mask = _drawn_image(index)
         _save(root / "JPEGImages" / f"{name}.jpg", image)
+        _save(root / "saliency" / f"{name}.png", _saliency(mask))
         for folder in ("SegmentationClassAug", "SegmentationClass"):
             LabelMap(mask).save(root / folder / f"{name}.png")
         LabelMap(np.searchsorted(np.unique(mask), mask).astype(np.uint8)).save(
@@ -177,6 +178,7 @@ def write_coco(root: Path) -> Path:
     for index in range(len(NAMES)):
         image, mask = _drawn_image(index)
         _save(root / "images" / f"{index}.jpg", image)
+        _save(root / "saliency" / f"{index}.png", _saliency(mask))
         images.append({"id": index, "file_name": f"{index}.jpg", "height": SIZE[0], "width": SIZE[1]})
         for class_id in np.unique(mask[mask > 0]).tolist():
             objects.append(_coco_object(mask == class_id, CATS_AND_DOGS[class_id][1], index, len(objects) + 1))
@@ -212,6 +214,11 @@ def _drawn_image(index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return a photograph and its mask; none is without an object."""
     image, mask = draw(index % 3 + 1 + 4 * index, SIZE)
     return image, np.select([mask == shape for shape in IDS], list(IDS.values()), 0).astype(np.uint8)
+
+
+def _saliency(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a saliency map: objects bright, blurred."""
+    return np.asarray(cv2.GaussianBlur(255 * (mask > 0).astype(np.uint8), (7, 7), 0))
 
 
 def _labels_of(mask: NDArray[np.uint8]) -> Drawn:

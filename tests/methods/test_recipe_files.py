@@ -11,6 +11,8 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.config import PRESETS, RADIUS_CELLS, KernelConfig, fast
+from weakseg.methods.dgcn.config import DgcnRecipe
+from weakseg.methods.dsrg.config import DsrgRecipe
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.nn.backbones import check_backbone
@@ -21,6 +23,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.fit import FitConfig, ScheduleConfig
+from weakseg.settings.grow import GrowthConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmentConfig
 from weakseg.settings.walk import GraphWalkConfig
@@ -32,6 +35,7 @@ SHARED = {
     "ablation_msrc.yaml": 5,
     "labels_msrc.yaml": 17,
     "layers_msrc.yaml": 11,
+    "dgcn_msrc.yaml": 4,
     "boxes_coco88.yaml": 3,
     "wsgcn_table2_voc12.yaml": 8,
     "wsgcn_table4_voc12.yaml": 4,
@@ -70,7 +74,8 @@ def test_a_recipe_loads_and_plans(name: str, voc: Path, coco: Path) -> None:
     recipe = load_recipe(str(RECIPES / name), ["--data.root", str(coco if "coco" in name else voc)])
     assert recipe.method == name.partition("_")[0]
     plan = plan_of(recipe)
-    assert list(plan)[-3:] == ["segmenter", "predictions", "evaluation"]
+    last = "" if recipe.rounds == 1 else f"_{recipe.rounds}"
+    assert list(plan)[-3:] == [f"segmenter{last}", f"predictions{last}", "evaluation"]
     assert plan["masks"] == Kind.LABELS
 
 
@@ -168,6 +173,61 @@ class TestPublishedSegmenters:
         assert (fit.epochs, fit.batch_size, fit.lr, fit.weight_decay) == (50, 8, 0.01, 1e-4)
         assert (fit.norm_statistics, fit.norm_affine) == ("batch", "trained")
         assert (predictions.window, predictions.flip, predictions.scales) == (473, True, (1.0,))
+
+
+class TestGrowing:
+    """dgcn.md, sections 2.11 and 3."""
+
+    @staticmethod
+    def recipe(name: str, root: Path) -> Any:
+        return load_recipe(str(RECIPES / f"{name}.yaml"), ["--data.root", str(root)])
+
+    def test_what_they_have_in_common(self, voc: Path) -> None:
+        for name in ("dgcn_voc12", "dgcn_resnet38_voc12", "dsrg_voc12", "dgcn_coco"):
+            recipe = self.recipe(name, voc)
+            text = (RECIPES / f"{name}.yaml").read_text().replace("\n# ", " ")
+            assert "never executed on" in text and "Published, mIoU" in text
+            assert (recipe.seeds.share, recipe.seeds.background, recipe.seeds.saliency_below) == (0.2, "saliency", 0.06)
+            assert recipe.classifier.backbone.name == "vgg16_sec" and recipe.rounds == 2
+            assert recipe.growing.augment == AugmentConfig(None, 321, warp=True)
+            fit, boundary = recipe.growing.fit, recipe.growing.boundary
+            assert (fit.lr, fit.momentum, fit.weight_decay, fit.schedule.kind) == (5e-4, 0.9, 5e-4, "step")
+            assert boundary.weight == 1 and boundary.crf == CrfParams(10, 0.25, 3, 6.6666667, 13, 10)
+            assert recipe.growing.model.head == "aspp_fc" and completed(recipe.growing.model).hidden == 1024
+            assert recipe.growing.model.backbone == recipe.segmenter.model.backbone
+
+    def test_dgcn(self, voc: Path) -> None:
+        for name, backbone in (("dgcn_voc12", "resnet101_deeplab"), ("dgcn_resnet38_voc12", "resnet38")):
+            recipe = self.recipe(name, voc)
+            assert recipe.growth.completed == GrowthConfig("cut", 0.7, 1.0, "softmax", 9)
+            fit = recipe.growing.fit
+            assert (fit.epochs, fit.batch_size, fit.schedule.factor, fit.schedule.every) == (15, 16, 0.3, 3)
+            assert recipe.growing.model.backbone.name == backbone and recipe.growing.boundary.unary == "logprob"
+
+    def test_dsrg(self, voc: Path) -> None:
+        recipe = self.recipe("dsrg_voc12", voc)
+        assert recipe.growth.completed == GrowthConfig("regions", 0.85, 0.99, "crf") == DsrgRecipe().growth.completed
+        fit = recipe.growing.fit
+        assert (fit.iterations, fit.batch_size, fit.bias_lr_factor) == (8000, 20, 2)
+        assert (fit.schedule.factor, fit.schedule.every, fit.schedule.unit) == (0.33, 1000, "iterations")
+        assert recipe.growing.boundary.unary == "prob"
+        assert recipe.segmenter.fit.iterations == 20_000 and recipe.segmenter.augment.crop == 321
+
+    def test_coco(self, voc: Path) -> None:
+        coco, dsrg = self.recipe("dgcn_coco", voc), self.recipe("dsrg_voc12", voc)
+        assert coco.growth.completed == GrowthConfig().completed and coco.growing.boundary.unary == "logprob"
+        assert coco.growing.model == dsrg.growing.model
+        fit = coco.growing.fit
+        assert (fit.epochs, fit.iterations, fit.batch_size, fit.schedule.every) == (15, 0, 16, 3)
+
+    def test_rows_on_msrc_differ_in_growth_alone(self) -> None:
+        recipes: dict[str, Any] = load_recipes(str(RECIPES / "dgcn_msrc.yaml"))
+        kinds = {name: recipe.growth.kind for name, recipe in recipes.items()}
+        assert kinds == {"static": "none", "dsrg": "regions", "dgcn": "cut", "propagation": "propagation"}
+        dgcn = recipes["dgcn"]
+        for recipe in recipes.values():
+            made = DgcnRecipe(**{**vars(recipe), "method": "dgcn", "growth": dgcn.growth})
+            assert made == dgcn
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("boxes", 150), ("scribbles", 50), ("points", 50), ("tags", 50)])
