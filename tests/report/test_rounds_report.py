@@ -82,7 +82,7 @@ def test_a_run_shows_all_rounds(folder):
     report = build_run_report(folder)
     rounds, seeds, growth, agreement, _ = report.tables
     assert rounds.columns == ROUNDS
-    assert rounds.rows == ((1, "seeds", None, None, 40.0, None), (2, "masks_2", 55.0, 2.5, 42.5, 2.5))
+    assert rounds.rows == ((1, "seeds", None, None, None, 40.0, None), (2, "masks_2", 100.0, 55.0, 2.5, 42.5, 2.5))
     assert growth.rows == (("segmenter", 1, 10.0, 25.0, 8, 25.0), ("segmenter", 2, 10.0, 50.0, 8, 25.0))
     assert [row[0] for row in agreement.rows] == ["masks", "predictions", "masks_2", "predictions_2"]
     assert "few seeds" in report.warnings
@@ -118,7 +118,7 @@ def test_a_comparison_shows_all_rounds(folder, tiny_data, recipe, twice, tmp_pat
     report = build_comparison_report(Comparison(tmp_path, tuple(methods), ()))
     rounds = report.tables[1]
     assert rounds.columns == ("method", *ROUNDS)
-    assert rounds.rows[1] == ("twice", 2, "masks_2", 55.0, 2.5, 42.5, 2.5) and len(rounds.rows) == 2
+    assert rounds.rows[1] == ("twice", 2, "masks_2", 100.0, 55.0, 2.5, 42.5, 2.5) and len(rounds.rows) == 2
     titles = {card.image_id: [panel.title for panel in card.panels] for card in report.cards}["i01"]
     assert titles[2:5] == ["once", "twice", "twice, masks_2"]
     assert titles[-3:] == ["once: seeds on cells", "once: grown, epoch 1", "once: grown, epoch 12"]
@@ -130,7 +130,7 @@ def test_one_round_needs_no_table(recipe, twice, tiny_data):
     steps = METHODS["cam"].build(recipe, open_dataset(tiny_data))
     assert rounds_table({"": Trained(recipe, steps, {}, {})}) == ()
     table = rounds_table({"": Trained(twice, steps, {}, {})})[0]  # of which one is there
-    assert table.rows == ((1, "seeds", None, None, None, None),)
+    assert table.rows == ((1, "seeds", None, None, None, None, None),)
 
 
 def test_seeds_without_maps_and_names_of_scores(tmp_path):

@@ -18,7 +18,15 @@ from weakseg.stages.seeded import GROWTH_FOLDER
 from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round
 
 RECORDS_FILE = "metrics.jsonl"
-ROUNDS = ("round", "learned from", "their mIoU %", "forbidden by tags %", "segmenter mIoU %", "more than before")
+ROUNDS = (
+    "round",
+    "learned from",
+    "their coverage %",
+    "their mIoU %",
+    "forbidden by tags %",
+    "segmenter mIoU %",
+    "more than before",
+)
 ABOUT_ROUNDS = (
     "Each round's segmenter learns from label maps of the training images; from the second round on they are the "
     "predictions of the one before, of background and classes that are not absent. Forbidden by tags: pixels to which "
@@ -59,15 +67,16 @@ class Trained:
         for number in (number for number in numbers if in_round(SEGMENTER, number) in plan):
             needs = plan[in_round(SEGMENTER, number)].needs
             learned = next((name for name, kind in needs.items() if kind == Kind.LABELS), "")
-            after = self._mean_iou(in_round(PREDICTIONS, number))
+            coverage, own = (self._figure(learned, figure) for figure in ("coverage", "mean_iou"))
+            after = self._figure(in_round(PREDICTIONS, number), "mean_iou")
             gain = after - before if after is not None and before is not None else None
-            found.append((number, learned, self._mean_iou(learned), self._forbidden(learned), after, gain))
+            found.append((number, learned, coverage, own, self._forbidden(learned), after, gain))
             before = after
         return found
 
-    def _mean_iou(self, name: str) -> float | None:
+    def _figure(self, name: str, figure: str) -> float | None:
         scores = self.scores.get(name, ())
-        return float(scores[0]["mean_iou"]) if scores else None
+        return float(scores[0][figure]) if scores else None
 
     def _forbidden(self, name: str) -> float | None:
         told = self.summaries.get(name, {}).get("restricted")
