@@ -136,13 +136,7 @@ class Grower:
 
     def batch(self, images: Tensor, labels: Tensor, tags: Tensor, found: "Outputs") -> list[Grown]:
         """Return the grown labels of each image of a batch; see ``Seen`` for the tensors."""
-        features: Sequence[Tensor | None] = [None] * len(images)
-        if self.growth.on_graph:
-            size = (found.probs.shape[2], found.probs.shape[3])
-            norm, weight = self.growth.feature_norm, self.growth.position_weight
-            features = node_features(found.levels, size, norm=norm, position_weight=weight).unbind()
-        parts = (part.detach().cpu().unbind() for part in (images, labels, tags, found.probs))
-        seen = list(map(Seen, *parts, features))
+        seen = self.seen(images, labels, tags, found)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # of each of the threads that follow
         try:
@@ -150,6 +144,16 @@ class Grower:
                 return list(pool.map(self.one, seen))
         finally:
             torch.set_num_threads(threads)
+
+    def seen(self, images: Tensor, labels: Tensor, tags: Tensor, found: "Outputs") -> list[Seen]:
+        """Return the parts of a batch, image by image, with the features that the graph is made of."""
+        features: Sequence[Tensor | None] = [None] * len(images)
+        if self.growth.on_graph:
+            size = (found.probs.shape[2], found.probs.shape[3])
+            norm, weight = self.growth.feature_norm, self.growth.position_weight
+            features = node_features(found.levels, size, norm=norm, position_weight=weight).unbind()
+        parts = (part.detach().cpu().unbind() for part in (images, labels, tags, found.probs))
+        return list(map(Seen, *parts, features))
 
     def one(self, seen: Seen) -> Grown:
         """Return the grown labels of one image."""

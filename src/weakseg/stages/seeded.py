@@ -21,7 +21,7 @@ from weakseg.nn.segmenters import HEADS, check_training, completed, trained_on
 from weakseg.nn.segmenters.start import start_segmenter
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, scaled_size
 from weakseg.settings.grow import GrowthConfig, SeededConfig, check_boundary
-from weakseg.stages.grow import Grower, Grown, GrowthCounts, segmenter_outputs
+from weakseg.stages.grow import Grower, Grown, GrowthCounts, Outputs, segmenter_outputs
 from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.stages.segment import MaskData
 from weakseg.training.loop import EpochDone, Fit, FitPlace, Records, StepDone, drained
@@ -247,18 +247,25 @@ def _tell(epoch: int, total: GrowthCounts) -> None:
         logger.warning("%d seeded pixels are of classes that their image does not show; dropped", total.absent)
 
 
-@torch.no_grad()
 def grow_image(
     model: nn.Module, sample: WeakSample, labels: NDArray[np.uint8], config: SeededConfig, grower: Grower
 ) -> Grown:
-    """Return what grows from the seeds of a whole image with a network as it is.
+    """Return what grows from the seeds of a whole image with a network as it is; see ``see_image``."""
+    return grower.batch(*see_image(model, sample, labels, config, grower.growth))[0]
+
+
+@torch.no_grad()
+def see_image(
+    model: nn.Module, sample: WeakSample, labels: NDArray[np.uint8], config: SeededConfig, growth: GrowthConfig
+) -> tuple[Tensor, Tensor, Tensor, Outputs]:
+    """Return a whole image as a batch of one, with its seeds, its tags, and what a network says of it.
 
     Args:
         model: The network; it is left in evaluation mode.
         sample: The image.
         labels: ``(H, W)`` uint8 seeds in {0..K, 255}.
         config: How training images are scaled; the image is seen in the middle of that range.
-        grower: How labels grow.
+        growth: Tells whether the network's features are wanted.
     """
     image = sample.load_image()
     augment, size = config.augment, (image.shape[0], image.shape[1])
@@ -266,6 +273,6 @@ def grow_image(
     seen = (augment.crop,) * 2 if augment.warp else scaled_size(size, side / max(size)) if side else size
     pixels = image_tensor(resize_image(image, seen))[None].to(next(model.parameters()).device)
     maps = torch.from_numpy(resize_labels(labels, seen).astype(np.int64))[None]
-    found = segmenter_outputs(model.eval(), pixels, grower.growth)
+    found = segmenter_outputs(model.eval(), pixels, growth)
     tags = torch.from_numpy(sample.tags.targets(found.probs.shape[1] - 1))[None]
-    return grower.batch(pixels, maps, tags, found)[0]
+    return pixels, maps, tags, found
