@@ -233,7 +233,7 @@ class TestAgainstTheExactMeanField:
     def test_position_kernel_is_exact_up_to_its_truncation(self, height: int, width: int, sigma_px: float) -> None:
         # Beyond four standard deviations lie exp(-8) = 3e-4 and less.
         eye, one = torch.eye(height * width, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-        kernel = PositionKernel(((height, width),), sigma_px).apply(eye, one, one, "mean")
+        kernel = PositionKernel(((height, width),), sigma_px).apply(eye, one, "mean")
         exact = dense.gaussian_kernel(dense.position_features(height, width, sigma_px))
         torch.testing.assert_close(kernel, exact, rtol=0, atol=math.exp(-8))
 

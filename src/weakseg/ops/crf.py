@@ -17,6 +17,7 @@ from weakseg.settings.crf import CrfParams
 
 TRUNCATE_SIGMAS = 4.0
 BLOCK = 48  # pixels of an axis that are blurred by one matrix product
+BLOCK_FLOATS = 1 << 17  # that are updated at once
 MEANS = 2  # last updates with the mean of both orders of the lattice's axes
 UNDECIDED = 255
 
@@ -31,33 +32,32 @@ class PositionKernel:
     sizes: tuple[tuple[int, int], ...]
     sigma_px: float
 
-    def apply(self, values: Tensor, before: Tensor, after: Tensor, order: Order) -> Tensor:
-        """Return ``diag(after) K diag(before) values`` for ``(L, N)`` values, the pixels of images in row-major order.
+    def apply(self, values: Tensor, scale: Tensor, order: Order) -> Tensor:
+        """Return ``K diag(scale) values`` for ``(L, N)`` values, the pixels of images in row-major order.
 
         Whatever the ``order``, which is that of another kernel's axes.
         """
-        scaled, found = values * before, torch.empty_like(values)
+        scaled, found = values * scale, torch.empty_like(values)
         areas = [height * width for height, width in self.sizes]
         parts = zip(self.sizes, torch.split(scaled, areas, 1), torch.split(found, areas, 1), strict=True)
         for size, source, target in parts:
             rows = source.reshape(-1, size[1])
             across = torch.empty_like(rows)
-            _blur(rows.T, self.sigma_px, across.T)
-            for plane, blurred in zip(across.view(-1, *size), target, strict=True):
-                _blur(plane, self.sigma_px, blurred.view(size))
-        return found.mul_(after)
+            _blur(rows.T[None], self.sigma_px, across.T[None])
+            _blur(across.view(-1, *size), self.sigma_px, target.view(-1, *size))
+        return found
 
 
-def _blur(plane: Tensor, sigma: float, out: Tensor) -> None:
-    """Convolve a plane with a Gaussian along its first axis, zero outside."""
-    length = len(plane)
-    band = _band(length, sigma, plane.dtype, plane.device)
-    block, reach = band.shape[0], (band.shape[1] - band.shape[0]) // 2
+def _blur(planes: Tensor, sigma: float, out: Tensor) -> None:
+    """Convolve ``(B, H, W)`` planes with a Gaussian along H, zero outside."""
+    count, length, _ = planes.shape
+    band = _band(length, sigma, planes.dtype, planes.device).expand(count, -1, -1)
+    block, reach = band.shape[1], (band.shape[2] - band.shape[1]) // 2
     for first in range(0, length, block):
         last = min(first + block, length)
         low, high = max(0, first - reach), min(length, last + reach)
-        weights = band[: last - first, low - first + reach : high - first + reach]
-        torch.mm(weights, plane[low:high], out=out[first:last])
+        weights = band[:, : last - first, low - first + reach : high - first + reach]
+        torch.bmm(weights, planes[:, low:high], out=out[:, first:last])
 
 
 @lru_cache(maxsize=64)
@@ -77,13 +77,12 @@ class BilateralKernel:
 
     lattice: Lattice
 
-    def apply(self, values: Tensor, before: Tensor, after: Tensor, order: Order) -> Tensor:
-        """Return ``diag(after) K diag(before) values`` for ``(L, N)`` values."""
+    def apply(self, values: Tensor, scale: Tensor, order: Order) -> Tensor:
+        """Return ``K diag(scale) values`` for ``(L, N)`` values."""
         labels, pixels = values.shape
         columns = values.new_zeros(pixels, 4 * math.ceil(labels / 4) if labels > 2 else labels)  # fours are fastest
-        torch.mul(values, before, out=columns.T[:labels])
-        found = self.lattice.filter(columns, order).T[:labels]
-        return torch.mul(found, after, out=torch.empty_like(values))
+        torch.mul(values, scale, out=columns.T[:labels])
+        return self.lattice.apply(columns, order).T[:labels]
 
 
 @dataclass(frozen=True)
@@ -96,26 +95,47 @@ class Message:
 
     def apply(self, probs: Tensor, order: Order = "mean") -> Tensor:
         """Return the message to each pixel for ``(L, N)`` probabilities; no derivatives."""
-        return self.kernel.apply(probs, self.scale, self.weight * self.scale, order)
+        return self.kernel.apply(probs, self.scale, order) * (self.weight * self.scale)
 
 
-class _Received(torch.autograd.Function):
-    """The sum of all messages to each pixel: linear; its transposed takes the lattice's axes in reverse."""
+class _Update(torch.autograd.Function):
+    """One mean-field update, ``softmax(-U + sum_m w_m K_m Q)``, of all labels.
+
+    What the last label receives is what all of them do together, less what the others do. Pixels are taken in blocks
+    that stay in the cache.
+    """
 
     @staticmethod
-    def forward(ctx: Any, probs: Tensor, messages: tuple[Message, ...], order: Order) -> Tensor:
+    def forward(
+        ctx: Any, probs: Tensor, energy: Tensor, messages: tuple[Message, ...], order: Order, whole: dict[Order, Tensor]
+    ) -> Tensor:
+        sent = probs[:-1] if order in whole else torch.cat([probs[:-1], torch.ones_like(probs[:1])])
+        received = [message.kernel.apply(sent, message.scale, order) for message in messages]
+        scales = [message.weight * message.scale for message in messages]
+        if order not in whole:
+            totals = [found[-1:] * scale for found, scale in zip(received, scales, strict=True)]
+            whole[order] = torch.stack(totals).sum(0)
+        updated = torch.empty_like(probs)
+        count = max(1, BLOCK_FLOATS // len(probs))
+        for first in range(0, probs.shape[1], count):
+            part = slice(first, first + count)
+            logits = received[0][: len(probs) - 1, part] * scales[0][:, part]
+            for found, scale in zip(received[1:], scales[1:], strict=True):
+                logits.addcmul_(found[: len(probs) - 1, part], scale[:, part])
+            logits = torch.cat([logits, whole[order][:, part] - logits.sum(0, keepdim=True)])
+            updated[:, part] = torch.softmax(logits.sub_(energy[:, part]), 0)
+        ctx.save_for_backward(updated)
         ctx.messages, ctx.order = messages, order
-        return _send(messages, probs, order)
+        return updated
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _send(ctx.messages, grad, REVERSED[ctx.order]), None, None
-
-
-def _send(messages: tuple[Message, ...], probs: Tensor, order: Order) -> Tensor:
-    first, *others = [message.apply(probs, order) for message in messages]
-    return sum(others, first)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        (probs,) = ctx.saved_tensors
+        by_logits = probs * (grad - (grad * probs).sum(0, keepdim=True))
+        relative = by_logits[:-1] - by_logits[-1:]
+        by_others = sum(message.apply(relative, REVERSED[ctx.order]) for message in ctx.messages)
+        return torch.cat([by_others, torch.zeros_like(probs[:1])]), -by_logits, None, None, None
 
 
 @dataclass(frozen=True)
@@ -159,13 +179,10 @@ class DenseCrf:
         probs = torch.softmax(-energy, dim=0)
         if len(energy) < 2 or not self.messages:
             return probs
-        whole: dict[Order, Tensor] = {}  # what all labels together receive: the last one's is left
+        whole: dict[Order, Tensor] = {}
         for left in range(self.iterations, 0, -1):
             order: Order = "mean" if left <= MEANS else ("forth", "back")[left % 2]
-            sent = probs[:-1] if order in whole else torch.cat([probs[:-1], torch.ones_like(probs[:1])])
-            received: Tensor = _Received.apply(sent, self.messages, order)
-            others, total = received[: len(probs) - 1], whole.setdefault(order, received[-1:].detach())
-            probs = torch.softmax(torch.cat([others, total - others.sum(0, keepdim=True)]) - energy, dim=0)
+            probs = _Update.apply(probs, energy, self.messages, order, whole)
         return probs
 
 
@@ -196,7 +213,7 @@ def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: to
         lattice = build_lattice(features, groups=torch.cat(of_image) if len(images) > 1 else None)
         kernels.append((BilateralKernel(lattice), params.bilateral_weight))
     ones = torch.ones(1, sum(height * width for height, width in sizes), dtype=dtype, device=images[0].device)
-    sums = [kernel.apply(ones, ones, ones, "mean") for kernel, _ in kernels]
+    sums = [kernel.apply(ones, ones, "mean") for kernel, _ in kernels]
     messages = tuple(
         Message(kernel, (s + 1e-20).rsqrt(), weight) for (kernel, weight), s in zip(kernels, sums, strict=True)
     )

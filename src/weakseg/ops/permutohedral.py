@@ -75,13 +75,15 @@ class Lattice:
         splat, back, *blurs = (csr_tensor(f.pattern, f.values) for f in (self.splat, self.slice, *self.blurs))
         return splat, back, tuple(blurs)
 
-    def _filter(self, values: Tensor, order: Order) -> Tensor:
+    def apply(self, values: Tensor, order: Order) -> Tensor:
+        """Return the same as ``filter`` without checks and without derivatives: for inner loops."""
         splat, back, blurs = self._factors
         scale = 1 / (1 + 2.0 ** (1 - len(blurs)))
-        splatted = multiply_csr(splat, values).mul_(scale)
         ways = {"forth": (blurs,), "back": (blurs[::-1],), "mean": (blurs, blurs[::-1])}[order]
-        blurred = [reduce(lambda vertices, blur: multiply_csr(blur, vertices), way, splatted) for way in ways]
-        return multiply_csr(back, blurred[0] if len(blurred) == 1 else (blurred[0] + blurred[1]).mul_(0.5))
+        with torch.autocast(values.device.type, enabled=False):
+            splatted = multiply_csr(splat, values).mul_(scale / len(ways))
+            first, *others = (reduce(lambda vertices, blur: multiply_csr(blur, vertices), w, splatted) for w in ways)
+            return multiply_csr(back, sum(others, first))
 
 
 class _Filter(torch.autograd.Function):
@@ -90,12 +92,12 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, lattice: Lattice, order: Order) -> Tensor:
         ctx.lattice, ctx.order = lattice, order
-        return lattice._filter(values, order)
+        return lattice.apply(values, order)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.lattice._filter(grad, REVERSED[ctx.order]), None, None
+        return ctx.lattice.apply(grad, REVERSED[ctx.order]), None, None
 
 
 def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:
@@ -123,14 +125,15 @@ def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:
     nearest = cells.round()
     origin, steps = _number_cells(nearest, groups)
     codes, weights = _simplices(origin, cells.sub_(nearest), steps)
-    order, points, vertex, starts = _sort_codes(codes)
-    vertex_codes = codes.flatten().index_select(0, order.index_select(0, starts[:-1]))
-    touched = torch.empty_like(vertex).scatter_(0, order, vertex)
+    order, points, ordered = _sort_codes(codes)
+    vertex_codes, vertex, counts = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
+    starts = F.pad(counts.cumsum(0), (1, 0)).int()
+    touched = torch.empty_like(points).scatter_(0, order, vertex.int())
     corners = torch.arange(0, len(order) + 1, len(cells), dtype=torch.int32, device=features.device)
     return Lattice(
         SparseMatrix(Pattern(starts, points, len(features)), weights.flatten().index_select(0, order)),
         SparseMatrix(Pattern(corners, touched, len(vertex_codes)), weights.flatten()),
-        tuple(_blur(vertex_codes, step, features.dtype) for step in steps),
+        _blurs(vertex_codes, steps, features.dtype),
     )
 
 
@@ -200,10 +203,8 @@ def _sorted_gaps(gaps: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     return rows, [row & ((1 << bits) - 1) for row in rows]
 
 
-def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return, for ``(N, d + 1)`` codes, an order that sorts all of them, stable, and of each one in this order its
-    point and its vertex, both int32, and where each vertex begins, with the end, int32.
-    """
+def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a stable order of ``(N, d + 1)`` codes, the point of each in this order, int32, and the sorted codes."""
     count, corners = codes.shape
     bits = corners.bit_length()
     shift = bits + count.bit_length()
@@ -218,9 +219,7 @@ def _sort_codes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     else:
         ordered, order = torch.sort(codes.flatten(), stable=True)
         points = order // corners
-    begins = torch.cat([ordered.new_ones(1, dtype=torch.bool), ordered[1:] != ordered[:-1]])
-    starts = torch.cat([begins.nonzero()[:, 0], ordered.new_full((1,), len(ordered))]).int()
-    return order, points.int(), begins.cumsum(0, dtype=torch.int32).sub_(1), starts
+    return order, points.int(), ordered
 
 
 def _sorted(keys: Tensor) -> Tensor:
@@ -239,19 +238,29 @@ def _places(codes: Tensor, wanted: Tensor) -> Tensor:
     return torch.from_numpy(np.searchsorted(codes.numpy(), wanted.numpy())).clamp_(max=len(codes) - 1)
 
 
-def _blur(codes: Tensor, step: int, dtype: torch.dtype) -> SparseMatrix:
-    """Return ``(M, M)``: one for each vertex, one half for the vertices one step back and forth that exist."""
-    wanted = codes + step
+def _blurs(codes: Tensor, steps: list[int], dtype: torch.dtype) -> tuple[SparseMatrix, ...]:
+    """Return an ``(M, M)`` for each axis: one for each vertex, one half for those one step back and forth that exist.
+
+    Rows of all axes are found together, the axes one after the other; a row holds its vertex, then that one step forth,
+    then that one step back.
+    """
+    count, device = len(codes), codes.device
+    wanted = (codes + torch.tensor(steps, device=device)[:, None]).flatten()
     forth = _places(codes, wanted)
     has_forth = codes.index_select(0, forth) == wanted
-    vertex = has_forth.nonzero()[:, 0]
-    forth = forth.index_select(0, vertex)
-    has_back = torch.zeros_like(has_forth).index_fill_(0, forth, 1)
+    vertices = torch.arange(count, dtype=torch.int32, device=device).repeat(len(steps))
+    row = has_forth.nonzero()[:, 0]
+    vertex, forth = vertices.index_select(0, row), forth.index_select(0, row)
+    row_back = row + forth - vertex
+    has_back = torch.zeros_like(has_forth).index_fill_(0, row_back, 1)
     starts = F.pad((1 + has_forth.int() + has_back).cumsum(0, dtype=torch.int32), (1, 0))
     begins, ends = starts[:-1].long(), starts[1:].long()
-    columns = starts.new_empty(len(codes) + 2 * len(vertex))
-    columns.scatter_(0, begins, torch.arange(len(codes), dtype=torch.int32, device=codes.device))
-    columns.scatter_(0, begins.index_select(0, vertex) + 1, forth.int())
-    columns.scatter_(0, ends.index_select(0, forth) - 1, vertex.int())
-    taps = torch.full(columns.shape, 0.5, dtype=dtype, device=codes.device).scatter_(0, begins, 1.0)
-    return SparseMatrix(Pattern(starts, columns, len(codes)), taps)
+    columns = starts.new_empty(len(wanted) + 2 * len(row))
+    columns.scatter_(0, begins, vertices)
+    columns.scatter_(0, begins.index_select(0, row) + 1, forth.int())
+    columns.scatter_(0, ends.index_select(0, row_back) - 1, vertex)
+    taps = torch.full(columns.shape, 0.5, dtype=dtype, device=device)
+    taps.scatter_(0, begins, taps.new_ones(len(begins)))
+    edges = itertools.pairwise(starts[::count].tolist())
+    parts = [(starts[i * count : (i + 1) * count + 1] - low, slice(low, high)) for i, (low, high) in enumerate(edges)]
+    return tuple(SparseMatrix(Pattern(own, columns[part], count), taps[part]) for own, part in parts)

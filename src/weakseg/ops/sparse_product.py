@@ -118,7 +118,8 @@ def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
     """Return ``A @ x`` without checks and without derivatives: for inner loops; see ``product``."""
     if not pattern.num_entries or not x.shape[1]:
         return x.new_zeros(pattern.num_rows, x.shape[1])
-    return multiply_csr(csr_tensor(pattern, values), x)
+    with torch.autocast(x.device.type, enabled=False):
+        return multiply_csr(csr_tensor(pattern, values), x)
 
 
 def csr_tensor(pattern: Pattern, values: Tensor) -> Tensor:
@@ -129,13 +130,12 @@ def csr_tensor(pattern: Pattern, values: Tensor) -> Tensor:
 
 
 def multiply_csr(matrix: Tensor, x: Tensor) -> Tensor:
-    """Return ``A @ x`` like ``multiply``, for a matrix with entries that is used many times."""
-    rows, columns = matrix.shape[0], x.shape[1]
-    with torch.autocast(x.device.type, enabled=False):
-        if columns == 1:  # one column is half the work of a matrix of one column
-            return torch.mv(matrix, x[:, 0].contiguous())[:, None]
-        out = x.new_empty(rows, columns)  # addmm would copy any other addend; with beta = 0 it is not read
-        return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)
+    """Return ``A @ x`` like ``multiply``, for a matrix with entries that is used many times; not under autocast."""
+    columns = x.shape[1]
+    if columns == 1:  # one column is half the work of a matrix of one column
+        return torch.mv(matrix, x[:, 0].contiguous())[:, None]
+    out = x.new_empty(matrix.shape[0], columns)  # addmm would copy any other addend; with beta = 0 it is not read
+    return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)
 
 
 @cache
