@@ -1,6 +1,7 @@
 import math
 from collections.abc import Callable
 
+import networkx
 import numpy as np
 import pytest
 import torch
@@ -360,3 +361,19 @@ class TestRefusals:
     def test_seeds_that_are_not_bool(self) -> None:
         with pytest.raises(ShapeError, match=r"foreground_seeds: expected bool, got torch\.float32"):
             terminal_links(torch.zeros(3), torch.zeros(3), seeds(3), self.GRAPH)
+
+
+class TestAgainstAnotherLibrary:
+    def test_values_and_sides(self) -> None:
+        for seed in range(5):
+            graph, source, sink = random_scene(60, seed)
+            other = networkx.Graph()
+            for p, q in graph.to_dense().triu().nonzero().tolist():
+                other.add_edge(p, q, capacity=float(graph.to_dense()[p, q]))
+            for p in range(60):
+                other.add_edge("s", p, capacity=float(source[p]))
+                other.add_edge(p, "t", capacity=float(sink[p]))
+            value, (side, _) = networkx.minimum_cut(other, "s", "t")
+            cut = min_cut(graph, source, sink)
+            assert cut.value == pytest.approx(value, abs=cut.error + 1e-9)
+            assert set(labels(cut)) == side - {"s"}  # random capacities: there is one minimum cut
