@@ -18,7 +18,6 @@ from weakseg.settings.crf import CrfParams
 TRUNCATE_SIGMAS = 4.0
 BLOCK = 48  # pixels of an axis that are blurred by one matrix product
 BLOCK_FLOATS = 1 << 17  # that are updated at once
-MEANS = 2  # last updates with the mean of both orders of the lattice's axes
 UNDECIDED = 255
 
 
@@ -80,9 +79,14 @@ class BilateralKernel:
     def apply(self, values: Tensor, scale: Tensor, order: Order) -> Tensor:
         """Return ``K diag(scale) values`` for ``(L, N)`` values."""
         labels, pixels = values.shape
-        columns = values.new_zeros(pixels, 4 * math.ceil(labels / 4) if labels > 2 else labels)  # fours are fastest
+        columns = values.new_zeros(pixels, _fast_width(labels))
         torch.mul(values, scale, out=columns.T[:labels])
         return self.lattice.apply(columns, order).T[:labels]
+
+
+def _fast_width(columns: int) -> int:
+    """Return how many columns of a sparse product take least time, zeros among them."""
+    return 8 * math.ceil(columns / 8) if columns > 16 else columns + (columns % 4 == 3)
 
 
 @dataclass(frozen=True)
@@ -173,15 +177,15 @@ class DenseCrf:
     def _mean_field(self, energy: Tensor) -> Tensor:
         """Return ``(L, N)`` marginals; labels of infinite energy stay at zero.
 
-        Messages alternate between the two orders of the lattice's axes, and are the mean of both at the end: as close
-        to the exact marginals as with the mean in every update, in little more than half of the blurs.
+        Updates alternate between the two orders of the lattice's axes, the last one takes the mean of both: as close to
+        the exact marginals as the mean in every update, in little more than half of the blurs.
         """
         probs = torch.softmax(-energy, dim=0)
         if len(energy) < 2 or not self.messages:
             return probs
         whole: dict[Order, Tensor] = {}
         for left in range(self.iterations, 0, -1):
-            order: Order = "mean" if left <= MEANS else ("forth", "back")[left % 2]
+            order: Order = "mean" if left == 1 else ("forth", "back")[left % 2]
             probs = _Update.apply(probs, energy, self.messages, order, whole)
         return probs
 
