@@ -15,7 +15,6 @@ import dense_reference as dense
 from cases import each
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.ops.crf import (
-    PositionKernel,
     build_crf,
     dense_crf,
     unary_from_labels,
@@ -228,14 +227,6 @@ class TestAgainstTheExactMeanField:
         unary = unary_of_row(row, labels, 2)
         found, exact = dense_crf(unary, image, ROWS[row]), exact_marginals(unary, image, ROWS[row])
         assert equal_labels(found, exact) >= 0.97  # card, oracle 9
-
-    @each(("height", "width", "sigma_px"), [(20, 20, 3.0), (5, 40, 1.0), (40, 3, 4.0), (1, 30, 3.0)])
-    def test_position_kernel_is_exact_up_to_its_truncation(self, height: int, width: int, sigma_px: float) -> None:
-        # Beyond four standard deviations lie exp(-8) = 3e-4 and less.
-        eye, one = torch.eye(height * width, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-        kernel = PositionKernel(((height, width),), sigma_px).apply(eye, one, "mean")
-        exact = dense.gaussian_kernel(dense.position_features(height, width, sigma_px))
-        torch.testing.assert_close(kernel, exact, rtol=0, atol=math.exp(-8))
 
     def test_position_kernel_alone_beats_pydensecrf_by_far(self) -> None:
         _, labels = two_colours()

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,61 +12,12 @@ from torch.nn import functional as F
 from weakseg.checks import check_finite, check_rank, check_rgb_uint8, check_same_size
 from weakseg.errors import ShapeError
 from weakseg.ops.permutohedral import REVERSED, Lattice, Order, build_lattice
+from weakseg.ops.position_kernel import PositionKernel
+from weakseg.ops.workspace import Workspace
 from weakseg.settings.crf import CrfParams
 
-TRUNCATE_SIGMAS = 4.0
-BLOCK = 48  # pixels of an axis that are blurred by one matrix product
-BLOCK_FLOATS = 1 << 17  # that are updated at once
+BLOCK_FLOATS = 1 << 16  # that are updated at once
 UNDECIDED = 255
-
-
-@dataclass(frozen=True)
-class PositionKernel:
-    """The Gaussian of positions: two one-dimensional convolutions, cut off at four standard deviations.
-
-    A block of rows times a small banded matrix is many times faster than a convolution with one channel.
-    """
-
-    sizes: tuple[tuple[int, int], ...]
-    sigma_px: float
-
-    def apply(self, values: Tensor, scale: Tensor, order: Order) -> Tensor:
-        """Return ``K diag(scale) values`` for ``(L, N)`` values, the pixels of images in row-major order.
-
-        Whatever the ``order``, which is that of another kernel's axes.
-        """
-        scaled, found = values * scale, torch.empty_like(values)
-        areas = [height * width for height, width in self.sizes]
-        parts = zip(self.sizes, torch.split(scaled, areas, 1), torch.split(found, areas, 1), strict=True)
-        for size, source, target in parts:
-            rows = source.reshape(-1, size[1])
-            across = torch.empty_like(rows)
-            _blur(rows.T[None], self.sigma_px, across.T[None])
-            _blur(across.view(-1, *size), self.sigma_px, target.view(-1, *size))
-        return found
-
-
-def _blur(planes: Tensor, sigma: float, out: Tensor) -> None:
-    """Convolve ``(B, H, W)`` planes with a Gaussian along H, zero outside."""
-    count, length, _ = planes.shape
-    band = _band(length, sigma, planes.dtype, planes.device).expand(count, -1, -1)
-    block, reach = band.shape[1], (band.shape[2] - band.shape[1]) // 2
-    for first in range(0, length, block):
-        last = min(first + block, length)
-        low, high = max(0, first - reach), min(length, last + reach)
-        weights = band[:, : last - first, low - first + reach : high - first + reach]
-        torch.bmm(weights, planes[:, low:high], out=out[:, first:last])
-
-
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
-def _band(length: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return ``(B, B + 2 R)``: what B neighbouring pixels receive from those up to R away from them."""
-    reach = min(math.ceil(TRUNCATE_SIGMAS * sigma), length - 1)
-    block = math.ceil(length / math.ceil(length / max(BLOCK, reach)))
-    where = torch.arange(block + 2 * reach, device=device)
-    distance = where[None, :] - reach - where[:block, None]
-    return torch.exp(-0.5 * (distance.to(dtype) / sigma) ** 2) * (distance.abs() <= reach)
 
 
 @dataclass(frozen=True)
@@ -76,12 +26,13 @@ class BilateralKernel:
 
     lattice: Lattice
 
-    def apply(self, values: Tensor, scale: Tensor, order: Order) -> Tensor:
-        """Return ``K diag(scale) values`` for ``(L, N)`` values."""
+    def apply(self, values: Tensor, scale: Tensor, order: Order, space: Workspace) -> Tensor:
+        """Return ``K diag(scale) values``, in the workspace, for ``(L, N)`` values."""
         labels, pixels = values.shape
-        columns = values.new_zeros(pixels, _fast_width(labels))
+        columns = space.take("columns", values, pixels, _fast_width(labels))
+        columns[:, labels:] = 0
         torch.mul(values, scale, out=columns.T[:labels])
-        return self.lattice.apply(columns, order).T[:labels]
+        return self.lattice.apply(columns, order, space).T[:labels]
 
 
 def _fast_width(columns: int) -> int:
@@ -99,7 +50,10 @@ class Message:
 
     def apply(self, probs: Tensor, order: Order = "mean") -> Tensor:
         """Return the message to each pixel for ``(L, N)`` probabilities; no derivatives."""
-        return self.kernel.apply(probs, self.scale, order) * (self.weight * self.scale)
+        return self.kernel.apply(probs, self.scale, order, Workspace()) * (self.weight * self.scale)
+
+
+Known = tuple[dict[Order, Tensor], Workspace]  # what all labels together receive; memory of the messages
 
 
 class _Update(torch.autograd.Function):
@@ -111,10 +65,11 @@ class _Update(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, probs: Tensor, energy: Tensor, messages: tuple[Message, ...], order: Order, whole: dict[Order, Tensor]
+        ctx: Any, probs: Tensor, energy: Tensor, messages: tuple[Message, ...], order: Order, known: Known
     ) -> Tensor:
+        whole, space = known
         sent = probs[:-1] if order in whole else torch.cat([probs[:-1], torch.ones_like(probs[:1])])
-        received = [message.kernel.apply(sent, message.scale, order) for message in messages]
+        received = [message.kernel.apply(sent, message.scale, order, space) for message in messages]
         scales = [message.weight * message.scale for message in messages]
         if order not in whole:
             totals = [found[-1:] * scale for found, scale in zip(received, scales, strict=True)]
@@ -170,7 +125,7 @@ class DenseCrf:
             check_finite("unary", unary)
         labels = max(len(unary) for unary in unaries)
         padded = [F.pad(unary.flatten(1), (0, 0, labels - len(unary), 0), value=torch.inf) for unary in unaries]
-        found = self._mean_field(torch.cat(padded, dim=1))
+        found = self._mean_field(torch.cat(padded, dim=1) if len(padded) > 1 else padded[0])
         probs = torch.split(found, [height * width for height, width in self.sizes], dim=1)
         return [part[labels - len(unary) :].reshape(unary.shape) for part, unary in zip(probs, unaries, strict=True)]
 
@@ -183,10 +138,10 @@ class DenseCrf:
         probs = torch.softmax(-energy, dim=0)
         if len(energy) < 2 or not self.messages:
             return probs
-        whole: dict[Order, Tensor] = {}
+        known: Known = ({}, Workspace())
         for left in range(self.iterations, 0, -1):
             order: Order = "mean" if left == 1 else ("forth", "back")[left % 2]
-            probs = _Update.apply(probs, energy, self.messages, order, whole)
+            probs = _Update.apply(probs, energy, self.messages, order, known)
         return probs
 
 
@@ -217,7 +172,7 @@ def build_crf(images: Tensor | Sequence[Tensor], params: CrfParams, *, dtype: to
         lattice = build_lattice(features, groups=torch.cat(of_image) if len(images) > 1 else None)
         kernels.append((BilateralKernel(lattice), params.bilateral_weight))
     ones = torch.ones(1, sum(height * width for height, width in sizes), dtype=dtype, device=images[0].device)
-    sums = [kernel.apply(ones, ones, "mean") for kernel, _ in kernels]
+    sums = [kernel.apply(ones, ones, "mean", Workspace()) for kernel, _ in kernels]
     messages = tuple(
         Message(kernel, (s + 1e-20).rsqrt(), weight) for (kernel, weight), s in zip(kernels, sums, strict=True)
     )

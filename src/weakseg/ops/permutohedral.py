@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.ops.sparse_product import csr_tensor, multiply_csr
+from weakseg.ops.workspace import Workspace
 
 MAX_CODE = 2**62
 MAX_REACH = 2.0**30  # of a coordinate, an int32
@@ -75,15 +76,20 @@ class Lattice:
         splat, back, *blurs = (csr_tensor(f.pattern, f.values) for f in (self.splat, self.slice, *self.blurs))
         return splat, back, tuple(blurs)
 
-    def apply(self, values: Tensor, order: Order) -> Tensor:
-        """Return the same as ``filter`` without checks and without derivatives: for inner loops."""
+    def apply(self, values: Tensor, order: Order, space: Workspace) -> Tensor:
+        """Return the same as ``filter``, in the workspace, without checks and derivatives: for inner loops."""
         splat, back, blurs = self._factors
-        scale = 1 / (1 + 2.0 ** (1 - len(blurs)))
         ways = {"forth": (blurs,), "back": (blurs[::-1],), "mean": (blurs, blurs[::-1])}[order]
+        scale = 1 / (1 + 2.0 ** (1 - len(blurs))) / len(ways)
+        shape = self.num_vertices, values.shape[1]
         with torch.autocast(values.device.type, enabled=False):
-            splatted = multiply_csr(splat, values).mul_(scale / len(ways))
-            first, *others = (reduce(lambda vertices, blur: multiply_csr(blur, vertices), w, splatted) for w in ways)
-            return multiply_csr(back, sum(others, first))
+            splatted = multiply_csr(splat, values, space.take("splatted", values, *shape)).mul_(scale)
+            blurred = [splatted] * len(ways)
+            for i, way in enumerate(ways):
+                for step, blur in enumerate(way):
+                    blurred[i] = multiply_csr(blur, blurred[i], space.take(f"blurred {i} {step % 2}", values, *shape))
+            vertices = blurred[0] if len(ways) == 1 else blurred[0].add_(blurred[1])
+            return multiply_csr(back, vertices, space.take("sliced", values, *values.shape))
 
 
 class _Filter(torch.autograd.Function):
@@ -92,12 +98,12 @@ class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, lattice: Lattice, order: Order) -> Tensor:
         ctx.lattice, ctx.order = lattice, order
-        return lattice.apply(values, order)
+        return lattice.apply(values, order, Workspace())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.lattice.apply(grad, REVERSED[ctx.order]), None, None
+        return ctx.lattice.apply(grad, REVERSED[ctx.order], Workspace()), None, None
 
 
 def build_lattice(features: Tensor, *, groups: Tensor | None = None) -> Lattice:

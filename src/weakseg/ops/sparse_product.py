@@ -129,13 +129,13 @@ def csr_tensor(pattern: Pattern, values: Tensor) -> Tensor:
     return torch.sparse_csr_tensor(pattern.row_starts, pattern.columns, values, shape, check_invariants=False)
 
 
-def multiply_csr(matrix: Tensor, x: Tensor) -> Tensor:
+def multiply_csr(matrix: Tensor, x: Tensor, out: Tensor | None = None) -> Tensor:
     """Return ``A @ x`` like ``multiply``, for a matrix with entries that is used many times; not under autocast."""
     columns = x.shape[1]
+    out = x.new_empty(matrix.shape[0], columns) if out is None else out
     if columns == 1:  # one column is half the work of a matrix of one column
-        return torch.mv(matrix, x[:, 0].contiguous())[:, None]
-    out = x.new_empty(matrix.shape[0], columns)  # addmm would copy any other addend; with beta = 0 it is not read
-    return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)
+        return torch.mv(matrix, x[:, 0].contiguous(), out=out[:, 0])[:, None]
+    return torch.addmm(out, matrix, x.contiguous(), beta=0, out=out)  # with beta = 0 the addend is not read
 
 
 @cache
