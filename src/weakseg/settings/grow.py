@@ -5,10 +5,9 @@ from typing import Any, Literal, get_args
 
 from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.rules import Rule, SettingError, check_settings, spoken
-from weakseg.settings.segment import SegmenterConfig, SegmenterTrainingConfig
+from weakseg.settings.segment import SegmenterTrainingConfig
 
 GrowthKind = Literal["cut", "regions", "propagation", "none"]
 Confidence = Literal["softmax", "crf"]
@@ -119,7 +118,6 @@ class SeededConfig(SegmenterTrainingConfig):
         boundary: The loss beside that of the labels.
     """
 
-    model: SegmenterConfig = field(default_factory=lambda: SegmenterConfig(BackboneConfig(output_stride=8)))
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(long_side=None, warp=True))
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
 
