@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from weakseg.artifacts import LabelMap
+from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import Tags, WeakSample
@@ -15,15 +15,23 @@ from weakseg.evaluation.protocol import describe_protocol
 from weakseg.nn.segmenters import build_segmenter
 from weakseg.nn.weights import read_header, save_model
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Role, StepContext
+from weakseg.pipeline.plan import Kind, Role, StepContext
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.grow import BoundaryConfig, GrowthConfig, SeededConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig
 from weakseg.stages.segment import load_segmenter
 from weakseg.steps.base import forget_models
-from weakseg.steps.segment import PredictJob, changes_of, predictions_step, restricted_step, segmenter_step
+from weakseg.steps.segment import (
+    PredictJob,
+    changes_of,
+    predictions_step,
+    restricted_step,
+    seeded_segmenter_step,
+    segmenter_step,
+)
 
 CLASSES = Classes(("cat", "dog"))
 
@@ -155,3 +163,32 @@ def test_a_segmenter_goes_on_with_the_one_before(tmp_path: Path) -> None:
     found, _ = load_segmenter(path)
     for name, value in first.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], value, rtol=0, atol=1e-5)
+
+
+class TestSeededSegmenter:
+    MODEL = SegmenterConfig(BackboneConfig("vgg16_pool5_thin", 8, "none"), "score")
+    CONFIG = SeededConfig(MODEL, AugmentConfig(None, 48, warp=True), FitConfig(epochs=1, batch_size=2))
+
+    def test_it_trains_on_the_seeds_of_the_plan(self, tmp_path: Path) -> None:
+        data = dataset(tmp_path)
+        seeds = np.full((40, 50), UNDECIDED, np.uint8)
+        seeds[:10] = 0
+        LabelMap(seeds).save(tmp_path / "seeds" / "a.png")
+        step = seeded_segmenter_step(data, self.CONFIG, GrowthConfig(), 3)
+        assert (step.name, step.role, step.needs) == ("segmenter", Role.PART, {"seeds": Kind.LABELS})
+        assert step.settings["growth"]["threshold"] == 0.7 and step.settings["boundary"]["weight"] == 1
+        context = StepContext(
+            tmp_path / "segmenter", {"seeds": tmp_path / "seeds"}, RunOptions(1, "cpu").engine(), "cpu"
+        )
+        context.folder.mkdir()
+        result = step.work.run(context)
+        assert result.summary["images"] == 1 and (context.folder / "growth" / "a" / "001.png").is_file()
+        assert load_segmenter(context.folder / "model.safetensors")[1] == CLASSES
+
+    def test_what_contradicts_itself_stops_before_anything_runs(self, tmp_path: Path) -> None:
+        pyramid = replace(self.CONFIG, model=SegmenterConfig(head="pspnet"), augment=AugmentConfig(None, 49, warp=True))
+        with pytest.raises(ConfigError, match="the network has losses on auxiliary"):
+            seeded_segmenter_step(dataset(tmp_path), pyramid, GrowthConfig(), 0)
+        idle = replace(self.CONFIG, boundary=BoundaryConfig(weight=0.0, unary="prob"))
+        with pytest.raises(ConfigError, match=r"boundary\.unary: with weight 0 the CRF refines nothing"):
+            seeded_segmenter_step(dataset(tmp_path), idle, GrowthConfig(), 0)
