@@ -19,7 +19,7 @@ from weakseg.ops.sparse import SparseMatrix, matrix_from_edges
 
 MARGIN, WIDE_MARGIN = 3, 64  # columns measured beyond the k that are asked for, first and second time
 PANEL = 192  # rows of a symmetric product that are computed at once
-GATHER_FLOATS = 1 << 16  # differences are taken for so many floats at once
+GATHER_FLOATS = 1 << 17  # differences are taken for so many floats at once
 MODERATE_EXPONENT = 30  # magnitudes beyond 2^30 and 2^-30 are scaled, lest squares overflow or vanish
 
 
@@ -186,10 +186,12 @@ def _search(points: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
 
 def _measure(points: Tensor, rows: Tensor, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k nearest of each row's increasing ``(B, width)`` columns, and squared distances; all is float64."""
-    step = max(1, GATHER_FLOATS // (columns.shape[1] * points.shape[1]))
-    parts = []
+    width, channels = columns.shape[1], points.shape[1]
+    step = max(1, GATHER_FLOATS // (width * channels))
+    memory, parts = points.new_empty(min(step, len(rows)), width, channels), []
     for own, near in zip(torch.split(rows, step), torch.split(columns, step), strict=True):
-        differences = points.index_select(0, near.flatten()).view(*near.shape, points.shape[1])
+        differences = memory[: len(own)]
+        torch.index_select(points, 0, near.flatten(), out=differences.view(-1, channels))
         parts.append(differences.sub_(points[own][:, None]).square_().sum(-1))
     squared, order = torch.cat(parts).sort(dim=1, stable=True)
     return columns.gather(1, order[:, :k]), squared[:, :k]
