@@ -87,9 +87,11 @@ def cell_seeds(labels: Tensor, size: tuple[int, int], *, corners: bool = False) 
         ``size`` int64 in {0..K, 255}.
     """
     rows, columns = (_cell_of(length, count, corners) for length, count in zip(labels.shape, size, strict=True))
-    found, which = np.unique(labels.numpy(), return_inverse=True)
+    found = np.flatnonzero(np.bincount(labels.numpy().ravel()))
+    which = np.zeros(UNDECIDED + 1, np.int64)
+    which[found] = np.arange(len(found))
     cells = rows[:, None] * size[1] + columns
-    codes = cells.ravel() * len(found) + which.ravel()
+    codes = (cells * len(found) + which[labels.numpy()]).ravel()
     counts = np.bincount(codes, minlength=size[0] * size[1] * len(found)).reshape(-1, len(found))
     best = counts.argmax(1)
     missing = [i for i in range(len(found)) if found[i] != UNDECIDED and not (best == i).any()]

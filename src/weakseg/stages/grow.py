@@ -271,4 +271,4 @@ def _counts(seen: Seen, kept: Tensor, seeds: Tensor, labels: Tensor, present: It
 
 
 def _found(labels: Tensor) -> set[int]:
-    return set(torch.unique(labels).tolist())
+    return set(torch.bincount(labels.flatten()).nonzero().flatten().tolist())
