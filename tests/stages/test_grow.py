@@ -177,6 +177,16 @@ class TestBadImages:
         for kind in get_args(GrowthKind):
             assert self.grown(kind, labels, torch.ones(2), few).labels.tolist() == [[0, 1]]
 
+    def test_many_cells(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        where = (torch.arange(65) > 30).long().expand(65, 65)
+        logits = 3 * F.one_hot(where, 3).permute(2, 0, 1) + torch.randn(3, 65, 65, generator=generator)
+        found = Outputs(floored(logits.softmax(0)[None]), [where + torch.rand(1, 4, 65, 65, generator=generator)])
+        labels = torch.full((130, 130), 255)
+        labels[:10, :10], labels[-10:, -10:] = 0, 1
+        one = self.grown("cut", labels, torch.tensor([1.0, 0.0]), found)
+        assert one.counts.labelled > 1000 and bool((one.labels[:, :31] != 1).all())
+
     def test_saturated_outputs(self) -> None:
         _, labels, _, found = batch(1)
         sure = floored(F.one_hot(found.probs.argmax(1), 3).permute(0, 3, 1, 2).float())
