@@ -1,4 +1,4 @@
-"""Exact nearest neighbours of node features, without a matrix of all pairs, and the graph that joins them.
+"""Exact nearest neighbours of node features, without a matrix of all pairs of many, and the graph that joins them.
 
 One float32 product per block of rows gives a lower bound of every squared distance. The few columns with the least
 bounds are measured by differences in float64. Rows whose other columns are not proved to be farther are searched
@@ -167,7 +167,7 @@ def _search(points: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
         width = min(k + margin, n - 1)
         bounds = _Bounds.build(points, width, dtype)
         known = bounds.all_scores() if len(open_rows) == n <= 2 * block else None
-        out = torch.empty(len(bounds.vectors), min(block, len(open_rows)), dtype=dtype, device=points.device)
+        out = bounds.vectors.new_empty(len(bounds.vectors), min(block, len(open_rows)) if known is None else 0)
         unproved = []
         for rows in torch.split(open_rows, block):
             scores = bounds.scores(rows, out) if known is None else known[:, int(rows[0]) : int(rows[-1]) + 1]
@@ -177,7 +177,7 @@ def _search(points: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
             unproved.append(rows[(squared[rows, -1] >= others_from) & (width < n - 1)])
         open_rows = torch.cat(unproved)
     for rows in torch.split(open_rows, max(1, block // 8)) if len(open_rows) else ():
-        scores = bounds.scores(rows, out)
+        scores = bounds.scores(rows, bounds.vectors.new_empty(len(bounds.vectors), len(rows)))
         in_question = scores >= (bounds.row_bounds[rows] - squared[rows, -1]) / 2
         columns, _ = bounds.nearest(scores, int(in_question.sum(0).max()))
         neighbors[rows], squared[rows] = _measure(precise, rows, columns, k)
