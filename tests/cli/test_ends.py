@@ -31,7 +31,7 @@ sys.exit(cli.main())
 """
 
 STARTING = """
-import multiprocessing, sys, time
+import multiprocessing, signal, sys, time
 from pathlib import Path
 from weakseg.cli import main as cli, words
 
@@ -41,6 +41,7 @@ def wait(_):
     (Path(folder) / str(child.pid)).touch()
     time.sleep(60)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 folder, sys.argv[1:] = sys.argv[1], ["words"]
 words.main = wait
 sys.exit(cli.main())

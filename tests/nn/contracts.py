@@ -73,12 +73,14 @@ def assert_statistics_stay(model: nn.Module, loss: Tensor) -> None:
 
 
 def assert_grouped(model: nn.Module) -> None:
-    """Each parameter that learns is in exactly one group, norms and biases in one without weight decay."""
+    """Each parameter that learns is in exactly one group; norms, biases, positions and tokens in one without decay."""
     groups = build_optimizer(model, FitConfig(weight_decay=0.01)).param_groups
     grouped = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    spared = {id(p) for name, p in model.named_parameters() if name.endswith(("pos_embed", "_token"))}
     for group in groups:
-        assert {parameter.ndim > 1 for parameter in group["params"]} == {group["weight_decay"] == 0.01}
+        decayed = {parameter.ndim > 1 and id(parameter) not in spared for parameter in group["params"]}
+        assert decayed == {group["weight_decay"] == 0.01}
 
 
 class BackboneContract:
