@@ -29,6 +29,7 @@ SHOWN = (
     "--data.drawn",
     "--seed",
     "--classifier.fit.epochs",
+    "--growing.fit.epochs",
     "--segmenter.fit.epochs",
     "--rounds",
 )

@@ -50,14 +50,8 @@ class PredictJob(ImageJob):
 
 
 @dataclass(frozen=True)
-class RestrictedJob(ImageJob):
+class RestrictedJob(PredictJob):
     """Image to the segmenter's mask of background and the classes that are not known to be absent."""
-
-    model: Path
-    out: Path
-    config: PredictConfig
-    device: str = "cpu"
-    suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
         """Predict and save the mask, and beside it how many pixels the tags have changed."""
