@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
+from weakseg.nn.backbones.depthwise import phase_dilated
 from weakseg.ops.resample import Cells
 from weakseg.settings.fit import NormStatistics
 
@@ -47,6 +48,7 @@ class Backbone(nn.Module):
         self.bgr = bool(config.get("bgr"))
         self.norm_statistics: NormStatistics = "stored"
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
+        phase_dilated(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255.
