@@ -21,6 +21,7 @@ from weakseg.checks import check_finite, check_rank, check_same_size, check_with
 from weakseg.errors import DataError, ShapeError, StoreError, cut
 from weakseg.files import atomic_path, json_value, write_bytes
 from weakseg.image_file import LOSSLESS, MAX_PIXELS, opened_image
+from weakseg.names import in_any_form
 from weakseg.ops.pattern import Pattern
 from weakseg.ops.sparse import SparseMatrix
 
@@ -270,6 +271,7 @@ class LabelMap:
         Raises:
             DataError: If the file is missing, unreadable, too large, a colour image, or has more than 8 bits.
         """
+        path = in_any_form(path)
         if not path.is_file():
             raise DataError(f"{path}: no such label map; the step before has to make it first")
         with opened_image(path, str(path), formats=LOSSLESS, what="a label map") as image:

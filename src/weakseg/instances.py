@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import stored_size
 from weakseg.errors import DataError, ShapeError, StoreError, cut
 from weakseg.files import json_value, write_bytes
+from weakseg.names import in_any_form
 from weakseg.ops.runs import check_counts, counts_of_text, decode_runs, encode_masks, run_areas, run_boxes
 
 KIND = "instances"
@@ -115,6 +116,7 @@ class Instances:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
+        path = in_any_form(path)
         if not path.is_file():
             raise StoreError(f"{path}: no such instances; the step before has to make them first")
         try:

@@ -82,6 +82,23 @@ def test_stage_by_stage(
     assert json.loads((tmp_path / "r.json").read_text())["images"] == 8
 
 
+def test_masks_in_another_unicode_form(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A Mac decomposes names of files: masks that come from there belong to the same photographs; others are told."""
+    images, masks, refined, classes = (tmp_path / name for name in ("photos", "masks", "out", "classes.txt"))
+    images.mkdir()
+    masks.mkdir()
+    for name in ("b\u00e4r", "fuchs"):
+        shutil.copy(data / "images" / "i00.png", images / f"{name}.png")
+    LabelMap(np.full(np.array(Image.open(images / "fuchs.png")).shape[:2], 1, np.uint8)).save(masks / "ba\u0308r.png")
+    classes.write_text("bear\n")
+    given = ["--images", str(images), "--classes", str(classes), "--out", str(tmp_path / "model")]
+    tiny = ["--fit.epochs", "1", "--fit.batch_size", "1", "--augment.crop", "32"]
+    assert main(["train-segmenter", "--masks", str(masks), *given, *tiny]) == 0
+    assert "left out for want of masks: 1 of 2 images, such as fuchs" in caplog.text
+    assert main(["refine", "--seeds", str(masks), "--images", str(images), "--out", str(refined)]) == 1
+    assert (refined / "b\u00e4r.png").is_file() and not (refined / "fuchs.png").exists()
+
+
 def test_truth_against_itself_is_perfect(data: Path, capsys: Capture) -> None:
     masks = str(data / "masks")
     assert main(["evaluate", "--predictions", masks, "--truth", masks, "--classes", str(data / "classes.txt")]) == 0

@@ -242,6 +242,7 @@ def test_what_contradicts_itself_is_refused(data: Path, tmp_path: Path, capsys: 
         ("--nodes=superpixels", "--regions.seeds=pixels", "--regions.counted=true"): "every pixel counts once",
         ("--seeds.use=all",): "seeds.use",
         ("--seeds.strokes_as=walk", "--seeds.scribbles_over_tags=true"): "a walk decides every pixel",
+        ("--seeds.walk.cuts=0",): "belongs to seeds.strokes_as 'walk'",
         ("--graph_from=free", "--seeds.boxes_as=segments"): "nothing would look at activations",
     }.items():
         assert main([*words, *more]) == 2

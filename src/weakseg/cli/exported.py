@@ -19,7 +19,7 @@ from weakseg.data.formats.instances_out import (
     write_voc,
     write_voc_lists,
 )
-from weakseg.data.paths import composed, visible_files
+from weakseg.data.paths import visible_files
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.instances import SUFFIX, Instances
@@ -27,6 +27,7 @@ from weakseg.methods import METHODS
 from weakseg.methods.finished import is_finished, open_finished
 from weakseg.methods.plans import last_masks
 from weakseg.methods.recipe import Recipe
+from weakseg.names import composed
 from weakseg.pipeline.plan import Kind
 
 COLOURED = "segmentation-mask"

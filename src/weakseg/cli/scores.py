@@ -11,13 +11,14 @@ from weakseg.cli.common import conclude, read_class_file
 from weakseg.data.classes import Classes
 from weakseg.data.formats.mask_files import MaskRules, check_meaning, load_mask
 from weakseg.data.formats.palettes import find_palette, read_palette
-from weakseg.data.paths import composed, in_any_form, read_lines, visible_files
+from weakseg.data.paths import read_lines, visible_files
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import EvalSample, InstanceSample, instance_truth_from_coco, instance_truth_from_masks
 from weakseg.errors import DataError
 from weakseg.evaluation.instance_protocol import InstanceScore, describe_objects, score_instances
 from weakseg.evaluation.protocol import Score, describe_protocol, score_maps
 from weakseg.files import write_json
+from weakseg.names import composed, in_any_form
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Verbs that train a network on one file an image: what they share, written once."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from weakseg.training.loop import FitPlace
 
 KINDS = {"masks": Kind.LABELS, "instances": Kind.INSTANCES}
+logger = logging.getLogger(__name__)
+
 SHOWN = (
     "--fit.epochs",
     "--fit.batch_size",
@@ -73,14 +76,20 @@ class TrainVerb:
         given = parse(parser, words, shown=SHOWN)
         check_there(given, folders)
         from weakseg.data.dataset import open_plain_folder
+        from weakseg.names import in_any_form
         from weakseg.nn.weights import MODEL_FILE
         from weakseg.training.loop import FitPlace
 
         options, classes, folder = run_options(given), read_class_file(given.classes), given[self.targets]
         suffix = KINDS[self.targets].suffix
-        samples = [s for s in open_plain_folder(given.images) if (folder / f"{s.id}{suffix}").exists()]
+        images = open_plain_folder(given.images)
+        samples = [sample for sample in images if in_any_form(folder / f"{sample.id}{suffix}").exists()]
         if not samples:
             raise DataError(f"{folder}: no file ID{suffix} has the name of an image in {given.images}")
+        if len(samples) < len(images):
+            left = sorted({sample.id for sample in images} - {sample.id for sample in samples})
+            told = (self.targets, len(left), len(images), left[0])
+            logger.warning("left out for want of %s: %d of %d images, such as %s", *told)
         config, place = settings_of(given, self.config), FitPlace(given.out, given.seed, options.device)
         inputs = {name: given[name] for name in (*folders, "classes")}
         with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):

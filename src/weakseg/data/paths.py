@@ -2,15 +2,13 @@
 
 import io
 import json
-import unicodedata
 from collections.abc import Collection
-from itertools import islice, product
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from weakseg.data.image import IMAGE_SUFFIXES
 from weakseg.errors import DataError, cut, quoted
+from weakseg.names import composed, in_any_form
 
-_TRIED_FORMS = 81  # three forms of four parts
 _USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _TRIED_SUFFIXES = (*_USUAL_SUFFIXES, *sorted(IMAGE_SUFFIXES - set(_USUAL_SUFFIXES)))
 
@@ -38,23 +36,6 @@ def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> 
     if absolute or ".." in posix.parts or not path.is_relative_to(root):
         raise DataError(f"{where}: {shown} leads outside the data folder {root}; give a path below it, without '..'")
     return path
-
-
-def composed(name: str) -> str:
-    """Return a name with letters and their marks as one character each, as most programs write them."""
-    return unicodedata.normalize("NFC", name)
-
-
-def in_any_form(path: Path) -> Path:
-    """Return the path that there is, each part composed or decomposed; the path itself where there is none.
-
-    A Mac decomposes names of files, and label files of the same photographs seldom are.
-    """
-    if str(path).isascii():
-        return path
-    forms = [dict.fromkeys((part, composed(part), unicodedata.normalize("NFD", part))) for part in path.parts]
-    others = (Path(*parts) for parts in islice(product(*forms), _TRIED_FORMS))
-    return next((other for other in others if other.exists()), path)
 
 
 def image_id_of(name: str) -> str:

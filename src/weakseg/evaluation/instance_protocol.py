@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.data.classes import Classes
-from weakseg.data.paths import in_any_form
 from weakseg.data.truth import InstanceSample
 from weakseg.errors import EvaluationError
 from weakseg.evaluation.coco_ap import CocoAp, coco_ap
 from weakseg.evaluation.instances import THRESHOLDS, RegionMatches
 from weakseg.instances import SUFFIX, Instances
+from weakseg.names import in_any_form
 from weakseg.progress import track
 from weakseg.settings.evaluate import Match
 

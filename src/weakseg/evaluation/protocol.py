@@ -12,11 +12,11 @@ from torch import Tensor
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.classes import Classes
-from weakseg.data.paths import in_any_form
 from weakseg.data.truth import EvalSample, InstanceSample
 from weakseg.errors import DataError, EvaluationError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.evaluation.sweep import ThresholdSweep
+from weakseg.names import in_any_form
 from weakseg.ops.resample import resize_maps
 from weakseg.progress import track
 from weakseg.settings.evaluate import UndecidedPolicy

@@ -60,6 +60,8 @@ class WeakSeedConfig:
         check_settings("seeds", self, strokes_as=get_args(StrokeUse))
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
+        if self.strokes_as == "superpixels" and self.walk != StrokeWalkConfig():
+            raise ConfigError("seeds.walk: belongs to seeds.strokes_as 'walk', and it is 'superpixels'; leave it out")
         if self.strokes_as == "walk" and self.scribbles_over_tags:
             raise ConfigError(
                 "seeds.scribbles_over_tags: a walk decides every pixel, and leaves nothing to activations; set it to "

@@ -10,9 +10,10 @@ from weakseg.data.formats.csv_files import CsvFile, check_columns, known_columns
 from weakseg.data.formats.label_format import Surroundings
 from weakseg.data.formats.shapes import Unusable, box_around, points_at, text_label, usable_shapes
 from weakseg.data.image import image_size
-from weakseg.data.paths import composed, image_id_of
+from weakseg.data.paths import image_id_of
 from weakseg.data.values import as_size, as_text, number_of_text
 from weakseg.errors import DataError, quoted
+from weakseg.names import composed
 from weakseg.ops.runs import Size
 
 POINT, BOX, SIZE = ("x", "y"), ("xmin", "ymin", "xmax", "ymax"), ("height", "width")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
-from weakseg.data.paths import composed, image_id_of
+from weakseg.data.paths import image_id_of
 from weakseg.data.sample import Tags
 from weakseg.errors import DataError, quoted
+from weakseg.names import composed
 
 State = bool | None
 

@@ -12,12 +12,13 @@ from weakseg.data.formats.catalogue import FORMATS, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.tag_table import TagRow, TagTable, long_table
 from weakseg.data.formats.tags import read_table
-from weakseg.data.paths import check_inside, composed, find_image, image_folder, image_id_of, inside, read_classes
+from weakseg.data.paths import check_inside, find_image, image_folder, image_id_of, inside, read_classes
 from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated
 from weakseg.data.reading import Reading
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
+from weakseg.names import composed
 
 
 @dataclass(frozen=True)

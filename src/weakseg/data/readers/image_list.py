@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from weakseg.data.paths import composed, find_image, inside, read_lines
+from weakseg.data.paths import find_image, inside, read_lines
 from weakseg.data.reading import Extras
 from weakseg.errors import DataError, quoted
+from weakseg.names import composed
 
 
 def list_path(root: Path, name: str, setting: str) -> Path:

@@ -6,8 +6,9 @@ from weakseg.data.annotations import AnnotatedImage, AnnotationTable
 from weakseg.data.formats.catalogue import formats_for, recognise_file
 from weakseg.data.formats.foreign import refuse_foreign
 from weakseg.data.formats.label_format import Surroundings
-from weakseg.data.paths import image_id_of, in_any_form
+from weakseg.data.paths import image_id_of
 from weakseg.errors import DataError
+from weakseg.names import in_any_form
 
 SHOWN_NAMES = 5
 

@@ -14,7 +14,7 @@ from weakseg.data.formats.mask_files import MaskRules, check_meaning, palette_cl
 from weakseg.data.formats.shapes import left_out
 from weakseg.data.formats.tags import read_table
 from weakseg.data.formats.voc_xml import VOC_CLASSES, VocRules, read_objects, warn_of_zeros
-from weakseg.data.paths import composed, inside, read_classes, read_lines
+from weakseg.data.paths import inside, read_classes, read_lines
 from weakseg.data.readers import annotated
 from weakseg.data.readers.image_list import list_path, read_image_list
 from weakseg.data.readers.masks import mask_rules
@@ -23,6 +23,7 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.simulate import tags_from_mask
 from weakseg.data.upright import turn_upright
 from weakseg.errors import DataError
+from weakseg.names import composed
 
 Labels = tuple[Tags, Drawn]
 
