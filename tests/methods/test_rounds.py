@@ -11,7 +11,7 @@ from generated import draw, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, DataError
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.compare import compare_methods
@@ -198,3 +198,12 @@ class TestRuns:
         found = {score["name"]: score["mean_iou"] for score in twice.products.scores}
         assert once.figures.segmenter == found["predictions"] and twice.figures.segmenter == found["predictions_2"]
         assert twice.figures.after_crf == found["masks"] and "masks_2" in found
+
+
+def test_a_segmenter_that_is_not_trained_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given = ["--data.format=folder", "--data.root", str(tmp_path / "nothing"), "--segmenter.fit.epochs=3"]
+    assert not load_recipe("dgcn", [*given, "--rounds=2"]).unused
+    assert not load_recipe("dgcn", [*given[:3], "--rounds=1"]).unused
+    with pytest.raises(DataError, match="nothing"):
+        run_recipe(load_recipe("dgcn", [*given, "--rounds=1"]), tmp_path / "out", ONE)
+    assert "rounds is 1: settings of `segmenter` do nothing" in caplog.text

@@ -49,7 +49,7 @@ def test_masks_that_teach_little_are_named(tmp_path: Path, caplog: pytest.LogCap
 
 def test_masks_without_any_label_are_refused(tmp_path: Path) -> None:
     counts = count_masks(samples_of(tmp_path, *[np.full((40, 40), 255)] * 2), tmp_path, CLASSES)
-    with pytest.raises(DataError, match="none of the pixels of 2 masks is decided"):
+    with pytest.raises(DataError, match="none of the pixels of 2 images is decided"):
         counts.tell()
 
 

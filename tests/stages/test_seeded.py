@@ -200,7 +200,7 @@ class TestTraining:
         samples = write(tmp_path)
         for sample in samples:
             LabelMap(np.full((48, 64), UNDECIDED, np.uint8)).save(tmp_path / f"seeds/{sample.id}.png")
-        with pytest.raises(DataError, match="none of the pixels of 4 masks is decided"):
+        with pytest.raises(DataError, match="none of the pixels of 4 images is decided"):
             train_seeded(
                 samples,
                 tmp_path / "seeds",

@@ -180,6 +180,8 @@ class _Work:
         logger.info("method %s", name)
         forget_models()  # what the method before keeps in memory is none of this one's
         dataset = self.intake.dataset
+        if self.segmenter and recipe.unused:
+            logger.warning("method %s: %s", name, recipe.unused)
         if recipe.rounds > 1 and not self.segmenter:
             logger.warning("method %s: rounds %d has no effect without --segmenter", name, recipe.rounds)
         steps, scored = compared_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)

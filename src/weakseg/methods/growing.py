@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.area_seeds import AreaSeedConfig
 from weakseg.settings.grow import GrowthConfig, SeededConfig, check_boundary
+from weakseg.settings.segment import SegmentConfig
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,10 @@ class GrowingRecipe(TagRecipe):
         """Refuse a CRF that nothing uses."""
         super().__post_init__()
         check_boundary(self.growing.boundary, self.growth)
+
+    @property
+    def unused(self) -> str:
+        """Say that the segmenter of further rounds is not trained."""
+        if self.rounds > 1 or self.segmenter == SegmentConfig():
+            return ""
+        return "rounds is 1: settings of `segmenter` do nothing; the only segmenter is that of `growing`"

@@ -47,6 +47,11 @@ class Recipe:
             )
 
     @property
+    def unused(self) -> str:
+        """What a run should say of settings that no step reads though they are given; empty: there are none."""
+        return ""
+
+    @property
     def reads_saliency(self) -> bool:
         """Whether a step of the plan reads its background off saliency maps."""
         return any(getattr(section, "background", "") == "saliency" for section in vars(self).values())

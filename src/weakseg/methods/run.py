@@ -1,5 +1,6 @@
 """A whole run: recipe and data to a run folder."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from weakseg.pipeline.store import Store
 
 CONTENT_FILE = "data/content.json"
 CLASSES_FILE = "classes.txt"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     """
     options = (options or RunOptions()).resolve()
     check_saliency_is_read([recipe])
+    if recipe.unused:
+        logger.warning("%s", recipe.unused)
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here

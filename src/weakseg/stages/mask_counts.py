@@ -40,8 +40,8 @@ class MaskCounts:
     empty: tuple[str, ...]
     small: tuple[str, ...]
 
-    def tell(self) -> None:
-        """Log the counts, and warn of what a training on such masks cannot learn.
+    def tell(self, what: str = "masks") -> None:
+        """Log the counts, and warn of what a training on such label maps, called ``what``, cannot learn.
 
         Raises:
             DataError: If no pixel of any mask is decided.
@@ -49,19 +49,19 @@ class MaskCounts:
         total = sum(self.pixels) + self.undecided
         if not sum(self.pixels):
             raise DataError(
-                f"masks: none of the pixels of {self.images} masks is decided; there is nothing to learn from"
+                f"{what}: none of the pixels of {self.images} images is decided; there is nothing to learn from"
             )
         shares = [f"{name} {100 * count / total:.2g} %" for name, count in zip(self.names, self.pixels, strict=True)]
         logger.info(
-            "masks of %d images: %s; undecided %.2g %%", self.images, ", ".join(shares), 100 * self.undecided / total
+            "%s of %d images: %s; undecided %.2g %%", what, self.images, ", ".join(shares), 100 * self.undecided / total
         )
         missing = [name for name, count in zip(self.names, self.pixels, strict=True) if not count]
         if missing:
             logger.warning(
-                "classes missing from the masks, which the segmenter learns never to predict: %s", ", ".join(missing)
+                "classes missing from the %s, which the segmenter learns never to predict: %s", what, ", ".join(missing)
             )
         if self.empty:
-            logger.warning("masks without a decided pixel, which teach nothing: %s", named(self.empty))
+            logger.warning("%s without a decided pixel, which teach nothing: %s", what, named(self.empty))
         if self.small:
             logger.warning(
                 "images with a side of less than %d pixels, of which the network sees mostly padding: %s",

@@ -177,7 +177,7 @@ def train_seeded(
     check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     counts = count_masks(samples, seeds, classes)
-    counts.tell()
+    counts.tell("seeds")
     header = {
         "kind": "segmenter",
         "classes": classes.names,
