@@ -8,6 +8,7 @@ which other work on the machine disturbs less, several by the clock. Needs the d
 """
 
 import argparse
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +24,11 @@ import torch
 from rows import append_rows, peak_mb
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
-from torch import Tensor
+from torch import Tensor, nn
 
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.knn import nearest_neighbors
+from weakseg.nn.backbones.depthwise import phase_dilated
 from weakseg.ops.crf import dense_crf
 from weakseg.ops.low_rank_walk import low_rank_walk
 from weakseg.ops.neighborhood import neighborhood_attention
@@ -264,12 +266,39 @@ def knn_cases() -> Iterator[Case]:
         yield Case(f"exact kNN, {nodes} nodes, 256 channels, K = 9", ours, "scikit-learn brute", other, note=same)
 
 
+def depthwise_cases() -> Iterator[Case]:
+    """Dilated depthwise 5 x 5 of 1,152 channels, forward and backward: the last stage of the embedded backbone."""
+    for side, dilation, batch in ((16, 2, 4), (32, 4, 1)):
+        options = {"padding": 2 * dilation, "dilation": dilation, "groups": 1152, "bias": False}
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(1152, 1152, 5, **options)).to(memory_format=torch.channels_last)
+        phased = copy.deepcopy(model)
+        phase_dilated(phased)
+        x = torch.rand(batch, 1152, side, side).contiguous(memory_format=torch.channels_last)
+
+        def gradients(module: nn.Module, x: Tensor = x) -> tuple[Tensor, ...]:
+            given = x.clone().requires_grad_()
+            return torch.autograd.grad(module(given).square().sum(), (given, *module.parameters()))
+
+        def agreement(
+            model: nn.Module = model,
+            phased: nn.Module = phased,
+            of: Callable[[nn.Module], tuple[Tensor, ...]] = gradients,
+        ) -> str:
+            worst = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(of(phased), of(model), strict=True))
+            return f"largest relative difference {worst:.1e}"
+
+        name = f"depthwise 5 x 5, dilation {dilation}, {batch} x {side} x {side}"
+        yield Case(name, partial(gradients, phased), "torch conv2d", partial(gradients, model), note=agreement)
+
+
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "crf": crf_cases,
     "walk": walk_cases,
     "product": product_cases,
     "attention": attention_cases,
     "knn": knn_cases,
+    "depthwise": depthwise_cases,
 }
 
 if __name__ == "__main__":

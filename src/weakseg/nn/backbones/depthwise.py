@@ -22,8 +22,9 @@ class PhasedConv2d(nn.Conv2d):
         _, channels, height, width = input.shape
         kernel = self.kernel_size[0]
         rows, columns = -(-height // dilation), -(-width // dilation)
-        padded = F.pad(input, (0, columns * dilation - width, 0, rows * dilation - height)).permute(0, 2, 3, 1)
-        phases = padded.reshape(-1, rows, dilation, columns, dilation, channels).permute(0, 2, 4, 1, 3, 5)
+        missing = columns * dilation - width, rows * dilation - height
+        pixels = (F.pad(input, (0, missing[0], 0, missing[1])) if any(missing) else input).permute(0, 2, 3, 1)
+        phases = pixels.reshape(-1, rows, dilation, columns, dilation, channels).permute(0, 2, 4, 1, 3, 5)
         dense = phases.reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)
         found = F.conv2d(dense, self.weight, self.bias, padding=kernel // 2, groups=channels).permute(0, 2, 3, 1)
         found = found.reshape(-1, dilation, dilation, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
