@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,15 @@ def test_warnings_name_absent_classes_and_copies(dataset: Dataset) -> None:
     assert report.duplicates == report.leaks == ((("train", "a"), ("val", "c")),)
     assert [warning.partition(":")[0] for warning in report.warnings[:2]] == ["class 'dog'", "class 'bird'"]
     assert report.warnings[-1].startswith("train image 'a' and val image 'c' are the same image; remove one, or scores")
+
+
+def test_images_that_may_show_something_are_a_warning(dataset: Dataset) -> None:
+    report = check_dataset(dataset)
+    assert report.doubtful == ("b",)
+    told = [warning for warning in report.warnings_of_learning if "no class for certain" in warning]
+    assert len(told) == 1 and told[0].startswith("1 training images") and "'b'" in told[0]
+    drawn = replace(dataset.splits["train"][1], drawn=Drawn(boxes=(Box(2, 0.0, 0.0, 2.0, 2.0),)))
+    assert not check_dataset(Dataset(dataset.classes, {"train": (drawn,)})).doubtful
 
 
 def test_copies_within_one_split_are_no_leak(tmp_path: Path, write_image) -> None:

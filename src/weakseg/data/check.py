@@ -81,6 +81,7 @@ class DatasetReport:
         stray: Image and description of labels that lie outside of their photograph by more than a fifth.
         lists: Number of images of each split, and of no split (``""``), by list that results are scored on.
         saliency: Of the saliency maps, where there are any.
+        doubtful: Training images that show no class for certain, on which nothing is drawn, and that may show some.
     """
 
     class_names: tuple[str, ...]
@@ -94,6 +95,7 @@ class DatasetReport:
     stray: tuple[str, ...] = ()
     lists: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     saliency: SaliencyReport | None = None
+    doubtful: tuple[str, ...] = ()
 
     @property
     def num_images(self) -> int:
@@ -116,7 +118,12 @@ class DatasetReport:
         """Those of ``warnings`` that say nothing to whom learns nothing of the data."""
         counts, drawn = self.splits["train"], self.drawn.get("train")
         each = zip(self.class_names, counts.present, counts.unknown, strict=True)
-        return learning_warnings(
+        doubts = [
+            f"{len(self.doubtful)} training images show no class for certain but may show some, such as {image_id!r}: "
+            "most methods take them for background; say which classes they show, or leave them out"
+            for image_id in self.doubtful[:1]
+        ]
+        found = learning_warnings(
             [
                 ClassCount(
                     name, present, counts.num_images - present - unknown, drawn.of_class(class_id) if drawn else 0
@@ -124,6 +131,7 @@ class DatasetReport:
                 for class_id, (name, present, unknown) in enumerate(each, start=1)
             ]
         )
+        return (*found, *doubts)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -222,7 +230,12 @@ def summarize_dataset(
         dropped=dict(dataset.dropped),
         stray=tuple(_stray(dataset, records)),
         lists={name: _count_members(dataset, samples) for name, samples in dataset.lists.items()},
+        doubtful=tuple(sample.id for sample in dataset.splits["train"] if _is_doubtful(sample)),
     )
+
+
+def _is_doubtful(sample: WeakSample) -> bool:
+    return bool(sample.tags.unknown) and not sample.tags.present and sample.drawn.strongest == "tags"
 
 
 def _stray(dataset: Dataset, records: Mapping[Path, ImageRecord]) -> Iterator[str]:
