@@ -4,7 +4,6 @@
 """
 
 import json
-import shutil
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,12 +133,11 @@ def check_small(path: Path, root: Path, out: Path) -> None:
 
 def over_supervised(name: str, folder: Path) -> Path:
     """Write a recipe of true masks whose segmenter is one of ``recipes/segmenters``, with copies of its bases."""
-    for source in (RECIPES / "segmenters").glob("*.yaml"):
-        shutil.copy(source, folder)
-    (folder / "supervised.yaml").write_text(
-        "{method: supervised, data: {format: voc, train: train, val: val, tags: truth}, predictions: {crf: true}}"
-    )
-    (folder / "top.yaml").write_text(f"base: [supervised.yaml, {name}.yaml]\n")
+    common = RECIPES / "networks" / "msrc.yaml"
+    for source in (RECIPES / "supervised_msrc.yaml", common, *(RECIPES / "segmenters").glob("*.yaml")):
+        (folder / source.name).write_text(source.read_text().replace("base: networks/", "base: "))
+    (folder / "top.yaml").write_text(f"base: [supervised_msrc.yaml, {name}.yaml]\n")
+    (folder / "alone.yaml").write_text(f"method: supervised\nbase: {name}.yaml\n")
     return folder / "top.yaml"
 
 

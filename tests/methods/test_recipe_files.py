@@ -101,6 +101,8 @@ class TestPublishedSegmenters:
         for path in (RECIPES / "segmenters").glob("*.yaml"):
             assert "never executed on VOC" in path.read_text().replace("\n# ", " ")
             segmenter, predictions = published(path.stem, tmp_path)
+            alone = load_recipe(str(tmp_path / "alone.yaml"))
+            assert segmenter == alone.segmenter  # of MSRC's, which it lies over, nothing is left
             assert segmenter.augment.flip and predictions.max_side in (401, 4096)
             assert segmenter.fit.optimizer == "sgd" and segmenter.fit.schedule.power == 0.9
             assert segmenter.fit.momentum == 0.9 and segmenter.fit.head_lr_factor == 10

@@ -20,6 +20,7 @@ from weakseg.cli.common import (
     settle,
 )
 from weakseg.errors import DataError
+from weakseg.names import in_any_form
 from weakseg.pipeline.plan import Kind
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from weakseg.training.loop import FitPlace
 
 KINDS = {"masks": Kind.LABELS, "instances": Kind.INSTANCES}
-logger = logging.getLogger(__name__)
-
 SHOWN = (
     "--fit.epochs",
     "--fit.batch_size",
@@ -40,6 +39,8 @@ SHOWN = (
     "--augment.crop",
     "--model.backbone.name",
 )
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,6 @@ class TrainVerb:
         given = parse(parser, words, shown=SHOWN)
         check_there(given, folders)
         from weakseg.data.dataset import open_plain_folder
-        from weakseg.names import in_any_form
         from weakseg.nn.weights import MODEL_FILE
         from weakseg.training.loop import FitPlace
 
