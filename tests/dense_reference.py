@@ -730,3 +730,58 @@ def dsrg_labels(
                     seen.add(near)
                     waiting.append(near)
     return kept
+
+
+def co_attention_message(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return ``softmax(q k^T) v`` of ``(M, w)`` receiving and ``(N, w)``, ``(N, C)`` sending cells, cell by cell."""
+    rows = []
+    for asked in query:
+        weights = (key @ asked - (key @ asked).max()).exp()
+        rows.append((weights[:, None] * value).sum(0) / weights.sum())
+    return torch.stack(rows)
+
+
+def conv_gru(message: Tensor, state: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """Return ``(1 - u) h + u o`` of ``(C, H, W)``; weights: gates (u, then r) and candidate, each with its bias."""
+    pad = weights["gates.weight"].shape[-1] // 2
+
+    def conv(name: str, one: Tensor, other: Tensor) -> Tensor:
+        z = torch.cat([one, other])[None]
+        return torch.nn.functional.conv2d(z, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=pad)[0]
+
+    update, reset = conv("gates", message, state).sigmoid().chunk(2)
+    return (1 - update) * state + update * conv("candidate", message, reset * state).tanh()
+
+
+def image_graph(
+    states: list[Tensor], edges: list[tuple[int, int]], weights: dict[str, Tensor], rounds: int, *, transposed: bool
+) -> list[Tensor]:
+    """Return the states of images ``(C, H, W)``, which may differ in size, after rounds of the paper's messages.
+
+    Args:
+        states: h of each image.
+        edges: (sender, receiver).
+        weights: P (query), Q (key), the self edge's, and those of ``conv_gru``.
+        rounds: How many.
+        transposed: Whether scores of an edge to a later image are those of the other direction, transposed.
+    """
+
+    def flat(state: Tensor, name: str = "") -> Tensor:
+        cells = state.flatten(1).T
+        return cells @ weights[name][:, :, 0, 0].T if name else cells
+
+    for _ in range(rounds):
+        found = []
+        for receiver, state in enumerate(states):
+            own = [flat(state, f"self_edge.{name}.weight") for name in ("query", "key", "value")]
+            message = co_attention_message(own[0], own[1], own[2]) + flat(state)
+            for sender in (one for one, other in edges if other == receiver):
+                names = ["query.weight", "key.weight"]
+                if transposed and sender < receiver:
+                    names.reverse()
+                asked, asking = flat(state, names[0]), flat(states[sender], names[1])
+                message = message + co_attention_message(asked, asking, flat(states[sender]))
+            gru = {name[4:]: value for name, value in weights.items() if name.startswith("gru.")}
+            found.append(conv_gru(message.T.reshape(state.shape), state, gru))
+        states = found
+    return states
