@@ -33,7 +33,8 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from tags to activations, which may be there already.
 
     Raises:
-        ConfigError: If a network is to start from the classifier, and none is trained.
+        ConfigError: If a network is to start from the classifier, or activations are to be accumulated, and no
+            classifier is trained.
     """
     if recipe.activations.from_folder:
         for name, section in vars(recipe).items():
@@ -42,10 +43,15 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
                     f"{name}.start: 'classifier' needs one, but with activations.from_folder none is trained; set it "
                     "to 'pretrained'"
                 )
+        if recipe.classifier.accumulate:
+            raise ConfigError(
+                "classifier.accumulate: with activations.from_folder there is no training whose activations could be "
+                "accumulated; leave one of them out"
+            )
         return [external_step(dataset, recipe.activations)]
     return [
         classifier_step(dataset, recipe.classifier, recipe.seed),
-        activations_step(dataset, recipe.activations),
+        activations_step(dataset, recipe.activations, accumulated=recipe.classifier.accumulate),
     ]
 
 

@@ -87,7 +87,9 @@ def bilinear_taps(pixels: int, cells: int, device: str | torch.device = "cpu") -
     return torch.cat([first, first + 1], 1), torch.cat([1 - share, share], 1)
 
 
-def resample_cells(maps: Tensor, size: tuple[int, int], image_size: tuple[int, int], cells: Cells) -> Tensor:
+def resample_cells(
+    maps: Tensor, size: tuple[int, int], image_size: tuple[int, int], cells: Cells, corner: tuple[int, int] = (0, 0)
+) -> Tensor:
     """Return maps of a network on another grid, each cell where it lies in the image; bilinear, edges repeated.
 
     Args:
@@ -95,12 +97,13 @@ def resample_cells(maps: Tensor, size: tuple[int, int], image_size: tuple[int, i
         size: (rows, columns) of the grid, which covers the image exactly.
         image_size: (rows, columns) of the image that the network saw.
         cells: Where the network's cells lie.
+        corner: First pixel (row, column) of the image on the canvas that the network saw, where it is but a part.
 
     Returns:
         ``(..., rows, columns)``.
     """
-    for axis, (count, length) in enumerate(zip(size, image_size, strict=True), start=-2):
-        pixel = (torch.arange(count, device=maps.device, dtype=maps.dtype) + 0.5) * (length / count) - 0.5
+    for axis, (count, length, first) in enumerate(zip(size, image_size, corner, strict=True), start=-2):
+        pixel = (torch.arange(count, device=maps.device, dtype=maps.dtype) + 0.5) * (length / count) - 0.5 + first
         last = maps.shape[axis] - 1
         place = ((pixel - cells.first) / cells.stride).clamp(0, last)
         before = place.floor().long()

@@ -6,7 +6,27 @@ from typing import Literal, get_args
 from weakseg.settings.rules import SettingError, check_settings
 
 Gate = Literal["rank", "probability"]
-MIN_PROBABILITY = 0.1
+MIN_PROBABILITY, DROP_THRESHOLD = 0.1, 0.6
+
+
+@dataclass(frozen=True)
+class AttentionDropConfig:
+    """Hiding what the accumulated activations of an image know already, so that they move on to its other parts.
+
+    Attributes:
+        probability: Share of the images of an epoch of which it is hidden; 0: of none.
+        threshold: Pixels where an accumulated activation of a class of the image is above this are hidden.
+    """
+
+    probability: float = 0.0
+    threshold: float = DROP_THRESHOLD
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none, and a threshold of what is never hidden."""
+        section = "classifier.attention_drop"
+        check_settings(section, self, probability="in [0, 1]", threshold="in [0, 1)")
+        if not self.probability and self.threshold != DROP_THRESHOLD:
+            raise SettingError(section, "threshold", self.threshold, "has no effect with probability 0; leave it out")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ class AugmentConfig:
             )
 
     @property
+    def is_whole(self) -> bool:
+        """Whether each variant shows the whole image, upright, so that what a network finds can be put back."""
+        fits = self.long_side is not None and self.long_side[1] <= self.crop
+        return (self.warp or fits) and not self.rotation
+
+    @property
     def middle_side(self) -> int | None:
         """The long side in the middle of the range, or None where images keep their size."""
         return sum(self.long_side) // 2 if self.long_side else None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from weakseg.errors import ConfigError
+from weakseg.settings.accumulate import AccumulationConfig, AttentionDropConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
@@ -20,6 +22,10 @@ class ClassifierConfig:
         augment: Variation of the training images.
         fit: Optimisation.
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
+        accumulate: The activations of the training images are the largest of all that the classifier had of them while
+            it learned, in place of those of the trained one. Every variant must show the whole image.
+        accumulation: Which of them are accumulated.
+        attention_drop: What of an image is hidden from the classifier because it was found already.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -28,7 +34,25 @@ class ClassifierConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
     warn_below: float = 60.0
+    accumulate: bool = False
+    accumulation: AccumulationConfig = field(default_factory=AccumulationConfig)
+    attention_drop: AttentionDropConfig = field(default_factory=AttentionDropConfig)
 
     def __post_init__(self) -> None:
-        """Refuse shares that are none."""
+        """Refuse shares that are none, and accumulation that cannot work or is not asked for."""
         check_settings("classifier", self, dropout="in [0, 1)")
+        if not self.accumulate:
+            for name, default in (("accumulation", AccumulationConfig()), ("attention_drop", AttentionDropConfig())):
+                if getattr(self, name) != default:
+                    raise ConfigError(f"classifier.{name}: has no effect without classifier.accumulate; set it to true")
+            return
+        if not self.augment.is_whole:
+            raise ConfigError(
+                "classifier.augment: with accumulate every variant must show all of the image, upright: set warp to "
+                "true and long_side to null, or the largest long_side to crop at most; and rotation to 0"
+            )
+        if not self.fit.iterations and self.fit.epochs <= self.accumulation.skip_epochs:
+            raise ConfigError(
+                f"classifier.accumulation.skip_epochs: {self.accumulation.skip_epochs} of {self.fit.epochs} epochs "
+                "leave none in which anything is accumulated; train longer or skip less"
+            )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from weakseg.errors import ConfigError
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
@@ -47,6 +48,9 @@ class SeamConfig(ClassifierConfig):
         augment: Variation of the training images.
         fit: Optimisation.
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
+        accumulate: Of the plain classifier alone.
+        accumulation: Of the plain classifier alone.
+        attention_drop: Of the plain classifier alone.
         loss: What both views are wanted to agree on.
         published: Absent classes take part in the correlation module, too.
     """
@@ -58,3 +62,12 @@ class SeamConfig(ClassifierConfig):
     dropout: float = 0.5
     loss: SeamLossConfig = field(default_factory=SeamLossConfig)
     published: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what a classifier refuses, and accumulation."""
+        super().__post_init__()
+        if self.accumulate:
+            raise ConfigError(
+                "classifier.accumulate: activations of SEAM's classifier are not accumulated, of the plain one alone; "
+                "leave it out, or use another method"
+            )

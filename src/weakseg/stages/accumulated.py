@@ -123,6 +123,14 @@ class AccumulatedMaps:
         found = np.bincount(self.origins, minlength=len(Origin)).tolist()
         return {origin.name.lower(): found[origin] for origin in Origin}
 
+    def empty(self) -> int:
+        """Return how many maps that are there are 0 everywhere."""
+        found = 0
+        for image, begin in zip(self.index.images, self.index.pairs, strict=False):
+            there = self.origins[begin : begin + len(image.class_ids)] != Origin.NONE
+            found += int((there & ~self.maps(image.id).any((1, 2))).sum())
+        return found
+
     def activations(self, image_id: str, stride: int, *, by: str = "max") -> Activations:
         """Return what is stored of an image on a grid of ``stride`` pixels, each map normalised as ``by`` says."""
         image = self.index.images[self.index.place(image_id)]

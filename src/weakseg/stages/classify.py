@@ -23,7 +23,8 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
-from weakseg.training.augment import augment
+from weakseg.training.augment import View, draw_view
+from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
 from weakseg.training.train import Training, train_model
 
@@ -42,10 +43,15 @@ class TagData:
 
     def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return a ``(3, crop, crop)`` float image on 0..255 and ``(K,)`` targets with NaN for unknown tags."""
+        image, targets, _ = self.seen(index, epoch)
+        return image, targets
+
+    def seen(self, index: int, epoch: int) -> tuple[Tensor, Tensor, View]:
+        """Return what ``load`` returns, and the view of the image that it is."""
         sample = self.samples[index]
-        rng = numpy_generator_for(self.seed, sample.id, f"classifier/augment/{epoch}")
-        image, _ = augment(sample.load_image(), None, self.config, rng)
-        return image_tensor(image), torch.from_numpy(sample.tags.targets(self.num_classes))
+        rng, image = numpy_generator_for(self.seed, sample.id, f"classifier/augment/{epoch}"), sample.load_image()
+        view = draw_view((image.shape[0], image.shape[1]), self.config, rng)
+        return image_tensor(view.image(image)), torch.from_numpy(sample.tags.targets(self.num_classes)), view
 
 
 def train_classifier(
@@ -64,6 +70,14 @@ def train_classifier(
     Reference:
         [zhou2016cam]; settings in the cam card, section 3.
     """
+    data = tag_data(train, classes, config, place)
+    return train_model(classifier_training(data, val, classes, config), place)
+
+
+def classifier_training(
+    data: EpochData, val: Sequence[WeakSample], classes: Classes, config: ClassifierConfig
+) -> Training[TagClassifier]:
+    """Return the training of the classifier on examples that begin with images and tags; it measures mAP on ``val``."""
 
     def build() -> TagClassifier:
         model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
@@ -74,10 +88,9 @@ def train_classifier(
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
         return tag_loss(module(batch[0]).logits, batch[1])
 
-    data = tag_data(train, classes, config, place)
     header = {"kind": CLASSIFIER, "classes": classes.names, "backbone": asdict(config.backbone)}
     measure = measured(val, classes, config)
-    return train_model(Training("classifier", build, data, loss, config.fit, header, complete=measure), place)
+    return Training("classifier", build, data, loss, config.fit, header, complete=measure)
 
 
 def tag_data(train: Sequence[WeakSample], classes: Classes, config: ClassifierConfig, place: FitPlace) -> TagData:

@@ -19,11 +19,12 @@ from weakseg.errors import ConfigError
 from weakseg.nn.losses import boundary_loss, seeding_loss
 from weakseg.nn.segmenters import HEADS, check_training, completed, trained_on
 from weakseg.nn.segmenters.start import start_segmenter
-from weakseg.ops.resample import image_tensor, resize_image, resize_labels, scaled_size
+from weakseg.ops.resample import image_tensor, resize_image, resize_labels
 from weakseg.settings.grow import GrowthConfig, SeededConfig, check_boundary
 from weakseg.stages.grow import Grower, Grown, GrowthCounts, Outputs, segmenter_outputs
 from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.stages.segment import MaskData
+from weakseg.training.augment import plain_size
 from weakseg.training.loop import EpochDone, Fit, FitPlace, Records, StepDone, drained
 from weakseg.training.schedules import plan_course
 from weakseg.training.train import Training, train_model
@@ -268,9 +269,7 @@ def see_image(
         growth: Tells whether the network's features are wanted.
     """
     image = sample.load_image()
-    augment, size = config.augment, (image.shape[0], image.shape[1])
-    side = augment.middle_side
-    seen = (augment.crop,) * 2 if augment.warp else scaled_size(size, side / max(size)) if side else size
+    seen = plain_size((image.shape[0], image.shape[1]), config.augment)
     pixels = image_tensor(resize_image(image, seen))[None].to(next(model.parameters()).device)
     maps = torch.from_numpy(resize_labels(labels, seen).astype(np.int64))[None]
     found = segmenter_outputs(model.eval(), pixels, growth)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.activate import ActivateConfig, ActivationsConfig, ExternalConfig
+from weakseg.stages.accumulated import ACCUMULATED_FILE, AccumulatedMaps
 from weakseg.stages.activate import activate_image
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.external import ExternalMaps
@@ -35,6 +37,28 @@ class ActivateJob(ImageJob):
         model, _ = cached(load_classifier, self.model, self.device)
         class_ids = tuple(sorted(sample.tags.present))
         activate_image(model, sample.load_image(), class_ids, self.config).save(self.output(sample.id))
+
+
+@dataclass(frozen=True)
+class AccumulatedJob(ImageJob):
+    """What was accumulated of an image to activations; ``store`` is the file of a training."""
+
+    store: Path
+    out: Path
+    config: ActivateConfig
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.ACTIVATIONS.suffix
+
+    def one(self, sample: WeakSample) -> None:
+        """Read and save the activations."""
+        store = _opened(self.store, self.store.stat().st_mtime_ns)
+        found = store.activations(sample.id, self.config.stride, by=self.config.normalize)
+        found.save(self.output(sample.id))
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, _written_ns: int) -> AccumulatedMaps:
+    return AccumulatedMaps.open(path)
 
 
 @dataclass(frozen=True)
@@ -73,8 +97,17 @@ def external_step(dataset: Dataset, config: ActivationsConfig) -> Step:
     return Step("activations", Kind.ACTIVATIONS, {}, settings, work, Role.START)
 
 
-def activations_step(dataset: Dataset, config: ActivateConfig, *, role: Role = Role.START) -> Step:
+def activations_step(
+    dataset: Dataset, config: ActivateConfig, *, role: Role = Role.START, accumulated: bool = False
+) -> Step:
     """Compute activations of the tagged classes of the training images with the plan's classifier.
+
+    Args:
+        dataset: Images and tags.
+        config: How activations are computed.
+        role: In the plan.
+        accumulated: Take those that the classifier's training has accumulated. Where the classifier was not trained on
+            the images, but is given, they are computed.
 
     Raises:
         ConfigError: If settings name a folder of activations instead.
@@ -86,8 +119,19 @@ def activations_step(dataset: Dataset, config: ActivateConfig, *, role: Role = R
         )
     config = ActivateConfig(**{one.name: getattr(config, one.name) for one in fields(ActivateConfig)})
 
-    def make(context: StepContext) -> ActivateJob:
-        return ActivateJob(context.inputs["classifier"] / MODEL_FILE, context.folder, config, context.device)
+    def make(context: StepContext) -> ActivateJob | AccumulatedJob:
+        classifier = context.inputs["classifier"]
+        store = classifier / ACCUMULATED_FILE
+        if accumulated and store.exists():
+            logger.info(
+                "activations: those that were accumulated; scales, max_side, align and roots have no effect on them, "
+                "but on those of new photographs (weakseg label), which a trained classifier looks at"
+            )
+            AccumulatedMaps.open(store, dataset.classes, dataset.splits[TRAIN])  # refuse it before any image is done
+            return AccumulatedJob(store, context.folder, config, context.device)
+        if accumulated:
+            logger.info("activations: the classifier was not trained on these images; its activations are computed")
+        return ActivateJob(classifier / MODEL_FILE, context.folder, config, context.device)
 
-    work = over_images(ActivateJob, make, dataset.splits[TRAIN])
+    work = over_images(AccumulatedJob if accumulated else ActivateJob, make, dataset.splits[TRAIN])
     return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, asdict(config), work, role)

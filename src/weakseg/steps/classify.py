@@ -12,6 +12,7 @@ from weakseg.nn.backbones import check_backbone
 from weakseg.pipeline.plan import TRAIN, VAL, Kind, Role, Step, StepContext, StepResult
 from weakseg.rng import derive_seed
 from weakseg.settings.classify import ClassifierConfig
+from weakseg.stages.accumulate import train_accumulating
 from weakseg.stages.classify import train_classifier
 from weakseg.steps.base import training
 from weakseg.training.loop import FitPlace
@@ -39,12 +40,15 @@ def classifier_step(
         role: In the plan.
     """
     check_backbone(config.backbone)
+    train = train_accumulating if config.accumulate else train
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         learned, measured = hold_out(dataset, seed)
-        records = train(learned, measured, dataset.classes, config=config, place=place)
+        more = {"held": _without(dataset.splits[TRAIN], learned)} if config.accumulate else {}
+        records = train(learned, measured, dataset.classes, config=config, place=place, **more)
         last = records[-1]
-        return StepResult({"mAP": last["mAP"], "loss": last["loss"], "warnings": _doubts(records, config)})
+        told: dict[str, Any] = {name: last[name] for name in ("mAP", "loss", "accumulated") if name in last}
+        return StepResult({**told, "warnings": _doubts(records, config)})
 
     return Step("classifier", Kind.MODEL, {}, {**asdict(config), "seed": seed}, training(train, run, seed), role)
 
@@ -57,6 +61,12 @@ def hold_out(dataset: Dataset, seed: int) -> tuple[Sequence[WeakSample], Sequenc
     ranked = sorted(train, key=lambda sample: derive_seed(seed, sample.id, "hold-out"))
     held = {sample.id for sample in ranked[: int(len(train) * HOLD_OUT)]}
     return [s for s in train if s.id not in held], [s for s in train if s.id in held]
+
+
+def _without(samples: Sequence[WeakSample], others: Sequence[WeakSample]) -> list[WeakSample]:
+    """Return samples that are none of the others."""
+    ids = {sample.id for sample in others}
+    return [sample for sample in samples if sample.id not in ids]
 
 
 def _doubts(records: Sequence[Mapping[str, Any]], config: ClassifierConfig) -> list[str]:

@@ -122,6 +122,14 @@ def draw_view(image_size: tuple[int, int], config: AugmentConfig, rng: np.random
     return View(size, mirrored, jitter, *places, config.crop, hue, angle, blurred, fill)
 
 
+def plain_size(image_size: tuple[int, int], config: AugmentConfig) -> tuple[int, int]:
+    """Return (rows, columns) at which an image is seen whole, in the middle of the sizes of its variants."""
+    if config.warp:
+        return config.crop, config.crop
+    side = config.middle_side
+    return scaled_size(image_size, side / max(image_size)) if side else image_size
+
+
 def _draw_scale(image_size: tuple[int, int], config: AugmentConfig, rng: np.random.Generator) -> float:
     if config.long_side is not None:
         return float(rng.integers(config.long_side[0], config.long_side[1] + 1)) / max(image_size)

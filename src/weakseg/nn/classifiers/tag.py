@@ -1,7 +1,7 @@
 """The tag classifier whose linear layer, applied at each location, gives class activation maps."""
 
 from collections.abc import Collection, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class TagClassifier(nn.Module):
         [zhou2016cam], section 2.
     """
 
-    gives: ClassVar[tuple[str, ...]] = ("levels",)
+    gives: ClassVar[tuple[str, ...]] = ("levels", "scores")
 
     def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -32,21 +32,29 @@ class TagClassifier(nn.Module):
         self.head = nn.Conv2d(backbone.channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.head.weight)
 
-    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
+    def forward(self, images: Tensor, *, further: Collection[str] = (), hidden: Tensor | None = None) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
-            further: ``levels``: the feature maps of all stages of the backbone.
+            further: ``levels``: the feature maps of all stages of the backbone; ``scores``: ``(B, K, h, w)``, the
+                linear layer at each location, without dropout and without derivatives.
+            hidden: ``(B, H, W)`` bool, pixels that get the mean colour of the weights; ``None``: none.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
         """
         check_further(self, further, self.gives)
-        if not further:
-            return Output(self.pooled_logits(self.backbone(images)), {})
-        features, levels = self.backbone.features_and_levels(images)
-        return Output(self.pooled_logits(features), {"levels": levels})
+        if hidden is not None:
+            images = torch.where(hidden[:, None], 255 * self.backbone.mean, images)
+        found: dict[str, Any] = {}
+        if "levels" in further:
+            features, found["levels"] = self.backbone.features_and_levels(images)
+        else:
+            features = self.backbone(images)
+        if "scores" in further:
+            found["scores"] = nn.functional.conv2d(features.detach(), self.head.weight.detach())
+        return Output(self.pooled_logits(features), found)
 
     def pooled_logits(self, features: Tensor) -> Tensor:
         """Return ``(B, K)`` logits of ``(B, C, h, w)`` features."""
