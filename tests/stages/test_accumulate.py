@@ -163,7 +163,7 @@ class TestHidden:
         bright = np.zeros((6, 6), np.uint8)
         bright[1:3, 1:4] = 255
         store.merge("3", 2, bright)
-        return PlacedLoss(store, ids, AttentionDropConfig(probability, 0.6))
+        return PlacedLoss(store, ids, AttentionDropConfig(probability, 0.6), 255 * build_backbone(BACKBONE).mean)
 
     def test_what_is_hidden(self, samples: list[WeakSample]) -> None:
         places = torch.tensor([[0, 0, 48, 48, mirrored, hidden] for mirrored in (0, 1) for hidden in (0, 1)])

@@ -31,7 +31,7 @@ def probability_gate(logits: Tensor, targets: Tensor, min_probability: float) ->
     """Return which present classes have ``sigma(logit) >= min_probability``; arguments and result as of ``rank_gate``.
 
     Reference:
-        [li2021group], as in its code.
+        [li2021groupwsss], as in its code.
     """
     check_same_size("targets", targets.shape, "logits", logits.shape)
     return (targets == 1) & (logits.sigmoid() >= min_probability)

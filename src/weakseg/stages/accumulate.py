@@ -169,7 +169,7 @@ def _learn(
     model: TagClassifier = fit.model  # type: ignore[assignment]
     samples, ids = [*tags.samples, *held], [sample.id for sample in tags.samples]
     store = AccumulatedMaps(map_index(samples, classes, config.augment, model.backbone.stride))
-    fit = replace(fit, loss=PlacedLoss(store, ids, config.attention_drop))
+    fit = replace(fit, loss=PlacedLoss(store, ids, config.attention_drop, 255 * model.backbone.mean))
     accumulator = Accumulator(store, config.accumulation, plan_course(fit.config, len(fit.data)).num_epochs)
     records = drained(fit.moments(store), _Watch(accumulator, ids, model.cells).see)
     fill_missing(model, store, samples, config.augment)

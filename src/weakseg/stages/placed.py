@@ -46,17 +46,21 @@ class PlacedLoss:
         store: What is known.
         ids: Of the images, by index.
         drop: What is hidden of an image.
+        color: ``(1, 3, 1, 1)`` on 0..255, what is seen in its place: the mean colour of the weights.
     """
 
     store: AccumulatedMaps
     ids: Sequence[str]
     drop: AttentionDropConfig
+    color: Tensor
 
     def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return the loss; ``(B, K)`` logits and ``(B, K, h, w)`` scores without derivatives."""
         images, targets, places, indices = batch
-        hidden = self.hidden(places, indices, images.shape[-1]).to(images.device) if self.drop.probability else None
-        found = module(images, further=("scores",), hidden=hidden)
+        if self.drop.probability:
+            hidden = self.hidden(places, indices, images.shape[-1]).to(images.device)
+            images = torch.where(hidden[:, None], self.color.to(images.device), images)
+        found = module(images, further=("scores",))
         return tag_loss(found.logits, targets), (found.logits.detach(), found.further["scores"])
 
     def hidden(self, places: Tensor, indices: Tensor, side: int) -> Tensor:

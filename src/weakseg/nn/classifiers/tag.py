@@ -32,21 +32,18 @@ class TagClassifier(nn.Module):
         self.head = nn.Conv2d(backbone.channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.head.weight)
 
-    def forward(self, images: Tensor, *, further: Collection[str] = (), hidden: Tensor | None = None) -> Output:
+    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
             further: ``levels``: the feature maps of all stages of the backbone; ``scores``: ``(B, K, h, w)``, the
                 linear layer at each location, without dropout and without derivatives.
-            hidden: ``(B, H, W)`` bool, pixels that get the mean colour of the weights; ``None``: none.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
         """
         check_further(self, further, self.gives)
-        if hidden is not None:
-            images = torch.where(hidden[:, None], 255 * self.backbone.mean, images)
         found: dict[str, Any] = {}
         if "levels" in further:
             features, found["levels"] = self.backbone.features_and_levels(images)
