@@ -40,7 +40,7 @@ DATA_LEVELS = (
         "regions",
         "saliency",
     },
-    {"sample", "reading", "counts", "stray", "learnable"},
+    {"sample", "reading", "counts", "stray", "learnable", "groups"},
     {"formats"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},
     {"readers"},

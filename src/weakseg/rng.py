@@ -1,6 +1,7 @@
 """Randomness keyed by (seed, image id, purpose): list order, sharding and worker count never change a result."""
 
 import hashlib
+from random import Random
 
 import numpy as np
 import torch
@@ -29,3 +30,8 @@ def generator_for(seed: int, image_id: str, purpose: str) -> torch.Generator:
 def numpy_generator_for(seed: int, image_id: str, purpose: str) -> np.random.Generator:
     """Return a NumPy generator for one image and purpose."""
     return np.random.default_rng(derive_seed(seed, image_id, purpose))
+
+
+def random_for(seed: int, image_id: str, purpose: str) -> Random:
+    """Return a generator of Python, which is made far faster than the others, for few numbers of many images."""
+    return Random(derive_seed(seed, image_id, purpose))
