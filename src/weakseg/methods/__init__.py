@@ -48,6 +48,7 @@ METHODS = {
     "irnet": Method("weakseg.methods.irnet.config:IrnetRecipe", "weakseg.methods.irnet.plan:build_plan"),
     "wsgcn-p": Method("weakseg.methods.wsgcn.recipe:WsgcnPRecipe", "weakseg.methods.wsgcn.plan:build_plan_p"),
     "wsgcn-i": Method("weakseg.methods.wsgcn.recipe:WsgcnIRecipe", "weakseg.methods.wsgcn.plan:build_plan_i"),
+    "group": Method("weakseg.methods.group.config:GroupRecipe", "weakseg.methods.group.plan:build_plan"),
     "drawn": Method("weakseg.methods.drawn.config:DrawnRecipe", "weakseg.methods.drawn.plan:build_plan"),
     "a2gnn": Method("weakseg.methods.a2gnn.recipe:A2gnnRecipe", "weakseg.methods.a2gnn.plan:build_plan"),
     "dgcn": Method("weakseg.methods.dgcn.config:DgcnRecipe", "weakseg.methods.dgcn.plan:build_plan"),

@@ -1,5 +1,6 @@
 """From a classifier and tags to class activation maps."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -52,14 +53,41 @@ def activate_image(
     size = grid_size((height, width), config.stride)
     if model is None or not class_ids:
         return Activations(torch.zeros(0, *size), (), (height, width), config.stride)
-    base = scaled_size((height, width), 1.0, max_side=config.max_side)
-    sizes = [scaled_size(base, scale) for scale in config.scales]
+    sizes = seen_sizes((height, width), config)
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
-    maps = [found.sqrt() for found in maps] if config.roots else maps
+    return merged_scales(maps, class_ids, (height, width), model.cells, config)
+
+
+def seen_sizes(image_size: tuple[int, int], config: ActivateConfig) -> list[tuple[int, int]]:
+    """Return the (rows, columns) in which an image is seen, one for each scale."""
+    base = scaled_size(image_size, 1.0, max_side=config.max_side)
+    return [scaled_size(base, scale) for scale in config.scales]
+
+
+def merged_scales(
+    maps: Sequence[Tensor],
+    class_ids: tuple[int, ...],
+    image_size: tuple[int, int],
+    cells: Cells,
+    config: ActivateConfig,
+) -> Activations:
+    """Return the activations that evidence at all scales gives.
+
+    Args:
+        maps: ``(2, K, h_s, w_s)`` evidence >= 0 at each scale, of the image and of its mirror image.
+        class_ids: The K classes.
+        image_size: (rows, columns).
+        cells: Where cells of the evidence lie.
+        config: Stride, alignment, and how maps are normalised.
+    """
+    size = grid_size(image_size, config.stride)
+    if config.roots:
+        maps = [found.sqrt() for found in maps]
     if config.align == "cells":
-        maps = [resample_cells(m, size, scaled, model.cells) for m, scaled in zip(maps, sizes, strict=True)]
+        seen = seen_sizes(image_size, config)
+        maps = [resample_cells(found, size, scaled, cells) for found, scaled in zip(maps, seen, strict=True)]
     values = normalize_evidence(merge_evidence(maps, size), by=config.normalize)
-    return Activations(values, class_ids, (height, width), config.stride)
+    return Activations(values, class_ids, image_size, config.stride)
 
 
 def _evidence_with_mirror(model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...]) -> Tensor:

@@ -3,17 +3,24 @@
 To add one: a module here with the network and its reader, and an entry in ``CLASSIFIERS``.
 """
 
+from weakseg.nn.classifiers.group import GroupClassifier, read_group_classifier
 from weakseg.nn.classifiers.seam import SeamClassifier, read_seam_classifier
 from weakseg.nn.classifiers.tag import TagClassifier, build_imagenet_classifier, read_classifier
 from weakseg.nn.models import Builder
 
-CLASSIFIER, SEAM_CLASSIFIER = "classifier", "seam-classifier"
-CLASSIFIERS: dict[str, Builder[TagClassifier]] = {CLASSIFIER: read_classifier, SEAM_CLASSIFIER: read_seam_classifier}
+CLASSIFIER, SEAM_CLASSIFIER, GROUP_CLASSIFIER = "classifier", "seam-classifier", "group-classifier"
+CLASSIFIERS: dict[str, Builder[TagClassifier]] = {
+    CLASSIFIER: read_classifier,
+    SEAM_CLASSIFIER: read_seam_classifier,
+    GROUP_CLASSIFIER: read_group_classifier,
+}
 
 __all__ = [
     "CLASSIFIER",
     "CLASSIFIERS",
+    "GROUP_CLASSIFIER",
     "SEAM_CLASSIFIER",
+    "GroupClassifier",
     "SeamClassifier",
     "TagClassifier",
     "build_imagenet_classifier",

@@ -1,0 +1,1 @@
+"""Group-WSSS: images that share classes explain each other by co-attention."""

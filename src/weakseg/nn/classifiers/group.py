@@ -1,0 +1,161 @@
+"""The tag classifier of groups: images that share classes exchange messages before they are classified again."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from weakseg.errors import ConfigError
+from weakseg.graph.image_group import stack_states
+from weakseg.nn.backbones import Backbone, read_backbone
+from weakseg.nn.classifiers.tag import TagClassifier
+from weakseg.nn.graphs.image_graph import INITIAL_DEVIATION, ImageGraph
+from weakseg.nn.models import ModelFile, class_count
+from weakseg.nn.output import Output, check_further
+from weakseg.settings.group import ImageGraphConfig
+from weakseg.settings.group_classify import GroupHeadConfig, GroupOutput
+
+
+class ClassMaps(NamedTuple):
+    """``(n, K, h, w)`` class scores of the cells of n images: ``intermediate``, before the graph, and after it."""
+
+    intermediate: Tensor
+    graph: Tensor
+
+    def evidence(self, output: GroupOutput = "average") -> Tensor:
+        """Return ``(n, K, h, w)`` >= 0: of the average the positive part, not the average of positive parts."""
+        if output == "average":
+            return ((self.intermediate + self.graph) / 2).relu()
+        return (self.graph if output == "graph" else self.intermediate).relu()
+
+
+class GroupClassifier(TagClassifier):
+    """Backbone, convolutions (``neck``), a linear layer at each cell (``head``), the graph of images, and another one.
+
+    Attributes:
+        gives: Further outputs of ``forward``.
+        config: What follows the backbone.
+        output: Which evidence is given of single images.
+
+    Reference:
+        [li2021groupwsss], section 3.
+    """
+
+    gives: ClassVar[tuple[str, ...]] = ("maps", "intermediate")
+
+    def __init__(self, backbone: Backbone, num_classes: int, config: GroupHeadConfig) -> None:
+        super().__init__(backbone, num_classes)
+        self.config = config
+        self.output: GroupOutput = "average"
+        channels = config.channels or backbone.channels
+        self.neck = _neck(backbone.channels, channels, config.convolutions)
+        self.head = nn.Conv2d(channels, num_classes, 1, bias=False)
+        of_scores = config.states == "scores"
+        self.graph = ImageGraph(num_classes if of_scores else channels, config.graph)
+        self.readout = None if of_scores else nn.Conv2d(channels, num_classes, 1, bias=False)
+        for layer in (self.head, self.readout):
+            if layer is not None:
+                nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+
+    @property
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the head's learning rate, by part."""
+        parts = {name.partition(".")[0] for name, _ in self.named_parameters()}
+        return {f"{part}.": 1.0 for part in ("neck", "graph", "readout") if part in parts}
+
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        further: Collection[str] = (),
+        edges: Tensor | None = None,
+        are_features: bool = False,
+    ) -> Output:
+        """Return ``(B, K)`` logits of images after the graph, and what else is asked for.
+
+        Args:
+            images: ``(B, 3, H, W)`` on the scale 0..255; or what the backbone makes of them.
+            further: ``maps``: ``ClassMaps``; ``intermediate``: the logits before the graph.
+            edges: ``(2, E)`` int64, see ``ImageGraph``; ``None``: each image is alone.
+            are_features: Whether ``images`` are features.
+
+        Raises:
+            ConfigError: If the network does not give what is asked for.
+        """
+        check_further(self, further, self.gives)
+        states = self.neck(images if are_features else self.backbone(images))
+        maps = self.class_maps(states, edges)
+        found: dict[str, Any] = {"maps": maps, "intermediate": maps.intermediate.mean((2, 3))}
+        return Output(maps.graph.mean((2, 3)), {name: found[name] for name in further})
+
+    def class_maps(self, states: Tensor, edges: Tensor | None = None, cell_mask: Tensor | None = None) -> ClassMaps:
+        """Return the class scores of ``(n, C, h, w)`` states, which ``neck`` gives; else as ``ImageGraph``."""
+        if edges is None:
+            edges = torch.zeros(2, 0, dtype=torch.long, device=states.device)
+        before = self.head(states)
+        if self.readout is None:
+            return ClassMaps(before, self.graph(before, edges, cell_mask))
+        return ClassMaps(before, self.readout(self.graph(states, edges, cell_mask)))
+
+    def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
+        """Return ``(B, len(class_ids), h, w)`` evidence >= 0 of some classes (ids from 1), each image alone."""
+        rows = [class_id - 1 for class_id in class_ids]
+        return self.class_maps(self.neck(self.backbone(images))).evidence(self.output)[:, rows]
+
+    def group_evidence(self, images: Sequence[Tensor], edges: Tensor, output: GroupOutput) -> list[Tensor]:
+        """Return ``(K, h, w)`` evidence >= 0 of each image of a group.
+
+        Args:
+            images: ``(3, H, W)`` each, on the scale 0..255; sizes may differ.
+            edges: ``(2, E)`` int64: senders, receivers.
+            output: Of which head.
+        """
+        states, mask = stack_states([self.neck(self.backbone(image[None]))[0] for image in images])
+        maps = self.class_maps(states, edges, mask).evidence(output)
+        if mask is None:
+            return list(maps)
+        sizes = [(int(one.any(1).sum()), int(one.any(0).sum())) for one in mask]
+        return [one[:, :h, :w] for one, (h, w) in zip(maps, sizes, strict=True)]
+
+
+def read_group_classifier(file: ModelFile) -> GroupClassifier:
+    """Return the classifier that a file's header describes, without its weights."""
+    backbone = read_backbone(file, file.header["backbone"])
+    head = dict(file.header["head"])
+    config = GroupHeadConfig(**{**head, "graph": ImageGraphConfig(**head["graph"])})
+    return GroupClassifier(backbone, class_count(file.header), config)
+
+
+def group_header(config: GroupHeadConfig) -> dict[str, Any]:
+    """Return what a file says of what follows the backbone."""
+    return {"head": asdict(config)}
+
+
+def _neck(given: int, channels: int, convolutions: int) -> nn.Sequential:
+    """Return convolutions of 3 x 3 cells with ReLU, or of one where there are none and widths differ."""
+    if not convolutions and given == channels:
+        return nn.Sequential()
+    layers: list[nn.Module] = []
+    for index in range(convolutions or 1):
+        side = 3 if convolutions else 1
+        layer = nn.Conv2d(channels if index else given, channels, side, padding=side // 2)
+        nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def check_group(config: GroupHeadConfig, size: int) -> None:
+    """Refuse a head whose graph has no room for the messages of a group.
+
+    Raises:
+        ConfigError: If messages are put side by side, and there may be more of them.
+    """
+    graph = config.graph
+    if graph.senders and graph.senders < size - 1:
+        raise ConfigError(
+            f"classifier.head.graph.senders: {graph.senders} messages side by side, but groups have {size} images; "
+            f"set it to {size - 1}, or classifier.groups.size to {graph.senders + 1}"
+        )

@@ -1,0 +1,185 @@
+"""Train the classifier of groups of images that share classes."""
+
+import functools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from weakseg.data.classes import Classes
+from weakseg.data.groups import TagGroups
+from weakseg.data.sample import WeakSample
+from weakseg.graph.image_group import complete_edges, group_edges
+from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.classifiers import GROUP_CLASSIFIER
+from weakseg.nn.classifiers.group import GroupClassifier, check_group, group_header
+from weakseg.nn.losses import tag_loss
+from weakseg.settings.group_classify import GroupClassifierConfig
+from weakseg.stages.classify import TagData, measured, tag_data
+from weakseg.training.loop import FitPlace
+from weakseg.training.train import Training, train_model
+
+
+class EpochFeatures:
+    """What a frozen backbone makes of the images of an epoch, each computed once, in half precision on disk.
+
+    Args:
+        backbone: Does not learn.
+        count: Number of images.
+        folder: Where the disk is.
+    """
+
+    def __init__(self, backbone: Backbone, count: int, folder: Path) -> None:
+        self.backbone, self.count, self.folder = backbone, count, folder
+        self.epoch = -1
+        self._known = np.zeros(count, bool)
+        self._values: NDArray[np.float16] | None = None
+
+    def get(self, index: int, epoch: int, image: "functools.partial[Tensor]") -> Tensor:
+        """Return ``(C, h, w)`` float32 features of an image in an epoch; ``image`` makes its ``(3, H, W)`` pixels."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self._known[:] = False
+        if not self._known[index]:
+            self._store(index, image())
+        assert self._values is not None
+        return torch.from_numpy(self._values[index].astype(np.float32))
+
+    @torch.no_grad()
+    def _store(self, index: int, image: Tensor) -> None:
+        backbone = self.backbone.eval()
+        found = backbone(image[None].to(next(backbone.parameters()).device))[0].cpu().numpy()
+        if self._values is None:
+            file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
+            self._values = np.memmap(file, np.float16, "w+", shape=(self.count, *found.shape))
+        self._values[index], self._known[index] = found, True
+
+
+@dataclass
+class GroupData:
+    """Groups, one for each tagged image, drawn anew in each epoch; an image looks alike in all groups of an epoch.
+
+    Attributes:
+        images: The images, and what their tags say.
+        groups: Draws groups.
+        seed: Of what is drawn.
+        features: Of the images, where the backbone is frozen.
+    """
+
+    images: TagData
+    groups: TagGroups
+    seed: int
+    features: EpochFeatures | None = None
+    _drawn: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.groups.anchors)
+
+    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return a group: ``(K, 3, H, W)`` images or ``(K, C, h, w)`` features, and ``(K, classes)`` targets."""
+        if epoch not in self._drawn:
+            self._drawn = {epoch: self.groups.epoch(self.seed, epoch)}
+        members = self._drawn[epoch][index].tolist()
+        return torch.stack([self._seen(i, epoch) for i in members]), torch.stack([self._targets(i) for i in members])
+
+    def _seen(self, index: int, epoch: int) -> Tensor:
+        image = functools.partial(self._image, index, epoch)
+        return self.features.get(index, epoch, image) if self.features else image()
+
+    def _image(self, index: int, epoch: int) -> Tensor:
+        return self.images.load(index, epoch)[0]
+
+    def _targets(self, index: int) -> Tensor:
+        return torch.from_numpy(self.images.samples[index].tags.targets(self.images.num_classes))
+
+
+class AnchorMaps(NamedTuple):
+    """What a step says of the anchors: ``(B, K, h, w)`` evidence and ``(B, K)`` logits after the graph."""
+
+    evidence: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class GroupLoss:
+    """The loss of a batch of groups: ``L = BCE(l^g, Y) + lambda BCE(l^m, Y)``.
+
+    Attributes:
+        config: Weight, and how groups are drawn.
+        are_features: Whether batches hold features.
+
+    Reference:
+        [li2021groupwsss], equation 12.
+    """
+
+    config: GroupClassifierConfig
+    are_features: bool
+
+    def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, AnchorMaps]:
+        """Return the loss, and what is said of the anchors.
+
+        Args:
+            module: A ``GroupClassifier``, or what accelerate made of it.
+            batch: As ``GroupData`` gives them, stacked: ``(B, K, ...)``.
+        """
+        (count, size), targets = batch[0].shape[:2], batch[1].flatten(0, 1)
+        groups = torch.arange(count, device=targets.device).repeat_interleave(size)
+        random = self.config.groups.draw == "random"
+        edges = complete_edges(groups) if random else group_edges(targets, groups)
+        found = module(
+            batch[0].flatten(0, 1), further=("maps", "intermediate"), edges=edges, are_features=self.are_features
+        )
+        loss = tag_loss(found.logits, targets)
+        if self.config.intermediate_weight:
+            loss = loss + self.config.intermediate_weight * tag_loss(found.further["intermediate"], targets)
+        evidence = found.further["maps"].evidence()[::size]
+        return loss, AnchorMaps(evidence.detach(), found.logits[::size].detach())
+
+
+def train_group(
+    train: Sequence[WeakSample],
+    val: Sequence[WeakSample],
+    classes: Classes,
+    *,
+    config: GroupClassifierConfig,
+    place: FitPlace,
+) -> list[dict[str, Any]]:
+    """Train on groups of ``train``, measure mAP on ``val``, and write ``model.safetensors`` into the place's folder.
+
+    The file is that of a classifier: ``load_classifier`` reads it, and its evidence is that of images alone.
+
+    Returns:
+        One record an epoch: loss, seconds, and on the last ``mAP`` in percent (NaN where ``val`` shows no class).
+
+    Raises:
+        DataError: If no image has a tag.
+
+    Reference:
+        [li2021groupwsss], section 3.
+    """
+    check_group(config.head, config.groups.size)
+    images, draw = tag_data(train, classes, config, place), config.groups
+    groups = TagGroups(images.samples, draw.size, pool_size=draw.pool_size, random=draw.draw == "random")
+    data = GroupData(images, groups, place.seed)
+
+    def build() -> GroupClassifier:
+        model = GroupClassifier(build_backbone(config.backbone), len(classes), config.head)
+        if config.frozen:
+            model.backbone.requires_grad_(requires_grad=False)
+            data.features = EpochFeatures(model.backbone, len(images), place.folder)
+        return model
+
+    header = {
+        "kind": GROUP_CLASSIFIER,
+        "classes": classes.names,
+        "backbone": asdict(config.backbone),
+        **group_header(config.head),
+    }
+    loss, measure = GroupLoss(config, config.frozen), measured(val, classes, config)
+    return train_model(Training("classifier", build, data, loss, config.fit, header, complete=measure), place)

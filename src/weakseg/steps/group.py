@@ -1,0 +1,97 @@
+"""The steps of groups: the classifier, and the activations of images that share classes."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from weakseg.data.dataset import Dataset
+from weakseg.data.groups import TagGroups
+from weakseg.data.sample import WeakSample
+from weakseg.nn.classifiers.group import GroupClassifier
+from weakseg.nn.weights import MODEL_FILE
+from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
+from weakseg.pipeline.units import Unit
+from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig
+from weakseg.stages.activate import activate_image
+from weakseg.stages.activate_group import activate_group
+from weakseg.stages.classify import load_classifier
+from weakseg.stages.group import train_group
+from weakseg.steps.base import cached, over_images
+from weakseg.steps.classify import classifier_step
+
+
+@dataclass(frozen=True)
+class GroupActivateJob:
+    """Groups of images and their tags to activations; each image is in one group.
+
+    Attributes:
+        model: File of the classifier.
+        out: Folder of the activations.
+        config: Scales, stride, and of which head.
+        num_classes: K.
+        size: Images of a group.
+        device: Where the classifier runs.
+    """
+
+    model: Path
+    out: Path
+    config: GroupActivateConfig
+    num_classes: int
+    size: int
+    device: str = "cpu"
+    suffix: ClassVar[str] = Kind.ACTIVATIONS.suffix
+
+    def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+        """Return groups of images that share classes, and those without a tag alone."""
+        ordered = sorted(samples, key=lambda sample: sample.id)
+        tagged = [sample for sample in ordered if sample.tags.present]
+        groups = TagGroups(tagged, self.size).partition() if tagged else ()
+        alone = [Unit((sample,)) for sample in ordered if not sample.tags.present]
+        return [*(Unit(tuple(tagged[index] for index in members)) for members in groups), *alone]
+
+    def output(self, name: str) -> Path:
+        """Return the file of an image."""
+        return self.out / f"{name}{self.suffix}"
+
+    def run(self, unit: Unit) -> None:
+        """Compute and save the activations of the tagged classes of a group."""
+        images = [sample.load_image() for sample in unit.samples]
+        if not unit.samples[0].tags.present:
+            found = [activate_image(None, image, (), self.config) for image in images]
+        else:
+            model, _ = cached(load_classifier, self.model, self.device)
+            assert isinstance(model, GroupClassifier)
+            targets = np.stack([sample.tags.targets(self.num_classes) for sample in unit.samples])
+            found = activate_group(model, images, torch.from_numpy(targets), self.config)
+        for sample, activations in zip(unit.samples, found, strict=True):
+            activations.save(self.output(sample.id))
+
+
+def from_groups(
+    dataset: Dataset, classifier: GroupClassifierConfig, activations: GroupActivateConfig, seed: int
+) -> list[Step]:
+    """Return the steps from tags to the activations of the classifier of groups."""
+    train = classifier_step(dataset, classifier, seed, train=train_group, role=Role.PART)
+    return [train, group_activations_step(dataset, activations, classifier.groups.size)]
+
+
+def group_activations_step(dataset: Dataset, config: GroupActivateConfig, size: int) -> Step:
+    """Compute activations of the tagged classes of the training images, in groups of images that share classes.
+
+    Args:
+        dataset: Its images and tags.
+        config: How they are computed.
+        size: Images of a group, as the classifier was trained with.
+    """
+
+    def make(context: StepContext) -> GroupActivateJob:
+        model = context.inputs["classifier"] / MODEL_FILE
+        return GroupActivateJob(model, context.folder, config, len(dataset.classes), size, context.device)
+
+    work = over_images(GroupActivateJob, make, dataset.splits[TRAIN])
+    settings = {**asdict(config), "group_size": size}
+    return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, settings, work)
