@@ -13,6 +13,7 @@ from weakseg.settings.rules import check_settings
 
 States = Literal["features", "scores"]
 Draw = Literal["shared", "random"]
+Untagged = Literal["kept", "left_out"]
 GroupOutput = Literal["average", "graph", "intermediate"]
 
 
@@ -47,15 +48,19 @@ class GroupDrawConfig:
         pool_size: Images, first in shared classes, that partners are drawn from; 0: four times as many as partners.
         draw: ``shared``: those that share most classes; ``random``: any tagged images, as a control. There images that
             share no class are joined, too.
+        untagged: Images without a tag, which tell what no class looks like, are ``kept``, beside others of their kind
+            with which they exchange nothing; or ``left_out``.
     """
 
     size: int = 4
     pool_size: int = 0
     draw: Draw = "shared"
+    untagged: Untagged = "kept"
 
     def __post_init__(self) -> None:
         """Refuse groups of nobody, and a pool that nothing is drawn from."""
         check_settings("classifier.groups", self, size=">= 1", pool_size=">= 0", draw=get_args(Draw))
+        check_settings("classifier.groups", self, untagged=get_args(Untagged))
         if self.pool_size and (self.draw == "random" or self.pool_size < self.size - 1):
             raise ConfigError(
                 f"classifier.groups.pool_size: {self.pool_size} with size {self.size} and draw {self.draw!r}: a pool "

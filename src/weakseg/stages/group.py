@@ -1,6 +1,7 @@
 """Train the classifier of groups of images that share classes."""
 
 import functools
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,10 +21,13 @@ from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
 from weakseg.nn.classifiers.group import GroupClassifier, check_group, group_header
 from weakseg.nn.losses import tag_loss
-from weakseg.settings.group_classify import GroupClassifierConfig
+from weakseg.rng import numpy_generator_for
+from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.classify import TagData, measured, tag_data
 from weakseg.training.loop import FitPlace
 from weakseg.training.train import Training, train_model
+
+logger = logging.getLogger(__name__)
 
 
 class EpochFeatures:
@@ -63,30 +67,43 @@ class EpochFeatures:
 
 @dataclass
 class GroupData:
-    """Groups, one for each tagged image, drawn anew in each epoch; an image looks alike in all groups of an epoch.
+    """Groups, one for each image, drawn anew in each epoch; an image looks alike in all groups of an epoch.
 
     Attributes:
         images: The images, and what their tags say.
-        groups: Draws groups.
+        groups: Draws groups of tagged images.
+        untagged: Indices of images without a tag that take part.
         seed: Of what is drawn.
         features: Of the images, where the backbone is frozen.
     """
 
     images: TagData
     groups: TagGroups
+    untagged: tuple[int, ...]
     seed: int
     features: EpochFeatures | None = None
     _drawn: dict[int, NDArray[np.int64]] = field(default_factory=dict)
 
+    @property
+    def anchors(self) -> tuple[int, ...]:
+        """Index of the image that each group is drawn for."""
+        return self.groups.anchors + self.untagged
+
     def __len__(self) -> int:
-        return len(self.groups.anchors)
+        return len(self.anchors)
 
     def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Return a group: ``(K, 3, H, W)`` images or ``(K, C, h, w)`` features, and ``(K, classes)`` targets."""
         if epoch not in self._drawn:
-            self._drawn = {epoch: self.groups.epoch(self.seed, epoch)}
+            self._drawn = {epoch: np.concatenate([self.groups.epoch(self.seed, epoch), self._apart(epoch)])}
         members = self._drawn[epoch][index].tolist()
         return torch.stack([self._seen(i, epoch) for i in members]), torch.stack([self._targets(i) for i in members])
+
+    def _apart(self, epoch: int) -> NDArray[np.int64]:
+        """Return ``(untagged, K)`` groups of images without a tag; of few some are in a group twice."""
+        order = numpy_generator_for(self.seed, "", f"group/untagged/{epoch}").permutation(len(self.untagged))
+        places = np.argsort(order)[:, None] + np.arange(self.groups.size)
+        return np.array(self.untagged, np.int64)[order[places % max(1, len(order))]]
 
     def _seen(self, index: int, epoch: int) -> Tensor:
         image = functools.partial(self._image, index, epoch)
@@ -166,7 +183,7 @@ def train_group(
     check_group(config.head, config.groups.size)
     images, draw = tag_data(train, classes, config, place), config.groups
     groups = TagGroups(images.samples, draw.size, pool_size=draw.pool_size, random=draw.draw == "random")
-    data = GroupData(images, groups, place.seed)
+    data = GroupData(images, groups, _untagged(images.samples, draw), place.seed)
 
     def build() -> GroupClassifier:
         model = GroupClassifier(build_backbone(config.backbone), len(classes), config.head)
@@ -183,3 +200,17 @@ def train_group(
     }
     loss, measure = GroupLoss(config, config.frozen), measured(val, classes, config)
     return train_model(Training("classifier", build, data, loss, config.fit, header, complete=measure), place)
+
+
+def _untagged(samples: Sequence[WeakSample], config: GroupDrawConfig) -> tuple[int, ...]:
+    """Return the indices of images without a tag that are learned from, and say how many there are."""
+    found = tuple(index for index, sample in enumerate(samples) if not sample.tags.present)
+    kept = config.untagged == "kept"
+    if found:
+        logger.info(
+            "classifier: %d of %d images have no tag; %s",
+            len(found),
+            len(samples),
+            "they show it what no class looks like, and send no messages" if kept else "they are left out",
+        )
+    return found if kept else ()
