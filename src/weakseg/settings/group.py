@@ -9,12 +9,14 @@ from weakseg.settings.rules import check_settings, spoken
 
 Aggregate = Literal["sum", "mean", "concatenate"]
 Messages = Literal["attention", "mean", "none"]
-Affinity = Literal["low_rank", "full"]
+Affinity = Literal["low_rank", "full", "cosine"]
+Update = Literal["gru", "mean"]
 Reverse = Literal["recomputed", "transposed"]
 Timing = Literal["synchronous", "previous"]
 DropMask = Literal["binary", "times_mean"]
 DropOutput = Literal["average", "product"]
 SECTION = "graph"
+SHARPNESS = 30.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class ImageGraphConfig:
         aggregate: How the messages of several senders are joined: ``sum``, ``mean``, or ``concatenate``, by a
             convolution of messages side by side, as many as ``senders``.
         senders: Of ``concatenate``: the most messages that an image gets; 0: any number, in sums and means.
-        gru_kernel: Side of the convolutions that update a state, in cells; odd.
+        update: A state is updated by a convolutional ``gru``; or it is the ``mean`` of itself and of the mean message,
+            which nothing is learned for. Images that get no message keep their state then.
+        gru_kernel: Side of the convolutions of ``gru``, in cells; odd.
         self_edge: Whether each image attends to itself, too.
         gate: Whether each message is weighted at each cell by a learned gate.
         projection_bias: Whether the projection of receivers has a bias; in that of senders it would cancel out.
@@ -36,7 +40,9 @@ class ImageGraphConfig:
             much they stand out.
         drop_threshold: Cells whose mean over channels reaches this share of the greatest mean are dropped.
         messages: ``attention``; or, as controls, the ``mean`` of the sender's cells at each cell, or ``none``.
-        affinity: How cells are compared: by two projections (``low_rank``), or by one matrix W (``full``, equation 4).
+        affinity: How cells are compared: by two projections (``low_rank``), by one matrix W (``full``, equation 4), or
+            by the ``cosine`` of their states, which nothing is learned for.
+        sharpness: Of ``cosine``: factor before the softmax.
         reverse: The scores of an edge's other direction: ``recomputed``, or ``transposed`` from those where the image
             that stands first receives, so that the order of a group counts.
         timing: States are updated by the messages that they have just sent (``synchronous``), or by those of the round
@@ -52,6 +58,7 @@ class ImageGraphConfig:
     reduction: int = 4
     aggregate: Aggregate = "sum"
     senders: int = 0
+    update: Update = "gru"
     gru_kernel: int = 3
     self_edge: bool = True
     gate: bool = False
@@ -61,6 +68,7 @@ class ImageGraphConfig:
     drop_threshold: float = 0.7
     messages: Messages = "attention"
     affinity: Affinity = "low_rank"
+    sharpness: float = SHARPNESS
     reverse: Reverse = "recomputed"
     timing: Timing = "synchronous"
     drop_mask: DropMask = "binary"
@@ -72,6 +80,7 @@ class ImageGraphConfig:
         check_settings(SECTION, self, drop_probability="in [0, 1]", drop_threshold="in [0, 1]")
         check_settings(SECTION, self, aggregate=get_args(Aggregate), messages=get_args(Messages))
         check_settings(SECTION, self, affinity=get_args(Affinity), reverse=get_args(Reverse), timing=get_args(Timing))
+        check_settings(SECTION, self, update=get_args(Update), sharpness="> 0")
         check_settings(SECTION, self, drop_mask=get_args(DropMask), drop_output=get_args(DropOutput))
         if self.gru_kernel % 2 == 0:
             raise ConfigError(f"{SECTION}.gru_kernel: need an odd number, got {self.gru_kernel}")
@@ -90,9 +99,21 @@ class ImageGraphConfig:
         if self.messages == "none":
             self._need_defaults("messages 'none'", "aggregate", "gate", "timing")
         if self.messages != "attention":
-            self._need_defaults(f"messages {self.messages!r}", "affinity", "reverse", "projection_bias", "reduction")
-        if self.affinity == "full":
-            self._need_defaults("affinity 'full'", "projection_bias", "reduction")
+            names = ("affinity", "sharpness", "reverse", "projection_bias", "reduction")
+            self._need_defaults(f"messages {self.messages!r}", *names)
+        if self.affinity != "low_rank":
+            self._need_defaults(f"affinity {self.affinity!r}", "projection_bias", "reduction")
+        if self.affinity == "cosine":
+            self._need_defaults("affinity 'cosine', which is symmetric,", "reverse")
+        else:
+            self._need_defaults(f"affinity {self.affinity!r}", "sharpness")
+        if self.update == "mean":
+            self._need_defaults("update 'mean'", "gru_kernel", "timing")
+            if self.aggregate != "mean" or self.self_edge:
+                raise ConfigError(
+                    f"{SECTION}.update: 'mean' averages a state and the mean message of other images; it needs "
+                    "aggregate 'mean' and self_edge false"
+                )
         if not self.dropout:
             self._need_defaults("dropout false", "drop_probability", "drop_threshold", "drop_mask", "drop_output")
 
@@ -118,10 +139,16 @@ def light() -> ImageGraphConfig:
     return ImageGraphConfig(gru_kernel=1)
 
 
+def parameter_free() -> ImageGraphConfig:
+    """Return a graph that has nothing to learn, for backbones that do not learn either."""
+    return ImageGraphConfig(rounds=1, aggregate="mean", update="mean", self_edge=False, affinity="cosine")
+
+
 PRESETS: dict[str, Callable[[], ImageGraphConfig]] = {
     "paper": ImageGraphConfig,
     "official": official,
     "light": light,
+    "parameter_free": parameter_free,
 }
 
 

@@ -20,6 +20,8 @@ def activate_group(
     images: Sequence[NDArray[np.uint8]],
     targets: Tensor,
     config: GroupActivateConfig,
+    *,
+    edges: Tensor | None = None,
 ) -> list[Activations]:
     """Return the activations of each image of a group, whose images send messages at each scale.
 
@@ -28,8 +30,9 @@ def activate_group(
     Args:
         model: Gives class evidence of groups.
         images: ``(H, W, 3)`` uint8 each; sizes may differ.
-        targets: ``(n, K)`` tags: 1 present, 0 absent, NaN unknown. Images that share no class send each other nothing.
+        targets: ``(n, K)`` tags: 1 present, 0 absent, NaN unknown.
         config: Scales, stride, and of which head.
+        edges: ``(2, E)`` int64, which image tells which; ``None``: those that share a class tell each other.
 
     Returns:
         One for each image, of the classes that are present.
@@ -37,7 +40,9 @@ def activate_group(
     Reference:
         [li2021groupwsss], section 3, of groups that share nothing with other groups.
     """
-    edges = group_edges(targets, torch.zeros(len(images), dtype=torch.long)).to(model.device)
+    if edges is None:
+        edges = group_edges(targets, torch.zeros(len(images), dtype=torch.long))
+    edges = edges.to(model.device)
     sizes = [(image.shape[0], image.shape[1]) for image in images]
     seen = [seen_sizes(size, config) for size in sizes]
     scales = range(len(config.scales))

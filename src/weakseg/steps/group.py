@@ -11,11 +11,13 @@ import torch
 from weakseg.data.dataset import Dataset
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
+from weakseg.graph.image_group import complete_edges
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import Unit
-from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig
+from weakseg.rng import derive_seed
+from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.activate_group import activate_group
 from weakseg.stages.classify import load_classifier
@@ -33,7 +35,7 @@ class GroupActivateJob:
         out: Folder of the activations.
         config: Scales, stride, and of which head.
         num_classes: K.
-        size: Images of a group.
+        groups: How many images, and whether they share classes.
         device: Where the classifier runs.
     """
 
@@ -41,16 +43,20 @@ class GroupActivateJob:
     out: Path
     config: GroupActivateConfig
     num_classes: int
-    size: int
+    groups: GroupDrawConfig
     device: str = "cpu"
     suffix: ClassVar[str] = Kind.ACTIVATIONS.suffix
 
     def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
-        """Return groups of images that share classes, and those without a tag alone."""
+        """Return groups of images that share classes, or of any in the random control; those without a tag alone."""
         ordered = sorted(samples, key=lambda sample: sample.id)
         tagged = [sample for sample in ordered if sample.tags.present]
-        groups = TagGroups(tagged, self.size).partition() if tagged else ()
         alone = [Unit((sample,)) for sample in ordered if not sample.tags.present]
+        if self.groups.draw == "random":
+            mixed = sorted(tagged, key=lambda sample: derive_seed(0, sample.id, "group/partition"))
+            size = self.groups.size
+            return [*(Unit(tuple(mixed[i : i + size])) for i in range(0, len(mixed), size)), *alone]
+        groups = TagGroups(tagged, self.groups.size).partition() if tagged else ()
         return [*(Unit(tuple(tagged[index] for index in members)) for members in groups), *alone]
 
     def output(self, name: str) -> Path:
@@ -66,7 +72,9 @@ class GroupActivateJob:
             model, _ = cached(load_classifier, self.model, self.device)
             assert isinstance(model, GroupClassifier)
             targets = np.stack([sample.tags.targets(self.num_classes) for sample in unit.samples])
-            found = activate_group(model, images, torch.from_numpy(targets), self.config)
+            anyone = complete_edges(torch.zeros(len(images), dtype=torch.long))
+            edges = anyone if self.groups.draw == "random" else None
+            found = activate_group(model, images, torch.from_numpy(targets), self.config, edges=edges)
         for sample, activations in zip(unit.samples, found, strict=True):
             activations.save(self.output(sample.id))
 
@@ -76,22 +84,22 @@ def from_groups(
 ) -> list[Step]:
     """Return the steps from tags to the activations of the classifier of groups."""
     train = classifier_step(dataset, classifier, seed, train=train_group, role=Role.PART)
-    return [train, group_activations_step(dataset, activations, classifier.groups.size)]
+    return [train, group_activations_step(dataset, activations, classifier.groups)]
 
 
-def group_activations_step(dataset: Dataset, config: GroupActivateConfig, size: int) -> Step:
+def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups: GroupDrawConfig) -> Step:
     """Compute activations of the tagged classes of the training images, in groups of images that share classes.
 
     Args:
         dataset: Its images and tags.
         config: How they are computed.
-        size: Images of a group, as the classifier was trained with.
+        groups: As the classifier was trained with.
     """
 
     def make(context: StepContext) -> GroupActivateJob:
         model = context.inputs["classifier"] / MODEL_FILE
-        return GroupActivateJob(model, context.folder, config, len(dataset.classes), size, context.device)
+        return GroupActivateJob(model, context.folder, config, len(dataset.classes), groups, context.device)
 
     work = over_images(GroupActivateJob, make, dataset.splits[TRAIN])
-    settings = {**asdict(config), "group_size": size}
+    settings = {**asdict(config), "groups": {"size": groups.size, "draw": groups.draw}}
     return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, settings, work)

@@ -70,12 +70,12 @@ class ImageGraph(nn.Module):
     def __init__(self, channels: int, config: ImageGraphConfig) -> None:
         super().__init__()
         self.config = config
-        if config.messages == "attention":
+        if config.messages == "attention" and config.affinity != "cosine":
             self._add_projections(channels)
         self.gate = nn.Linear(channels, 1, bias=False) if config.gate else None
         self.mixing = SenderMixing(channels, config.senders) if config.aggregate == "concatenate" else None
         self.self_edge = SelfEdge(channels) if config.self_edge else None
-        self.gru = ConvGru(channels, config.gru_kernel)
+        self.gru = ConvGru(channels, config.gru_kernel) if config.update == "gru" else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.normal_(module.weight, std=INITIAL_DEVIATION)
@@ -113,7 +113,7 @@ class ImageGraph(nn.Module):
             sent = waiting
             if not late or index + 1 < self.config.rounds:
                 waiting = self.neighbors(states, edges, cell_mask)
-            states = self._updated(states, sent if late else waiting, cell_mask)
+            states = self._updated(states, sent if late else waiting, edges, cell_mask)
         return states
 
     def neighbors(self, states: Tensor, edges: Tensor, cell_mask: Tensor | None = None) -> Tensor:
@@ -152,10 +152,14 @@ class ImageGraph(nn.Module):
         found = attention(asked, key[edges[0]], None if mask is None else mask[edges[0]])
         return found.reshape(-1, *states.shape[2:])
 
-    def _updated(self, states: Tensor, message: Tensor, cell_mask: Tensor | None) -> Tensor:
+    def _updated(self, states: Tensor, message: Tensor, edges: Tensor, cell_mask: Tensor | None) -> Tensor:
         if self.self_edge is not None:
             message = message + _inside(self.self_edge(states, cell_mask), cell_mask)
-        states = _inside(self.gru(message, states), cell_mask)
+        if self.gru is None:
+            heard = torch.bincount(edges[1], minlength=len(states))[:, None, None, None] > 0
+            states = torch.where(heard, (states + message) / 2, states)
+        else:
+            states = _inside(self.gru(message, states), cell_mask)
         config = self.config
         if not (self.training and config.dropout):
             return states
@@ -176,7 +180,11 @@ class ImageGraph(nn.Module):
 
         Of the second half queries and keys are exchanged: there the image that stands first sends.
         """
-        query, key, value, mask = _cells(self.query(states)), _cells(self.key(states)), _cells(states), _flat(cell_mask)
+        value, mask = _cells(states), _flat(cell_mask)
+        if self.config.affinity == "cosine":
+            key = F.normalize(value, dim=-1)
+            return self.config.sharpness * key, key, value, edges, mask
+        query, key = _cells(self.query(states)), _cells(self.key(states))
         if self.config.reverse == "transposed":
             query, key = torch.cat([query, key]), torch.cat([key, query])
             value, mask = torch.cat([value, value]), None if mask is None else torch.cat([mask, mask])
