@@ -103,7 +103,8 @@ class GroupData:
         """Return ``(untagged, K)`` groups of images without a tag; of few some are in a group twice."""
         order = numpy_generator_for(self.seed, "", f"group/untagged/{epoch}").permutation(len(self.untagged))
         places = np.argsort(order)[:, None] + np.arange(self.groups.size)
-        return np.array(self.untagged, np.int64)[order[places % max(1, len(order))]]
+        found: NDArray[np.int64] = np.array(self.untagged, np.int64)[order[places % max(1, len(order))]]
+        return found
 
     def _seen(self, index: int, epoch: int) -> Tensor:
         image = functools.partial(self._image, index, epoch)
