@@ -182,11 +182,11 @@ class TestHidden:
         batch = [torch.stack(parts) for parts in zip(*(data.load(i, 0) for i in range(4)), strict=True)]
         hidden = loss.hidden(batch[2], batch[3], 48)
         assert hidden[3].any() and not hidden[:3].any()
-        value, (logits, scores) = loss(model, batch)
+        value, found = loss(model, batch)
         seen = torch.where(hidden[:, None], 255 * model.backbone.mean, batch[0])
         assert not model.backbone.normalized(seen)[3][:, hidden[3]].any()
-        torch.testing.assert_close(logits, model(seen).logits)
-        torch.testing.assert_close(scores.mean((2, 3)), logits)
+        torch.testing.assert_close(found.logits, model(seen).logits)
+        torch.testing.assert_close(found.scores.mean((2, 3)), found.logits)
         without, _ = self.loss(samples, 0.0)(model, batch)
         assert value.item() != without.item()
 

@@ -16,6 +16,7 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE, load_weights
+from weakseg.settings.accumulate import AccumulationConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
@@ -26,6 +27,7 @@ from weakseg.settings.group_classify import (
     GroupDrawConfig,
     GroupHeadConfig,
 )
+from weakseg.stages.accumulated import ACCUMULATED_FILE, AccumulatedMaps
 from weakseg.stages.activate import activate_image
 from weakseg.stages.activate_group import activate_group
 from weakseg.stages.classify import TagData, load_classifier
@@ -105,6 +107,17 @@ class TestTraining:
         with pytest.raises(DataError, match="no image has a tag"):
             trained(untagged, tmp_path)
 
+    def test_activations_of_anchors_are_accumulated(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        whole = replace(CONFIG.augment, long_side=None, warp=True)
+        config = replace(CONFIG, augment=whole, accumulate=True, accumulation=AccumulationConfig("probability"))
+        records = train_group(
+            samples[:7], samples, Classes(CLASSES), config=config, place=FitPlace(tmp_path), held=samples[7:]
+        )
+        told = records[-1]["accumulated"]
+        assert told["none"] == 0 and told["trained"] == 2 and told["accepted"] + told["last"] == 6
+        store = AccumulatedMaps.open(tmp_path / ACCUMULATED_FILE, Classes(CLASSES), samples)
+        assert store.activations("3", 4).class_ids == (1, 2) and store.activations("0", 4).class_ids == ()
+
     def test_settings_that_contradict(self) -> None:
         with pytest.raises(ConfigError, match="the head before the graph learns nothing"):
             replace(CONFIG, intermediate_weight=0.0)
@@ -125,7 +138,8 @@ class TestExamples:
         data = self.data(samples)
         assert sorted(data.anchors) == list(range(8)) and len(data) == 8
         for index, anchor in enumerate(data.anchors):
-            images, targets = data.load(index, 1)
+            images, targets, _, number = data.load(index, 1)
+            assert number == anchor
             assert images.shape == (3, 3, 64, 64) and targets.shape == (3, 2)
             assert images[0].equal(data.images.load(anchor, 1)[0])
             shared = targets[1:] @ targets[0]
@@ -133,7 +147,7 @@ class TestExamples:
 
     def test_few_images_without_a_tag(self, samples: list[WeakSample]) -> None:
         data = self.data(samples, (4,))
-        images, targets = data.load(len(data) - 1, 0)
+        images, targets, _, _ = data.load(len(data) - 1, 0)
         assert images[0].equal(images[2]) and not targets.any()
 
     def test_features_are_computed_once_an_epoch(self, samples: list[WeakSample], tmp_path: Path) -> None:
@@ -155,17 +169,18 @@ class TestLoss:
         torch.manual_seed(0)
         model = GroupClassifier(build_backbone(CONFIG.backbone), 2, CONFIG.head).eval()
         targets = torch.tensor([[[1.0, 0.0], [1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
-        batch = [torch.rand(2, 2, 512, 3, 3), targets]
+        batch = [torch.rand(2, 2, 512, 3, 3), targets, torch.zeros(2, 6), torch.tensor([5, 6])]
         loss, found = GroupLoss(CONFIG, are_features=True)(model, batch)
         expected = torch.zeros(())
-        for features, tags, edges in zip(*batch, ([[0, 1], [1, 0]], [[], []]), strict=True):
+        for features, tags, edges in zip(*batch[:2], ([[0, 1], [1, 0]], [[], []]), strict=True):
             given = torch.tensor(edges, dtype=torch.long)
             out = model(features, further=("maps", "intermediate"), edges=given, are_features=True)
             for logits, weight in ((out.logits, 1.0), (out.further["intermediate"], 0.4)):
                 signed = torch.where(tags == 1, logits, -logits)
                 expected = expected - weight * signed.sigmoid().log().mean() / 2
         torch.testing.assert_close(loss, expected)
-        assert found.logits.shape == (2, 2) and found.evidence.shape == (2, 2, 3, 3)
+        assert found.logits.shape == (2, 2) and found.scores.shape == (2, 2, 3, 3)
+        assert found.targets.equal(targets[:, 0]) and found.indices.tolist() == [5, 6]
 
     def test_random_groups_are_joined_whatever_they_share(self) -> None:
         torch.manual_seed(0)
@@ -173,7 +188,7 @@ class TestLoss:
         for name, parameter in model.named_parameters():
             if not name.startswith("backbone."):
                 torch.nn.init.normal_(parameter, std=0.5)
-        batch = [torch.rand(1, 2, 512, 3, 3), torch.eye(2)[None]]
+        batch = [torch.rand(1, 2, 512, 3, 3), torch.eye(2)[None], torch.zeros(1, 6), torch.tensor([0])]
         random = replace(CONFIG, groups=replace(CONFIG.groups, draw="random"))
         losses = [GroupLoss(config, are_features=True)(model, batch)[0] for config in (CONFIG, random)]
         assert not torch.isclose(losses[0], losses[1], rtol=1e-4)

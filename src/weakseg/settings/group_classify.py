@@ -111,6 +111,8 @@ class GroupClassifierConfig(ClassifierConfig):
             raise ConfigError(
                 "classifier.dropout: the classifier of groups has none; see classifier.head.graph.dropout"
             )
+        if self.attention_drop.probability:
+            raise ConfigError("classifier.attention_drop: hides nothing from groups; leave it out")
         if self.frozen and self.fit.loader_workers:
             raise ConfigError(
                 "classifier.fit.loader_workers: features of a frozen backbone are computed once an epoch, by one "

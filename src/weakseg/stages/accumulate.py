@@ -1,8 +1,7 @@
 """Train the tag classifier, and keep the largest activations of each training image that it has meanwhile."""
 
-import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +21,11 @@ from weakseg.settings.accumulate import AccumulationConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.stages.accumulated import ACCUMULATED_FILE, AccumulatedMaps, Origin, to_bytes
-from weakseg.stages.classify import TagData, classifier_training, tag_data
+from weakseg.stages.classify import classifier_training, tag_data
 from weakseg.stages.map_index import MapIndex, MappedImage
-from weakseg.stages.placed import PlacedData, PlacedLoss
+from weakseg.stages.placed import PlacedData, PlacedLoss, Seen
 from weakseg.training.augment import plain_size
-from weakseg.training.loop import EpochDone, Fit, FitPlace, Records, StepDone, drained
+from weakseg.training.loop import EpochDone, Fit, FitPlace, Loss, Records, StepDone, drained
 from weakseg.training.placement import Placement
 from weakseg.training.schedules import plan_course
 from weakseg.training.train import train_model
@@ -100,14 +99,13 @@ class _Watch:
     def see(self, moment: StepDone | EpochDone) -> None:
         if isinstance(moment, EpochDone) or moment.epoch < self.accumulator.config.skip_epochs:
             return
-        logits, scores = moment.extra
-        _, targets, places, indices = moment.batch
-        known = self.accumulator.gate(logits, targets).cpu()
+        seen: Seen = moment.extra
+        known = self.accumulator.gate(seen.logits, seen.targets).cpu()
         index = self.accumulator.store.index
-        for row, (place, number) in enumerate(zip(places.tolist(), indices.tolist(), strict=True)):
+        for row, (place, number) in enumerate(zip(seen.places.tolist(), seen.indices.tolist(), strict=True)):
             image = index.images[index.place(self.ids[number])]
             channels = [class_id - 1 for class_id in image.class_ids]
-            maps = activation_bytes(scores[row, channels], Placement(*place), image.grid, self.cells)
+            maps = activation_bytes(seen.scores[row, channels], Placement(*place), image.grid, self.cells)
             self.accumulator.take(moment.epoch, image.id, maps, known[row, channels].tolist())
 
 
@@ -158,21 +156,49 @@ def train_accumulating(
     """
     tags = tag_data(train, classes, config, place)
     training = classifier_training(PlacedData(tags, config.attention_drop.probability), val, classes, config)
-    learn = functools.partial(_learn, tags=tags, held=held, classes=classes, config=config)
+    ids = [sample.id for sample in tags.samples]
+
+    def learn(fit: Fit) -> Records:
+        color = 255 * fit.model.backbone.mean
+
+        def loss(store: AccumulatedMaps) -> Loss:
+            return PlacedLoss(store, ids, config.attention_drop, color)
+
+        return learn_accumulating(fit, tags.samples, held, classes, config=config, loss=loss)
+
     return train_model(training, place, learn=learn)
 
 
-def _learn(
-    fit: Fit, *, tags: TagData, held: Sequence[WeakSample], classes: Classes, config: ClassifierConfig
+def learn_accumulating(
+    fit: Fit,
+    samples: Sequence[WeakSample],
+    held: Sequence[WeakSample],
+    classes: Classes,
+    *,
+    config: ClassifierConfig,
+    loss: Callable[[AccumulatedMaps], Loss] | None = None,
 ) -> Records:
-    """Train to the last epoch, fill what is missing then, and save the store."""
+    """Train to the last epoch, fill what is missing then, and save the store beside the model.
+
+    Args:
+        fit: Of a tag classifier. Its loss returns what was ``Seen``, beside its value.
+        samples: The images, by index.
+        held: Images that are not learned from.
+        classes: Their classes.
+        config: How images are seen, and what is accumulated.
+        loss: Makes another loss of what is known of the images; ``None``: that of the fit.
+
+    Returns:
+        One record an epoch; the last tells under ``accumulated`` where maps are from.
+    """
     model: TagClassifier = fit.model  # type: ignore[assignment]
-    samples, ids = [*tags.samples, *held], [sample.id for sample in tags.samples]
-    store = AccumulatedMaps(map_index(samples, classes, config.augment, model.backbone.stride))
-    fit = replace(fit, loss=PlacedLoss(store, ids, config.attention_drop, 255 * model.backbone.mean))
+    everyone = [*samples, *held]
+    store = AccumulatedMaps(map_index(everyone, classes, config.augment, model.backbone.stride))
+    fit = replace(fit, loss=loss(store)) if loss else fit
     accumulator = Accumulator(store, config.accumulation, plan_course(fit.config, len(fit.data)).num_epochs)
-    records = drained(fit.moments(store), _Watch(accumulator, ids, model.cells).see)
-    fill_missing(model, store, samples, config.augment)
+    watch = _Watch(accumulator, [sample.id for sample in samples], model.cells)
+    records = drained(fit.moments(store), watch.see)
+    fill_missing(model, store, everyone, config.augment)
     records[-1]["accumulated"] = tell(store, len(held))
     store.save(fit.place.folder / ACCUMULATED_FILE)
     return records

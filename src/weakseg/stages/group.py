@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,11 @@ from weakseg.nn.classifiers.group import GroupClassifier, check_group, group_hea
 from weakseg.nn.losses import tag_loss
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
+from weakseg.stages.accumulate import learn_accumulating
 from weakseg.stages.classify import TagData, measured, tag_data
-from weakseg.training.loop import FitPlace
+from weakseg.stages.placed import Seen
+from weakseg.training.loop import Fit, FitPlace, Records
+from weakseg.training.placement import Placement
 from weakseg.training.train import Training, train_model
 
 logger = logging.getLogger(__name__)
@@ -83,6 +86,7 @@ class GroupData:
     seed: int
     features: EpochFeatures | None = None
     _drawn: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    _placed: dict[int, Placement] = field(default_factory=dict)
 
     @property
     def anchors(self) -> tuple[int, ...]:
@@ -92,12 +96,19 @@ class GroupData:
     def __len__(self) -> int:
         return len(self.anchors)
 
-    def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return a group: ``(K, 3, H, W)`` images or ``(K, C, h, w)`` features, and ``(K, classes)`` targets."""
+    def load(self, index: int, epoch: int) -> tuple[Tensor, ...]:
+        """Return a group: ``(K, 3, H, W)`` images or ``(K, C, h, w)`` features, and ``(K, classes)`` targets.
+
+        And of its anchor ``(6,)`` int64 of its ``Placement``, which means something where all of the image is seen, and
+        the index.
+        """
         if epoch not in self._drawn:
             self._drawn = {epoch: np.concatenate([self.groups.epoch(self.seed, epoch), self._apart(epoch)])}
         members = self._drawn[epoch][index].tolist()
-        return torch.stack([self._seen(i, epoch) for i in members]), torch.stack([self._targets(i) for i in members])
+        images = torch.stack([self._seen(i, epoch) for i in members])
+        targets = torch.stack([self._targets(i) for i in members])
+        anchor = members[0]
+        return images, targets, torch.tensor(self._placed[anchor], dtype=torch.int64), torch.tensor(anchor)
 
     def _apart(self, epoch: int) -> NDArray[np.int64]:
         """Return ``(untagged, K)`` groups of images without a tag; of few some are in a group twice."""
@@ -111,17 +122,12 @@ class GroupData:
         return self.features.get(index, epoch, image) if self.features else image()
 
     def _image(self, index: int, epoch: int) -> Tensor:
-        return self.images.load(index, epoch)[0]
+        image, _, view = self.images.seen(index, epoch)
+        self._placed[index] = Placement.of(view)
+        return image
 
     def _targets(self, index: int) -> Tensor:
         return torch.from_numpy(self.images.samples[index].tags.targets(self.images.num_classes))
-
-
-class AnchorMaps(NamedTuple):
-    """What a step says of the anchors: ``(B, K, h, w)`` evidence and ``(B, K)`` logits after the graph."""
-
-    evidence: Tensor
-    logits: Tensor
 
 
 @dataclass(frozen=True)
@@ -139,12 +145,12 @@ class GroupLoss:
     config: GroupClassifierConfig
     are_features: bool
 
-    def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, AnchorMaps]:
-        """Return the loss, and what is said of the anchors.
+    def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, Seen]:
+        """Return the loss, and what is seen of the anchors: scores are the average of both heads.
 
         Args:
             module: A ``GroupClassifier``, or what accelerate made of it.
-            batch: As ``GroupData`` gives them, stacked: ``(B, K, ...)``.
+            batch: As ``GroupData`` gives them, stacked.
         """
         (count, size), targets = batch[0].shape[:2], batch[1].flatten(0, 1)
         groups = torch.arange(count, device=targets.device).repeat_interleave(size)
@@ -156,8 +162,8 @@ class GroupLoss:
         loss = tag_loss(found.logits, targets)
         if self.config.intermediate_weight:
             loss = loss + self.config.intermediate_weight * tag_loss(found.further["intermediate"], targets)
-        evidence = found.further["maps"].evidence()[::size]
-        return loss, AnchorMaps(evidence.detach(), found.logits[::size].detach())
+        scores = sum(one[::size].detach() for one in found.further["maps"]) / 2
+        return loss, Seen(found.logits[::size].detach(), scores, batch[1][:, 0], batch[2], batch[3])
 
 
 def train_group(
@@ -167,10 +173,20 @@ def train_group(
     *,
     config: GroupClassifierConfig,
     place: FitPlace,
+    held: Sequence[WeakSample] = (),
 ) -> list[dict[str, Any]]:
     """Train on groups of ``train``, measure mAP on ``val``, and write ``model.safetensors`` into the place's folder.
 
-    The file is that of a classifier: ``load_classifier`` reads it, and its evidence is that of images alone.
+    The file is that of a classifier: ``load_classifier`` reads it, and its evidence is that of images alone. Where
+    activations are accumulated, those of anchors are.
+
+    Args:
+        train: Images to learn from.
+        val: Images to measure mAP on.
+        classes: Their classes.
+        config: The classifier and its training.
+        place: Folder, seed and device.
+        held: Images that are not learned from, and whose activations are wanted where they are accumulated.
 
     Returns:
         One record an epoch: loss, seconds, and on the last ``mAP`` in percent (NaN where ``val`` shows no class).
@@ -200,7 +216,14 @@ def train_group(
         **group_header(config.head),
     }
     loss, measure = GroupLoss(config, config.frozen), measured(val, classes, config)
-    return train_model(Training("classifier", build, data, loss, config.fit, header, complete=measure), place)
+
+    def learn(fit: Fit) -> Records:
+        if not config.accumulate:
+            return fit.run()
+        return learn_accumulating(fit, images.samples, held, classes, config=config)
+
+    training = Training("classifier", build, data, loss, config.fit, header, complete=measure)
+    return train_model(training, place, learn=learn)
 
 
 def _untagged(samples: Sequence[WeakSample], config: GroupDrawConfig) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,24 @@ from weakseg.settings.accumulate import AttentionDropConfig
 from weakseg.stages.accumulated import AccumulatedMaps
 from weakseg.stages.classify import TagData
 from weakseg.training.placement import Placement
+
+
+class Seen(NamedTuple):
+    """What a step has seen of images, for those who accumulate activations.
+
+    Attributes:
+        logits: ``(B, K)``.
+        scores: ``(B, K, h, w)`` of their cells.
+        targets: ``(B, K)`` tags.
+        places: ``(B, 6)`` int64 of their ``Placement``.
+        indices: ``(B,)`` of the images.
+    """
+
+    logits: Tensor
+    scores: Tensor
+    targets: Tensor
+    places: Tensor
+    indices: Tensor
 
 
 @dataclass(frozen=True)
@@ -54,14 +73,15 @@ class PlacedLoss:
     drop: AttentionDropConfig
     color: Tensor
 
-    def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the loss; ``(B, K)`` logits and ``(B, K, h, w)`` scores without derivatives."""
+    def __call__(self, module: nn.Module, batch: list[Tensor]) -> tuple[Tensor, Seen]:
+        """Return the loss, and what was seen, without derivatives."""
         images, targets, places, indices = batch
         if self.drop.probability:
             hidden = self.hidden(places, indices, images.shape[-1]).to(images.device)
             images = torch.where(hidden[:, None], self.color.to(images.device), images)
         found = module(images, further=("scores",))
-        return tag_loss(found.logits, targets), (found.logits.detach(), found.further["scores"])
+        seen = Seen(found.logits.detach(), found.further["scores"].detach(), targets, places, indices)
+        return tag_loss(found.logits, targets), seen
 
     def hidden(self, places: Tensor, indices: Tensor, side: int) -> Tensor:
         """Return ``(B, side, side)`` bool: where an accumulated activation of a class of the image is too large.

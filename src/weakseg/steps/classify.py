@@ -28,6 +28,7 @@ def classifier_step(
     seed: int,
     *,
     train: Callable[..., list[dict[str, Any]]] = train_classifier,
+    accumulating: Callable[..., list[dict[str, Any]]] = train_accumulating,
     role: Role = Role.START,
 ) -> Step:
     """Train the tag classifier; without a ``val`` split a tenth of the images is held out to measure its mAP.
@@ -37,10 +38,12 @@ def classifier_step(
         config: The classifier.
         seed: Of everything random.
         train: The training; another one than that of a plain classifier is a method's own, and so is its ``role``.
+        accumulating: The one where activations are accumulated.
+        accumulating: The one where activations are accumulated.
         role: In the plan.
     """
     check_backbone(config.backbone)
-    train = train_accumulating if config.accumulate else train
+    train = accumulating if config.accumulate else train
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
         learned, measured = hold_out(dataset, seed)

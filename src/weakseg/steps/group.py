@@ -11,6 +11,7 @@ import torch
 from weakseg.data.dataset import Dataset
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
+from weakseg.errors import ConfigError
 from weakseg.graph.image_group import complete_edges
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE
@@ -22,6 +23,7 @@ from weakseg.stages.activate import activate_image
 from weakseg.stages.activate_group import activate_group
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.group import train_group
+from weakseg.steps.activate import activations_step
 from weakseg.steps.base import cached, over_images
 from weakseg.steps.classify import classifier_step
 
@@ -83,7 +85,14 @@ def from_groups(
     dataset: Dataset, classifier: GroupClassifierConfig, activations: GroupActivateConfig, seed: int
 ) -> list[Step]:
     """Return the steps from tags to the activations of the classifier of groups."""
-    train = classifier_step(dataset, classifier, seed, train=train_group, role=Role.PART)
+    train = classifier_step(dataset, classifier, seed, train=train_group, accumulating=train_group, role=Role.PART)
+    if classifier.accumulate:
+        if activations.output != "average":
+            raise ConfigError(
+                f"activations.output: accumulated activations are the average of both heads, got "
+                f"{activations.output!r}; leave one of them out"
+            )
+        return [train, activations_step(dataset, activations, role=Role.PART, accumulated=True)]
     return [train, group_activations_step(dataset, activations, classifier.groups)]
 
 
