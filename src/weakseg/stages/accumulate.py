@@ -159,7 +159,8 @@ def train_accumulating(
     ids = [sample.id for sample in tags.samples]
 
     def learn(fit: Fit) -> Records:
-        color = 255 * fit.model.backbone.mean
+        model: TagClassifier = fit.model  # type: ignore[assignment]
+        color = 255 * model.backbone.mean
 
         def loss(store: AccumulatedMaps) -> Loss:
             return PlacedLoss(store, ids, config.attention_drop, color)
