@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 import dense_reference as dense
 from cases import assert_exact
-from weakseg.nn.losses import boundary_loss, floored, map_loss, seeding_loss, segmentation_loss, tag_loss
+from weakseg.nn.losses import boundary_loss, floored, integral_loss, map_loss, seeding_loss, segmentation_loss, tag_loss
 from weakseg.settings.segment import SegmentConfig, SegmentLoss
 
 NAN = math.nan
@@ -232,3 +232,52 @@ class TestSeededLosses:
         labels = torch.tensor([[[0, 1], [255, 2]], [[1, 1], [255, 255]]])
         assert torch.autograd.gradcheck(lambda x: seeding_loss(floored(x.softmax(1)), labels), logits)
         assert torch.autograd.gradcheck(lambda x: boundary_loss(floored(x.softmax(1)), refined), logits)
+
+
+class TestIntegralLoss:
+    def test_scores_of_zero(self) -> None:
+        # oaa.md, oracle 10: the mean of the targets times ln 2, plus ln 2; a set that is empty counts nothing
+        targets = torch.tensor([[[[0.0, 0.5]], [[0.001, 1.0]]]], dtype=torch.float64)
+        scores = torch.zeros_like(targets)
+        assert integral_loss(scores, targets).item() == pytest.approx(0.75 * LN2 + LN2)
+        assert integral_loss(scores, targets, 0.0).item() == pytest.approx(1.501 / 3 * LN2 + LN2)
+        assert integral_loss(scores, torch.ones_like(targets)).item() == pytest.approx(LN2)
+        assert integral_loss(scores, torch.zeros_like(targets)).item() == pytest.approx(LN2)
+        assert integral_loss(scores, torch.full_like(targets, NAN)).item() == 0
+
+    def test_its_definition(self) -> None:
+        scores = random_logits(3, 2, 4, 5)
+        targets = torch.rand(3, 2, 4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 0.4
+        targets = targets.clamp(min=0)
+        targets[1, 0, 0] = NAN
+        total = 0.0
+        for image in range(3):
+            sums, counts = [0.0, 0.0], [0, 0]
+            for score, target in zip(scores[image].flatten().tolist(), targets[image].flatten().tolist(), strict=True):
+                if math.isnan(target):
+                    continue
+                probability = 1 / (1 + math.exp(-score))
+                part = 0 if target > 0.001 else 1
+                sums[part] -= target * math.log(probability) if target > 0.001 else math.log(1 - probability)
+                counts[part] += 1
+            total += sum(value / count for value, count in zip(sums, counts, strict=True)) / 3
+        assert integral_loss(scores, targets).item() == pytest.approx(total, rel=1e-12)
+
+    def test_gradients(self) -> None:
+        # oaa.md, oracles 10 and 11: -target (1 - sigma) / |pos|; of absent classes sigma / |neg| alone
+        scores = random_logits(1, 3, 2, 2).requires_grad_()
+        targets = torch.zeros(1, 3, 2, 2, dtype=torch.float64)
+        targets[0, 1, 0] = torch.tensor([0.3, 0.9])
+        targets[0, 2, 0, 0] = NAN
+        (slope,) = torch.autograd.grad(integral_loss(scores, targets), scores)
+        sigma = scores.detach().sigmoid()
+        expected = sigma / 9
+        expected[0, 1, 0] = -targets[0, 1, 0] * (1 - sigma[0, 1, 0]) / 2
+        expected[0, 2, 0, 0] = 0
+        assert_exact(slope, expected)
+        assert torch.autograd.gradcheck(lambda x: integral_loss(x, targets), (scores,))
+
+    def test_large_scores(self) -> None:
+        scores = torch.tensor([[[[200.0, -200.0]]]], requires_grad=True)
+        (slope,) = torch.autograd.grad(integral_loss(scores, torch.tensor([[[[0.0, 1.0]]]])), scores)
+        assert slope.tolist() == [[[[1.0, -1.0]]]]

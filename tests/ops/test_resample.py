@@ -17,6 +17,7 @@ from weakseg.ops.resample import (
     resize_image,
     resize_labels,
     resize_maps,
+    sample_maps,
     scaled_size,
 )
 
@@ -108,6 +109,18 @@ class TestResampleCells:
 
     def test_no_map(self) -> None:
         assert resample_cells(torch.zeros(2, 0, 3, 4), (6, 8), (24, 32), Cells(0, 8)).shape == (2, 0, 6, 8)
+
+
+class TestSampleMaps:
+    def test_between_cells_and_beyond_them(self) -> None:
+        maps = torch.tensor([[[0.0, 10.0, 20.0], [100.0, 110.0, 120.0]]])
+        found = sample_maps(maps, torch.tensor([-1.0, 0.25, 5.0]), torch.tensor([0.5, 2.0, 9.0]))
+        assert found.tolist() == [[[5.0, 20.0, 20.0], [30.0, 45.0, 45.0], [105.0, 120.0, 120.0]]]
+
+    def test_a_part_of_a_canvas(self) -> None:
+        maps = torch.rand(2, 6, 8, generator=torch.Generator().manual_seed(0))
+        found = resample_cells(maps, (2, 3), (16, 24), Cells(3.5, 8), (16, 24))
+        torch.testing.assert_close(found, maps[:, 2:4, 3:6])
 
 
 class TestResizeLabels:

@@ -309,7 +309,7 @@ class TestTraining:
 @each(
     ("settings", "message"),
     (
-        ({"augment": AugmentConfig()}, "every variant must show all of the image, upright: set warp to true"),
+        ({"augment": AugmentConfig()}, "every variant must show all of the image, upright, for .*: set warp to true"),
         ({"augment": AugmentConfig(None, 64, warp=True, rotation=5.0)}, "every variant must show all of the image"),
         ({"augment": AugmentConfig((48, 65), 64)}, "every variant must show all of the image"),
         ({"augment": AugmentConfig(None, 64, scales=(0.5,))}, "every variant must show all of the image"),
@@ -330,7 +330,7 @@ def test_settings_that_are_none() -> None:
         (lambda: AccumulationConfig(skip_epochs=-1), "skip_epochs: need >= 0"),
         (lambda: AttentionDropConfig(0.0, 0.5), "threshold: has no effect with probability 0"),
         (lambda: AttentionDropConfig(1.5), r"probability: need in \[0, 1\]"),
-        (lambda: SeamConfig(augment=WARPED, accumulate=True), "SEAM's classifier are not accumulated"),
+        (lambda: SeamConfig(augment=WARPED, accumulate=True), "accumulate: belongs to the plain classifier"),
     ]
     for make, message in cases:
         with pytest.raises(ConfigError, match=message):

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,20 @@ import pytest
 from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import Activations
 from weakseg.data.dataset import open_dataset
+from weakseg.data.image import load_rgb
 from weakseg.errors import ConfigError, StoreError
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.label import label_images
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.run import run_recipe
+from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import TRAIN, StepContext
+from weakseg.settings.activate import ActivateConfig
 from weakseg.stages.accumulated import ACCUMULATED_FILE, AccumulatedMaps
+from weakseg.stages.activate import activate_image
+from weakseg.stages.classify import load_classifier
 
 WORDS = [
     *FAST,
@@ -104,3 +110,31 @@ def test_there_is_no_training_to_accumulate_from(root: Path) -> None:
     recipe = load_recipe("cam", [*words(root), f"--activations.from_folder={root}"])
     with pytest.raises(ConfigError, match=r"classifier\.accumulate: with activations.from_folder there is no training"):
         METHODS["cam"].build(recipe, open_dataset(recipe.data))
+
+
+def test_a_second_network_learns_what_was_accumulated(
+    run: Path, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(run, tmp_path / "oaa")
+    network = [word.replace("--classifier", "--network") for word in WORDS if word.startswith("--classifier")]
+    network = [*(word for word in network if "accumulate" not in word), "--network.convolutions=1", "--integral=true"]
+    with caplog.at_level(logging.INFO):
+        found = run_recipe(load_recipe("oaa", [*words(root), *network]), tmp_path / "oaa", RunOptions(1, "cpu"))
+    assert not found.failures and "classifier: done before" in caplog.text and "accumulated; scales" not in caplog.text
+    model, _ = load_classifier(tmp_path / "oaa" / "integral" / MODEL_FILE)
+    image = load_rgb(root / "images" / "i01.png")
+    expected = activate_image(model, image, (1,), ActivateConfig(scales=(1.0, 0.5)))
+    activations = Activations.load(tmp_path / "oaa" / "activations" / "i01.safetensors")
+    np.testing.assert_allclose(activations.values.numpy(), expected.values.numpy(), atol=1e-3)
+    options = RunOptions(1, "cpu")
+    assert not label_images(tmp_path / "oaa", root / "images", root / "tags.json", tmp_path / "new", options).failures
+    assert not (tmp_path / "new" / "classifier").exists()
+
+
+def test_settings_that_do_nothing(root: Path) -> None:
+    for more, message in (
+        ("--network.threshold=0.1", "network: has no effect without integral; set integral to true"),
+        ("--classifier.accumulate=false", "method 'oaa' accumulates; leave it true, or use method 'cam'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_recipe("oaa", [*words(root), more])

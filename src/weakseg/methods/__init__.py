@@ -52,6 +52,7 @@ METHODS = {
     "drawn": Method("weakseg.methods.drawn.config:DrawnRecipe", "weakseg.methods.drawn.plan:build_plan"),
     "a2gnn": Method("weakseg.methods.a2gnn.recipe:A2gnnRecipe", "weakseg.methods.a2gnn.plan:build_plan"),
     "dgcn": Method("weakseg.methods.dgcn.config:DgcnRecipe", "weakseg.methods.dgcn.plan:build_plan"),
+    "oaa": Method("weakseg.methods.oaa.config:OaaRecipe", "weakseg.methods.oaa.plan:build_plan"),
     "dsrg": Method("weakseg.methods.dsrg.config:DsrgRecipe", "weakseg.methods.dsrg.plan:build_plan"),
     "supervised": Method(
         "weakseg.methods.supervised.config:SupervisedRecipe", "weakseg.methods.supervised.plan:build_plan"

@@ -8,6 +8,7 @@ from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
 from weakseg.methods.growing import GrowingRecipe
 from weakseg.methods.recipe import Recipe, TagRecipe
+from weakseg.methods.seeding import SeedingRecipe
 from weakseg.pipeline.plan import Role, Step, result_of
 from weakseg.settings.seam import SeamConfig
 from weakseg.stages.seam import train_seam
@@ -17,7 +18,8 @@ from weakseg.steps.area_seeds import area_seeds_step
 from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
-from weakseg.steps.seed import reading_steps
+from weakseg.steps.refine import masks_step
+from weakseg.steps.seed import reading_steps, seeds_step
 from weakseg.steps.segment import (
     MASKS,
     SEGMENTER,
@@ -134,6 +136,16 @@ def last_masks(recipe: Recipe, steps: Sequence[Step]) -> Step | None:
     """Return the step that makes the last masks of the training images: of the last round, else the plan's result."""
     last = in_round(MASKS, recipe.rounds)
     return next((step for step in steps if step.name == last), result_of(steps))
+
+
+def seeding_plan(recipe: SeedingRecipe, dataset: Dataset, start: Sequence[Step]) -> list[Step]:
+    """Return the steps from activations, which ``start`` ends with, to a scored segmenter: seeds and their CRF."""
+    steps = [
+        *start,
+        seeds_step(dataset, recipe.seeds),
+        masks_step(dataset, recipe.masks, with_background=recipe.seeds.background != "none"),
+    ]
+    return with_segmenter(recipe, dataset, steps, targets=recipe.targets)
 
 
 def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step]) -> list[Step]:

@@ -115,3 +115,27 @@ def boundary_loss(probs: Tensor, refined: Tensor) -> Tensor:
     """
     target = refined.detach()
     return (target * torch.log((target / probs).clamp(*RATIO_RANGE))).sum(1).mean()
+
+
+def integral_loss(scores: Tensor, targets: Tensor, threshold: float = 1e-3) -> Tensor:
+    """Return the mean of ``-target log sigma(F)`` over cells above the threshold, plus that of ``-log(1 - sigma(F))``.
+
+    The first mean is over all cells of all classes of an image whose target is above the threshold, the second over the
+    others; each is 0 where there are none. Low targets of an object are thus no reason to keep its scores low. The loss
+    is the mean over images.
+
+    Args:
+        scores: ``(B, K, h, w)`` float: F.
+        targets: ``(B, K, h, w)`` float in [0, 1]; NaN counts nothing.
+        threshold: In [0, 1).
+
+    Returns:
+        Scalar.
+
+    Reference:
+        [jiang2019oaa], hybrid loss. Differs from its code: the logarithms are taken of the scores, without 1e-8 inside.
+    """
+    high, low = targets > threshold, targets <= threshold
+    losses = torch.where(high, -torch.nan_to_num(targets) * F.logsigmoid(scores), -F.logsigmoid(-scores))
+    parts = [(losses * part).sum((1, 2, 3)) / part.sum((1, 2, 3)).clamp(min=1) for part in (high, low)]
+    return (parts[0] + parts[1]).mean()

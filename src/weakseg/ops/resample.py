@@ -102,10 +102,27 @@ def resample_cells(
     Returns:
         ``(..., rows, columns)``.
     """
-    for axis, (count, length, first) in enumerate(zip(size, image_size, corner, strict=True), start=-2):
+    places = []
+    for count, length, first in zip(size, image_size, corner, strict=True):
         pixel = (torch.arange(count, device=maps.device, dtype=maps.dtype) + 0.5) * (length / count) - 0.5 + first
+        places.append((pixel - cells.first) / cells.stride)
+    return sample_maps(maps, places[0], places[1])
+
+
+def sample_maps(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return maps where rows and columns cross; bilinear, edges repeated.
+
+    Args:
+        maps: ``(..., h, w)`` float.
+        rows: ``(n,)`` float, in cells; 0 is the middle of the first.
+        columns: ``(m,)``, the same of columns.
+
+    Returns:
+        ``(..., n, m)``.
+    """
+    for axis, place in ((-2, rows), (-1, columns)):
         last = maps.shape[axis] - 1
-        place = ((pixel - cells.first) / cells.stride).clamp(0, last)
+        place = place.clamp(0, last)
         before = place.floor().long()
         share = (place - before).reshape([-1] + [1] * (-1 - axis))
         after = (before + 1).clamp(max=last)

@@ -61,12 +61,25 @@ class AugmentConfig:
             )
 
     @property
-    def is_whole(self) -> bool:
-        """Whether each variant shows the whole image, upright, so that what a network finds can be put back."""
-        fits = self.long_side is not None and self.long_side[1] <= self.crop
-        return (self.warp or fits) and not self.rotation
-
-    @property
     def middle_side(self) -> int | None:
         """The long side in the middle of the range, or None where images keep their size."""
         return sum(self.long_side) // 2 if self.long_side else None
+
+
+def check_whole(section: str, config: AugmentConfig) -> None:
+    """Refuse variants that do not show the whole image, upright: what is found in them could not be put back.
+
+    Args:
+        section: Whose they are.
+        config: How images are varied.
+
+    Raises:
+        ConfigError: If so; says what to set.
+    """
+    fits = config.long_side is not None and config.long_side[1] <= config.crop
+    if not (config.warp or fits) or config.rotation:
+        raise ConfigError(
+            f"{section}.augment: every variant must show all of the image, upright, for activations of it are "
+            "accumulated: set warp to true and long_side to null, or the largest long_side to crop at most; and "
+            "rotation to 0"
+        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from weakseg.errors import ConfigError
 from weakseg.settings.accumulate import AccumulationConfig, AttentionDropConfig
-from weakseg.settings.augment import AugmentConfig
+from weakseg.settings.augment import AugmentConfig, check_whole
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
@@ -16,9 +16,10 @@ class ClassifierConfig:
 
     Attributes:
         backbone: The feature extractor.
+        convolutions: 3 x 3 convolutions with ReLU between backbone and linear layer, which learn as fast as that.
         dropout: Of whole feature channels before the linear layer.
-        frozen: Train the linear layer alone. With few photographs a backbone that learns finds each class in its usual
-            surroundings (the road under the car) sooner than in its shape.
+        frozen: Train the linear layer, and convolutions, alone. With few photographs a backbone that learns finds each
+            class in its usual surroundings (the road under the car) sooner than in its shape.
         augment: Variation of the training images.
         fit: Optimisation.
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
@@ -29,6 +30,7 @@ class ClassifierConfig:
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    convolutions: int = 0
     dropout: float = 0.0
     frozen: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -40,17 +42,13 @@ class ClassifierConfig:
 
     def __post_init__(self) -> None:
         """Refuse shares that are none, and accumulation that cannot work or is not asked for."""
-        check_settings("classifier", self, dropout="in [0, 1)")
+        check_settings("classifier", self, dropout="in [0, 1)", convolutions="in [0, 8]")
         if not self.accumulate:
             for name, default in (("accumulation", AccumulationConfig()), ("attention_drop", AttentionDropConfig())):
                 if getattr(self, name) != default:
                     raise ConfigError(f"classifier.{name}: has no effect without classifier.accumulate; set it to true")
             return
-        if not self.augment.is_whole:
-            raise ConfigError(
-                "classifier.augment: with accumulate every variant must show all of the image, upright: set warp to "
-                "true and long_side to null, or the largest long_side to crop at most; and rotation to 0"
-            )
+        check_whole("classifier", self.augment)
         if not self.fit.iterations and self.fit.epochs <= self.accumulation.skip_epochs:
             raise ConfigError(
                 f"classifier.accumulation.skip_epochs: {self.accumulation.skip_epochs} of {self.fit.epochs} epochs "

@@ -43,6 +43,7 @@ class SeamConfig(ClassifierConfig):
 
     Attributes:
         backbone: The feature extractor.
+        convolutions: Of the plain classifier alone.
         dropout: Of whole feature channels before the linear layer.
         frozen: Train the linear layer and the correlation module alone.
         augment: Variation of the training images.
@@ -66,8 +67,9 @@ class SeamConfig(ClassifierConfig):
     def __post_init__(self) -> None:
         """Refuse what a classifier refuses, and accumulation."""
         super().__post_init__()
-        if self.accumulate:
-            raise ConfigError(
-                "classifier.accumulate: activations of SEAM's classifier are not accumulated, of the plain one alone; "
-                "leave it out, or use another method"
-            )
+        for name in ("accumulate", "convolutions"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"classifier.{name}: belongs to the plain classifier, and SEAM's has none; leave it out, or use "
+                    "another method"
+                )

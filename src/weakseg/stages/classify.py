@@ -80,7 +80,8 @@ def classifier_training(
     """Return the training of the classifier on examples that begin with images and tags; it measures mAP on ``val``."""
 
     def build() -> TagClassifier:
-        model = TagClassifier(build_backbone(config.backbone), len(classes), dropout=config.dropout)
+        backbone = build_backbone(config.backbone)
+        model = TagClassifier(backbone, len(classes), dropout=config.dropout, convolutions=config.convolutions)
         if config.frozen:
             model.backbone.requires_grad_(requires_grad=False)
         return model
@@ -88,9 +89,19 @@ def classifier_training(
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
         return tag_loss(module(batch[0]).logits, batch[1])
 
-    header = {"kind": CLASSIFIER, "classes": classes.names, "backbone": asdict(config.backbone)}
+    header = classifier_header(classes, config.backbone, config.convolutions)
     measure = measured(val, classes, config)
     return Training("classifier", build, data, loss, config.fit, header, complete=measure)
+
+
+def classifier_header(classes: Classes, backbone: BackboneConfig, convolutions: int) -> dict[str, Any]:
+    """Return what the file of a classifier says of itself."""
+    return {
+        "kind": CLASSIFIER,
+        "classes": classes.names,
+        "backbone": asdict(backbone),
+        "convolutions": convolutions,
+    }
 
 
 def tag_data(train: Sequence[WeakSample], classes: Classes, config: ClassifierConfig, place: FitPlace) -> TagData:

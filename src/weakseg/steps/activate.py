@@ -98,14 +98,20 @@ def external_step(dataset: Dataset, config: ActivationsConfig) -> Step:
 
 
 def activations_step(
-    dataset: Dataset, config: ActivateConfig, *, role: Role = Role.START, accumulated: bool = False
+    dataset: Dataset,
+    config: ActivateConfig,
+    *,
+    role: Role = Role.START,
+    model: str = "classifier",
+    accumulated: bool = False,
 ) -> Step:
-    """Compute activations of the tagged classes of the training images with the plan's classifier.
+    """Compute activations of the tagged classes of the training images with a classifier of the plan.
 
     Args:
         dataset: Images and tags.
         config: How activations are computed.
         role: In the plan.
+        model: Which step has trained the classifier.
         accumulated: Take those that the classifier's training has accumulated. Where the classifier was not trained on
             the images, but is given, they are computed.
 
@@ -120,7 +126,7 @@ def activations_step(
     config = ActivateConfig(**{one.name: getattr(config, one.name) for one in fields(ActivateConfig)})
 
     def make(context: StepContext) -> ActivateJob | AccumulatedJob:
-        classifier = context.inputs["classifier"]
+        classifier = context.inputs[model]
         store = classifier / ACCUMULATED_FILE
         if accumulated and store.exists():
             logger.info(
@@ -134,4 +140,4 @@ def activations_step(
         return ActivateJob(classifier / MODEL_FILE, context.folder, config, context.device)
 
     work = over_images(AccumulatedJob if accumulated else ActivateJob, make, dataset.splits[TRAIN])
-    return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, asdict(config), work, role)
+    return Step("activations", Kind.ACTIVATIONS, {model: Kind.MODEL}, asdict(config), work, role)

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from weakseg.ops.resample import Cells, resample_cells, resize_maps
+from weakseg.ops.resample import Cells, resample_cells, resize_maps, sample_maps
 from weakseg.training.augment import View
 
 
@@ -45,6 +46,19 @@ class Placement(NamedTuple):
             return maps.new_zeros(0, *grid)
         found = resample_cells(maps, grid, (self.rows, self.columns), cells, (self.top, self.left))
         return found.flip(-1) if self.mirrored else found
+
+    def at_cells(self, maps: Tensor, size: tuple[int, int], cells: Cells) -> Tensor:
+        """Return ``(K, *size)`` of ``(K, h, w)`` maps that cover the image: at the cells of a network on the canvas.
+
+        Cells that look at what lies beside the image are NaN.
+        """
+        turned, places, inside = maps.flip(-1) if self.mirrored else maps, [], []
+        for count, first, length, side in zip(size, self[:2], self[2:4], maps.shape[1:], strict=True):
+            pixel = cells.first + cells.stride * torch.arange(count, dtype=maps.dtype) - first
+            places.append((pixel + 0.5) * (side / length) - 0.5)
+            inside.append((pixel > -0.5) & (pixel < length - 0.5))
+        found = sample_maps(turned, places[0], places[1])
+        return found.masked_fill(~(inside[0][:, None] & inside[1]), torch.nan)
 
     def done(self, maps: Tensor, side: int) -> Tensor:
         """Return ``(K, side, side)`` maps of the canvas, 0 beside the image, of ``(K, h, w)`` maps that cover it."""

@@ -50,6 +50,24 @@ class TestDefinition:
         assert features.equal(levels[-1])
         assert [tuple(level.shape[2:]) for level in levels] == [(33, 49), (17, 25), (9, 13), (9, 13), (9, 13)]
 
+    def test_pools_of_two(self) -> None:
+        # oaa.md, 2.1: pool 4 3 x 3 with stride 1, no pool 5, conv5 dilated by 2; pools 1 to 3 halve
+        torch.manual_seed(0)
+        backbone = build_backbone(BackboneConfig("vgg16_conv5_thin", 8, "none")).eval()
+        images = 255 * torch.rand(1, 3, 40, 56)
+        with torch.no_grad():
+            x = backbone.normalized(images)
+            for block, count in enumerate((2, 2, 3, 3, 3), start=1):
+                for number in range(1, count + 1):
+                    layer = getattr(backbone.model, f"conv{block}_{number}")
+                    dilation = 2 if block == 5 else 1
+                    x = F.conv2d(x, layer.weight, layer.bias, padding=dilation, dilation=dilation).relu()
+                if block < 5:
+                    x = F.max_pool2d(x, 2) if block < 4 else F.max_pool2d(x, 3, 1, 1)
+            torch.testing.assert_close(backbone(images), x, rtol=1e-4, atol=1e-5)
+        assert x.shape[2:] == (5, 7) and backbone(images[..., :33, :50]).shape[2:] == (5, 7)
+        assert backbone.cells() == (3.5, 8) and backbone.channels == 32
+
     def test_names_and_channels(self) -> None:
         with torch.device("meta"):
             models = {

@@ -1,4 +1,5 @@
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -7,11 +8,16 @@ import torch
 from contracts import ClassifierContract
 from timm.data import ImageNetInfo
 
+from weakseg.errors import CheckpointError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifiers import TagClassifier, build_imagenet_classifier
+from weakseg.nn.classifiers import CLASSIFIERS, TagClassifier, build_imagenet_classifier
+from weakseg.nn.models import load_model
+from weakseg.nn.weights import save_model
 from weakseg.ops.cam import merge_evidence
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.fit import FitConfig
+from weakseg.training.optimizers import part_factors
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +103,47 @@ class TestTagClassifier(ClassifierContract):
 class TestOnWholeCells(TestTagClassifier):
     config = BackboneConfig("convnext_atto", 16, "none")
     header: ClassVar[dict[str, Any]] = {"kind": "classifier", "backbone": asdict(config)}
+
+
+class TestConvolutions:
+    def model(self, convolutions: int) -> TagClassifier:
+        torch.manual_seed(0)
+        return TagClassifier(
+            build_backbone(BackboneConfig("vgg16_conv5_thin", 8, "none")), 3, convolutions=convolutions
+        )
+
+    def test_by_hand(self) -> None:
+        model, images = self.model(2), 255 * torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            x = model.backbone(images)
+            for layer in (model.convolutions[0], model.convolutions[2]):
+                x = torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding=1).relu()  # type: ignore[arg-type]
+            scores = torch.nn.functional.conv2d(x, model.head.weight)
+            found = model(images, further=("scores", "levels"))
+            torch.testing.assert_close(found.further["scores"], scores)
+            torch.testing.assert_close(found.logits, scores.mean((2, 3)))
+            torch.testing.assert_close(model.evidence(images, (1, 3)), scores[:, [0, 2]].relu())
+            assert found.logits.equal(model(images).logits)
+
+    def test_they_learn_as_fast_as_the_head(self) -> None:
+        assert part_factors(self.model(1), FitConfig(head_lr_factor=10.0)) == {
+            "backbone.": 1.0,
+            "head.": 10.0,
+            "convolutions.": 10.0,
+        }
+        assert part_factors(self.model(0), FitConfig()) == {"backbone.": 1.0, "head.": 10.0}
+
+    def test_what_a_file_may_say(self, tmp_path: Path) -> None:
+        model = self.model(2)
+        backbone = asdict(BackboneConfig("vgg16_conv5_thin", 8, "none"))
+        header = {"kind": "classifier", "classes": ["a", "b", "c"], "backbone": backbone}
+        save_model(tmp_path / "m.safetensors", model, {**header, "convolutions": 2})
+        found, _ = load_model(tmp_path / "m.safetensors", CLASSIFIERS)
+        assert all(found.state_dict()[name].equal(value) for name, value in model.state_dict().items())
+        for count in (-1, 9, "2", True, 10**9):
+            save_model(tmp_path / "m.safetensors", model, {**header, "convolutions": count})
+            with pytest.raises(CheckpointError, match=r"describes no network .*is no number of convolutions"):
+                load_model(tmp_path / "m.safetensors", CLASSIFIERS)
+        save_model(tmp_path / "m.safetensors", model, header)  # as of files from before
+        with pytest.raises(CheckpointError, match="belongs to another model"):
+            load_model(tmp_path / "m.safetensors", CLASSIFIERS)

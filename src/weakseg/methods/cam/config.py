@@ -1,24 +1,12 @@
 """Recipe of the ``cam`` method."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from weakseg.methods.recipe import TagRecipe
-from weakseg.settings.refine import RefineConfig
-from weakseg.settings.seed import SeedConfig
+from weakseg.methods.seeding import SeedingRecipe
 
 
 @dataclass(frozen=True)
-class CamRecipe(TagRecipe):
-    """Tags to activations, seeds, masks and a segmenter.
-
-    Attributes:
-        seeds: How seeds are read off the activations.
-        masks: How masks are made of seeds.
-        targets: What the segmenter is trained on: ``seeds`` (undecided pixels give no loss) or ``masks``.
-    """
+class CamRecipe(SeedingRecipe):
+    """Tags to activations, seeds, masks and a segmenter."""
 
     method: str = "cam"
-    seeds: SeedConfig = field(default_factory=SeedConfig)
-    masks: RefineConfig = field(default_factory=RefineConfig)
-    targets: Literal["seeds", "masks"] = "seeds"

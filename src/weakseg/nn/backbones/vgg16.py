@@ -36,21 +36,23 @@ class Tail(NamedTuple):
         dilation: Of fc6, a 3 x 3 convolution; 0: there are no fc6 and fc7.
         kernel: Side of fc7.
         spatial: Dropout takes whole channels, and none follows fc7.
+        halves: Pools 1 to 3 are 2 x 2, as on ImageNet.
     """
 
     pools: bool
     dilation: int
     kernel: int = 1
     spatial: bool = False
+    halves: bool = False
 
 
 class VGG16(nn.Module):
     """Normalised images to levels of strides 2, 4, 8, 8, 8, each after ReLU.
 
-    Pools 1 to 3 are 3 x 3 with stride 2, pool 4 is 3 x 3 with stride 1, and block 5 is dilated by 2. Modules are called
-    as in Caffe: ``conv1_1``, ..., ``conv5_3``, ``fc6``, ``fc7``. Levels are the outputs of blocks 2 to 5, 128, 256, 512
-    and 512 channels, and the last map: 1024, or 512 without fc6 and fc7. The first value of ``frozen_levels`` thus
-    fixes blocks 1 and 2.
+    Pools 1 to 3 are 3 x 3 or 2 x 2 with stride 2, pool 4 is 3 x 3 with stride 1, and block 5 is dilated by 2. Modules
+    are called as in Caffe: ``conv1_1``, ..., ``conv5_3``, ``fc6``, ``fc7``. Levels are the outputs of blocks 2 to 5,
+    128, 256, 512 and 512 channels, and the last map: 1024, or 512 without fc6 and fc7. The first value of
+    ``frozen_levels`` thus fixes blocks 1 and 2.
 
     Args:
         tail: What follows block 5.
@@ -91,7 +93,9 @@ class VGG16(nn.Module):
     def _levels(self, images: Tensor) -> list[Tensor]:
         x, levels = self._block(images, 1), []
         for block, stride in ((2, 2), (3, 2), (4, 2), (5, 1)):
-            x = self._block(F.max_pool2d(x, 3, stride, 1), block)
+            halved = self.tail.halves and stride == 2
+            pooled = F.max_pool2d(x, 2) if halved else F.max_pool2d(x, 3, stride, 1)
+            x = self._block(pooled, block)
             levels.append(x)
         return [*levels, self._end(x)]
 
@@ -131,7 +135,7 @@ def build_vgg16(config: BackboneConfig, pretrained: bool, *, tail: Tail, thin: b
     if pretrained and config.weights == "timm":
         whole = create_timm(replace(config, name=SOURCE, output_stride=32), pretrained=True)
         load_pretrained(model, rename(whole.state_dict()), SOURCE, drawn=drawn)
-    return Backbone(model, model.num_features, STRIDE)
+    return Backbone(model, model.num_features, STRIDE, pads=tail.halves)
 
 
 def caffe_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -194,6 +198,7 @@ TAILS = {
     "vgg16_psa": Tail(pools=False, dilation=1, spatial=True),
     "vgg16_psa_affinity": Tail(pools=False, dilation=4, spatial=True),
     "vgg16_sec": Tail(pools=False, dilation=1, kernel=3),
+    "vgg16_conv5": Tail(pools=False, dilation=0, halves=True),  # for convolutions of the classifier's own
 }
 PUBLISHED = (
     "ImageNet: torchvision's vgg16 (IMAGENET1K_V1), layout torchvision.",

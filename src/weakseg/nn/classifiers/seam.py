@@ -20,7 +20,6 @@ class SeamClassifier(TagClassifier):
 
     Attributes:
         gives: Further outputs of ``forward``.
-        rate_factors: Multiples of the head's learning rate, by part.
         published: Whether absent classes take part in the correlation module, too.
 
     Raises:
@@ -31,7 +30,6 @@ class SeamClassifier(TagClassifier):
     """
 
     gives: ClassVar[tuple[str, ...]] = ("levels", "raw", "refined")
-    rate_factors: ClassVar[dict[str, float]] = {"correlation.": 1.0}
 
     def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0, published: bool = False) -> None:
         super().__init__(backbone, num_classes, dropout=dropout)
@@ -39,6 +37,7 @@ class SeamClassifier(TagClassifier):
         if len(shapes) < 3:
             raise ConfigError(f"seam: the backbone has {len(shapes)} levels, three are needed; choose another")
         self.correlation = PixelCorrelation(shapes[-3][0], shapes[-2][0])
+        self.rate_factors = {"correlation.": 1.0}
         self.published = published
 
     def forward(self, images: Tensor, *, further: Collection[str] = (), present: Tensor | None = None) -> Output:

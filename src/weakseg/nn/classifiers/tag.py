@@ -12,22 +12,31 @@ from weakseg.nn.output import Output, check_further
 from weakseg.ops.resample import Cells
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 
+MAX_CONVOLUTIONS = 8
+
 
 class TagClassifier(nn.Module):
-    """Backbone, global average pooling and one linear layer without bias.
+    """Backbone, 3 x 3 convolutions if wanted, global average pooling and one linear layer without bias.
 
     Attributes:
         gives: Further outputs of ``forward``.
+        rate_factors: Multiples of the head's learning rate, by part.
 
     Reference:
-        [zhou2016cam], section 2.
+        [zhou2016cam], section 2; convolutions as in [jiang2019oaa], whose linear layer has a bias.
     """
 
     gives: ClassVar[tuple[str, ...]] = ("levels", "scores")
 
-    def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, backbone: Backbone, num_classes: int, *, dropout: float = 0.0, convolutions: int = 0) -> None:
         super().__init__()
         self.backbone = backbone
+        layers = [nn.Conv2d(backbone.channels, backbone.channels, 3, padding=1) for _ in range(convolutions)]
+        for layer in layers:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.convolutions = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
+        self.rate_factors = {"convolutions.": 1.0} if convolutions else {}
         self.dropout = nn.Dropout2d(dropout)
         self.head = nn.Conv2d(backbone.channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.head.weight)
@@ -38,7 +47,7 @@ class TagClassifier(nn.Module):
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
             further: ``levels``: the feature maps of all stages of the backbone; ``scores``: ``(B, K, h, w)``, the
-                linear layer at each location, without dropout and without derivatives.
+                linear layer at each location, without dropout.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
@@ -49,8 +58,9 @@ class TagClassifier(nn.Module):
             features, found["levels"] = self.backbone.features_and_levels(images)
         else:
             features = self.backbone(images)
+        features = self.convolutions(features)
         if "scores" in further:
-            found["scores"] = nn.functional.conv2d(features.detach(), self.head.weight.detach())
+            found["scores"] = self.head(features)
         return Output(self.pooled_logits(features), found)
 
     def pooled_logits(self, features: Tensor) -> Tensor:
@@ -71,7 +81,7 @@ class TagClassifier(nn.Module):
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` class evidence, ``relu(w_c . f)``, of some classes (ids from 1)."""
         rows = torch.tensor([class_id - 1 for class_id in class_ids], dtype=torch.long, device=images.device)
-        return nn.functional.conv2d(self.backbone(images), self.head.weight[rows]).relu()
+        return nn.functional.conv2d(self.convolutions(self.backbone(images)), self.head.weight[rows]).relu()
 
 
 def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
@@ -85,5 +95,7 @@ def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
 
 def read_classifier(file: ModelFile) -> TagClassifier:
     """Return the classifier that a file's header describes, without its weights."""
-    backbone = read_backbone(file, file.header["backbone"])
-    return TagClassifier(backbone, class_count(file.header))
+    backbone, convolutions = read_backbone(file, file.header["backbone"]), file.header.get("convolutions", 0)
+    if type(convolutions) is not int or not 0 <= convolutions <= MAX_CONVOLUTIONS:
+        raise ValueError(f"{convolutions!r} is no number of convolutions")
+    return TagClassifier(backbone, class_count(file.header), convolutions=convolutions)

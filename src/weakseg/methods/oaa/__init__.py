@@ -1,0 +1,1 @@
+"""OAA: activations are accumulated while the classifier learns, and a second network may learn them."""
