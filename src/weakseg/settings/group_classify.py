@@ -107,10 +107,9 @@ class GroupClassifierConfig(ClassifierConfig):
             raise ConfigError(
                 "classifier.intermediate_weight: without it the head before the graph learns nothing; set > 0"
             )
-        if self.dropout:
-            raise ConfigError(
-                "classifier.dropout: the classifier of groups has none; see classifier.head.graph.dropout"
-            )
+        for name, other in (("dropout", "graph.dropout"), ("convolutions", "convolutions")):
+            if getattr(self, name):
+                raise ConfigError(f"classifier.{name}: the classifier of groups has none; see classifier.head.{other}")
         if self.attention_drop.probability:
             raise ConfigError("classifier.attention_drop: hides nothing from groups; leave it out")
         if self.frozen and self.fit.loader_workers:

@@ -37,8 +37,12 @@ class SeamClassifier(TagClassifier):
         if len(shapes) < 3:
             raise ConfigError(f"seam: the backbone has {len(shapes)} levels, three are needed; choose another")
         self.correlation = PixelCorrelation(shapes[-3][0], shapes[-2][0])
-        self.rate_factors = {"correlation.": 1.0}
         self.published = published
+
+    @property
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the head's learning rate, by part."""
+        return {"correlation.": 1.0}
 
     def forward(self, images: Tensor, *, further: Collection[str] = (), present: Tensor | None = None) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.

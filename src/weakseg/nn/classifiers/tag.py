@@ -20,7 +20,6 @@ class TagClassifier(nn.Module):
 
     Attributes:
         gives: Further outputs of ``forward``.
-        rate_factors: Multiples of the head's learning rate, by part.
 
     Reference:
         [zhou2016cam], section 2; convolutions as in [jiang2019oaa], whose linear layer has a bias.
@@ -36,10 +35,14 @@ class TagClassifier(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         self.convolutions = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU())))
-        self.rate_factors = {"convolutions.": 1.0} if convolutions else {}
         self.dropout = nn.Dropout2d(dropout)
         self.head = nn.Conv2d(backbone.channels, num_classes, 1, bias=False)
         nn.init.xavier_uniform_(self.head.weight)
+
+    @property
+    def rate_factors(self) -> dict[str, float]:
+        """Multiples of the head's learning rate, by part."""
+        return {"convolutions.": 1.0} if len(self.convolutions) else {}
 
     def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
