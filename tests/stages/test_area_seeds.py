@@ -1,17 +1,13 @@
 """Seeds by share of each class's maximum: values by hand, the definition pixel by pixel, and what is not known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from weakseg.artifacts import Activations, LabelMap
-from weakseg.data.classes import Classes
-from weakseg.data.sample import Tags, WeakSample
+from weakseg.artifacts import Activations
 from weakseg.errors import ConfigError
 from weakseg.settings.area_seeds import AreaSeedConfig
-from weakseg.stages.area_seeds import area_seeds, count_seeds, smallest_area
+from weakseg.stages.area_seeds import area_seeds, smallest_area
 
 PLAIN = AreaSeedConfig()
 SALIENT = AreaSeedConfig(background="saliency")
@@ -92,37 +88,6 @@ def test_what_is_not_known_is_not_background() -> None:
 def test_equal_areas_go_to_the_first() -> None:
     claimed = torch.tensor([[[True, True, False]], [[False, True, True]], [[False, False, False]]])
     assert smallest_area(claimed, (3, 4, 5)).tolist() == [[3, 3, 4]]
-
-
-def test_counts_say_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    labels = {"a": [[1, 255]], "b": [[2, 0]], "c": [[255, 255]]}
-    for name, rows in labels.items():
-        LabelMap(np.array(rows, np.uint8)).save(tmp_path / f"{name}.png")
-    tags = {"a": Tags(frozenset({1, 2})), "b": Tags(frozenset({2})), "c": Tags(frozenset(), frozenset({1}))}
-    maps = {"a": tmp_path / "a.png"}
-    samples = [WeakSample(i, tmp_path, t, saliency=maps.get(i)) for i, t in tags.items()]
-    found = count_seeds(samples, tmp_path, Classes(("cat", "dog")), SALIENT)
-    assert found.as_json() == {
-        "background": "saliency",
-        "images": 3,
-        "pixels": {"background": 1, "cat": 1, "dog": 1},
-        "undecided": 3,
-        "without_map": 2,
-        "without_background": 2,
-        "without_seed": {"dog": 1},
-        "unknown": 1,
-    }
-    assert found.warnings == [
-        "seeds: no saliency map, so that low activations are background: b, c",
-        "seeds: images without background seeds: a, c",
-        "seeds: images that show a class and have no seed of it: dog on 1",
-        "seeds: images with classes of which nobody knows, which background seeds may hide: c",
-    ]
-    caplog.set_level("INFO")
-    found.tell()
-    assert caplog.messages[0].startswith("seeds of 3 images, background where saliency is low: background 17 %")
-    plain = count_seeds(samples, tmp_path, Classes(("cat", "dog")), AreaSeedConfig())
-    assert plain.without_map == () and plain.as_json()["background"] == "activations"
 
 
 def test_settings_without_effect_or_meaning_are_refused() -> None:

@@ -41,6 +41,7 @@ VERBS = {
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",
     "convert-weights": "published weights of the wide ResNet-38 (MXNet) as a file for 'backbone.file'",
+    "weights": "fetch published weights that a setting asks for, or take a file of them",
     "doctor": "versions, devices, and which optional parts are there",
 }
 STAGES = {"activate", "seed", "refine", "train-segmenter", "predict", "train-instances", "predict-instances"}

@@ -1,13 +1,16 @@
-"""Saliency maps: how much each pixel of a photograph draws the eye, as another program wrote it."""
+"""Saliency maps: how much each pixel of a photograph draws the eye, as another program wrote it, or a step."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from weakseg.checks import check_rank, check_within
 from weakseg.data.levels import EIGHT_BITS, SIXTEEN_BITS
 from weakseg.errors import DataError
+from weakseg.files import atomic_path
 from weakseg.image_file import opened_image
 from weakseg.ops.resample import same_form
 
@@ -43,6 +46,32 @@ def load_saliency(path: Path, size: tuple[int, int]) -> NDArray[np.float32]:
     if values.shape != size:
         share = share.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(share).clip(0, 1)
+
+
+def save_map(path: Path, saliency: NDArray[np.float32]) -> None:
+    """Write ``(H, W)`` values in [0, 1] as an 8-bit grey PNG, 255 what draws the eye most.
+
+    Raises:
+        ShapeError: If values are not finite, or leave [0, 1].
+    """
+    check_rank("saliency", saliency, 2, "(H, W)")
+    check_within("saliency", torch.from_numpy(saliency), 0, 1)
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.rint(EIGHT_BITS * saliency).astype(np.uint8)).save(temporary, format="PNG")
+
+
+def load_map(path: Path) -> NDArray[np.float32]:
+    """Return ``(H, W)`` float32 in [0, 1]: what ``save_map`` wrote, whatever its levels.
+
+    Raises:
+        DataError: If the file is missing, or no such PNG.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such saliency map; the step before has to make it first")
+    with opened_image(path, str(path), formats=("PNG",), what="a saliency map") as image:
+        if image.mode != "L":
+            raise DataError(f"{path}: a step's saliency map is an 8-bit grey PNG, got mode {image.mode}")
+        return np.array(image, np.float32) / EIGHT_BITS
 
 
 def saliency_size(path: Path) -> tuple[int, int]:

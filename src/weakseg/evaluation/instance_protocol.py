@@ -13,6 +13,7 @@ from weakseg.data.truth import InstanceSample
 from weakseg.errors import EvaluationError
 from weakseg.evaluation.coco_ap import CocoAp, coco_ap
 from weakseg.evaluation.instances import THRESHOLDS, RegionMatches
+from weakseg.evaluation.protocol import described_saliency
 from weakseg.instances import SUFFIX, Instances
 from weakseg.names import in_any_form
 from weakseg.progress import track
@@ -73,7 +74,8 @@ def describe_objects(values: Mapping[str, Any]) -> str:
     protocol = values["protocol"]
     counts = f"{values['images']} images, {values['missing']} without prediction, {values['objects']} objects"
     counts += f"; made for {protocol['made_for']}" if "made_for" in protocol else ""
-    return f"list {protocol['list']} ({counts}); match: {protocol['match']}; void: {protocol['void']}"
+    beside = f"; {described_saliency(protocol['saliency'])}" if "saliency" in protocol else ""
+    return f"list {protocol['list']} ({counts}){beside}; match: {protocol['match']}; void: {protocol['void']}"
 
 
 def score_instances(

@@ -82,6 +82,7 @@ def describe_protocol(values: Mapping[str, Any]) -> str:
     made = f"; made for {protocol['made_for']}" if "made_for" in protocol else ""
     parts = [f"list {protocol['list']} ({values['images']} images, {values['missing']} without prediction{made})"]
     parts += [f"tags from {protocol['tags_from']}", f"void: {protocol['void']}", f"undecided: {protocol['undecided']}"]
+    parts += [described_saliency(protocol["saliency"])] if "saliency" in protocol else []
     parts += [f"background: {protocol['background']}"] if "background" in protocol else []
     parts += [f"scales {', '.join(map(str, settings['scales']))}"] if "scales" in settings else []
     parts += ["no class that is known to be absent"] if "restricted" in settings else []
@@ -90,6 +91,16 @@ def describe_protocol(values: Mapping[str, Any]) -> str:
     parts.append(_described_crf(settings))
     parts += [_described_start(settings["init"])] if "init" in settings else []
     return "; ".join(parts)
+
+
+def described_saliency(told: Mapping[str, Any]) -> str:
+    """Return in words which saliency maps a product depends on; of those that learned from masks, what it is then."""
+    detector = told["detector"]
+    if detector == "files":
+        return "tags + saliency: maps of files, whose maker may have learned from masks of pixels"
+    if told["learned_from_masks"]:
+        return f"tags + saliency: {detector} ({told['weights']}), which learned from masks of pixels that people drew"
+    return f"saliency: {detector}, which learned nothing"
 
 
 def _described_crf(settings: Mapping[str, Any]) -> str:

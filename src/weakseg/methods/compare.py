@@ -187,7 +187,7 @@ class _Work:
         steps, scored = compared_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
         keys = step_keys(steps, self.content_key)
         unscored = [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
-        plan = [*steps, evaluation_step(dataset, recipe.data, unscored)]
+        plan = [*steps, evaluation_step(dataset, recipe.data, unscored, plan=steps)]
         failures = run_plan(plan, self.store, self.content_key, self.options, failures=self.intake.failures)
         folders = step_folders(plan, self.store, self.content_key)
         found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)

@@ -19,6 +19,7 @@ from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
 from weakseg.steps.refine import masks_step
+from weakseg.steps.saliency import saliency_step
 from weakseg.steps.seed import reading_steps, seeds_step
 from weakseg.steps.segment import (
     MASKS,
@@ -31,8 +32,18 @@ from weakseg.steps.segment import (
 )
 
 
-def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
-    """Return the steps from tags to activations, which may be there already.
+def saliency_steps(recipe: TagRecipe, dataset: Dataset, *, every_map: bool = True) -> list[Step]:
+    """Return the step to the saliency maps, where a recipe reads them; arguments as those of ``saliency_step``."""
+    return [saliency_step(dataset, recipe.saliency, every=every_map)] if recipe.reads_saliency else []
+
+
+def from_tags(recipe: TagRecipe, dataset: Dataset, *, every_map: bool = True) -> list[Step]:
+    """Return the steps from tags to activations, which may be there already, and to saliency maps that are read.
+
+    Args:
+        recipe: Settings of classifier, activations and saliency.
+        dataset: Its images.
+        every_map: As of ``saliency_step``; what is missing is said before anything is trained.
 
     Raises:
         ConfigError: If a network is to start from the classifier, or activations are to be accumulated, and no
@@ -50,8 +61,9 @@ def from_tags(recipe: TagRecipe, dataset: Dataset) -> list[Step]:
                 "classifier.accumulate: with activations.from_folder there is no training whose activations could be "
                 "accumulated; leave one of them out"
             )
-        return [external_step(dataset, recipe.activations)]
+        return [*saliency_steps(recipe, dataset, every_map=every_map), external_step(dataset, recipe.activations)]
     return [
+        *saliency_steps(recipe, dataset, every_map=every_map),
         classifier_step(dataset, recipe.classifier, recipe.seed),
         activations_step(dataset, recipe.activations, accumulated=recipe.classifier.accumulate),
     ]
@@ -62,6 +74,7 @@ def from_seam(recipe: TagRecipe, classifier: SeamConfig, dataset: Dataset) -> li
     if recipe.activations.from_folder:
         return from_tags(recipe, dataset)
     return [
+        *saliency_steps(recipe, dataset),
         classifier_step(dataset, classifier, recipe.seed, train=train_seam, role=Role.PART),
         activations_step(dataset, recipe.activations, role=Role.PART),
     ]
@@ -163,8 +176,8 @@ def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step
 def growing_plan(recipe: GrowingRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from tags to the segmenter whose labels grow, its masks, and what is trained on them."""
     steps = [
-        *from_tags(recipe, dataset),
-        area_seeds_step(dataset, recipe.seeds),
+        *from_tags(recipe, dataset, every_map=False),
+        area_seeds_step(dataset, recipe.seeds, recipe.saliency),
         seeded_segmenter_step(dataset, recipe.growing, recipe.growth, recipe.seed),
         restricted_step(dataset, recipe.predictions, SEGMENTER, recipe.growing.initial),
     ]

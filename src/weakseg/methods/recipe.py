@@ -9,6 +9,7 @@ from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.rules import check_settings
+from weakseg.settings.saliency import SaliencyConfig
 from weakseg.settings.segment import SegmentConfig
 
 RoundsFrom = Literal["weights", "before"]
@@ -56,6 +57,11 @@ class Recipe:
         """Whether a step of the plan reads its background off saliency maps."""
         return any(getattr(section, "background", "") == "saliency" for section in vars(self).values())
 
+    @property
+    def saliency_maps(self) -> SaliencyConfig:
+        """Where the maps come from that steps of the plan read."""
+        return SaliencyConfig()
+
 
 @dataclass(frozen=True)
 class TagRecipe(Recipe):
@@ -64,7 +70,23 @@ class TagRecipe(Recipe):
     Attributes:
         classifier: The tag classifier and its training.
         activations: How activations are computed, or where they are read.
+        saliency: Where saliency maps come from, where a step reads the background off them.
     """
 
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     activations: ActivationsConfig = field(default_factory=ActivationsConfig)
+    saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse a detector whose maps nothing reads."""
+        super().__post_init__()
+        if self.saliency != SaliencyConfig() and not self.reads_saliency:
+            raise ConfigError(
+                f"saliency: no step of method {self.method!r} reads saliency maps; leave it out, or set a background "
+                "to saliency (seeds.background, where the method has it)"
+            )
+
+    @property
+    def saliency_maps(self) -> SaliencyConfig:
+        """The section ``saliency``."""
+        return self.saliency

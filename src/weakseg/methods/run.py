@@ -19,6 +19,7 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
+from weakseg.steps.saliency import check_weights
 
 CONTENT_FILE = "data/content.json"
 CLASSES_FILE = "classes.txt"
@@ -80,20 +81,29 @@ def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:
     """Refuse saliency maps that no step of any recipe reads, and recipes that read maps where there are none.
 
     Raises:
-        ConfigError: If so.
+        ConfigError: If so, or if the weights of a detector are not on this machine.
+        CheckpointError: If they are damaged.
     """
-    reading = [recipe.method for recipe in recipes if recipe.reads_saliency]
+    reading = [recipe for recipe in recipes if recipe.reads_saliency]
+    of_files = [recipe.method for recipe in reading if recipe.saliency_maps.detector == "files"]
     mapped = recipes[0].data.saliency
+    for recipe in reading:
+        check_weights(recipe.saliency_maps)
+    if mapped and reading and not of_files:
+        raise ConfigError(
+            f"data.saliency: the maps of detector {reading[0].saliency_maps.detector!r} are read, and no files; leave "
+            "it out, or set saliency.detector to files"
+        )
     if mapped and not reading:
         names = ", ".join(dict.fromkeys(repr(recipe.method) for recipe in recipes))
         raise ConfigError(
             f"data.saliency: no step of method {names} reads saliency maps; leave it out, or set a method's "
             "background to saliency, where it can read it off them. weakseg data check reads and judges the maps"
         )
-    if reading and not mapped:
+    if of_files and not mapped:
         raise ConfigError(
-            f"seeds.background: 'saliency' needs maps for method {reading[0]!r}; set data.saliency to their folder, "
-            "or seeds.background to activations"
+            f"background: 'saliency' needs maps for method {of_files[0]!r}; set data.saliency to their folder, "
+            "saliency.detector to a detector, or the background to something else"
         )
 
 

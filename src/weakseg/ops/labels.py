@@ -1,4 +1,4 @@
-"""From scores to label maps: the four kinds of background, and the merging of confident labels."""
+"""From scores to label maps: kinds of background, and the merging of confident labels."""
 
 import torch
 from torch import Tensor
@@ -15,18 +15,18 @@ def background_score(scores: Tensor, kind: BackgroundKind, value: float) -> Tens
 
     ``threshold``: the constant ``value``. ``power``: ``(1 - max_c M_c)^value`` (PSA). ``none``: -1, so that the
     background never wins; for data where every pixel has a class. ``class``: the background is itself one of the
-    classes and its activation is the score; that map is the caller's, so it is refused here.
+    classes and its activation is the score; that map is the caller's, so it is refused here, as ``saliency`` is.
 
     Args:
         scores: ``(K, h, w)`` in [0, 1]; K may be 0.
-        kind: One of the four.
+        kind: One of these.
         value: Threshold in [0, 1], or exponent > 0.
 
     Returns:
         ``(1, h, w)``.
 
     Raises:
-        ShapeError: If ``kind`` is ``class``.
+        ShapeError: If ``kind`` is ``class`` or ``saliency``.
 
     Reference:
         [ahn2018affinitynet], equation 2, for ``power``; [ahn2019irnet] for ``threshold``.
@@ -34,6 +34,8 @@ def background_score(scores: Tensor, kind: BackgroundKind, value: float) -> Tens
     check_rank("scores", scores, 3, "(K, h, w)")
     if kind == "class":
         raise ShapeError("background_score: with kind 'class' the activation of that class is the score")
+    if kind == "saliency":
+        raise ShapeError("background_score: with kind 'saliency' the score is 1 less a map of the image's saliency")
     top = scores.amax(0, keepdim=True) if len(scores) else scores.new_zeros(1, *scores.shape[1:])
     if kind == "power":
         return (1 - top).clamp(min=0) ** value

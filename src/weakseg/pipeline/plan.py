@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     MODEL = "model"
     ACTIVATIONS = "activations"
+    SALIENCY = "saliency"
     LABELS = "labels"
     SCORES = "scores"
     INSTANCES = "instances"
@@ -32,6 +33,7 @@ SUFFIXES = {
     Kind.ACTIVATIONS: ".safetensors",
     Kind.SCORES: ".safetensors",
     Kind.LABELS: ".png",
+    Kind.SALIENCY: ".png",
     Kind.INSTANCES: ".instances.json",
 }
 

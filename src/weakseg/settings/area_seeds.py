@@ -15,8 +15,8 @@ class AreaSeedConfig:
 
     Attributes:
         share: A class's seeds are where its activation is above this share of its own maximum.
-        background: Background seeds are where a map of ``saliency`` (``data.saliency``) is low, or where all
-            ``activations`` of an image are low. Images without a map use their activations.
+        background: Background seeds are where a map of ``saliency`` is low, or where all ``activations`` of an image
+            are low. Images of which the folder ``data.saliency`` has no map use their activations.
         activations_below: Of activations divided by their maximum; below it, for all classes, is background.
         saliency_below: Of saliency stretched to [0, 1]; below it is background.
     """

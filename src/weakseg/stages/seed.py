@@ -84,10 +84,15 @@ def seed_image(
     Returns:
         ``(H, W)`` labels in {0..K, 255}.
 
+    Raises:
+        ConfigError: If the background is ``saliency``; ``saliency_seeds`` does that.
+
     Reference:
         [ahn2019irnet], confident areas (``threshold``, ``labels``); [ahn2018affinitynet] (``power``, ``scores``).
     """
     size = (image.shape[0], image.shape[1])
+    if config.background == "saliency":
+        raise ConfigError("seeds.background: 'saliency' needs a map, which there is none of here; choose another")
     if not activations.class_ids:
         return LabelMap(np.full(size, 255 if config.background == "none" else 0, np.uint8))
     scene = build_scene(activations, image, background_id=background_id, max_side=config.max_side).to(device)

@@ -13,6 +13,7 @@ from weakseg.evaluation.protocol import Score, export_truth, score_activations, 
 from weakseg.files import write_json
 from weakseg.pipeline.plan import TRAIN, Failure, Kind, Role, Step, StepContext, StepResult, Work
 from weakseg.steps.base import code_of
+from weakseg.steps.saliency import saliency_of
 
 RESULTS_FILE = "results.json"
 MAPS = (Kind.ACTIVATIONS, Kind.LABELS)
@@ -33,12 +34,20 @@ def true_masks_step(dataset: Dataset, data: DataConfig, *, void_is_background: b
     return Step("masks", Kind.LABELS, {}, settings, Work(code_of(true_masks_step), work), Role.RESULT)
 
 
-def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -> Step:
+def evaluation_step(
+    dataset: Dataset, data: DataConfig, steps: Sequence[Step], *, plan: Sequence[Step] | None = None
+) -> Step:
     """Score the products of steps wherever there is truth, on each list of ``data.score`` that their images are of.
 
     Without truth the result is an empty list.
 
     Label maps and activations are compared with true masks (``scores``), instances with true objects (``objects``).
+
+    Args:
+        dataset: The images.
+        data: Where the truth is.
+        steps: What is scored.
+        plan: What these are made of, too; ``None``: they are all.
 
     Raises:
         DataError: If the folder of true masks is missing, or nobody can tell what their values mean.
@@ -46,11 +55,12 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
     check_truth(data, dataset)
     maps = [step for step in steps if step.kind in MAPS]
     instances = [step for step in steps if step.kind == Kind.INSTANCES]
+    told = {step.name: saliency_of(steps if plan is None else plan, step.name) for step in (*maps, *instances)}
 
     def work(context: StepContext) -> StepResult:
         opened = {place: usable_truth(open_truth(data, dataset, *place)) for place in _places(maps, dataset)}
         scores = [
-            _score(step, truth, context, _protocol(step, data, listed)).as_json(dataset.classes)
+            _score(step, truth, context, _protocol(step, data, listed, told[step.name])).as_json(dataset.classes)
             for step in maps
             for listed in dataset.lists_for(step.split)
             if (truth := opened[step.split, listed][0])
@@ -59,7 +69,7 @@ def evaluation_step(dataset: Dataset, data: DataConfig, steps: Sequence[Step]) -
             place: usable_truth(open_instance_truth(data, dataset, *place)) for place in _places(instances, dataset)
         }
         found = [
-            _score_objects(step, true[step.split, listed][0], context, _protocol(step, data, listed))
+            _score_objects(step, true[step.split, listed][0], context, _protocol(step, data, listed, told[step.name]))
             for step in instances
             for listed in dataset.lists_for(step.split)
         ]
@@ -86,12 +96,13 @@ def _figures(scores: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str,
     return figures | {titled(score): score["mean_ap_region"]["0.5"] for score in objects}
 
 
-def _protocol(step: Step, data: DataConfig, listed: str) -> dict[str, Any]:
+def _protocol(step: Step, data: DataConfig, listed: str, saliency: Mapping[str, Any]) -> dict[str, Any]:
     source = data.tags if data.format == "voc" else "label file"
     made_for = getattr(data, step.split)
     beside = {"made_for": made_for} if listed else {}
     scored = {"split": step.split, "list": listed or made_for, **beside}
-    return {**scored, "tags_from": source, "settings": step.settings}
+    beside = {"saliency": dict(saliency)} if saliency else {}
+    return {**scored, "tags_from": source, **beside, "settings": step.settings}
 
 
 def _score(step: Step, truth: Sequence[Any], context: StepContext, protocol: dict[str, Any]) -> Score:

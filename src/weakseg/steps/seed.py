@@ -11,10 +11,12 @@ from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.activate import ExternalConfig
+from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.stages.external import ExternalMaps
 from weakseg.stages.seed import reading_scores, seed_image
 from weakseg.steps.base import over_images
+from weakseg.steps.saliency_seeds import saliency_seeds_step
 
 READINGS = ("foreground", "background")
 OF_ACTIVATIONS = {"activations": Kind.ACTIVATIONS}
@@ -64,18 +66,26 @@ class ReadingJob(ImageJob):
 
 
 def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
-    """Read seeds off the activations."""
+    """Read seeds off the activations, and off saliency maps where these are the background."""
+    if config.background == "saliency":
+        return saliency_seeds_step(dataset, config)
     class_id = background_id(dataset, config)
 
     def make(context: StepContext) -> SeedJob:
         return SeedJob(context.inputs["activations"], context.folder, config, class_id, context.device)
 
     work = over_images(SeedJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
-    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, asdict(config), work, Role.SEEDS)
+    settings = {name: value for name, value in asdict(config).items() if name != "fusion"}
+    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, settings, work, Role.SEEDS)
 
 
 def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:
-    """Compute the CRF's marginals of the strict and of the lenient reading of the activations."""
+    """Compute the CRF's marginals of the strict and of the lenient reading of the activations.
+
+    Raises:
+        ConfigError: If their background is no constant and no power.
+    """
+    check_settings("readings", config, background=("threshold", "power"))
     values = (config.strict, config.lenient)
     return [_reading_step(dataset, config, name, value) for name, value in zip(READINGS, values, strict=True)]
 
@@ -90,4 +100,5 @@ def _reading_step(dataset: Dataset, config: SeedConfig, name: str, value: float)
         return ReadingJob(context.inputs["activations"], context.folder, config, value, context.device)
 
     work = over_images(ReadingJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
-    return Step(name, Kind.SCORES, OF_ACTIVATIONS, {**asdict(config), "value": value}, work)
+    settings = {name: value for name, value in asdict(config).items() if name != "fusion"}
+    return Step(name, Kind.SCORES, OF_ACTIVATIONS, {**settings, "value": value}, work)
