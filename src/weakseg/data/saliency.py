@@ -71,7 +71,7 @@ def load_map(path: Path) -> NDArray[np.float32]:
     with opened_image(path, str(path), formats=("PNG",), what="a saliency map") as image:
         if image.mode != "L":
             raise DataError(f"{path}: a step's saliency map is an 8-bit grey PNG, got mode {image.mode}")
-        return np.array(image, np.float32) / EIGHT_BITS
+        return np.array(image, np.float32) / np.float32(EIGHT_BITS)
 
 
 def saliency_size(path: Path) -> tuple[int, int]:

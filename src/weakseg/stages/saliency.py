@@ -72,7 +72,7 @@ def _u2netp(image: Pixels, config: SaliencyConfig) -> Map:
     """Return the network's first output: its input is scaled by its maximum, less ImageNet's mean, by its deviation."""
     small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR).astype(np.float32)
     scaled = small / max(float(small.max()), 1.0)
-    normal = (scaled - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+    normal = (scaled - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
     network = load_u2netp(Path(config.file))
     network.setInput(np.ascontiguousarray(normal.transpose(2, 0, 1)[None]))
     try:
