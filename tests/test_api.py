@@ -13,6 +13,7 @@ import weakseg.graph
 import weakseg.ops
 from weakseg import SegmentOptions
 from weakseg.errors import ConfigError, DataError
+from weakseg.settings.activate import ActivateConfig
 
 METHODS = ("cam", "wsgcn")
 ROOT = Path(__file__).parent.parent
@@ -106,3 +107,27 @@ def test_the_mask_can_be_saved(tmp_path: Path) -> None:
     from weakseg.artifacts import LabelMap
 
     assert (LabelMap.load(tmp_path / "m.png").labels == result.mask).all()
+
+
+def test_a_group_is_what_its_files_or_arrays_are(tmp_path: Path) -> None:
+    from PIL import Image
+
+    image = skimage.data.cat()[::6, ::6]
+    Image.fromarray(image).save(tmp_path / "cat.png")
+    options = SegmentOptions(activations=ActivateConfig(scales=(1.0,)))
+    found = weakseg.segment_group([tmp_path / "cat.png", image[:, ::-1]], ["cat"], options=options)
+    again = weakseg.segment_group([image / 255.0, image[:, ::-1]], ["cat"], options=options)
+    assert [one.mask.shape for one in found] == [image.shape[:2]] * 2 and found[0].mask.any()
+    assert all((one.mask == other.mask).all() for one, other in zip(found, again, strict=True))
+
+
+def test_bad_groups(tmp_path: Path) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    for images, message in (
+        ("cat.jpg", "give a list of photographs, got 'cat.jpg' alone"),
+        ([image], "need two photographs or more"),
+        ([image, np.zeros((8, 8, 7), np.uint8)], r"images\[1\]: "),
+        ([image, tmp_path / "no.png"], r"^[^:]*no.png: no such"),
+    ):
+        with pytest.raises(DataError, match=message):
+            weakseg.segment_group(images, ["cat"])  # type: ignore[arg-type]

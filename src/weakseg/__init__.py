@@ -26,11 +26,12 @@ __all__ = [
     "read_marks",
     "run_recipe",
     "segment",
+    "segment_group",
     "segment_labelled",
 ]
 
 if TYPE_CHECKING:
-    from weakseg.api import segment, segment_labelled
+    from weakseg.api import segment, segment_group, segment_labelled
     from weakseg.artifacts import LabelMap
     from weakseg.data.annotations import Box
     from weakseg.data.image import load_rgb
@@ -70,6 +71,7 @@ __getattr__ = imported_late(
         "read_marks": "photograph.marks",
         "run_recipe": "methods.run",
         "segment": "api",
+        "segment_group": "api",
         "segment_labelled": "api",
     },
 )

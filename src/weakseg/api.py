@@ -1,4 +1,4 @@
-"""Masks of one photograph in one call, with no training of a classifier."""
+"""Masks of photographs in one call, with no training of a classifier."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from weakseg.errors import DataError
 from weakseg.photograph.config import SegmentOptions
+from weakseg.photograph.group import grouped, segment_together
 from weakseg.photograph.marks import Lines, Named, marks_of_file, read_marks
 from weakseg.photograph.photograph import Photograph, Segmentation
 
@@ -43,6 +44,29 @@ def segment(
     return Photograph(image).segment(marks, options)
 
 
+def segment_group(
+    images: Sequence[str | Path | NDArray[np.generic]], tags: Sequence[str], *, options: SegmentOptions | None = None
+) -> list[Segmentation]:
+    """Return the mask of each of several photographs that show the same, and tell each other what it looks like.
+
+    Nothing is trained: cells of the photographs exchange features with those that are alike. Groups have eight
+    photographs at most; more are cut into several, in their order. Where a photograph does not seem to show a tag, the
+    log says so.
+
+    Args:
+        images: Two or more, each as for ``segment``; sizes may differ.
+        tags: What each of them shows, in the vocabulary of ImageNet.
+        options: Method, and settings of the stages; of drawn labels none is used.
+
+    Raises:
+        DataError: If an image cannot be used, there is one alone, there is no tag, or one that ``segment`` refuses.
+    """
+    if isinstance(images, str | Path):
+        raise DataError(f"segment_group: give a list of photographs, got {images!r} alone; segment takes one")
+    photographs = [_opened(image, index) for index, image in enumerate(images)]
+    return [one for group in grouped(photographs) for one in segment_together(group, tags, options)]
+
+
 def segment_labelled(image: str | Path, labels: str | Path, *, options: SegmentOptions | None = None) -> Segmentation:
     """Return the mask of a photograph file from what a label file says of it.
 
@@ -62,3 +86,11 @@ def segment_labelled(image: str | Path, labels: str | Path, *, options: SegmentO
         )
     marks = marks_of_file(Path(image), Path(labels))
     return Photograph(image).segment(marks, options)
+
+
+def _opened(image: str | Path | NDArray[np.generic], index: int) -> Photograph:
+    """Return one of several photographs; errors say which."""
+    try:
+        return Photograph(image)
+    except DataError as error:
+        raise error if isinstance(image, str | Path) else DataError(f"images[{index}]: {error}") from error

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from weakseg.errors import DataError
 from weakseg.nn.classifiers import build_imagenet_classifier
-from weakseg.nn.vocabulary import build_word_classifier, find_word, imagenet_words
+from weakseg.nn.vocabulary import build_word_classifier, build_word_group, find_word, imagenet_words
 
 
 class TestFindWord:
@@ -58,3 +58,19 @@ def test_word_classifier_has_the_mean_weight_of_each_word() -> None:
 def test_word_classifier_names_the_unknown_tag() -> None:
     with pytest.raises(DataError, match="tag 'zzzzqq'"):
         build_word_classifier(["cat", "zzzzqq"])
+
+
+def test_words_of_groups_say_what_single_ones_do_and_hear_what_is_alike() -> None:
+    """The state after one round: half of the own one, half of what cells of the other are attended to; by hand."""
+    words, group = build_word_classifier(["tabby cat"]), build_word_group(["tabby cat"])
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
+    with torch.inference_mode():
+        states = words.backbone(images)
+        cells = states.flatten(2).mT.double()
+        unit = cells / cells.norm(dim=2, keepdim=True)
+        heard = torch.stack([((30 * unit[i] @ unit[1 - i].T).softmax(1) @ cells[1 - i] + cells[i]) / 2 for i in (0, 1)])
+        expected = (heard @ words.head.weight.double()[:, :, 0, 0].T).mT.reshape(2, 1, *states.shape[2:])
+        maps = group.class_maps(states, torch.tensor([[1, 0], [0, 1]]))
+        torch.testing.assert_close(maps.intermediate, words.head(states))
+        torch.testing.assert_close(maps.graph.double(), expected, atol=1e-4, rtol=1e-4)
+    assert not any(module.training for module in group.modules())

@@ -7,7 +7,9 @@ from functools import cache
 import torch
 
 from weakseg.errors import DataError
-from weakseg.nn.classifiers import TagClassifier, build_imagenet_classifier
+from weakseg.nn.classifiers import GroupClassifier, TagClassifier, build_imagenet_classifier
+from weakseg.settings.group import parameter_free
+from weakseg.settings.group_classify import GroupHeadConfig
 
 
 @cache
@@ -50,4 +52,12 @@ def build_word_classifier(tags: Sequence[str]) -> TagClassifier:
     rows = [source.head.weight.data[list(find_word(tag))].mean(0) for tag in tags]
     model = TagClassifier(source.backbone, len(tags))
     model.head.weight.data.copy_(torch.stack(rows))
+    return model.eval()
+
+
+def build_word_group(tags: Sequence[str]) -> GroupClassifier:
+    """Return the classifier of ``build_word_classifier`` for groups; what images tell each other is not learned."""
+    words = build_word_classifier(tags)
+    model = GroupClassifier(words.backbone, len(tags), GroupHeadConfig(convolutions=0, graph=parameter_free()))
+    model.head = model.readout = words.head
     return model.eval()

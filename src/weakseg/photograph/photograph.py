@@ -1,7 +1,7 @@
 """A photograph that is segmented from marks, again and again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -69,10 +69,12 @@ class Photograph:
 
     Attributes:
         image: ``(H, W, 3)`` uint8, upright RGB.
+        name: Of its file; empty for an array.
     """
 
     def __init__(self, image: str | Path | NDArray[np.generic]) -> None:
         self.image = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image).copy()
+        self.name = str(image) if isinstance(image, str | Path) else ""
         self._kept: dict[str, object] = {}
 
     @property
@@ -91,22 +93,19 @@ class Photograph:
         check_marks(marks, self.size)
         drawn = marks.drawn.only(marks.drawn.strongest)
         if drawn.strongest == "tags":
-            activations = self.activations(marks.names, options.activations)
-            seeds = seed_image(activations, self.image, options.seeds)
-        else:
-            activations, seeds = self._drawn_seeds(marks.names, drawn, options)
-        method = options.method
-        if method == "auto":
-            method = "cam" if drawn.strongest == "tags" else "a2gnn"
-        if method == "cam" or not marks.names:
-            background = options.seeds.background != "none"
-            mask = refine_image(seeds, self.image, options.masks, with_background=background)
-        elif method == "wsgcn":
-            mask = self._by_wsgcn(marks, seeds, options)
-        else:
-            mask = self._by_a2gnn(Marks(marks.names, drawn), seeds, options.drawn)
+            return self.segment_shown(marks.names, self.activations(marks.names, options.activations), options)
+        activations, seeds = self._drawn_seeds(marks.names, drawn, options)
+        by = options.method if options.method != "auto" else "a2gnn"
+        mask = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
         mask = keep_to_boxes(mask, drawn.boxes) if drawn.boxes else mask
         return Segmentation(self.image, marks.names, activations, seeds, mask)
+
+    def segment_shown(self, names: tuple[str, ...], activations: Activations, options: SegmentOptions) -> Segmentation:
+        """Return the mask of what the photograph shows, by activations of these names, wherever they come from."""
+        seeds = seed_image(activations, self.image, options.seeds)
+        by = options.method if options.method != "auto" else "cam"
+        mask = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
+        return Segmentation(self.image, names, activations, seeds, mask)
 
     def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""
@@ -156,6 +155,15 @@ class Photograph:
                 f"points: none is on the background, and {error}; click on the background too, or take a word of "
                 "ImageNet"
             ) from error
+
+    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> LabelMap:
+        """Return the mask that a method makes of seeds."""
+        if options.method == "cam" or not marks.names:
+            background = options.seeds.background != "none"
+            return refine_image(seeds, self.image, options.masks, with_background=background)
+        if options.method == "wsgcn":
+            return self._by_wsgcn(marks, seeds, options)
+        return self._by_a2gnn(marks, seeds, options.drawn)
 
     def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> LabelMap:
         """Return the mask that WSGCN's network of the photograph makes of its seeds."""
