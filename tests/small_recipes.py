@@ -35,6 +35,7 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.graph_network import NetworkConfig
@@ -83,6 +84,8 @@ def small(value: Config, weights: Path) -> Config:
         return _small_backbone(value, weights)
     if isinstance(value, AugmentConfig):
         made |= {"crop": 64 + value.crop % 8, "long_side": value.long_side and (48, 80)}
+    if isinstance(value, ClassifierConfig) and value.accumulate:
+        made |= {"accumulation": replace(value.accumulation, skip_epochs=0)}
     if isinstance(value, FitConfig) and value.iterations:
         made |= {"iterations": 2}
     if isinstance(value, SegmenterConfig):

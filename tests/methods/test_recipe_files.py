@@ -19,6 +19,7 @@ from weakseg.nn.backbones import check_backbone
 from weakseg.nn.segmenters import check_training, completed
 from weakseg.photograph.config import DrawnOptions
 from weakseg.pipeline.plan import Kind, check_plan
+from weakseg.settings.accumulate import AccumulationConfig, AttentionDropConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
@@ -230,6 +231,22 @@ class TestGrowing:
         for recipe in recipes.values():
             made = DgcnRecipe(**{**vars(recipe), "method": "dgcn", "growth": dgcn.growth})
             assert made == dgcn
+
+
+def test_oaa(voc: Path) -> None:
+    # oaa.md, sections 2.6 and 3: the PyTorch column
+    recipe: Any = load_recipe(str(RECIPES / "oaa_voc12.yaml"), ["--data.root", str(voc)])
+    network, classifier = recipe.network, recipe.classifier
+    for one in (network, classifier):
+        assert (one.backbone.name, one.convolutions) == ("vgg16_conv5", 3)
+        assert one.augment == AugmentConfig(None, 224, flip=False, jitter=0.3, hue=0.1, warp=True)
+        assert (one.fit.epochs, one.fit.batch_size * one.fit.accumulate) == (15, 5)
+        assert (one.fit.lr, one.fit.bias_lr_factor, one.fit.head_lr_factor) == (1e-3, 2.0, 10.0)
+        assert one.fit.nesterov and one.fit.decay_biases and (one.fit.momentum, one.fit.weight_decay) == (0.9, 5e-4)
+        assert one.fit.schedule == ScheduleConfig("step", factor=0.1, at=(10.0,))
+    assert classifier.accumulation == AccumulationConfig("rank", skip_epochs=1)
+    assert classifier.attention_drop == AttentionDropConfig(0.5, 0.6) and network.threshold == 0.001
+    assert network.start == "pretrained" and recipe.integral
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("boxes", 150), ("scribbles", 50), ("points", 50), ("tags", 50)])
