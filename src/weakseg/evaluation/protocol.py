@@ -65,10 +65,23 @@ class Score:
         }
 
 
+BESIDE_TAGS = "tags + saliency"
+
+
 def titled(values: Mapping[str, Any]) -> str:
-    """Return product and list of a score (``as_json``): of a list of ``data.score`` its name, else nothing of it."""
+    """Return product and list of a score (``as_json``): of a list of ``data.score`` its name, else nothing of it.
+
+    What depends on saliency maps that may have learned from masks of pixels says so.
+    """
     protocol = values["protocol"]
-    return f"{values['name']} ({protocol['list']})" if "made_for" in protocol else str(values["name"])
+    beside = [protocol["list"]] if "made_for" in protocol else []
+    beside += [BESIDE_TAGS] if knows_masks(protocol.get("saliency", {})) else []
+    return f"{values['name']} ({', '.join(beside)})" if beside else str(values["name"])
+
+
+def knows_masks(saliency: Mapping[str, Any]) -> bool:
+    """Return whether saliency maps, as a protocol tells of them, may have learned from masks of pixels."""
+    return bool(saliency.get("learned_from_masks", False))
 
 
 def scored_on(protocol: Mapping[str, Any]) -> str:
@@ -97,9 +110,9 @@ def described_saliency(told: Mapping[str, Any]) -> str:
     """Return in words which saliency maps a product depends on; of those that learned from masks, what it is then."""
     detector = told["detector"]
     if detector == "files":
-        return "tags + saliency: maps of files, whose maker may have learned from masks of pixels"
+        return f"{BESIDE_TAGS}: maps of files, whose maker may have learned from masks of pixels"
     if told["learned_from_masks"]:
-        return f"tags + saliency: {detector} ({told['weights']}), which learned from masks of pixels that people drew"
+        return f"{BESIDE_TAGS}: {detector} ({told['weights']}), which learned from masks of pixels that people drew"
     return f"saliency: {detector}, which learned nothing"
 
 

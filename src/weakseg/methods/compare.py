@@ -24,6 +24,7 @@ from weakseg.pipeline.runner import run_plan, step_folders, write_failures
 from weakseg.pipeline.store import Store, keyed_place
 from weakseg.steps.base import forget_models
 from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
+from weakseg.steps.saliency import saliency_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,11 @@ class MethodProducts:
     def result_scores(self) -> Sequence[Score]:
         """``Score.as_json`` of the masks, for each list; none where they were not scored."""
         return self.scored.get(self.result, ())
+
+    @property
+    def saliency(self) -> dict[str, Any]:
+        """What is to be said of the saliency maps that the masks depend on; empty where there are none."""
+        return saliency_of(self.steps, self.result)
 
     @property
     def activations(self) -> Path | None:
@@ -216,6 +222,7 @@ def _as_json(method: ComparedMethod, out: Path) -> dict[str, Any]:
         "method": method.name,
         "figures": asdict(method.figures),
         "masks": products.result,
+        **({"saliency": products.saliency} if products.saliency else {}),
         "steps": {name: str(folder.relative_to(out)) for name, folder in products.folders.items()},
         "scores": products.scores,
         "objects": products.objects,

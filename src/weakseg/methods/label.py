@@ -19,6 +19,7 @@ from weakseg.pipeline.plan import Kind, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.steps.base import given_model
+from weakseg.steps.saliency import check_weights
 from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round, restricted_step
 
 LABEL_FILE = "label.json"
@@ -52,6 +53,8 @@ def label_images(
         raise ConfigError(
             f"{run}: method {recipe.method!r} has no labeller; use a run of a method that starts from tags"
         )
+    if any(step.kind == Kind.SALIENCY for step in way):
+        check_weights(recipe.saliency_maps)
     models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
     with Store(out) as store:
         intake = take_in(dataset, out / "data" / "images", engine=options.engine(), learns=False)

@@ -7,7 +7,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
 from weakseg.methods.growing import GrowingRecipe
-from weakseg.methods.recipe import Recipe, TagRecipe
+from weakseg.methods.recipe import Recipe, SaliencyRecipe, TagRecipe
 from weakseg.methods.seeding import SeedingRecipe
 from weakseg.pipeline.plan import Role, Step, result_of
 from weakseg.settings.seam import SeamConfig
@@ -32,7 +32,7 @@ from weakseg.steps.segment import (
 )
 
 
-def saliency_steps(recipe: TagRecipe, dataset: Dataset, *, every_map: bool = True) -> list[Step]:
+def saliency_steps(recipe: SaliencyRecipe, dataset: Dataset, *, every_map: bool = True) -> list[Step]:
     """Return the step to the saliency maps, where a recipe reads them; arguments as those of ``saliency_step``."""
     return [saliency_step(dataset, recipe.saliency, every=every_map)] if recipe.reads_saliency else []
 

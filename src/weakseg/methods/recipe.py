@@ -64,17 +64,13 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TagRecipe(Recipe):
-    """Settings of a method that starts from tags: a classifier's activations.
+class SaliencyRecipe(Recipe):
+    """Settings of a method that can read its background off saliency maps.
 
     Attributes:
-        classifier: The tag classifier and its training.
-        activations: How activations are computed, or where they are read.
         saliency: Where saliency maps come from, where a step reads the background off them.
     """
 
-    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    activations: ActivationsConfig = field(default_factory=ActivationsConfig)
     saliency: SaliencyConfig = field(default_factory=SaliencyConfig)
 
     def __post_init__(self) -> None:
@@ -90,3 +86,16 @@ class TagRecipe(Recipe):
     def saliency_maps(self) -> SaliencyConfig:
         """The section ``saliency``."""
         return self.saliency
+
+
+@dataclass(frozen=True)
+class TagRecipe(SaliencyRecipe):
+    """Settings of a method that starts from tags: a classifier's activations.
+
+    Attributes:
+        classifier: The tag classifier and its training.
+        activations: How activations are computed, or where they are read.
+    """
+
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    activations: ActivationsConfig = field(default_factory=ActivationsConfig)

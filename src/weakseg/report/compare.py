@@ -20,6 +20,7 @@ from weakseg.report.gallery import (
     Labels,
     agreement_table,
     first_panels,
+    labelled,
     labels_of,
     labels_panel,
     legend_of,
@@ -32,6 +33,7 @@ from weakseg.report.overlay import difference
 from weakseg.report.rounds import Trained, describe_seeds, grown_panels, later_masks, rounds_table
 from weakseg.report.run import truth_loaders
 from weakseg.report.selection import choose
+from weakseg.steps.saliency import SALIENCY
 
 COLUMNS = {
     "before CRF, mIoU %": "before_crf",
@@ -55,7 +57,7 @@ EXPLAINED = (
 
 def figures_table(comparison: Comparison) -> Table:
     """Return one row of figures for each method; columns in which no method has a figure are left out."""
-    rows: list[list[Cell]] = [[method.name] for method in comparison.methods]
+    rows: list[list[Cell]] = [[labelled(m.name, {"saliency": m.products.saliency})] for m in comparison.methods]
     columns = ["method"]
     for title, cells in (*_columns([method.figures for method in comparison.methods]), *_shares(comparison.methods)):
         if any(cell is not None for cell in cells):
@@ -169,6 +171,12 @@ class _Gallery:
     def _masks(method: ComparedMethod) -> Path:
         return method.products.folders[method.products.result]
 
+    @property
+    def _maps(self) -> dict[str, Path]:
+        """Folders of saliency maps, each once, by title."""
+        found = {m.products.folders[SALIENCY]: m.name for m in reversed(self.methods) if SALIENCY in m.products.folders}
+        return {f"{SALIENCY} of {name}": folder for folder, name in reversed(found.items())}
+
     def _grown(self, sample: WeakSample, photo: Labels) -> Iterator[Panel]:
         """Yield how an image's labels grew in the trainings that have kept it, each once."""
         trained = {
@@ -187,7 +195,7 @@ class _Gallery:
 
     def _card(self, sample: WeakSample, agreement: Mapping[str, float]) -> Card:
         folders = [folder for method in self.methods if (folder := method.products.activations)]
-        panels = first_panels(sample, folders[0] if folders else None)
+        panels = first_panels(sample, folders[0] if folders else None, self._maps)
         photo = panels[0].image
         masks = {name: labels_of(folder, sample.id) for name, folder in self._shown(sample)}
         panels += [labels_panel(name, photo, labels) for name, labels in masks.items()]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset
+from weakseg.data.saliency import load_map
 from weakseg.data.sample import WeakSample
-from weakseg.evaluation.protocol import scored_on
+from weakseg.evaluation.protocol import BESIDE_TAGS, knows_masks, scored_on
 from weakseg.files import read_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.report.model import Panel, Table
@@ -28,12 +29,20 @@ def agreement_table(scores: Iterable[Mapping[str, Any]], methods: Iterable[str] 
     """Return one row for each score of label maps (``Score.as_json``), behind the method's name where there are any."""
     columns = ("product", "split", "mIoU %", "pixel accuracy %", "coverage %", "images", "missing")
     figures = ("mean_iou", "pixel_accuracy", "coverage", "images", "missing")
-    rows = [(s["name"], scored_on(s["protocol"]), *(s[figure] for figure in figures)) for s in scores]
+    rows = [
+        (labelled(s["name"], s["protocol"]), scored_on(s["protocol"]), *(s[figure] for figure in figures))
+        for s in scores
+    ]
     title = "Agreement with the truth"
     if methods is None:
         return Table(title, columns, tuple(rows), ONE_MATRIX)
     named = tuple((method, *row) for method, row in zip(methods, rows, strict=True))
     return Table(title, ("method", *columns), named, ONE_MATRIX)
+
+
+def labelled(name: str, told: Mapping[str, Any]) -> str:
+    """Return a name, and what it learned from beside tags, where ``told`` says so of its ``saliency``."""
+    return f"{name} ({BESIDE_TAGS})" if knows_masks(told.get("saliency", {})) else name
 
 
 def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -57,13 +66,21 @@ def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("Agreement with the true objects", columns, rows, OF_OBJECTS)
 
 
-def first_panels(sample: WeakSample, activations: Path | None) -> list[Panel]:
-    """Return the photograph, small, and the largest of its activations where the folder has them."""
+def first_panels(
+    sample: WeakSample, activations: Path | None, saliency: Mapping[str, Path] | None = None
+) -> list[Panel]:
+    """Return the photograph, small, the largest of its activations, and its saliency maps by their titles.
+
+    What the folders do not have is left out.
+    """
     photo = shrink(sample.load_image())
     panels = [Panel("photograph", photo)]
     path = activations / f"{sample.id}.safetensors" if activations else None
     if path and path.exists() and (found := Activations.load(path)).class_ids:
         panels.append(Panel("activation", draw_activation(photo, found.values.amax(0).numpy()), "activation"))
+    for title, folder in (saliency or {}).items():
+        if (path := folder / f"{sample.id}.png").exists():
+            panels.append(Panel(title, draw_activation(photo, load_map(path)), "activation"))
     return panels
 
 

@@ -45,6 +45,7 @@ from weakseg.report.rounds import (
 )
 from weakseg.report.selection import choose
 from weakseg.steps.evaluate import RESULTS_FILE
+from weakseg.steps.saliency import SALIENCY
 
 
 def build_run_report(folder: Path) -> Report:
@@ -140,7 +141,7 @@ class _Gallery:
     def _card(
         self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
     ) -> Card:
-        panels = first_panels(sample, self.folder / "activations")
+        panels = first_panels(sample, self.folder / "activations", {SALIENCY: self.folder / SALIENCY})
         photo = panels[0].image
         shown = self._panels_of(sample)
         for step in shown:

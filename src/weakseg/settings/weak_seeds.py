@@ -26,7 +26,8 @@ class WeakSeedConfig:
         strokes: Lines and superpixels of points and scribbles.
         walk: How strokes are followed with ``strokes_as`` ``walk``.
         tags: Trimap and confident part of activations.
-        thresholds: How ``tags_as`` ``thresholds`` reads activations.
+        thresholds: How ``tags_as`` ``thresholds`` reads activations, or with background ``saliency`` joins them with a
+            map of each image.
         boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
             ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
             against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
@@ -60,6 +61,11 @@ class WeakSeedConfig:
         check_settings("seeds", self, strokes_as=get_args(StrokeUse))
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
+        if self.thresholds.background == "saliency" and self.tags_as != "thresholds":
+            raise ConfigError(
+                f"seeds.thresholds.background: 'saliency' has no effect with seeds.tags_as {self.tags_as!r}; set that "
+                "to thresholds, or leave it out"
+            )
         if self.strokes_as == "superpixels" and self.walk != StrokeWalkConfig():
             raise ConfigError("seeds.walk: belongs to seeds.strokes_as 'walk', and it is 'superpixels'; leave it out")
         if self.strokes_as == "walk" and self.scribbles_over_tags:
@@ -67,6 +73,15 @@ class WeakSeedConfig:
                 "seeds.scribbles_over_tags: a walk decides every pixel, and leaves nothing to activations; set it to "
                 "false, or seeds.strokes_as to superpixels"
             )
+
+    @property
+    def reads_saliency(self) -> bool:
+        """Whether what tags say is read off saliency maps, too."""
+        return self.tags_as == "thresholds" and self.thresholds.background == "saliency"
+
+    def reads_saliency_for(self, kind: str) -> bool:
+        """Return whether saliency maps count where the strongest label is of a kind: boxes are not checked by them."""
+        return self.reads_saliency and kind != "boxes" and self.reads_activations(kind)
 
     def reads_activations(self, kind: str) -> bool:
         """Return whether activations count where the strongest label is of a kind, a word of ``Drawn.strongest``."""

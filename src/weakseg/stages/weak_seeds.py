@@ -13,6 +13,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
 from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.saliency_seeds import FusionEffects, saliency_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds, superpixels
 from weakseg.stages.stroke_walk import walk_graph_of, walk_seeds
@@ -32,11 +33,15 @@ class SeedParts:
         regions: Superpixels of strokes.
         graph: That strokes walk on.
         cuts: GrabCut of boxes.
+        saliency: ``(H, W)`` map of the photograph in [0, 1]; given, where tags are read off one.
+        fusion: What the rules have done by which activations and that map became seeds.
     """
 
     regions: NDArray[np.int64] | None = None
     graph: PixelGraph | None = None
     cuts: BoxSeeds | None = None
+    saliency: NDArray[np.float32] | None = None
+    fusion: FusionEffects | None = None
 
 
 def weak_seeds(
@@ -56,10 +61,10 @@ def weak_seeds(
         activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
         config: How each kind is used.
         device: Where the CRF of activations runs.
-        parts: What calls for the same image and settings share; filled here.
+        parts: What calls for the same image and settings share; filled here, but for ``saliency``.
 
     Raises:
-        DataError: If there is neither a drawn label nor activations.
+        DataError: If there is neither a drawn label nor activations, or no saliency map where tags are read off one.
 
     Reference:
         [zhang2021a2gnn], seeds of its four settings.
@@ -70,7 +75,7 @@ def weak_seeds(
     if kind == "tags":
         if activations is None:
             raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
-        return _from_tags(activations, image, config, device)
+        return _from_tags(activations, image, config, parts, device)
     if kind == "boxes":
         if config.boxes_as == "filled":
             return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
@@ -84,7 +89,7 @@ def weak_seeds(
     seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
     if activations is None or not config.reads_activations(kind):
         return seeds
-    return merge_over(seeds, _from_tags(activations, image, config, device))
+    return merge_over(seeds, _from_tags(activations, image, config, parts, device))
 
 
 def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMap:
@@ -96,7 +101,15 @@ def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMa
     return LabelMap(labels)
 
 
-def _from_tags(activations: Activations, image: NDArray[np.uint8], config: WeakSeedConfig, device: str) -> LabelMap:
+def _from_tags(
+    activations: Activations, image: NDArray[np.uint8], config: WeakSeedConfig, parts: SeedParts, device: str
+) -> LabelMap:
+    if config.reads_saliency:
+        if parts.saliency is None:
+            raise DataError("seeds.thresholds.background: 'saliency' needs a map, which there is none of here")
+        found = saliency_seeds(activations, parts.saliency, config.thresholds)
+        parts.fusion = found.effects
+        return found.labels
     if config.tags_as == "thresholds":
         return seed_image(activations, image, config.thresholds, device=device)
     return tag_seeds(activations, image, config.tags, device=device).confident

@@ -13,11 +13,13 @@ from weakseg.methods.plans import from_seam, from_tags, with_segmenter
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.settings.decode import Fusion
+from weakseg.settings.seed import SeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.weak_seeds import counted
 from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
 from weakseg.steps.decode import decode_steps
+from weakseg.steps.saliency import SALIENCY
 from weakseg.steps.seed import reading_steps
 from weakseg.steps.weak_seeds import weak_seeds_step
 from weakseg.steps.window_affinity import FIRST, window_affinity_step
@@ -27,7 +29,7 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from labels of any kind to a scored segmenter.
 
     Raises:
-        ConfigError: If nothing would look at the activations that are asked for.
+        ConfigError: If nothing would look at the activations, or saliency maps, that are asked for.
     """
     boxed = recipe.seeds.use in ("strongest", "boxes")
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
@@ -41,6 +43,7 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     ]
     if recipe.with_activations:
         _check_activations_count(steps)
+        _check_saliency_counts(recipe, steps)
         seam = recipe.activations_of == "seam"
         steps = [*(from_seam(recipe, recipe.seam, dataset) if seam else from_tags(recipe, dataset)), *steps]
     return with_segmenter(recipe, dataset, steps)
@@ -98,8 +101,10 @@ def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
 def _seeds_step(
     recipe: A2gnnRecipe, dataset: Dataset, seeds: WeakSeedConfig, *, name: str = "seeds", role: Role = Role.SEEDS
 ) -> Step:
-    read = any(seeds.reads_activations(kind) for kind in _kinds(seeds, dataset))
-    return weak_seeds_step(dataset, seeds, activations=recipe.with_activations and read, name=name, role=role)
+    kinds = _kinds(seeds, dataset) if recipe.with_activations else ()
+    read = any(map(seeds.reads_activations, kinds))
+    mapped = any(map(seeds.reads_saliency_for, kinds))
+    return weak_seeds_step(dataset, seeds, activations=read, saliency=mapped, name=name, role=role)
 
 
 def affinity_seeds(recipe: A2gnnRecipe, dataset: Dataset) -> WeakSeedConfig:
@@ -108,7 +113,8 @@ def affinity_seeds(recipe: A2gnnRecipe, dataset: Dataset) -> WeakSeedConfig:
     if not recipe.affinity.trained:
         return seeds
     if wanted == "confident":
-        return replace(seeds, use="tags", tags_as="confident")
+        thresholds = SeedConfig() if seeds.reads_saliency else seeds.thresholds  # which nothing reads
+        return replace(seeds, use="tags", tags_as="confident", thresholds=thresholds)
     if wanted != "seeds":
         return replace(seeds, boxes_as=wanted)
     followed = seeds.strokes_as == "walk"  # no more is to be said of scribbles
@@ -144,4 +150,13 @@ def _check_activations_count(steps: Sequence[Step]) -> None:
         raise ConfigError(
             "with_activations: nothing would look at activations: every photograph has labels that become seeds "
             "without them (seeds.strokes_as, seeds.boxes_as), and the graph needs none; set it to false"
+        )
+
+
+def _check_saliency_counts(recipe: A2gnnRecipe, steps: Sequence[Step]) -> None:
+    """Refuse saliency maps that no seeds are read off."""
+    if recipe.reads_saliency and not any(SALIENCY in step.needs for step in steps):
+        raise ConfigError(
+            "seeds.thresholds.background: no photograph's seeds would be read off saliency maps, which join the "
+            "activations of tags; leave it out"
         )

@@ -97,6 +97,11 @@ class A2gnnRecipe(TagRecipe):
             if wrong:
                 raise ConfigError(f"{name}: {wanted}")
 
+    @property
+    def reads_saliency(self) -> bool:
+        """Whether what tags say is read off saliency maps, too."""
+        return self.with_activations and self.seeds.reads_saliency
+
     def _of_activations(self) -> Iterator[Rule]:
         """Yield what needs activations."""
         without = not self.with_activations

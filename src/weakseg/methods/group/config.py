@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from weakseg.methods.recipe import Recipe
+from weakseg.methods.recipe import SaliencyRecipe
 from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
 
 
 @dataclass(frozen=True)
-class GroupRecipe(Recipe):
+class GroupRecipe(SaliencyRecipe):
     """As ``cam``, with a classifier that looks at images that share classes together.
 
     Attributes:
