@@ -36,10 +36,11 @@ from weakseg.training.loop import FitPlace
 
 CONFIG = GroupClassifierConfig(
     BackboneConfig("resnet10t", 16, "none"),
+    convolutions=0,
     frozen=True,
     augment=AugmentConfig((64, 80), 64),
     fit=FitConfig(epochs=2, batch_size=2, lr=0.01),
-    head=GroupHeadConfig(channels=8, convolutions=0, graph=ImageGraphConfig(rounds=2, gru_kernel=1)),
+    head=GroupHeadConfig(channels=8, graph=ImageGraphConfig(rounds=2, gru_kernel=1)),
     groups=GroupDrawConfig(size=3),
 )
 
@@ -123,7 +124,7 @@ class TestTraining:
             replace(CONFIG, intermediate_weight=0.0)
         with pytest.raises(ConfigError, match=r"loader_workers: .* by one process; got 2"):
             replace(CONFIG, fit=replace(CONFIG.fit, loader_workers=2))
-        with pytest.raises(ConfigError, match="dropout: the classifier of groups has none"):
+        with pytest.raises(ConfigError, match="dropout: that of groups has none"):
             replace(CONFIG, dropout=0.5)
         with pytest.raises(ConfigError, match="pool_size: 1 with size 4"):
             GroupDrawConfig(pool_size=1)

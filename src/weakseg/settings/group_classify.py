@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
-from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.activate import ActivationsConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig, ScheduleConfig
@@ -19,24 +19,22 @@ GroupOutput = Literal["average", "graph", "intermediate"]
 
 @dataclass(frozen=True)
 class GroupHeadConfig:
-    """What follows the backbone: convolutions, a head of its own, and the graph of images with another.
+    """What follows the features: a head of its own, and the graph of images with another.
 
     Attributes:
-        channels: Of the convolutions; 0: as many as the backbone gives.
-        convolutions: How many of 3 x 3 cells; 0: one of single cells, if ``channels`` are others than the backbone's.
+        channels: Features are reduced to so many by a linear layer with ReLU; 0: they are not.
         states: What an image tells the others: ``features``, of which the second head reads class scores after the
             graph; or the class ``scores`` of the first head themselves, as in the published code.
         graph: The graph of images.
     """
 
     channels: int = 0
-    convolutions: int = 3
     states: States = "features"
     graph: ImageGraphConfig = field(default_factory=ImageGraphConfig)
 
     def __post_init__(self) -> None:
         """Refuse negative numbers, and words that do not exist."""
-        check_settings("classifier.head", self, channels=">= 0", convolutions=">= 0", states=get_args(States))
+        check_settings("classifier.head", self, channels=">= 0", states=get_args(States))
 
 
 @dataclass(frozen=True)
@@ -74,12 +72,14 @@ class GroupClassifierConfig(ClassifierConfig):
 
     Attributes:
         frozen: Train all but the backbone, whose features of an image are computed once an epoch.
-        head: What follows the backbone.
+        convolutions: 3 x 3 convolutions with ReLU behind the backbone; the paper's are three.
+        head: What follows.
         groups: How groups are drawn.
         intermediate_weight: Of the loss of the head before the graph, beside that of the one after it.
         fit: Optimisation; an example is a group.
     """
 
+    convolutions: int = 3
     augment: AugmentConfig = field(
         default_factory=lambda: AugmentConfig(long_side=None, warp=True, flip=False, jitter=0.3, hue=0.1)
     )
@@ -107,9 +107,8 @@ class GroupClassifierConfig(ClassifierConfig):
             raise ConfigError(
                 "classifier.intermediate_weight: without it the head before the graph learns nothing; set > 0"
             )
-        for name, other in (("dropout", "graph.dropout"), ("convolutions", "convolutions")):
-            if getattr(self, name):
-                raise ConfigError(f"classifier.{name}: the classifier of groups has none; see classifier.head.{other}")
+        if self.dropout:
+            raise ConfigError("classifier.dropout: that of groups has none; see classifier.head.graph.dropout")
         if self.attention_drop.probability:
             raise ConfigError("classifier.attention_drop: hides nothing from groups; leave it out")
         if self.frozen and self.fit.loader_workers:
@@ -120,7 +119,7 @@ class GroupClassifierConfig(ClassifierConfig):
 
 
 @dataclass(frozen=True)
-class GroupActivateConfig(ActivateConfig):
+class GroupActivateConfig(ActivationsConfig):
     """How activations of groups are computed.
 
     Attributes:
@@ -133,3 +132,8 @@ class GroupActivateConfig(ActivateConfig):
         """Refuse words that do not exist."""
         super().__post_init__()
         check_settings("activations", self, output=get_args(GroupOutput))
+        if self.from_folder:
+            raise ConfigError(
+                "activations.from_folder: method 'group' is for activations of its own; use method 'cam', which starts "
+                "from any"
+            )

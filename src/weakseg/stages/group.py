@@ -19,12 +19,12 @@ from weakseg.data.sample import WeakSample
 from weakseg.graph.image_group import complete_edges, group_edges
 from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
-from weakseg.nn.classifiers.group import GroupClassifier, check_group, group_header
+from weakseg.nn.classifiers.group import GroupClassifier, check_group
 from weakseg.nn.losses import tag_loss
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.accumulate import learn_accumulating
-from weakseg.stages.classify import TagData, measured, tag_data
+from weakseg.stages.classify import TagData, classifier_header, measured, tag_data
 from weakseg.stages.placed import Seen
 from weakseg.training.loop import Fit, FitPlace, Records
 from weakseg.training.placement import Placement
@@ -203,17 +203,17 @@ def train_group(
     data = GroupData(images, groups, _untagged(images.samples, draw), place.seed)
 
     def build() -> GroupClassifier:
-        model = GroupClassifier(build_backbone(config.backbone), len(classes), config.head)
+        backbone = build_backbone(config.backbone)
+        model = GroupClassifier(backbone, len(classes), config.head, convolutions=config.convolutions)
         if config.frozen:
             model.backbone.requires_grad_(requires_grad=False)
             data.features = EpochFeatures(model.backbone, len(images), place.folder)
         return model
 
     header = {
+        **classifier_header(classes, config.backbone, config.convolutions),
         "kind": GROUP_CLASSIFIER,
-        "classes": classes.names,
-        "backbone": asdict(config.backbone),
-        **group_header(config.head),
+        "head": asdict(config.head),
     }
     loss, measure = GroupLoss(config, config.frozen), measured(val, classes, config)
 

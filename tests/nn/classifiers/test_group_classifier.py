@@ -11,14 +11,16 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.group import ImageGraphConfig, official
 from weakseg.settings.group_classify import GroupHeadConfig, GroupOutput
 
-LIGHT = GroupHeadConfig(channels=16, convolutions=0, graph=ImageGraphConfig(gru_kernel=1))
+LIGHT = GroupHeadConfig(channels=16, graph=ImageGraphConfig(gru_kernel=1))
 NONE = torch.zeros(2, 0, dtype=torch.long)
 SIZES = ((64, 96), (96, 64), (64, 64))
 
 
-def classifier(config: GroupHeadConfig = LIGHT) -> GroupClassifier:
+def classifier(config: GroupHeadConfig = LIGHT, convolutions: int = 0) -> GroupClassifier:
     torch.manual_seed(0)
-    model = GroupClassifier(build_backbone(BackboneConfig("resnet10t", 16, "none")), 3, config)
+    model = GroupClassifier(
+        build_backbone(BackboneConfig("resnet10t", 16, "none")), 3, config, convolutions=convolutions
+    )
     for parameter in model.graph.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return model.eval()
@@ -36,10 +38,10 @@ class TestEvidence:
         assert maps.evidence("graph").tolist() == [[[[0.0, 3.0]]]]
         assert maps.evidence("intermediate").tolist() == [[[[2.0, 0.0]]]]
 
-    @pytest.mark.parametrize("config", [LIGHT, GroupHeadConfig(channels=16, convolutions=2)])
+    @pytest.mark.parametrize(("config", "convolutions"), [(LIGHT, 0), (GroupHeadConfig(channels=16), 1)])
     @torch.inference_mode()
-    def test_without_edges_each_image_is_alone(self, config: GroupHeadConfig) -> None:
-        model, pictures = classifier(config), images(*SIZES)
+    def test_without_edges_each_image_is_alone(self, config: GroupHeadConfig, convolutions: int) -> None:
+        model, pictures = classifier(config, convolutions), images(*SIZES)
         found = model.group_evidence(pictures, NONE, "average")
         for image, one in zip(pictures, found, strict=True):
             torch.testing.assert_close(model.evidence(image[None], (1, 2, 3))[0], one, rtol=1e-4, atol=1e-5)
@@ -79,20 +81,20 @@ class TestForward:
         model, batch = classifier(), torch.stack(images((64, 64), (64, 64)))
         tag_loss(model(batch, edges=torch.tensor([[0, 1], [1, 0]])).logits, torch.ones(2, 3)).backward()
         assert model.head.weight.grad is None
-        assert all(p.grad is not None for p in (*model.neck.parameters(), *model.graph.parameters()))
+        assert all(p.grad is not None for p in (*model.reduction.parameters(), *model.graph.parameters()))
 
     def test_states_may_be_class_scores(self) -> None:
-        model = classifier(GroupHeadConfig(channels=16, convolutions=1, states="scores", graph=official()))
+        model = classifier(GroupHeadConfig(channels=16, states="scores", graph=official()))
         batch, edges = torch.stack(images(*[(64, 64)] * 3)), complete_edges(torch.zeros(3, dtype=torch.long))
         found = model(batch, further=("maps",), edges=edges)
-        assert model.readout is None and set(model.rate_factors) == {"neck.", "graph."}
+        assert model.readout is None and set(model.rate_factors) == {"reduction.", "graph."}
         assert found.further["maps"].graph.shape == (3, 3, 4, 4)
         found.logits.sum().backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
 
     def test_every_part_has_a_rate(self) -> None:
-        plain = GroupHeadConfig(convolutions=0, graph=ImageGraphConfig(gru_kernel=1))
-        assert set(classifier().rate_factors) == {"neck.", "graph.", "readout."}
+        plain = GroupHeadConfig(graph=ImageGraphConfig(gru_kernel=1))
+        assert set(classifier().rate_factors) == {"reduction.", "graph.", "readout."}
         model = GroupClassifier(build_backbone(BackboneConfig("resnet10t", 16, "none")), 3, plain)
         assert set(model.rate_factors) == {"graph.", "readout."} and model.head.in_channels == 512
 

@@ -1,7 +1,6 @@
 """The tag classifier of groups: images that share classes exchange messages before they are classified again."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -10,12 +9,14 @@ from torch import Tensor, nn
 from weakseg.errors import ConfigError
 from weakseg.graph.image_group import stack_states
 from weakseg.nn.backbones import Backbone, read_backbone
-from weakseg.nn.classifiers.tag import TagClassifier
+from weakseg.nn.classifiers.tag import TagClassifier, read_convolutions
 from weakseg.nn.graphs.image_graph import INITIAL_DEVIATION, ImageGraph
 from weakseg.nn.models import ModelFile, class_count
 from weakseg.nn.output import Output, check_further
 from weakseg.settings.group import ImageGraphConfig
 from weakseg.settings.group_classify import GroupHeadConfig, GroupOutput
+
+PARTS = ("convolutions", "reduction", "graph", "readout")
 
 
 class ClassMaps(NamedTuple):
@@ -32,11 +33,11 @@ class ClassMaps(NamedTuple):
 
 
 class GroupClassifier(TagClassifier):
-    """Backbone, convolutions (``neck``), a linear layer at each cell (``head``), the graph of images, and another one.
+    """Backbone and convolutions, a reduction, a linear layer at each cell (``head``), the graph of images, and another.
 
     Attributes:
         gives: Further outputs of ``forward``.
-        config: What follows the backbone.
+        config: What follows the convolutions.
         output: Which evidence is given of single images.
 
     Reference:
@@ -45,25 +46,33 @@ class GroupClassifier(TagClassifier):
 
     gives: ClassVar[tuple[str, ...]] = ("maps", "intermediate")
 
-    def __init__(self, backbone: Backbone, num_classes: int, config: GroupHeadConfig) -> None:
-        super().__init__(backbone, num_classes)
+    def __init__(self, backbone: Backbone, num_classes: int, config: GroupHeadConfig, *, convolutions: int = 0) -> None:
+        super().__init__(backbone, num_classes, convolutions=convolutions)
         self.config = config
         self.output: GroupOutput = "average"
         channels = config.channels or backbone.channels
-        self.neck = _neck(backbone.channels, channels, config.convolutions)
+        reduction = [nn.Conv2d(backbone.channels, channels, 1), nn.ReLU()] if config.channels else []
+        self.reduction = nn.Sequential(*reduction)
         self.head = nn.Conv2d(channels, num_classes, 1, bias=False)
         of_scores = config.states == "scores"
         self.graph = ImageGraph(num_classes if of_scores else channels, config.graph)
         self.readout = None if of_scores else nn.Conv2d(channels, num_classes, 1, bias=False)
-        for layer in (self.head, self.readout):
-            if layer is not None:
+        for layer in (*self.convolutions, *self.reduction, self.head, self.readout):
+            if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     @property
     def rate_factors(self) -> dict[str, float]:
         """Multiples of the head's learning rate, by part."""
-        parts = {name.partition(".")[0] for name, _ in self.named_parameters()}
-        return {f"{part}.": 1.0 for part in ("neck", "graph", "readout") if part in parts}
+        there = {name.partition(".")[0] for name, _ in self.named_parameters()}
+        return {f"{part}.": 1.0 for part in PARTS if part in there}
+
+    def states(self, images: Tensor, *, are_features: bool = False) -> Tensor:
+        """Return ``(B, C, h, w)`` features that messages are made of; arguments as of ``forward``."""
+        found: Tensor = self.reduction(self.convolutions(images if are_features else self.backbone(images)))
+        return found
 
     def forward(
         self,
@@ -85,13 +94,12 @@ class GroupClassifier(TagClassifier):
             ConfigError: If the network does not give what is asked for.
         """
         check_further(self, further, self.gives)
-        states = self.neck(images if are_features else self.backbone(images))
-        maps = self.class_maps(states, edges)
+        maps = self.class_maps(self.states(images, are_features=are_features), edges)
         found: dict[str, Any] = {"maps": maps, "intermediate": maps.intermediate.mean((2, 3))}
         return Output(maps.graph.mean((2, 3)), {name: found[name] for name in further})
 
     def class_maps(self, states: Tensor, edges: Tensor | None = None, cell_mask: Tensor | None = None) -> ClassMaps:
-        """Return the class scores of ``(n, C, h, w)`` states, which ``neck`` gives; else as ``ImageGraph``."""
+        """Return the class scores of ``(n, C, h, w)`` states; for the others see ``ImageGraph``."""
         if edges is None:
             edges = torch.zeros(2, 0, dtype=torch.long, device=states.device)
         before = self.head(states)
@@ -102,7 +110,7 @@ class GroupClassifier(TagClassifier):
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` evidence >= 0 of some classes (ids from 1), each image alone."""
         rows = [class_id - 1 for class_id in class_ids]
-        return self.class_maps(self.neck(self.backbone(images))).evidence(self.output)[:, rows]
+        return self.class_maps(self.states(images)).evidence(self.output)[:, rows]
 
     def group_evidence(self, images: Sequence[Tensor], edges: Tensor, output: GroupOutput) -> list[Tensor]:
         """Return ``(K, h, w)`` evidence >= 0 of each image of a group.
@@ -112,7 +120,7 @@ class GroupClassifier(TagClassifier):
             edges: ``(2, E)`` int64: senders, receivers.
             output: Of which head.
         """
-        states, mask = stack_states([self.neck(self.backbone(image[None]))[0] for image in images])
+        states, mask = stack_states([self.states(image[None])[0] for image in images])
         maps = self.class_maps(states, edges, mask).evidence(output)
         if mask is None:
             return list(maps)
@@ -122,29 +130,10 @@ class GroupClassifier(TagClassifier):
 
 def read_group_classifier(file: ModelFile) -> GroupClassifier:
     """Return the classifier that a file's header describes, without its weights."""
-    backbone = read_backbone(file, file.header["backbone"])
-    head = dict(file.header["head"])
+    backbone, head = read_backbone(file, file.header["backbone"]), dict(file.header["head"])
     config = GroupHeadConfig(**{**head, "graph": ImageGraphConfig(**head["graph"])})
-    return GroupClassifier(backbone, class_count(file.header), config)
-
-
-def group_header(config: GroupHeadConfig) -> dict[str, Any]:
-    """Return what a file says of what follows the backbone."""
-    return {"head": asdict(config)}
-
-
-def _neck(given: int, channels: int, convolutions: int) -> nn.Sequential:
-    """Return convolutions of 3 x 3 cells with ReLU, or of one where there are none and widths differ."""
-    if not convolutions and given == channels:
-        return nn.Sequential()
-    layers: list[nn.Module] = []
-    for index in range(convolutions or 1):
-        side = 3 if convolutions else 1
-        layer = nn.Conv2d(channels if index else given, channels, side, padding=side // 2)
-        nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-        layers += [layer, nn.ReLU()]
-    return nn.Sequential(*layers)
+    count = read_convolutions(file.header)
+    return GroupClassifier(backbone, class_count(file.header), config, convolutions=count)
 
 
 def check_group(config: GroupHeadConfig, size: int) -> None:

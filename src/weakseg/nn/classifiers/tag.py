@@ -1,6 +1,6 @@
 """The tag classifier whose linear layer, applied at each location, gives class activation maps."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -98,7 +98,17 @@ def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
 
 def read_classifier(file: ModelFile) -> TagClassifier:
     """Return the classifier that a file's header describes, without its weights."""
-    backbone, convolutions = read_backbone(file, file.header["backbone"]), file.header.get("convolutions", 0)
-    if type(convolutions) is not int or not 0 <= convolutions <= MAX_CONVOLUTIONS:
-        raise ValueError(f"{convolutions!r} is no number of convolutions")
-    return TagClassifier(backbone, class_count(file.header), convolutions=convolutions)
+    backbone = read_backbone(file, file.header["backbone"])
+    return TagClassifier(backbone, class_count(file.header), convolutions=read_convolutions(file.header))
+
+
+def read_convolutions(header: Mapping[str, Any]) -> int:
+    """Return how many convolutions the header of a file says that there are.
+
+    Raises:
+        ValueError: If it is no such number.
+    """
+    count = header.get("convolutions", 0)
+    if type(count) is not int or not 0 <= count <= MAX_CONVOLUTIONS:
+        raise ValueError(f"{count!r} is no number of convolutions")
+    return count
