@@ -58,6 +58,6 @@ def build_word_classifier(tags: Sequence[str]) -> TagClassifier:
 def build_word_group(tags: Sequence[str]) -> GroupClassifier:
     """Return the classifier of ``build_word_classifier`` for groups; what images tell each other is not learned."""
     words = build_word_classifier(tags)
-    model = GroupClassifier(words.backbone, len(tags), GroupHeadConfig(convolutions=0, graph=parameter_free()))
+    model = GroupClassifier(words.backbone, len(tags), GroupHeadConfig(graph=parameter_free()))
     model.head = model.readout = words.head
     return model.eval()
