@@ -110,6 +110,10 @@ def test_there_is_no_training_to_accumulate_from(root: Path) -> None:
     recipe = load_recipe("cam", [*words(root), f"--activations.from_folder={root}"])
     with pytest.raises(ConfigError, match=r"classifier\.accumulate: with activations.from_folder there is no training"):
         METHODS["cam"].build(recipe, open_dataset(recipe.data))
+    seam = [word for word in words(root) if word.startswith(("--data", "--classifier"))]
+    recipe = load_recipe("a2gnn", [*seam, "--activations_of=seam", "--seeds.use=tags"])
+    with pytest.raises(ConfigError, match=r"classifier\.accumulate: the activations are those of SEAM's classifier"):
+        METHODS["a2gnn"].build(recipe, open_dataset(recipe.data))
 
 
 def test_a_second_network_learns_what_was_accumulated(

@@ -70,9 +70,18 @@ def from_tags(recipe: TagRecipe, dataset: Dataset, *, every_map: bool = True) ->
 
 
 def from_seam(recipe: TagRecipe, classifier: SeamConfig, dataset: Dataset) -> list[Step]:
-    """Return the steps from tags to the activations of SEAM's classifier, or to those of a folder."""
+    """Return the steps from tags to the activations of SEAM's classifier, or to those of a folder.
+
+    Raises:
+        ConfigError: As ``from_tags``, or if activations of the plain classifier are to be accumulated.
+    """
     if recipe.activations.from_folder:
         return from_tags(recipe, dataset)
+    if recipe.classifier.accumulate:
+        raise ConfigError(
+            "classifier.accumulate: the activations are those of SEAM's classifier, which are not accumulated; leave "
+            "it out, or take those of the plain one"
+        )
     return [
         *saliency_steps(recipe, dataset),
         classifier_step(dataset, classifier, recipe.seed, train=train_seam, role=Role.PART),
