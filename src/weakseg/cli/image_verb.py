@@ -46,6 +46,7 @@ class ImageVerb:
         product: What it makes, in the plural.
         job: From arguments, settings and device to the job.
         inputs: Flags of required files and folders, with their help, beside ``--images`` and ``--out``.
+        beside: Flags of inputs that ``extend`` adds and that may be left out, with their help.
         samples: From arguments to the images.
         extend: Adds flags that only this verb has.
         shown: Flags of settings that the short help shows.
@@ -59,6 +60,7 @@ class ImageVerb:
     product: str
     job: "Callable[[Namespace, Any, str], Job]"
     inputs: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
     samples: "Callable[[Namespace], Sequence[WeakSample]]" = every_image
     extend: Callable[[ArgumentParser], None] = lambda parser: None
     shown: Sequence[str] = ()
@@ -75,7 +77,8 @@ class ImageVerb:
         add_settings(parser, self.config)
         add_run_options(parser)
         given = parse(parser, words, shown=self.shown)
-        check_there(given, {"images": required["images"], **self.inputs})
+        beside = {name: text for name, text in self.beside.items() if given[name]}
+        check_there(given, {"images": required["images"], **self.inputs, **beside})
         from weakseg.pipeline.runner import FAILURES_FILE, write_failures
         from weakseg.pipeline.units import run_units
 
@@ -84,6 +87,7 @@ class ImageVerb:
         settings = {name: value for name, value in asdict(job).items() if not isinstance(value, Path)}  # type: ignore[call-overload]
         settings.pop("device")
         inputs = {name: getattr(job, name, given[name]) for name in self.inputs}
+        inputs |= {name: given[name] for name in beside}
         with settle(given.out, settings, images=given.images, **inputs):
             failures = run_units(job, job.units(samples), title=self.name, engine=options.engine())
             write_failures(given.out, failures)

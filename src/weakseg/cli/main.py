@@ -30,6 +30,7 @@ VERBS = {
     "compare": "several methods from the same activations: figures, and masks side by side",
     "label": "masks of new tagged images with the trained labeller of a run",
     "activate": "class activation maps of tagged images",
+    "saliency": "maps of what draws the eye in photographs",
     "seed": "confident labels from activations",
     "refine": "masks from seeds, by a dense CRF",
     "train-segmenter": "train a segmenter on masks",
@@ -44,7 +45,16 @@ VERBS = {
     "weights": "fetch published weights that a setting asks for, or take a file of them",
     "doctor": "versions, devices, and which optional parts are there",
 }
-STAGES = {"activate", "seed", "refine", "train-segmenter", "predict", "train-instances", "predict-instances"}
+STAGES = {
+    "activate",
+    "saliency",
+    "seed",
+    "refine",
+    "train-segmenter",
+    "predict",
+    "train-instances",
+    "predict-instances",
+}
 RESUMABLE = {"run", "compare", "label", *STAGES}
 
 

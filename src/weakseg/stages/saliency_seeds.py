@@ -106,7 +106,7 @@ def fuse_saliency(
 
     Reference:
         [jiang2019oaa], pseudo-labels of its code, with ``floor`` 0.3 in one of the two and 0 in the other;
-        [li2021group], 0.
+        [li2021groupwsss], 0.
     """
     spans = maps.amax((1, 2)) - maps.amin((1, 2)) if len(maps) else maps.new_zeros(0)
     stretched = (maps - maps.amin((1, 2), keepdim=True)) / (spans[:, None, None] + EPSILON) if len(maps) else maps

@@ -28,10 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SaliencyJob(ImageJob):
-    """Image to its saliency map, by a detector or from its file."""
+    """Image to its saliency map, by a detector, which no device makes faster, or from its file."""
 
     out: Path
     config: SaliencyConfig
+    device: str = "cpu"
     suffix: ClassVar[str] = Kind.SALIENCY.suffix
 
     def one(self, sample: WeakSample) -> None:
