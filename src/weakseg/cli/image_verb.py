@@ -46,11 +46,11 @@ class ImageVerb:
         product: What it makes, in the plural.
         job: From arguments, settings and device to the job.
         inputs: Flags of required files and folders, with their help, beside ``--images`` and ``--out``.
-        beside: Flags of inputs that ``extend`` adds and that may be left out, with their help.
         samples: From arguments to the images.
         extend: Adds flags that only this verb has.
         shown: Flags of settings that the short help shows.
         finish: Does what is left when all images are done, from arguments and images, and returns what failed.
+        beside: Flags of inputs that ``extend`` adds and that may be left out, with their help.
     """
 
     name: str
@@ -60,11 +60,11 @@ class ImageVerb:
     product: str
     job: "Callable[[Namespace, Any, str], Job]"
     inputs: Mapping[str, str] = field(default_factory=dict)
-    beside: Mapping[str, str] = field(default_factory=dict)
     samples: "Callable[[Namespace], Sequence[WeakSample]]" = every_image
     extend: Callable[[ArgumentParser], None] = lambda parser: None
     shown: Sequence[str] = ()
     finish: "Callable[[Namespace, RunOptions], list[Failure]]" = lambda given, options: []
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     def main(self, words: Sequence[str]) -> int:
         """Run the verb; an interrupted call goes on where it stopped."""
