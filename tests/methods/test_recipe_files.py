@@ -26,6 +26,7 @@ from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.fit import FitConfig, ScheduleConfig
 from weakseg.settings.grow import GrowthConfig
 from weakseg.settings.predict import PredictConfig
+from weakseg.settings.saliency import FusionConfig
 from weakseg.settings.segment import SegmentConfig
 from weakseg.settings.walk import GraphWalkConfig
 from weakseg.settings.window_affinity import PairLossConfig
@@ -247,7 +248,8 @@ def test_oaa(voc: Path) -> None:
         assert one.fit.schedule == ScheduleConfig("step", factor=0.1, at=(10.0,))
     assert classifier.accumulation == AccumulationConfig("rank", skip_epochs=1)
     assert classifier.attention_drop == AttentionDropConfig(0.5, 0.6) and network.threshold == 0.001
-    assert network.start == "pretrained" and recipe.integral
+    assert network.start == "pretrained" and recipe.integral and recipe.targets == "seeds"
+    assert (recipe.seeds.background, recipe.seeds.fusion) == ("saliency", FusionConfig(0.9, 0.8, 32 / 255, 0.3, 0.01))
 
 
 @pytest.mark.parametrize(("kind", "steps"), [("boxes", 150), ("scribbles", 50), ("points", 50), ("tags", 50)])
