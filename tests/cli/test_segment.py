@@ -1,5 +1,6 @@
 """Several photographs in one call of ``weakseg segment``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,23 @@ from PIL import Image
 from weakseg import Photograph, SegmentOptions, read_marks
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
+from weakseg.photograph.config import group_options
 from weakseg.photograph.group import segment_together
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.refine import RefineConfig
-from weakseg.settings.seed import SeedConfig
 
 Capture = pytest.CaptureFixture[str]
 NONE = CrfParams(iterations=0)
-QUICK = SegmentOptions(
-    activations=ActivateConfig(scales=(1.0,)), seeds=SeedConfig(crf=NONE), masks=RefineConfig(crf=NONE)
-)
+
+
+def quick(options: SegmentOptions) -> SegmentOptions:
+    """Return options with one scale and no CRF, as ``FLAGS``."""
+    seeds, masks = replace(options.seeds, crf=NONE), RefineConfig(crf=NONE)
+    return replace(options, activations=ActivateConfig(scales=(1.0,)), seeds=seeds, masks=masks)
+
+
+ALONE, TOGETHER = quick(SegmentOptions()), quick(group_options())
 FLAGS = ("--activations.scales", "1", "--seeds.crf.iterations", "0", "--masks.crf.iterations", "0")
 
 
@@ -42,7 +49,7 @@ def test_photographs_together(photos: list[str], capsys: Capture) -> None:
     assert segment(*photos, "--together", "--out", "masks", "--overlay", "looks") == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith(f"{Path('masks/a-mask.png')}: 1 cup: ") and printed[-1] == "3 of 3 photographs"
-    expected = segment_together([Photograph(photo) for photo in photos], ["cup"], QUICK)
+    expected = segment_together([Photograph(photo) for photo in photos], ["cup"], TOGETHER)
     for photo, one in zip(photos, expected, strict=True):
         name = Path(photo).stem
         np.testing.assert_array_equal(LabelMap.load(Path(f"masks/{name}-mask.png")).labels, one.mask)
@@ -52,7 +59,7 @@ def test_photographs_together(photos: list[str], capsys: Capture) -> None:
 def test_photographs_that_share_tags_alone(photos: list[str]) -> None:
     assert segment(*photos) == 0
     for photo in photos:
-        expected = Photograph(photo).segment(read_marks(["cup"]), QUICK)
+        expected = Photograph(photo).segment(read_marks(["cup"]), ALONE)
         np.testing.assert_array_equal(LabelMap.load(Path(f"{Path(photo).stem}-mask.png")).labels, expected.mask)
 
 
@@ -72,7 +79,7 @@ def test_one_that_is_left_of_a_group_is_alone(
 ) -> None:
     assert segment("nowhere.png", "a.png", "--together") == 1
     assert "a.png is segmented alone: no other photograph of its group can be read" in caplog.messages
-    expected = Photograph("a.png").segment(read_marks(["cup"]), QUICK)
+    expected = Photograph("a.png").segment(read_marks(["cup"]), TOGETHER)
     np.testing.assert_array_equal(LabelMap.load(Path("a-mask.png")).labels, expected.mask)
     assert segment("nowhere.png", "nothing.png", "--together") == 1
     assert "0 of 2 photographs" in capsys.readouterr().out

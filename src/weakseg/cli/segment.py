@@ -18,7 +18,7 @@ from weakseg.cli.common import (
     settings_of,
 )
 from weakseg.errors import ConfigError, DataError
-from weakseg.photograph.config import SegmentOptions
+from weakseg.photograph.config import SegmentOptions, group_options
 from weakseg.pipeline.plan import Failure
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TOGETHER = "--together"
 OVERLAYS = (".png", ".jpg", ".jpeg", ".webp")
 NamedPlaces = tuple[str, list[list[float]]]
 
@@ -40,7 +41,7 @@ class Files(NamedTuple):
 
 def main(words: Sequence[str]) -> int:
     """Segment photographs from tags, boxes, points or scribbles."""
-    given = parse(_parser(), words, shown=("--method",))
+    given = parse(_parser(together=TOGETHER in words), words, shown=("--method",))
     files = _files(given)
     given.tags = [tag for text in given.tags for part in text.split(",") if (tag := part.strip())]
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
@@ -167,7 +168,8 @@ def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: Segmen
     return segment(given.images[0], given.tags, boxes=boxes, points=points, scribbles=marks[2], options=options)
 
 
-def _parser() -> ArgumentParser:
+def _parser(*, together: bool) -> ArgumentParser:
+    """Return the parser; defaults are those of one photograph, or of several together."""
     parser = build_parser(
         "segment",
         "Masks of photographs from tags in the vocabulary of ImageNet, or from boxes, points or scribbles of any "
@@ -196,7 +198,7 @@ def _parser() -> ArgumentParser:
         "or CSV, which calls the photograph by its file name; or folder of files with the photograph's name",
     )
     parser.add_argument(
-        "--together",
+        TOGETHER,
         action="store_true",
         help="photographs that show the same help each other; groups of 8 at most",
     )
@@ -206,6 +208,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph, or folder of several")
     add_overwrite(parser, "--out and --overlay")
     add_settings(parser, SegmentOptions)
+    if together:
+        seeds = group_options().seeds
+        parser.set_defaults({"seeds.strict": seeds.strict, "seeds.lenient": seeds.lenient})
     return parser
 
 

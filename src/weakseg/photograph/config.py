@@ -91,3 +91,8 @@ class SegmentOptions:
     def __post_init__(self) -> None:
         """Refuse a method that does not exist."""
         check_settings("", self, method=get_args(PhotographMethod))
+
+
+def group_options() -> SegmentOptions:
+    """Return the defaults of photographs that are segmented together: what is heard raises the background, too."""
+    return SegmentOptions(seeds=SeedConfig(strict=0.55, lenient=0.45))

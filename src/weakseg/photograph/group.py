@@ -16,7 +16,7 @@ from weakseg.graph.image_group import group_edges
 from weakseg.nn.classifiers import GroupClassifier
 from weakseg.nn.vocabulary import build_word_group
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
-from weakseg.photograph.config import SegmentOptions
+from weakseg.photograph.config import SegmentOptions, group_options
 from weakseg.photograph.marks import read_marks
 from weakseg.photograph.photograph import Photograph, Segmentation
 from weakseg.settings.activate import ActivateConfig
@@ -45,14 +45,15 @@ def segment_together(
 ) -> list[Segmentation]:
     """Return the mask of each photograph of a group, all of which show the same.
 
-    Each cell attends to those of the other photographs by the cosine of their features; nothing of that is learned.
-    All but the activations is as in ``Photograph.segment``. A photograph that does not seem to show what the others do
-    exchanges nothing with them; the log says so. Time grows with the square of the group, see ``grouped``.
+    Each cell attends to those of the other photographs by the cosine of their features, and evidence is read off the
+    mean of its own features and of what it has heard; nothing of that is learned. All else is as in
+    ``Photograph.segment``. A photograph that does not seem to show what the others do exchanges nothing with them; the
+    log says so. Time grows with the square of the group, see ``grouped``.
 
     Args:
         photographs: Two or more; sizes may differ.
         tags: What each of them shows, in the vocabulary of ImageNet.
-        options: Method, and settings of the stages.
+        options: Method, and settings of the stages; ``None``: ``group_options()``.
 
     Raises:
         DataError: If there are fewer photographs, no tag, one twice, or one that is no word of ImageNet.
@@ -60,7 +61,7 @@ def segment_together(
     Reference:
         [li2021groupwsss], with nothing learned.
     """
-    options, names = options or SegmentOptions(), read_marks(tags).names
+    options, names = options or group_options(), read_marks(tags).names
     if len(photographs) < 2 or not names:
         raise DataError(
             f"a group: need two photographs or more, and a tag that all of them show; got {len(photographs)} "
@@ -93,7 +94,9 @@ def group_activations(
             )
     edges = group_edges(shown.float(), torch.zeros(len(photographs), dtype=torch.long))
     images = [photograph.image for photograph in photographs]
-    return activate_group(model, images, torch.ones(shown.shape), GroupActivateConfig(**asdict(config)), edges=edges)
+    return activate_group(
+        model, images, torch.ones(shown.shape), GroupActivateConfig(**asdict(config), output="graph"), edges=edges
+    )
 
 
 def seems_shown(evidence: Tensor) -> Tensor:
