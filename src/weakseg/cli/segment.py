@@ -41,7 +41,11 @@ class Files(NamedTuple):
 
 def main(words: Sequence[str]) -> int:
     """Segment photographs from tags, boxes, points or scribbles."""
-    given = parse(_parser(together=TOGETHER in words), words, shown=("--method",))
+    parser = _parser()
+    if TOGETHER in words:
+        seeds = group_options().seeds
+        parser.set_defaults({"seeds.strict": seeds.strict, "seeds.lenient": seeds.lenient})
+    given = parse(parser, words, shown=("--method",))
     files = _files(given)
     given.tags = [tag for text in given.tags for part in text.split(",") if (tag := part.strip())]
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
@@ -168,8 +172,7 @@ def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: Segmen
     return segment(given.images[0], given.tags, boxes=boxes, points=points, scribbles=marks[2], options=options)
 
 
-def _parser(*, together: bool) -> ArgumentParser:
-    """Return the parser; defaults are those of one photograph, or of several together."""
+def _parser() -> ArgumentParser:
     parser = build_parser(
         "segment",
         "Masks of photographs from tags in the vocabulary of ImageNet, or from boxes, points or scribbles of any "
@@ -208,9 +211,6 @@ def _parser(*, together: bool) -> ArgumentParser:
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph, or folder of several")
     add_overwrite(parser, "--out and --overlay")
     add_settings(parser, SegmentOptions)
-    if together:
-        seeds = group_options().seeds
-        parser.set_defaults({"seeds.strict": seeds.strict, "seeds.lenient": seeds.lenient})
     return parser
 
 
