@@ -3,6 +3,7 @@ import pytest
 
 from weakseg.errors import ShapeError
 from weakseg.report import Card, Chart, Panel, Report, Table
+from weakseg.report.model import PictureTable
 
 PANEL = Panel("photo", np.zeros((2, 3, 3), np.uint8))
 
@@ -52,3 +53,12 @@ def test_image_ids_are_unique_and_class_ids_in_range():
 def test_ranked_by_iou_only_where_there_is_one():
     assert Report(title="r", cards=(Card("a", (), (PANEL,), float("nan"), 0.5),)).measure == "confidence"
     assert Report(title="r", cards=(Card("a", (), (PANEL,), 0.0),)).measure == "iou"
+
+
+def test_rows_of_pictures_are_full_and_rgb():
+    table = PictureTable("t", ("a", "b"), (("first", (PANEL.image, None)), ("second", (PANEL.image, PANEL.image))))
+    assert table.count == 3
+    with pytest.raises(ShapeError, match="pictures 't': row 'first' has 1 places for 2 columns"):
+        PictureTable("t", ("a", "b"), (("first", (PANEL.image,)),))
+    with pytest.raises(ShapeError, match="row 'first'"):
+        PictureTable("t", ("a",), (("first", (np.zeros((2, 3)),)),))

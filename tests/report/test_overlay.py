@@ -5,7 +5,7 @@ from cases import each
 from weakseg.artifacts import voc_palette
 from weakseg.errors import ShapeError
 from weakseg.report import difference, draw_activation, draw_labels, shrink
-from weakseg.report.overlay import CONTOUR, DIFFERENCE_COLOURS, HATCH_DARK, HATCH_LIGHT, heat_colours
+from weakseg.report.overlay import CONTOUR, DIFFERENCE_COLOURS, HATCH_DARK, HATCH_LIGHT, draw_ring, heat_colours
 
 BLACK = np.zeros((16, 24, 3), np.uint8)
 
@@ -132,6 +132,16 @@ def test_difference_leaves_right_background_and_hatches_void():
 def test_difference_refuses_different_sizes():
     with pytest.raises(ShapeError, match="truth is"):
         difference(BLACK, labels_of(1), labels_of(1, (32, 48)))
+
+
+def test_a_ring_around_a_place():
+    photo = np.full((40, 60, 3), 128, np.uint8)
+    drawn = draw_ring(photo, (19.6, 31.4))
+    rows, columns = np.nonzero((drawn != photo).any(-1))
+    assert (rows.min() + rows.max(), columns.min() + columns.max()) == (2 * 20, 2 * 31)
+    assert (drawn == 255).any() and (drawn < 16).any() and (drawn[20, 31] == 128).all() and (photo == 128).all()
+    corner = draw_ring(photo, (-3.0, 99.0))
+    assert (corner == draw_ring(photo, (0, 59))).all()
 
 
 def test_inputs_stay_as_they_were():

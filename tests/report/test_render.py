@@ -7,6 +7,7 @@ import pytest
 
 from weakseg.errors import ShapeError, StoreError
 from weakseg.report import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table, render, save
+from weakseg.report.model import PictureTable
 
 HOSTILE = """"><script>alert(1)</script><img src=x onerror=alert(2)>' onmouseover='alert(3)"""
 PANEL = Panel("photo", np.zeros((2, 3, 3), np.uint8))
@@ -40,6 +41,8 @@ def hostile_report(text: str) -> Report:
         notes=(text,),
         tables=(Table(text, (text, text), ((text, text),), text),),
         charts=(Chart(text, {text: {text: 50.0}}, text),),
+        groups=(PictureTable(text, (text, text), ((text, (PANEL.image, None)),), text),),
+        groups_note=text,
         cards=(Card(text, (text,), (Panel(text, PANEL.image, "labels"),), 0.5, 0.5, text),),
         cards_note=text,
         legend={text: 1},
@@ -56,6 +59,17 @@ def test_hostile_text_stays_text():
     ]
     assert hostile.named("article")[0]["data-id"] == HOSTILE
     assert any(HOSTILE in text for text in hostile.texts)
+
+
+def test_pictures_of_groups_have_a_section_of_their_own(sample_report):
+    plain = Elements(render(sample_report)).named("section")
+    assert all(section["id"] != "groups" for section in plain)
+    rows = (("photograph", (PANEL.image, PANEL.image)), ("attention", (None, PANEL.image)))
+    page = Elements(render(replace(sample_report, groups=(PictureTable("g", ("a", "b"), rows, "half"),))))
+    assert [section["id"] for section in page.named("section")].index("groups") == 2
+    shown = [image["alt"] for image in page.named("img") if (image["alt"] or "").startswith(("a:", "b:"))]
+    assert shown == ["a: photograph", "b: photograph", "b: attention"]
+    assert "half" in page.texts
 
 
 def test_nothing_points_outside(sample_report):

@@ -71,6 +71,19 @@ def stack_states(states: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
     return torch.stack(padded), mask
 
 
+def unstack_maps(maps: Tensor, cell_mask: Tensor | None) -> list[Tensor]:
+    """Return ``(..., h, w)`` of each image, without what is not its own: the opposite of ``stack_states``.
+
+    Args:
+        maps: ``(n, ..., H, W)``.
+        cell_mask: As ``stack_states`` gives it.
+    """
+    if cell_mask is None:
+        return list(maps)
+    sizes = [(int(one.any(1).sum()), int(one.any(0).sum())) for one in cell_mask]
+    return [one[..., :h, :w] for one, (h, w) in zip(maps, sizes, strict=True)]
+
+
 def _together(groups: Tensor) -> Tensor:
     same: Tensor = groups[:, None] == groups
     return same.fill_diagonal_(False)

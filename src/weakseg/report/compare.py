@@ -28,6 +28,7 @@ from weakseg.report.gallery import (
     summary_of,
     tag_names,
 )
+from weakseg.report.groups import ABOUT_GROUPS, Grouped, grouped
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
 from weakseg.report.rounds import Trained, describe_seeds, grown_panels, later_masks, rounds_table
@@ -113,6 +114,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
     methods = comparison.methods
     data = methods[0].recipe.data
     dataset = open_dataset(data)
+    groups = _groups(comparison, dataset)
     cards, note = _Gallery(methods, dataset, truth_loaders(data, dataset)).cards()
     return Report(
         title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
@@ -125,6 +127,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
         warnings=tuple(dict.fromkeys(_warnings(methods))),
         notes=(
             *(f"{m.name}: {describe_protocol(s)}." for m in methods for s in m.products.result_scores),
+            *(f"{name}: {found.describe()}" for name, found in groups.items()),
             *(f"{m.name}: {text}" for m in methods for text in describe_seeds(_summaries(m))),
         ),
         tables=(
@@ -135,6 +138,8 @@ def build_comparison_report(comparison: Comparison) -> Report:
             _steps(methods),
         ),
         charts=_charts(methods),
+        groups=tuple(table for name, found in groups.items() for table in found.pictures(1, of=f"{name}: ")),
+        groups_note=ABOUT_GROUPS,
         cards=cards,
         cards_note=note,
         legend=legend_of(dataset),
@@ -210,6 +215,15 @@ class _Gallery:
         return Card(
             sample.id, tag_names(self.dataset, sample), tuple(panels), _mean(list(agreement.values())), None, note
         )
+
+
+def _groups(comparison: Comparison, dataset: Dataset) -> dict[str, Grouped]:
+    """Return what was looked at in groups, by the first method that uses a classifier."""
+    found: dict[Path, tuple[str, Grouped]] = {}
+    for method in comparison.methods:
+        for one in grouped(method.recipe, dataset, method.products.folders, comparison.failures):
+            found.setdefault(one.model, (method.name, one))
+    return dict(found.values())
 
 
 def _summaries(method: ComparedMethod) -> dict[str, Mapping[str, Any]]:

@@ -127,6 +127,38 @@ class Chart:
                 check_within(f"chart {self.title!r}, series {name!r}, class {class_name!r}", value, 100.0)
 
 
+@dataclass(frozen=True, eq=False)
+class PictureTable:
+    """Pictures of several images, a column each.
+
+    Attributes:
+        title: Caption.
+        columns: What each column is of.
+        rows: Name of each row, and its pictures, ``(h, w, 3)`` uint8 RGB; ``None`` where there is none.
+        note: A remark under the pictures.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[NDArray[np.uint8] | None, ...]], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that every row has one place per column, and the pictures."""
+        for name, pictures in self.rows:
+            where = f"pictures {self.title!r}: row {name!r}"
+            if len(pictures) != len(self.columns):
+                raise ShapeError(f"{where} has {len(pictures)} places for {len(self.columns)} columns")
+            for picture in pictures:
+                if picture is not None:
+                    check_rgb_uint8(where, picture)
+
+    @property
+    def count(self) -> int:
+        """How many pictures there are."""
+        return sum(picture is not None for _, pictures in self.rows for picture in pictures)
+
+
 @dataclass(frozen=True)
 class FailedImage:
     """An image that a stage had to leave out.
@@ -154,6 +186,8 @@ class Report:
         notes: Remarks of less weight.
         tables: Results.
         charts: Figures per class.
+        groups: Images that were looked at together.
+        groups_note: How to read them.
         cards: The gallery.
         cards_note: Which images the gallery shows, where it does not show all: ``choose(...).sentence``.
         legend: ``{class name: class id}`` of the label colours, without background and undecided.
@@ -168,6 +202,8 @@ class Report:
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    groups: tuple[PictureTable, ...] = ()
+    groups_note: str = ""
     cards: tuple[Card, ...] = ()
     cards_note: str = ""
     legend: Mapping[str, int] = field(default_factory=dict)

@@ -20,6 +20,7 @@ Labels = NDArray[np.uint8]
 # Okabe and Ito's colours: told apart with every common colour blindness.
 DIFFERENCE_COLOURS = {"correct": (0, 158, 115), "missed": (240, 228, 66), "wrong": (213, 94, 0)}
 CONTOUR = (255, 255, 255)
+RING_SEAM, RING_RADIUS_PX = (0, 0, 0), 9
 HATCH_LIGHT, HATCH_DARK = (236, 236, 236), (110, 110, 110)
 HATCH_PERIOD_PX, HATCH_LINE_PX = 8, 2
 HEAT_TOLERANCE = 1e-3  # what float16 and resampling may add
@@ -84,6 +85,21 @@ def draw_labels(image: Rgb, labels: Labels, *, opacity: float = 0.6) -> Rgb:
     drawn = _muted(image)
     drawn[classes] = _blend(image[classes], voc_palette()[labels[classes]], opacity)
     return _finished(drawn, labels, hatched=labels == UNDECIDED)
+
+
+def draw_ring(image: Rgb, place: tuple[float, float]) -> Rgb:
+    """Return the picture with a white ring, seamed with black, around a place.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        place: Row and column in pixels; pixel 0 is centred on 0. Places beyond the border are moved onto it.
+    """
+    check_rgb_uint8("image", image)
+    row, column = (round(min(max(x, 0), side - 1)) for x, side in zip(place, image.shape[:2], strict=True))
+    drawn = np.array(image)
+    for colour, width in ((RING_SEAM, 5), (CONTOUR, 2)):
+        cv2.circle(drawn, (column, row), RING_RADIUS_PX, colour, width, cv2.LINE_AA)
+    return drawn
 
 
 def save_overlay(path: Path, image: Rgb, labels: Labels) -> None:

@@ -56,7 +56,7 @@ def render(report: Report) -> str:
             script=Markup(script),
             policy=_policy(style, script),
             ticks=TICKS_PERCENT,
-            picture=partial(data_uri, side=side_for(sum(len(card.panels) for card in report.cards))),
+            picture=partial(data_uri, side=side_for(_pictures(report))),
             heat_colours=heat_colours()[None].repeat(12, axis=0),
             difference_colours=DIFFERENCE_COLOURS,
             version=__version__,
@@ -72,6 +72,11 @@ def _limited(report: Report, max_cards: int) -> Report:
     return replace(
         report, cards=tuple(report.cards[index] for index in selection.indices), cards_note=selection.sentence
     )
+
+
+def _pictures(report: Report) -> int:
+    """Return how many pictures the page holds."""
+    return sum(len(card.panels) for card in report.cards) + sum(group.count for group in report.groups)
 
 
 def _ordered(report: Report) -> list[Card]:

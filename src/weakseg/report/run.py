@@ -32,6 +32,7 @@ from weakseg.report.gallery import (
     summary_of,
     tag_names,
 )
+from weakseg.report.groups import ABOUT_GROUPS, MAX_GROUPS, grouped
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
 from weakseg.report.overlay import difference
 from weakseg.report.rounds import (
@@ -60,6 +61,8 @@ def build_run_report(folder: Path) -> Report:
     recipe = open_finished(folder).recipe
     dataset = open_dataset(recipe.data)
     steps = METHODS[recipe.method].build(recipe, dataset)
+    failures = read_failures(folder)
+    groups = grouped(recipe, dataset, {step.name: folder / step.name for step in steps}, failures)
     gallery = _Gallery(folder, recipe, dataset, steps)
     results, objects = _results(folder, "scores"), _results(folder, "objects")
     summaries = {step.name: summary_of(folder / step.name) for step in steps}
@@ -71,6 +74,7 @@ def build_run_report(folder: Path) -> Report:
         warnings=tuple(text for summary in summaries.values() for text in summary.get("warnings", ())),
         notes=(
             *_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
+            *(found.describe() for found in groups),
             *describe_seeds(summaries),
         ),
         tables=(
@@ -80,10 +84,12 @@ def build_run_report(folder: Path) -> Report:
             *_tables(summaries, results, objects),
         ),
         charts=_charts(results, steps),
+        groups=tuple(table for found in groups for table in found.pictures(MAX_GROUPS)),
+        groups_note=ABOUT_GROUPS,
         cards=cards,
         cards_note=note,
         legend=legend_of(gallery.dataset),
-        failures=tuple(FailedImage(f.image_id, f.step, f.reason) for f in read_failures(folder)),
+        failures=tuple(FailedImage(f.image_id, f.step, f.reason) for f in failures),
         settings=recipe_as_json(recipe),
     )
 

@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from weakseg.data.dataset import Dataset
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
-from weakseg.graph.image_group import complete_edges
+from weakseg.graph.image_group import complete_edges, group_edges
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
@@ -50,16 +51,8 @@ class GroupActivateJob:
     suffix: ClassVar[str] = Kind.ACTIVATIONS.suffix
 
     def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
-        """Return groups of images that share classes, or of any in the random control; those without a tag alone."""
-        ordered = sorted(samples, key=lambda sample: sample.id)
-        tagged = [sample for sample in ordered if sample.tags.present]
-        alone = [Unit((sample,)) for sample in ordered if not sample.tags.present]
-        if self.groups.draw == "random":
-            mixed = sorted(tagged, key=lambda sample: derive_seed(0, sample.id, "group/partition"))
-            size = self.groups.size
-            return [*(Unit(tuple(mixed[i : i + size])) for i in range(0, len(mixed), size)), *alone]
-        groups = TagGroups(tagged, self.groups.size).partition() if tagged else ()
-        return [*(Unit(tuple(tagged[index] for index in members)) for members in groups), *alone]
+        """Return the groups of images, see ``group_units``."""
+        return group_units(samples, self.groups)
 
     def output(self, name: str) -> Path:
         """Return the file of an image."""
@@ -73,12 +66,33 @@ class GroupActivateJob:
         else:
             model, _ = cached(load_classifier, self.model, self.device)
             assert isinstance(model, GroupClassifier)
-            targets = np.stack([sample.tags.targets(self.num_classes) for sample in unit.samples])
-            anyone = complete_edges(torch.zeros(len(images), dtype=torch.long))
-            edges = anyone if self.groups.draw == "random" else None
-            found = activate_group(model, images, torch.from_numpy(targets), self.config, edges=edges)
+            targets = unit_targets(unit, self.num_classes)
+            found = activate_group(model, images, targets, self.config, edges=unit_edges(targets, self.groups))
         for sample, activations in zip(unit.samples, found, strict=True):
             activations.save(self.output(sample.id))
+
+
+def group_units(samples: Sequence[WeakSample], groups: GroupDrawConfig) -> list[Unit]:
+    """Return groups of images that share classes, or of any in the random control; those without a tag alone."""
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    tagged = [sample for sample in ordered if sample.tags.present]
+    alone = [Unit((sample,)) for sample in ordered if not sample.tags.present]
+    if groups.draw == "random":
+        mixed = sorted(tagged, key=lambda sample: derive_seed(0, sample.id, "group/partition"))
+        return [*(Unit(tuple(mixed[i : i + groups.size])) for i in range(0, len(mixed), groups.size)), *alone]
+    parts = TagGroups(tagged, groups.size).partition() if tagged else ()
+    return [*(Unit(tuple(tagged[index] for index in members)) for members in parts), *alone]
+
+
+def unit_targets(unit: Unit, num_classes: int) -> Tensor:
+    """Return the ``(n, K)`` tags of a group: 1 present, 0 absent, NaN unknown."""
+    return torch.from_numpy(np.stack([sample.tags.targets(num_classes) for sample in unit.samples]))
+
+
+def unit_edges(targets: Tensor, groups: GroupDrawConfig) -> Tensor:
+    """Return which image of a group tells which: ``(2, E)``; in the random control all tell all."""
+    one = torch.zeros(len(targets), dtype=torch.long)
+    return complete_edges(one) if groups.draw == "random" else group_edges(targets, one)
 
 
 def from_groups(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from weakseg.errors import ConfigError
-from weakseg.graph.image_group import stack_states
+from weakseg.graph.image_group import stack_states, unstack_maps
 from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.classifiers.tag import TagClassifier, read_convolutions
 from weakseg.nn.graphs.image_graph import INITIAL_DEVIATION, ImageGraph
@@ -25,11 +25,15 @@ class ClassMaps(NamedTuple):
     intermediate: Tensor
     graph: Tensor
 
+    def scores(self, output: GroupOutput = "average") -> Tensor:
+        """Return ``(n, K, h, w)`` of the average of both, or of one."""
+        if output == "average":
+            return (self.intermediate + self.graph) / 2
+        return self.graph if output == "graph" else self.intermediate
+
     def evidence(self, output: GroupOutput = "average") -> Tensor:
         """Return ``(n, K, h, w)`` >= 0: of the average the positive part, not the average of positive parts."""
-        if output == "average":
-            return ((self.intermediate + self.graph) / 2).relu()
-        return (self.graph if output == "graph" else self.intermediate).relu()
+        return self.scores(output).relu()
 
 
 class GroupClassifier(TagClassifier):
@@ -120,12 +124,17 @@ class GroupClassifier(TagClassifier):
             edges: ``(2, E)`` int64: senders, receivers.
             output: Of which head.
         """
-        states, mask = stack_states([self.states(image[None])[0] for image in images])
-        maps = self.class_maps(states, edges, mask).evidence(output)
-        if mask is None:
-            return list(maps)
-        sizes = [(int(one.any(1).sum()), int(one.any(0).sum())) for one in mask]
-        return [one[:, :h, :w] for one, (h, w) in zip(maps, sizes, strict=True)]
+        states, mask = self.group_states(images)
+        return unstack_maps(self.class_maps(states, edges, mask).evidence(output), mask)
+
+    def group_states(self, images: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return ``states`` of images of several sizes, and the mask of cells, as ``stack_states`` does."""
+        return stack_states([self.states(image[None])[0] for image in images])
+
+    def attention(self, states: Tensor, edges: Tensor, cell: tuple[int, int], cell_mask: Tensor | None) -> Tensor:
+        """Return what a cell of receivers attends to in the first round, as ``ImageGraph`` does; of ``states``."""
+        sent = self.head(states) if self.readout is None else states
+        return self.graph.attention(sent, edges, cell, cell_mask)
 
 
 def read_group_classifier(file: ModelFile) -> GroupClassifier:
