@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weakseg.rng import derive_seed, generator_for, numpy_generator_for
+from weakseg.rng import derive_seed, generator_for, numpy_generator_for, random_for
 
 IDS = ("2007_000032", "a/b", "犬", "")
 PURPOSES = ("augment/0", "augment/1", "order/0", "")
@@ -52,7 +52,8 @@ def test_parts_do_not_run_into_each_other(image_id: str, purpose: str) -> None:
         assert derive_seed(0, image_id, purpose) != derive_seed(0, image_id + purpose[0], purpose[1:])
 
 
-def test_both_generators_are_keyed_and_repeatable() -> None:
+def test_generators_are_keyed_and_repeatable() -> None:
+    assert random_for(3, "a", "b").random() == random_for(3, "a", "b").random() != random_for(3, "a", "c").random()
     first, second = (numpy_generator_for(3, "a", "b").random(4) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, numpy_generator_for(3, "a", "c").random(4))

@@ -168,7 +168,7 @@ class _Messages(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, routes: _Routes) -> Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.routes = routes
-        out = value.new_zeros(routes.rows, query.shape[1], value.shape[2])
+        out = value.new_zeros(routes.rows, value.shape[2], query.shape[1]).mT  # maps, as values are
         for block, cells in routes.blocks(query.shape[1], key.shape[1]):
             probs = _probabilities(query, key, routes, block, cells)
             _add_product(out[:, cells], block.targets, probs, _taken(value, block.senders))
