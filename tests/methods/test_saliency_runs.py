@@ -18,6 +18,7 @@ from weakseg.errors import ConfigError
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.a2gnn.plan import affinity_seeds
+from weakseg.methods.label import _check_maps, labelling_steps
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import load_recipe
 from weakseg.pipeline.plan import Kind, Role, Step, check_plan
@@ -122,6 +123,18 @@ def test_new_images_have_maps_of_the_same_detector(finished: Path, data: Path, t
     for kind in ("saliency", "masks"):
         made, again = ({p.name: p.read_bytes() for p in (f / kind).glob("*.png")} for f in (finished, tmp_path / "new"))
         assert made == again and made
+
+
+def test_new_images_without_maps(data: Path) -> None:
+    for method, words, refused in (("cam", ["--rounds=1"], True), ("dgcn", ["--rounds=1"], False)):
+        recipe, dataset = opened(method, data, BACKGROUND, *words)
+        way = labelling_steps(recipe, dataset, METHODS[method].build(recipe, dataset))
+        assert any(step.name == "saliency" for step in way)
+        if refused:
+            with pytest.raises(ConfigError, match=r"saliency\.detector: the run has read its maps from files"):
+                _check_maps(recipe, way)
+        else:
+            _check_maps(recipe, way)  # its segmenter labels them, which is trained
 
 
 def test_what_is_missing_is_said_before_anything_is_trained(

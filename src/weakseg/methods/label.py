@@ -1,6 +1,7 @@
 """Masks of new images with what a run has trained."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from weakseg.data.classes import Classes
@@ -40,7 +41,7 @@ def label_images(
         method: Which method of a comparison.
 
     Raises:
-        ConfigError: If the method has no labeller.
+        ConfigError: If the method has no labeller, or reads saliency maps of files, or by weights that are not there.
         CheckpointError: If a network has not been trained to the end.
     """
     finished = open_finished(run, method)
@@ -53,8 +54,7 @@ def label_images(
         raise ConfigError(
             f"{run}: method {recipe.method!r} has no labeller; use a run of a method that starts from tags"
         )
-    if any(step.kind == Kind.SALIENCY for step in way):
-        check_weights(recipe.saliency_maps)
+    _check_maps(recipe, way)
     models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
     with Store(out) as store:
         intake = take_in(dataset, out / "data" / "images", engine=options.engine(), learns=False)
@@ -90,3 +90,16 @@ def labelling_steps(recipe: Recipe, dataset: Dataset, plan: Sequence[Step]) -> l
     result = result_of(plan)
     way = way_to(plan, result.name) if result else []
     return way if any(step.kind == Kind.ACTIVATIONS for step in way) else []
+
+
+def _check_maps(recipe: Recipe, way: Sequence[Step]) -> None:
+    """Refuse saliency maps that new images do not have, where labelling reads any."""
+    untrained = [replace(step, needs={}) if step.kind == Kind.MODEL else step for step in way]
+    if not any(step.kind == Kind.SALIENCY for step in way_to(untrained, way[-1].name)):
+        return
+    if recipe.saliency_maps.detector == "files":
+        raise ConfigError(
+            "saliency.detector: the run has read its maps from files, and new images have none; label them with a run "
+            "that names a detector"
+        )
+    check_weights(recipe.saliency_maps)
