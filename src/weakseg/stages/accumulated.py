@@ -86,10 +86,11 @@ class AccumulatedMaps:
         place = image.place(class_id)
         if values.shape != image.grid:
             check_same_size(f"image {image_id!r}: a map", values.shape, "the stored one", image.grid)
-        begin, pair = self.index.cells[row] + place * image.cells, self.index.pairs[row] + place
-        stored = self.values[begin : begin + image.cells]
-        np.maximum(stored, values.reshape(-1), out=stored)
-        if self.origins[pair] < origin:
+        count, pair = values.size, self.index.pairs[row] + place
+        begin = self.index.cells[row] + place * count
+        stored = self.values[begin : begin + count]
+        np.maximum(stored, values.ravel(), out=stored)
+        if self.origins.item(pair) < origin:
             self.origins[pair] = origin
 
     def fill(self, image_id: str, class_id: int, values: NDArray[np.uint8], origin: Origin) -> bool:
