@@ -227,14 +227,10 @@ def train_group(
 
 
 def _untagged(samples: Sequence[WeakSample], config: GroupDrawConfig) -> tuple[int, ...]:
-    """Return the indices of images without a tag that are learned from, and say how many there are."""
+    """Return the indices of images without a tag that are learned from; ``TagGroups`` says how many there are."""
+    if config.untagged == "left_out":
+        return ()
     found = tuple(index for index, sample in enumerate(samples) if not sample.tags.present)
-    kept = config.untagged == "kept"
     if found:
-        logger.info(
-            "classifier: %d of %d images have no tag; %s",
-            len(found),
-            len(samples),
-            "they show it what no class looks like, and send no messages" if kept else "they are left out",
-        )
-    return found if kept else ()
+        logger.info("classifier: those without a tag show what no class looks like: they are learned from all the same")
+    return found
