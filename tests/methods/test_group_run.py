@@ -43,6 +43,10 @@ def test_a_run_and_its_labels(more: list[str], data: Path, tmp_path: Path) -> No
         path.unlink()
     assert main([*words, "--workers", "2"]) == 0
     assert products(out, "activations", ".safetensors") == found
+    lost = sorted((out / "activations").glob("*.safetensors"))[-1]
+    lost.unlink()
+    assert main([*words, "--workers", "1"]) == 0  # its group is made anew, not the image alone
+    assert products(out, "activations", ".safetensors") == found
     labels = ["--images", str(data / "images"), "--labels", str(data / "tags.json"), "--out", str(tmp_path / "new")]
     assert main(["label", str(out), *labels, "--workers", "1"]) == 0
     assert products(tmp_path / "new", "masks", ".png") == products(out, "masks", ".png")

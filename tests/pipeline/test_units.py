@@ -2,7 +2,7 @@ import errno
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -226,6 +226,21 @@ def test_finished_images_are_left_out_of_batches(tmp_path: Path) -> None:
     write(WriteMany(tmp_path / "out"), "a", "b", "c", "d")
     assert set(contents(tmp_path / "batches")) == {"a+c"}  # the others keep the company that they would have had
     assert contents(tmp_path / "out")["b.txt"] == "kept"
+
+
+def test_a_batch_that_is_whole_is_made_anew_with_what_is_finished(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Whole(WriteMany):
+        def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+            return [replace(unit, whole=True) for unit in super().units(samples)]
+
+    put(tmp_path / "out" / "b.txt", b"of another company")
+    write(Whole(tmp_path / "out"), "a", "b", "c", "d")
+    assert set(contents(tmp_path / "batches")) == {"a+b+c"}
+    made = contents(tmp_path / "out")
+    assert made["b.txt"] != "of another company"
+    write(Whole(tmp_path / "out"), "a", "b", "c", "d")
+    assert contents(tmp_path / "out") == made and set(contents(tmp_path / "batches")) == {"a+b+c"}
 
 
 def test_a_batch_whose_output_cannot_be_written_stops_everything(tmp_path: Path) -> None:

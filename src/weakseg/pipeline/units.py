@@ -31,12 +31,14 @@ class Unit:
         name: Of the product of a group: an image's id where it is that image's, empty for the unit's own id.
         together: Whether the images make one product (a group), or one each (a batch, which may be split).
         seed: That the group was drawn with.
+        whole: Whether what a batch makes of an image depends on the others of it, so that it is done whole or not.
     """
 
     samples: tuple[WeakSample, ...]
     name: str = ""
     together: bool = False
     seed: int = 0
+    whole: bool = False
 
     @property
     def id(self) -> str:
@@ -149,9 +151,9 @@ def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) ->
 
 
 def _undone(job: Job, ledger: Ledger, unit: Unit) -> Unit | None:
-    """Return what is left to do of a unit; a batch loses the images that are done."""
-    if unit.together:
-        return None if ledger.holds(job.output(unit.products[0])) else unit
+    """Return what is left to do of a unit; a batch that need not be whole loses the images that are done."""
+    if unit.together or unit.whole:
+        return None if all(ledger.holds(job.output(name)) for name in unit.products) else unit
     left = tuple(sample for sample in unit.samples if not ledger.holds(job.output(sample.id)))
     return Unit(left, seed=unit.seed) if left else None
 

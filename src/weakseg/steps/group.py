@@ -79,9 +79,10 @@ def group_units(samples: Sequence[WeakSample], groups: GroupDrawConfig) -> list[
     alone = [Unit((sample,)) for sample in ordered if not sample.tags.present]
     if groups.draw == "random":
         mixed = sorted(tagged, key=lambda sample: derive_seed(0, sample.id, "group/partition"))
-        return [*(Unit(tuple(mixed[i : i + groups.size])) for i in range(0, len(mixed), groups.size)), *alone]
+        places = range(0, len(mixed), groups.size)
+        return [*(Unit(tuple(mixed[i : i + groups.size]), whole=True) for i in places), *alone]
     parts = TagGroups(tagged, groups.size).partition() if tagged else ()
-    return [*(Unit(tuple(tagged[index] for index in members)) for members in parts), *alone]
+    return [*(Unit(tuple(tagged[index] for index in members), whole=True) for members in parts), *alone]
 
 
 def unit_targets(unit: Unit, num_classes: int) -> Tensor:
