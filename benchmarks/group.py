@@ -46,9 +46,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print(GROUPS_HEAD)
-    tables = {"COCO-like statistics": coco_like()}  # first, for memory that is given back is taken again
-    if given.voc:
-        tables[given.voc.name] = from_table(given.voc)
+    tables = {given.voc.name: from_table(given.voc)} if given.voc else {}  # the small first: freed memory is used again
+    tables["COCO-like statistics"] = coco_like()
     for name, samples in tables.items():
         row = measure_groups(name, samples)
         append_rows("group", [row])

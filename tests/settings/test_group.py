@@ -25,7 +25,9 @@ class TestPresets:
         assert preset("light") == light() == ImageGraphConfig(gru_kernel=1)
 
     def test_unknown(self) -> None:
-        with pytest.raises(ConfigError, match=r"preset 'heavy' does not exist; choose 'paper', 'official' or 'light'"):
+        with pytest.raises(
+            ConfigError, match=r"preset 'heavy' does not exist; choose 'paper', 'official', 'light' or "
+        ):
             preset("heavy")
 
 
