@@ -107,6 +107,10 @@ class TestVggOfDeepLab(BackboneContract):
     config = BackboneConfig("vgg16_deeplab_thin", 8, "none", layout="caffe")
 
 
+class TestVggOfOaa(BackboneContract):
+    config = BackboneConfig("vgg16_conv5_thin", 8, "none")
+
+
 class TestVggOfSec(BackboneContract):
     config = BackboneConfig("vgg16_sec_thin", 8, "none")
 
