@@ -114,6 +114,7 @@ def test_a_run_says_where_its_background_comes_from(finished: Path, data: Path) 
         assert told == {"detector": "spectral", "weights": "", "learned_from_masks": False}
     page = (finished / "report.html").read_text()
     assert "saliency: spectral, which learned nothing" in page and "tags + saliency" not in page
+    assert "seeds: of all pixels the floor has relabelled 0 %, undecided by conflicts are" in page
     assert "seeds: background where saliency is low" in page and ">saliency<" in page
 
 

@@ -46,6 +46,10 @@ class TestBackgroundScore:
         with pytest.raises(ShapeError, match="with kind 'class' the activation of that class is the score"):
             background_score(torch.rand(3, 2, 2), "class", 0.5)
 
+    def test_saliency_is_the_callers(self) -> None:
+        with pytest.raises(ShapeError, match="with kind 'saliency' the score is 1 less a map"):
+            background_score(torch.zeros(1, 2, 2), "saliency", 0.0)
+
     def test_rank_is_checked(self) -> None:
         with pytest.raises(ShapeError, match=r"scores: expected shape \(K, h, w\), got \(2, 2\)"):
             background_score(torch.rand(2, 2), "threshold", 0.5)

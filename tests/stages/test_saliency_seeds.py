@@ -165,7 +165,7 @@ def test_effects_are_kept_summed_and_told(tmp_path: Path, caplog: pytest.LogCapt
     caplog.set_level("INFO")
     sums, warnings = tell_effects(samples, tmp_path, "seeds")
     assert sums == {
-        "pixels": 400, "floor": 4, "conflict": 20, "attended": 40, "small": 250, "voided": 1, "flat": 1,
+        "images": 2, "pixels": 400, "floor": 4, "conflict": 20, "attended": 40, "small": 250, "voided": 1, "flat": 1,
     }  # fmt: skip
     assert warnings == [
         "seeds: too little of a class, so that nothing is decided: b",

@@ -66,6 +66,12 @@ def test_a_class_can_be_the_background() -> None:
     assert labels[0, 0] == 1 and labels[0, -1] == 0
 
 
+def test_saliency_is_joined_elsewhere() -> None:
+    nothing = Activations(torch.zeros(0, 2, 2), (), (8, 8))
+    with pytest.raises(ConfigError, match=r"seeds\.background: 'saliency' needs a map, which there is none of here"):
+        seed_image(nothing, np.zeros((8, 8, 3), np.uint8), SeedConfig("saliency"))
+
+
 def test_a_crf_moves_seeds_to_the_edge_of_the_object() -> None:
     """A bright square on dark ground, seen by activations that are two cells too wide."""
     image = blank((64, 64))

@@ -13,6 +13,7 @@ from weakseg.settings.stroke_seeds import StrokeSeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages import box_seeds as module
 from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.saliency_seeds import saliency_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
@@ -118,6 +119,26 @@ def test_activations_read_by_thresholds_decide_more(drawn: Drawn, image: np.ndar
     found = weak_seeds(drawn, image, activations, config)
     np.testing.assert_array_equal(found.labels, expected.labels)
     assert found.coverage > weak_seeds(drawn, image, activations, DEFAULT).coverage
+
+
+def test_activations_join_a_saliency_map(image: np.ndarray, activations: Activations) -> None:
+    config = replace(DEFAULT, tags_as="thresholds", thresholds=SeedConfig("saliency"), points_over_tags=True)
+    saliency = np.zeros(SIZE, np.float32)
+    saliency[12:28, 12:36] = 1
+    parts = SeedParts(saliency=saliency)
+    seeds = weak_seeds(Drawn(), image, activations, config, parts=parts).labels
+    wanted = saliency_seeds(activations, saliency, config.thresholds)
+    assert (seeds == wanted.labels.labels).all() and parts.fusion == wanted.effects and set(seeds.flat) == {0, 2, 255}
+    below = weak_seeds(POINTS, image, activations, config, parts=SeedParts(saliency=saliency)).labels
+    assert (below[0] == seeds[0]).all()
+    with pytest.raises(DataError, match=r"seeds\.thresholds\.background: 'saliency' needs a map"):
+        weak_seeds(Drawn(), image, activations, config)
+    assert [
+        kind for kind in ("regions", "boxes", "scribbles", "points", "tags") if config.reads_saliency_for(kind)
+    ] == [
+        "points",
+        "tags",
+    ]
 
 
 def test_a_background_class_is_no_way_to_read_activations_here() -> None:

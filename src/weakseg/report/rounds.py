@@ -14,6 +14,7 @@ from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import Labels, labels_panel
 from weakseg.report.model import Panel, Table
+from weakseg.stages.saliency_seeds import described_effects
 from weakseg.stages.seeded import GROWTH_FOLDER
 from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round
 
@@ -32,7 +33,7 @@ ABOUT_ROUNDS = (
     "predictions of the one before, of background and classes that are not absent. Forbidden by tags: pixels to which "
     "it gave another class. Of several lists the first; all are in the table of agreement."
 )
-COUNTED = "seed_counts"
+COUNTED, FUSED = "seed_counts", "fusion"
 SEEDS = ("label", "pixels %", "images that lack it")
 ABOUT_SEEDS = "Images that lack it: that show a class and have no seed of it; of the background, all without one."
 GROWTH = ("step", "epoch", "seeds %", "labelled %", "classes", "without a seed %")
@@ -96,8 +97,10 @@ def later_masks(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def describe_seeds(summaries: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return a sentence on the seeds of each step that has counted them: where the background comes from."""
-    return tuple(_of_seeds(name, told[COUNTED]) for name, told in summaries.items() if COUNTED in told)
+    """Return sentences on the seeds of each step: where the background comes from, and what saliency's rules did."""
+    counted = [_of_seeds(name, told[COUNTED]) for name, told in summaries.items() if COUNTED in told]
+    fused = [f"{described_effects(name, told[FUSED])}." for name, told in summaries.items() if FUSED in told]
+    return (*counted, *fused)
 
 
 def _of_seeds(name: str, told: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """From activations and a saliency map to seeds, and what each rule of their fusion has done."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -168,14 +168,9 @@ def tell_effects(samples: Sequence[WeakSample], folder: Path, name: str) -> tupl
         StoreError: As ``load_effects``.
     """
     found = {sample.id: load_effects(effects_of(folder, sample.id)) for sample in samples}
-    sums = {part: sum(getattr(one, part) for one in found.values()) for part in ("pixels", "floor", "conflict")}
-    sums |= {part: sum(getattr(one, part) for one in found.values()) for part in ("attended", "small", "voided")}
-    share = {part: f"{100 * count / max(sums['pixels'], 1):.2g} %" for part, count in sums.items()}
-    logger.info(
-        f"{name}: of all pixels the floor has relabelled {share['floor']}, undecided by conflicts are "
-        f"{share['conflict']}, as salient or attended background {share['attended']}, for want of objects "
-        f"{share['small']}, on {sums['voided']} of {len(found)} images"
-    )
+    parts = ("pixels", "floor", "conflict", "attended", "small", "voided")
+    sums = {"images": len(found), **{part: sum(getattr(one, part) for one in found.values()) for part in parts}}
+    logger.info("%s", described_effects(name, sums))
     voided = [image_id for image_id, one in found.items() if one.voided]
     flat = [image_id for image_id, one in found.items() if one.flat]
     warnings = [f"{name}: too little of a class, so that nothing is decided: {named(voided)}"] if voided else []
@@ -184,3 +179,13 @@ def tell_effects(samples: Sequence[WeakSample], folder: Path, name: str) -> tupl
     for text in warnings:
         logger.warning("%s", text)
     return {**sums, "flat": len(flat)}, warnings
+
+
+def described_effects(name: str, sums: Mapping[str, Any]) -> str:
+    """Return in a sentence what ``tell_effects`` has summed of the seeds that are called so."""
+    parts = ("floor", "conflict", "attended", "small")
+    floor, conflict, attended, small = (f"{100 * sums[part] / max(sums['pixels'], 1):.2g} %" for part in parts)
+    return (
+        f"{name}: of all pixels the floor has relabelled {floor}, undecided by conflicts are {conflict}, as salient or "
+        f"attended background {attended}, for want of objects {small}, on {sums['voided']} of {sums['images']} images"
+    )
