@@ -10,7 +10,7 @@ from tiled_graphs import noise
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.graph.image_group import complete_edges, group_edges, stack_states
 from weakseg.nn.graphs.image_graph import ImageGraph
-from weakseg.settings.group import ImageGraphConfig, light, official
+from weakseg.settings.group import ImageGraphConfig, light, official, parameter_free
 
 CHANNELS = 8
 CONFIGS: tuple[ImageGraphConfig, ...] = (
@@ -23,6 +23,7 @@ CONFIGS: tuple[ImageGraphConfig, ...] = (
     ImageGraphConfig(messages="mean", gru_kernel=1, gate=True),
     ImageGraphConfig(messages="mean", aggregate="concatenate", senders=2),
     ImageGraphConfig(messages="none", gru_kernel=1),
+    parameter_free(),
 )
 
 
@@ -65,7 +66,7 @@ class TestImageGraph:
     @each("config", CONFIGS)
     def test_every_weight_learns(self, config: ImageGraphConfig) -> None:
         network = ImageGraph(CHANNELS, config).double()
-        out = network(noise(3, CHANNELS, 3, 4), complete_edges(groups_of(3)))
+        out = network(noise(3, CHANNELS, 3, 4).requires_grad_(), complete_edges(groups_of(3)))
         (out * noise(*out.shape, seed=1)).sum().backward()
         assert [
             name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()
@@ -141,6 +142,17 @@ class TestImageGraph:
         receiving, sending = (state.flatten(1).T for state in states)
         expected = torch.softmax(receiving @ weight @ sending.T, -1) @ sending
         assert_exact(network.neighbors(states, edges)[0].flatten(1).T, expected)
+
+    def test_nothing_to_learn(self) -> None:
+        # the mean of a state and of the mean message, by cosines; who hears nobody stays as it is
+        network, states = graph(parameter_free()), noise(3, CHANNELS, 2, 3)
+        edges = torch.tensor([[1, 2, 0], [0, 0, 1]])
+        cells = [state.flatten(1).T for state in states]
+        unit = [one / one.norm(dim=1, keepdim=True) for one in cells]
+        heard = [torch.softmax(30 * unit[r] @ unit[s].T, -1) @ cells[s] for s, r in edges.T.tolist()]
+        expected = [(cells[0] + (heard[0] + heard[1]) / 2) / 2, (cells[1] + heard[2]) / 2, cells[2]]
+        assert not list(network.parameters())
+        assert_exact(network(states, edges).flatten(2).mT, torch.stack(expected))
 
     def test_official_messages(self) -> None:
         # gate, then a convolution of the messages side by side, in the order of senders
