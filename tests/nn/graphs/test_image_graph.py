@@ -214,12 +214,6 @@ class TestDropout:
         states = torch.tensor([[1.0, 4.0]]).double().expand(1, CHANNELS, 1, 2)
         assert_exact(network(states, torch.empty(2, 0).long())[0, 0, 0], torch.tensor(expected).double())
 
-    def test_zeros_beside_an_image_do_not_count(self) -> None:
-        # all means are negative, so that nothing is dropped; a zero would be the greatest
-        network = graph(ImageGraphConfig(messages="none", rounds=1, drop_probability=1.0), scale=0.0).train()
-        states, mask = stack_states([-torch.ones(CHANNELS, 2, 3).double(), -torch.ones(CHANNELS, 3, 2).double()])
-        assert_exact(network(states, torch.empty(2, 0).long(), mask), states / 2)
-
     def test_only_while_training(self) -> None:
         network, states, edges = graph(ImageGraphConfig()), noise(3, CHANNELS, 3, 4), complete_edges(groups_of(3))
         assert torch.equal(network(states, edges), network(states, edges))
