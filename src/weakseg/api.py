@@ -64,8 +64,10 @@ def segment_group(
     """
     if isinstance(images, str | Path):
         raise DataError(f"segment_group: give a list of photographs, got {images!r} alone; segment takes one")
-    photographs = [_opened(image, index) for index, image in enumerate(images)]
-    return [one for group in grouped(photographs) for one in segment_together(group, tags, options)]
+    found: list[Segmentation] = []
+    for group in grouped(list(enumerate(images))):
+        found += segment_together([_opened(image, index) for index, image in group], tags, options)
+    return found
 
 
 def segment_labelled(image: str | Path, labels: str | Path, *, options: SegmentOptions | None = None) -> Segmentation:

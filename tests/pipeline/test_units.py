@@ -243,6 +243,22 @@ def test_a_batch_that_is_whole_is_made_anew_with_what_is_finished(tmp_path: Path
     assert contents(tmp_path / "out") == made and set(contents(tmp_path / "batches")) == {"a+b+c"}
 
 
+def test_a_whole_batch_that_fails_for_want_of_memory_is_left_for_another_time(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Whole(WriteMany):
+        def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+            return [replace(unit, whole=True) for unit in super().units(samples)]
+
+        def run(self, unit: Unit) -> None:
+            if len(unit.samples) > 1:
+                raise MemoryError("too many")
+            super().run(unit)
+
+    failures = write(Whole(tmp_path / "out"), "a", "b")
+    assert [(failure.image_id, failure.passing) for failure in failures] == [("a", True), ("b", True)]
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_batch_whose_output_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no space"):
         write(WriteMany(tmp_path / "out"), "a", "full", "g", "h")

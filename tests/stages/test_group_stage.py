@@ -20,7 +20,7 @@ from weakseg.settings.accumulate import AccumulationConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
-from weakseg.settings.group import ImageGraphConfig
+from weakseg.settings.group import ImageGraphConfig, official
 from weakseg.settings.group_classify import (
     GroupActivateConfig,
     GroupClassifierConfig,
@@ -126,6 +126,13 @@ class TestTraining:
             replace(CONFIG, fit=replace(CONFIG.fit, loader_workers=2))
         with pytest.raises(ConfigError, match="dropout: that of groups has none"):
             replace(CONFIG, dropout=0.5)
+        side_by_side = r"senders: 2 messages side by side, but groups have 5 images; set it to 4"
+        with pytest.raises(ConfigError, match=side_by_side):
+            replace(CONFIG, head=GroupHeadConfig(graph=official()), groups=GroupDrawConfig(5))
+        with pytest.raises(ConfigError, match="with 1 nobody sends, and what compares cells would not learn"):
+            replace(CONFIG, groups=GroupDrawConfig(1))
+        with pytest.raises(ConfigError, match="with 1 nobody is drawn"):
+            GroupDrawConfig(1, draw="random")
         with pytest.raises(ConfigError, match="pool_size: 1 with size 4"):
             GroupDrawConfig(pool_size=1)
 
@@ -193,6 +200,9 @@ class TestLoss:
         random = replace(CONFIG, groups=replace(CONFIG.groups, draw="random"))
         losses = [GroupLoss(config, are_features=True)(model, batch)[0] for config in (CONFIG, random)]
         assert not torch.isclose(losses[0], losses[1], rtol=1e-4)
+        batch[1] = torch.zeros(1, 2, 2)  # of images without a tag nobody is joined
+        losses = [GroupLoss(config, are_features=True)(model, batch)[0] for config in (CONFIG, random)]
+        assert losses[0].equal(losses[1])
 
 
 class TestActivations:

@@ -155,7 +155,7 @@ def fused(query: Tensor, key: Tensor, value: Tensor, routes: _Routes) -> Tensor:
     """Return the messages by torch's attention, which needs no N x N array where it has a kernel for the device."""
     chosen = (query[routes.receivers], key[routes.senders], value[routes.senders])
     mask = None if routes.key_mask is None else routes.key_mask[routes.senders][:, None, None]
-    heads = [part[:, None] for part in chosen]
+    heads = [part[:, None].contiguous() for part in chosen]  # kernels want channels side by side
     messages = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=mask, scale=1.0)[:, 0]
     into = torch.tensor(routes.targets, dtype=torch.long, device=value.device)
     return messages.new_zeros(routes.rows, *messages.shape[1:]).index_add(0, into, messages)

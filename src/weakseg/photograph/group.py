@@ -33,7 +33,7 @@ WEAK, CLEAR = 0.25, 1.0
 
 def grouped(items: Sequence[Item]) -> list[Sequence[Item]]:
     """Return groups of ``MOST`` at most, in order and of nearly one size; where there are several, the log says so."""
-    number = math.ceil(len(items) / MOST)
+    number = max(1, math.ceil(len(items) / MOST))
     if number > 1:
         logger.info("%d photographs are taken in %d groups, in their order", len(items), number)
     bounds = [round(index * len(items) / number) for index in range(number + 1)]

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -134,7 +134,9 @@ def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) ->
             alone: list[Unit] = []
             for unit, (failure, written) in engine.map(partial(_attempt, job, title), todo, title=title):
                 ledger.add(written)
-                if failure and len(unit.products) > 1:
+                if failure and unit.whole and failure.passing:  # what single images gave would stay for ever
+                    failures |= {name: replace(failure, image_id=name) for name in unit.products}
+                elif failure and len(unit.products) > 1:
                     count = len(unit.samples)
                     logger.warning(
                         "%s: %d images at once failed (%s); each is tried alone", title, count, failure.reason
@@ -143,7 +145,7 @@ def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) ->
                     alone += left
                     advance(len(unit.products) - len(left))
                     continue
-                if failure:
+                elif failure:
                     failures[failure.image_id] = failure
                 advance(len(unit.products))
             todo = alone

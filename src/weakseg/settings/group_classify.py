@@ -59,6 +59,8 @@ class GroupDrawConfig:
         """Refuse groups of nobody, and a pool that nothing is drawn from."""
         check_settings("classifier.groups", self, size=">= 1", pool_size=">= 0", draw=get_args(Draw))
         check_settings("classifier.groups", self, untagged=get_args(Untagged))
+        if self.size == 1 and (self.draw == "random" or self.pool_size):
+            raise ConfigError("classifier.groups.size: with 1 nobody is drawn; leave draw and pool_size out")
         if self.pool_size and (self.draw == "random" or self.pool_size < self.size - 1):
             raise ConfigError(
                 f"classifier.groups.pool_size: {self.pool_size} with size {self.size} and draw {self.draw!r}: a pool "
@@ -109,12 +111,27 @@ class GroupClassifierConfig(ClassifierConfig):
             )
         if self.dropout:
             raise ConfigError("classifier.dropout: that of groups has none; see classifier.head.graph.dropout")
+        self._check_graph()
         if self.attention_drop.probability:
             raise ConfigError("classifier.attention_drop: hides nothing from groups; leave it out")
         if self.frozen and self.fit.loader_workers:
             raise ConfigError(
                 "classifier.fit.loader_workers: features of a frozen backbone are computed once an epoch, by one "
                 f"process; got {self.fit.loader_workers}, set 0"
+            )
+
+    def _check_graph(self) -> None:
+        """Refuse a graph that has no room for the messages of a group, or learns to compare what nobody sends."""
+        graph, size = self.head.graph, self.groups.size
+        if graph.senders and graph.senders < size - 1:
+            raise ConfigError(
+                f"classifier.head.graph.senders: {graph.senders} messages side by side, but groups have {size} images; "
+                f"set it to {size - 1}, or classifier.groups.size to {graph.senders + 1}"
+            )
+        if size == 1 and graph.messages == "attention" and graph.affinity != "cosine":
+            raise ConfigError(
+                "classifier.groups.size: with 1 nobody sends, and what compares cells would not learn; set "
+                "classifier.head.graph.messages to none"
             )
 
 

@@ -18,12 +18,12 @@ from weakseg.nn.losses import tag_loss
 from weakseg.nn.models import load_model
 from weakseg.nn.weights import read_header
 from weakseg.ops.ranking import mean_average_precision
-from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+from weakseg.ops.resample import image_tensor, resize_image
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
-from weakseg.training.augment import View, draw_view
+from weakseg.training.augment import View, draw_view, plain_size
 from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
 from weakseg.training.train import Training, train_model
@@ -115,20 +115,19 @@ def measured(
     """Return a function that measures a classifier's mAP on ``val`` and puts it into the last record."""
 
     def complete(model: TagClassifier, records: Records) -> dict[str, Any]:
-        records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), long_side=config.augment.middle_side)
+        records[-1]["mAP"] = 100.0 * tag_map(model, val, len(classes), config.augment)
         return {"mAP": records[-1]["mAP"]}
 
     return complete
 
 
-def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, *, long_side: int | None) -> float:
-    """Return the mean average precision in [0, 1] of whole images and their mirror images, scaled to ``long_side``."""
+def tag_map(model: TagClassifier, samples: Sequence[WeakSample], num_classes: int, config: AugmentConfig) -> float:
+    """Return the mean average precision in [0, 1] of whole images and their mirror images, seen as in training."""
     model.eval()
     scores = np.zeros((len(samples), num_classes))
     for row, sample in enumerate(samples):
         image = sample.load_image()
-        if long_side:
-            image = resize_image(image, scaled_size(image.shape[:2], long_side / max(image.shape[:2])))
+        image = resize_image(image, plain_size((image.shape[0], image.shape[1]), config))
         batch = image_tensor(image)[None].to(model.device)
         with torch.inference_mode():
             scores[row] = model(torch.cat([batch, batch.flip(-1)])).logits.mean(0).cpu().numpy()

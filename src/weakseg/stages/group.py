@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 from weakseg.data.classes import Classes
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
+from weakseg.errors import OutputError
 from weakseg.graph.image_group import complete_edges, group_edges
 from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
-from weakseg.nn.classifiers.group import GroupClassifier, check_group
+from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.losses import tag_loss
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
@@ -63,9 +65,19 @@ class EpochFeatures:
         backbone = self.backbone.eval()
         found = backbone(image[None].to(next(backbone.parameters()).device))[0].cpu().numpy()
         if self._values is None:
+            self._check_space(found.nbytes // 2)
             file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
             self._values = np.memmap(file, np.float16, "w+", shape=(self.count, *found.shape))
         self._values[index], self._known[index] = found, True
+
+    def _check_space(self, size: int) -> None:
+        """Raise ``OutputError`` if the disk has no room for ``size`` bytes of each image: a map cannot say so later."""
+        needed, free = self.count * size, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise OutputError(
+                f"{self.folder}: features of {self.count} images need {needed / 1e9:.1f} GB while the classifier "
+                f"learns, and {free / 1e9:.1f} are free; make room, or let the backbone learn (classifier.frozen)"
+            )
 
 
 @dataclass
@@ -156,6 +168,8 @@ class GroupLoss:
         groups = torch.arange(count, device=targets.device).repeat_interleave(size)
         random = self.config.groups.draw == "random"
         edges = complete_edges(groups) if random else group_edges(targets, groups)
+        if random:
+            edges = edges[:, (targets == 1).any(1)[edges].all(0)]  # those without a tag exchange nothing here, too
         found = module(
             batch[0].flatten(0, 1), further=("maps", "intermediate"), edges=edges, are_features=self.are_features
         )
@@ -197,7 +211,6 @@ def train_group(
     Reference:
         [li2021groupwsss], section 3.
     """
-    check_group(config.head, config.groups.size)
     images, draw = tag_data(train, classes, config, place), config.groups
     groups = TagGroups(images.samples, draw.size, pool_size=draw.pool_size, random=draw.draw == "random")
     data = GroupData(images, groups, _untagged(images.samples, draw), place.seed)

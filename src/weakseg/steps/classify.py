@@ -39,7 +39,6 @@ def classifier_step(
         seed: Of everything random.
         train: The training; another one than that of a plain classifier is a method's own, and so is its ``role``.
         accumulating: The one where activations are accumulated.
-        accumulating: The one where activations are accumulated.
         role: In the plan.
     """
     check_backbone(config.backbone)

@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from weakseg.errors import ConfigError
 from weakseg.graph.image_group import complete_edges
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifiers.group import ClassMaps, GroupClassifier, check_group
+from weakseg.nn.classifiers.group import ClassMaps, GroupClassifier
 from weakseg.nn.losses import tag_loss
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.group import ImageGraphConfig, official
@@ -97,10 +96,3 @@ class TestForward:
         assert set(classifier().rate_factors) == {"reduction.", "graph.", "readout."}
         model = GroupClassifier(build_backbone(BackboneConfig("resnet10t", 16, "none")), 3, plain)
         assert set(model.rate_factors) == {"graph.", "readout."} and model.head.in_channels == 512
-
-
-def test_messages_side_by_side_need_room() -> None:
-    config = GroupHeadConfig(graph=official())
-    check_group(config, 3)
-    with pytest.raises(ConfigError, match=r"senders: 2 messages side by side, but groups have 5 images; set it to 4"):
-        check_group(config, 5)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from weakseg.errors import ConfigError
 from weakseg.graph.image_group import stack_states, unstack_maps
 from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.classifiers.tag import TagClassifier, read_convolutions
@@ -143,17 +142,3 @@ def read_group_classifier(file: ModelFile) -> GroupClassifier:
     config = GroupHeadConfig(**{**head, "graph": ImageGraphConfig(**head["graph"])})
     count = read_convolutions(file.header)
     return GroupClassifier(backbone, class_count(file.header), config, convolutions=count)
-
-
-def check_group(config: GroupHeadConfig, size: int) -> None:
-    """Refuse a head whose graph has no room for the messages of a group.
-
-    Raises:
-        ConfigError: If messages are put side by side, and there may be more of them.
-    """
-    graph = config.graph
-    if graph.senders and graph.senders < size - 1:
-        raise ConfigError(
-            f"classifier.head.graph.senders: {graph.senders} messages side by side, but groups have {size} images; "
-            f"set it to {size - 1}, or classifier.groups.size to {graph.senders + 1}"
-        )
