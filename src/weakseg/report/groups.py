@@ -20,7 +20,7 @@ from weakseg.report.gallery import Labels, summary_of
 from weakseg.report.model import PictureTable
 from weakseg.report.overlay import draw_activation, draw_ring, shrink
 from weakseg.rng import derive_seed
-from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig
+from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.activate import seen_sizes
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.group_view import GroupView, view_group
@@ -56,13 +56,18 @@ class Grouped:
     folders: Mapping[str, Path]
 
     @property
+    def draw(self) -> GroupDrawConfig:
+        """How images are looked at."""
+        return self.activations.groups(self.classifier.groups)
+
+    @property
     def model(self) -> Path:
         """The file of the classifier."""
         return self.folders["classifier"] / MODEL_FILE
 
     def describe(self) -> str:
         """Return a sentence on how many groups there are, and who is in none."""
-        draw, tagged = self.classifier.groups, [unit for unit in self.units if unit.samples[0].tags.present]
+        draw, tagged = self.draw, [unit for unit in self.units if unit.samples[0].tags.present]
         samples = [sample for unit in tagged for sample in unit.samples]
         shown = Counter(class_id for sample in samples for class_id in sample.tags.present)
         lonely = sum(all(shown[class_id] == 1 for class_id in sample.tags.present) for sample in samples)
@@ -97,7 +102,7 @@ class Grouped:
         images = [sample.load_image() for sample in samples]
         sizes = [seen_sizes((image.shape[0], image.shape[1]), self.activations)[0] for image in images]
         seen = [resize_image(image, size) for image, size in zip(images, sizes, strict=True)]
-        class_id, edges = _class_of(samples), unit_edges(targets, self.classifier.groups)
+        class_id, edges = _class_of(samples), unit_edges(targets, self.draw)
         view = view_group(model, seen, edges, class_id, output=self.activations.output)
         name = self.dataset.classes.name_of(class_id)
         columns = tuple(
@@ -171,7 +176,9 @@ def grouped(
         return ()
     unreadable = {failure.image_id for failure in failures if failure.step == INTAKE}
     samples = [sample for sample in dataset.splits[TRAIN] if sample.id not in unreadable]
-    return (Grouped(classifier, activations, dataset, group_units(samples, classifier.groups), folders),)
+    return (
+        Grouped(classifier, activations, dataset, group_units(samples, activations.groups(classifier.groups)), folders),
+    )
 
 
 def _class_of(samples: Sequence[WeakSample]) -> int:

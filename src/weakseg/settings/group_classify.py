@@ -1,6 +1,6 @@
 """The classifier that looks at groups of images, its training, and its activations."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
@@ -141,16 +141,22 @@ class GroupActivateConfig(ActivationsConfig):
 
     Attributes:
         output: The ``average`` of both heads, or one of them: that after the ``graph``, or the ``intermediate`` one.
+        size: Images of a group; 0: as many as the classifier has learned from.
     """
 
     output: GroupOutput = "average"
+    size: int = 0
 
     def __post_init__(self) -> None:
         """Refuse words that do not exist."""
         super().__post_init__()
-        check_settings("activations", self, output=get_args(GroupOutput))
+        check_settings("activations", self, output=get_args(GroupOutput), size=">= 0")
         if self.from_folder:
             raise ConfigError(
                 "activations.from_folder: method 'group' is for activations of its own; use method 'cam', which starts "
                 "from any"
             )
+
+    def groups(self, trained: GroupDrawConfig) -> GroupDrawConfig:
+        """Return the groups that images are looked at in, given those that the classifier has learned from."""
+        return replace(trained, pool_size=0, size=self.size or trained.size)

@@ -102,13 +102,17 @@ def from_groups(
     """Return the steps from tags to the activations of the classifier of groups."""
     train = classifier_step(dataset, classifier, seed, train=train_group, accumulating=train_group, role=Role.PART)
     if classifier.accumulate:
+        if activations.size:
+            raise ConfigError(
+                "activations.size: accumulated activations are those of the training's groups; leave it out"
+            )
         if activations.output != "average":
             raise ConfigError(
                 f"activations.output: accumulated activations are the average of both heads, got "
                 f"{activations.output!r}; leave one of them out"
             )
         return [train, activations_step(dataset, activations, role=Role.PART, accumulated=True)]
-    return [train, group_activations_step(dataset, activations, classifier.groups)]
+    return [train, group_activations_step(dataset, activations, activations.groups(classifier.groups))]
 
 
 def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups: GroupDrawConfig) -> Step:
