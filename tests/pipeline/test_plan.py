@@ -60,6 +60,7 @@ def test_what_files_hold_says_how_they_end() -> None:
         Kind.MODEL: "",
         Kind.ACTIVATIONS: ".safetensors",
         Kind.LABELS: ".png",
+        Kind.SALIENCY: ".png",
         Kind.SCORES: ".safetensors",
         Kind.INSTANCES: ".instances.json",
         Kind.RESULTS: "",
