@@ -34,6 +34,11 @@ class TestEdges:
         assert torch.equal(group_edges(torch.ones(5, 1), groups), complete_edges(groups))
         assert pairs(complete_edges(groups)) == [(2, 0), (4, 0), (3, 1), (0, 2), (4, 2), (1, 3), (0, 4), (2, 4)]
 
+    def test_any_class_joins_all_that_show_one(self) -> None:
+        targets = torch.tensor([[1, 0], [0, 1], [0, 0], [NAN, 0], [1, NAN]])
+        found = group_edges(targets, torch.tensor([0, 0, 0, 0, 1]), any_class=True)
+        assert pairs(found) == [(1, 0), (0, 1)]
+
     def test_single_images(self) -> None:
         assert complete_edges(torch.tensor([0, 1, 2])).shape == (2, 0)
 

@@ -1,12 +1,15 @@
 """The recipes of Group-WSSS say what the paper, its code and the card do."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from small_recipes import RECIPES
+from small_recipes import RECIPES, write_voc
+from weakseg.data.dataset import open_dataset
 from weakseg.errors import ConfigError
+from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe
 from weakseg.settings.accumulate import AccumulationConfig
 from weakseg.settings.augment import AugmentConfig
@@ -35,9 +38,8 @@ def test_the_paper() -> None:
     )  # fmt: skip
     assert recipe.seeds.background == "saliency" and recipe.seeds.fusion == FusionConfig(0.9, 0.8, 32 / 255, 0.0, 0.01)
     defaults = GroupClassifierConfig()
-    assert replace(defaults, backbone=classifier.backbone, accumulate=True, accumulation=classifier.accumulation) == (
-        replace(classifier)
-    )
+    own = {"backbone": classifier.backbone, "accumulate": True, "accumulation": classifier.accumulation}
+    assert replace(defaults, **own) == classifier
 
 
 def test_the_code() -> None:
@@ -46,7 +48,12 @@ def test_the_code() -> None:
     assert classifier.head.graph == replace(preset("official"), drop_probability=0.8)
 
 
-def test_what_groups_refuse() -> None:
+def test_what_groups_refuse(tmp_path: Path) -> None:
+    root = write_voc(tmp_path)
+    recipe = published("group_code_voc12", "--classifier.accumulate", "false", "--classifier.accumulation.gate", "rank",
+                       "--activations.size", "5", "--data.root", str(root))  # fmt: skip
+    with pytest.raises(ConfigError, match=r"activations.size: groups of 5 images, .* room for 2 messages; set it to 3"):
+        METHODS["group"].build(recipe, open_dataset(recipe.data))
     with pytest.raises(ConfigError, match="from_folder: method 'group' is for activations of its own"):
         published("group_voc12", "--activations.from_folder", "maps")
     with pytest.raises(ConfigError, match="attention_drop: hides nothing from groups"):

@@ -39,7 +39,7 @@ def test_masks_are_those_of_activations_of_the_group(images: list[NDArray[np.uin
     found = segment_together(photographs, NAMES, QUICK)
     given = GroupActivateConfig(scales=PLAIN.scales, max_side=PLAIN.max_side, output="graph")
     edges = complete_edges(torch.zeros(3, dtype=torch.long))
-    expected = activate_group(build_word_group(NAMES), images, torch.ones(3, 2), given, edges=edges)
+    expected = activate_group(build_word_group(NAMES), images, torch.ones(3, 2), edges, given)
     for one, photograph, activations in zip(found, photographs, expected, strict=True):
         torch.testing.assert_close(one.activations.values, activations.values)
         np.testing.assert_array_equal(one.mask, photograph.segment_shown(NAMES, one.activations, QUICK).mask)

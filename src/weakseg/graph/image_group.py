@@ -10,12 +10,13 @@ from weakseg.checks import check_rank, check_same_size
 from weakseg.errors import ShapeError
 
 
-def group_edges(targets: Tensor, groups: Tensor) -> Tensor:
+def group_edges(targets: Tensor, groups: Tensor, *, any_class: bool = False) -> Tensor:
     """Return an edge both ways between images of a group that share a class.
 
     Args:
         targets: ``(n, K)``: 1 present, 0 absent, NaN unknown, which is shared with nobody.
         groups: ``(n,)`` int64: the group of each image.
+        any_class: Join all that show some class, shared or not: a control.
 
     Returns:
         ``(2, E)`` int64: senders, receivers; in order of receivers, then senders. An image has no edge to itself.
@@ -29,6 +30,8 @@ def group_edges(targets: Tensor, groups: Tensor) -> Tensor:
     check_rank("targets", targets, 2, "(n, K)")
     check_same_size("groups", groups.shape, "images", targets.shape[:1])
     shown = (targets == 1).float()
+    if any_class:
+        shown = shown.amax(1, keepdim=True)
     return _edges((shown @ shown.T > 0) & _together(groups))
 
 

@@ -94,9 +94,8 @@ def group_activations(
             )
     edges = group_edges(shown.float(), torch.zeros(len(photographs), dtype=torch.long))
     images = [photograph.image for photograph in photographs]
-    return activate_group(
-        model, images, torch.ones(shown.shape), GroupActivateConfig(**asdict(config), output="graph"), edges=edges
-    )
+    reading = GroupActivateConfig(**asdict(config), output="graph")
+    return activate_group(model, images, torch.ones(shown.shape), edges, reading)
 
 
 def seems_shown(evidence: Tensor) -> Tensor:

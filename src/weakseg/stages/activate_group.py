@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.artifacts import Activations
-from weakseg.graph.image_group import group_edges
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.ops.resample import image_tensor, resize_image
 from weakseg.settings.group_classify import GroupActivateConfig
@@ -19,9 +18,8 @@ def activate_group(
     model: GroupClassifier,
     images: Sequence[NDArray[np.uint8]],
     targets: Tensor,
+    edges: Tensor,
     config: GroupActivateConfig,
-    *,
-    edges: Tensor | None = None,
 ) -> list[Activations]:
     """Return the activations of each image of a group, whose images send messages at each scale.
 
@@ -31,8 +29,8 @@ def activate_group(
         model: Gives class evidence of groups.
         images: ``(H, W, 3)`` uint8 each; sizes may differ.
         targets: ``(n, K)`` tags: 1 present, 0 absent, NaN unknown.
+        edges: ``(2, E)`` int64: senders, receivers.
         config: Scales, stride, and of which head.
-        edges: ``(2, E)`` int64, which image tells which; ``None``: those that share a class tell each other.
 
     Returns:
         One for each image, of the classes that are present.
@@ -40,8 +38,6 @@ def activate_group(
     Reference:
         [li2021groupwsss], section 3, of groups that share nothing with other groups.
     """
-    if edges is None:
-        edges = group_edges(targets, torch.zeros(len(images), dtype=torch.long))
     edges = edges.to(model.device)
     sizes = [(image.shape[0], image.shape[1]) for image in images]
     seen = [seen_sizes(size, config) for size in sizes]

@@ -18,7 +18,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
 from weakseg.errors import OutputError
-from weakseg.graph.image_group import complete_edges, group_edges
+from weakseg.graph.image_group import group_edges
 from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
 from weakseg.nn.classifiers.group import GroupClassifier
@@ -166,17 +166,14 @@ class GroupLoss:
         """
         (count, size), targets = batch[0].shape[:2], batch[1].flatten(0, 1)
         groups = torch.arange(count, device=targets.device).repeat_interleave(size)
-        random = self.config.groups.draw == "random"
-        edges = complete_edges(groups) if random else group_edges(targets, groups)
-        if random:
-            edges = edges[:, (targets == 1).any(1)[edges].all(0)]  # those without a tag exchange nothing here, too
+        edges = group_edges(targets, groups, any_class=self.config.groups.draw == "random")
         found = module(
             batch[0].flatten(0, 1), further=("maps", "intermediate"), edges=edges, are_features=self.are_features
         )
         loss = tag_loss(found.logits, targets)
         if self.config.intermediate_weight:
             loss = loss + self.config.intermediate_weight * tag_loss(found.further["intermediate"], targets)
-        scores = sum(one[::size].detach() for one in found.further["maps"]) / 2
+        scores = found.further["maps"].scores()[::size].detach()
         return loss, Seen(found.logits[::size].detach(), scores, batch[1][:, 0], batch[2], batch[3])
 
 
@@ -245,5 +242,5 @@ def _untagged(samples: Sequence[WeakSample], config: GroupDrawConfig) -> tuple[i
         return ()
     found = tuple(index for index, sample in enumerate(samples) if not sample.tags.present)
     if found:
-        logger.info("classifier: those without a tag show what no class looks like: they are learned from all the same")
+        logger.info("classifier: what those without a tag are known not to show is learned all the same")
     return found

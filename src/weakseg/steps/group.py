@@ -13,7 +13,7 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
-from weakseg.graph.image_group import complete_edges, group_edges
+from weakseg.graph.image_group import group_edges
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
@@ -67,7 +67,7 @@ class GroupActivateJob:
             model, _ = cached(load_classifier, self.model, self.device)
             assert isinstance(model, GroupClassifier)
             targets = unit_targets(unit, self.num_classes)
-            found = activate_group(model, images, targets, self.config, edges=unit_edges(targets, self.groups))
+            found = activate_group(model, images, targets, unit_edges(targets, self.groups), self.config)
         for sample, activations in zip(unit.samples, found, strict=True):
             activations.save(self.output(sample.id))
 
@@ -91,9 +91,8 @@ def unit_targets(unit: Unit, num_classes: int) -> Tensor:
 
 
 def unit_edges(targets: Tensor, groups: GroupDrawConfig) -> Tensor:
-    """Return which image of a group tells which: ``(2, E)``; in the random control all tell all."""
-    one = torch.zeros(len(targets), dtype=torch.long)
-    return complete_edges(one) if groups.draw == "random" else group_edges(targets, one)
+    """Return which image of a group tells which: ``(2, E)``; in the random control all with a tag tell all."""
+    return group_edges(targets, torch.zeros(len(targets), dtype=torch.long), any_class=groups.draw == "random")
 
 
 def from_groups(
@@ -112,7 +111,13 @@ def from_groups(
                 f"{activations.output!r}; leave one of them out"
             )
         return [train, activations_step(dataset, activations, role=Role.PART, accumulated=True)]
-    return [train, group_activations_step(dataset, activations, activations.groups(classifier.groups))]
+    groups, senders = activations.groups(classifier.groups), classifier.head.graph.senders
+    if senders and senders < groups.size - 1:
+        raise ConfigError(
+            f"activations.size: groups of {groups.size} images, but the graph has room for {senders} messages; set it "
+            f"to {senders + 1} at most"
+        )
+    return [train, group_activations_step(dataset, activations, groups)]
 
 
 def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups: GroupDrawConfig) -> Step:
@@ -121,7 +126,7 @@ def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups
     Args:
         dataset: Its images and tags.
         config: How they are computed.
-        groups: As the classifier was trained with.
+        groups: How images are looked at.
     """
 
     def make(context: StepContext) -> GroupActivateJob:
@@ -129,5 +134,6 @@ def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups
         return GroupActivateJob(model, context.folder, config, len(dataset.classes), groups, context.device)
 
     work = over_images(GroupActivateJob, make, dataset.splits[TRAIN])
-    settings = {**asdict(config), "groups": {"size": groups.size, "draw": groups.draw}}
+    settings = {name: value for name, value in asdict(config).items() if not name.startswith("from_")}
+    settings = {**settings, "groups": {"size": groups.size, "draw": groups.draw}}
     return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, settings, work)

@@ -41,7 +41,6 @@ class GroupClassifier(TagClassifier):
     Attributes:
         gives: Further outputs of ``forward``.
         config: What follows the convolutions.
-        output: Which evidence is given of single images.
 
     Reference:
         [li2021groupwsss], section 3.
@@ -52,7 +51,6 @@ class GroupClassifier(TagClassifier):
     def __init__(self, backbone: Backbone, num_classes: int, config: GroupHeadConfig, *, convolutions: int = 0) -> None:
         super().__init__(backbone, num_classes, convolutions=convolutions)
         self.config = config
-        self.output: GroupOutput = "average"
         channels = config.channels or backbone.channels
         reduction = [nn.Conv2d(backbone.channels, channels, 1), nn.ReLU()] if config.channels else []
         self.reduction = nn.Sequential(*reduction)
@@ -113,7 +111,7 @@ class GroupClassifier(TagClassifier):
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` evidence >= 0 of some classes (ids from 1), each image alone."""
         rows = [class_id - 1 for class_id in class_ids]
-        return self.class_maps(self.states(images)).evidence(self.output)[:, rows]
+        return self.class_maps(self.states(images)).evidence()[:, rows]
 
     def group_evidence(self, images: Sequence[Tensor], edges: Tensor, output: GroupOutput) -> list[Tensor]:
         """Return ``(K, h, w)`` evidence >= 0 of each image of a group.
