@@ -226,8 +226,16 @@ class TestFigures:
         LabelMap(np.array([[0, 1]], np.uint8)).save(folders["partial"] / "b.png")
         assert measure(self.plan(), folders, {}).coverage == pytest.approx(100 * 4 / 6)
 
-    def test_a_plan_without_masks_has_no_figures(self) -> None:
+    def test_a_plan_without_masks_has_the_figures_of_its_scores(self) -> None:
         assert measure(self.plan()[:3], {}, {}) == MethodFigures()
+        scores: dict[str, Any] = {"activations": {"mean_iou": 7, "coverage": 0}}
+        assert measure(self.plan()[:2], {}, scores) == MethodFigures(before_crf=7)
+
+    def test_a_plan_until_a_step(self) -> None:
+        steps, scored = compared_plan(self.plan(), segmenter=False, until="activations")
+        assert [step.name for step in steps] == ["classifier", "activations"] and scored == {"activations"}
+        with pytest.raises(ConfigError, match="no step 'segmenter'; choose 'classifier', 'activations', 'seeds', "):
+            compared_plan(self.plan(), segmenter=False, until="segmenter")
 
     def test_labels_only_leaves_out_the_segmenter_and_what_needs_it(self) -> None:
         plan = self.plan()
@@ -404,6 +412,15 @@ class TestComparison:
         assert set(other.products.scored) == set(cam.products.scored)
         assert cam.products.result == "masks" and cam.products.objects == []
         assert other.figures.before_crf == cam.figures.before_crf
+
+    def test_until_the_activations(self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ["compare", "cam", "--methods=cam", "--out", str(tmp_path), *words(data), "--workers=1"]
+        assert main([*command, "--until", "masc"]) == 2 and "no step 'masc'" in capsys.readouterr().err
+        assert main([*command, "--until", "activations"]) == 0
+        head, row = capsys.readouterr().out.splitlines()[:2]
+        assert head.split() == ["method", "before", "CRF,", "mIoU", "%"] and row.split()[0] == "cam"
+        made = {path.name.partition("-")[0] for path in (tmp_path / "steps").iterdir()}
+        assert made == {"classifier", "activations", "evaluation"} and (tmp_path / "report.html").is_file()
 
     def test_the_segmenter_when_asked_for(self, out: Path, data: Path) -> None:
         before = stamps(out)

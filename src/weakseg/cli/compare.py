@@ -25,14 +25,22 @@ def main(words: Sequence[str]) -> int:
         "--methods.NAME.SECTION.SETTING VALUE for one.\n"
         "'weakseg run METHOD --help-all' lists a method's settings.",
         "  weakseg compare recipes/cam_msrc.yaml --methods cam,supervised --out out --data.root msrc --segmenter\n"
-        "  weakseg compare my.yaml --out out --seed 1 --methods.cam.seeds.strict 0.6",
+        "  weakseg compare my.yaml --out out --seed 1 --methods.cam.seeds.strict 0.6\n"
+        "  weakseg compare recipes/ablation_group_msrc.yaml --out out --data.root msrc --until activations",
     )
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--methods", type=str, default="", help="names with commas; default: those under 'methods'")
     parser.add_argument("--out", type=out_path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
+    parser.add_argument(
+        "--until",
+        metavar="STEP",
+        type=str,
+        default="",
+        help="carry out no step beyond this one: activations, seeds, ...",
+    )
     add_run_options(parser)
-    own, overrides = split_words(words, with_value=("--methods",), switches=("--segmenter",))
+    own, overrides = split_words(words, with_value=("--methods", "--until"), switches=("--segmenter",))
     given = parse(parser, own)
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
     recipes = load_recipes(given.recipe, names, overrides)
@@ -42,7 +50,8 @@ def main(words: Sequence[str]) -> int:
     from weakseg.report import save
     from weakseg.report.compare import build_comparison_report, figures_table
 
-    comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter)
+    until = given.until
+    comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter, until=until)
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
     done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"

@@ -19,9 +19,10 @@ from weakseg.methods.run import check_saliency_is_read, write_classes
 from weakseg.pipeline.intake import Intake, take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of
+from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan, step_folders, write_failures
 from weakseg.pipeline.store import Store, keyed_place
+from weakseg.settings.rules import spoken
 from weakseg.steps.base import forget_models
 from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
 from weakseg.steps.saliency import saliency_of
@@ -118,7 +119,12 @@ class Comparison:
 
 
 def compare_methods(
-    recipes: Mapping[str, Recipe], out: Path, options: RunOptions | None = None, *, segmenter: bool = False
+    recipes: Mapping[str, Recipe],
+    out: Path,
+    options: RunOptions | None = None,
+    *,
+    segmenter: bool = False,
+    until: str = "",
 ) -> Comparison:
     """Carry out several methods in one folder; a step that two of them have in common is computed once.
 
@@ -129,9 +135,11 @@ def compare_methods(
         out: Gets ``steps``, one folder for each step and key, and ``results.json``.
         options: Processes and device.
         segmenter: Whether segmenters are trained and applied too.
+        until: Name of the last step, ``activations`` for example; empty: all are carried out.
 
     Raises:
-        ConfigError: If the recipes are of different data or a plan does not fit together; nothing has run then.
+        ConfigError: If the recipes are of different data, a plan does not fit together, or has no step of the name
+            ``until``; nothing has run then.
         DataError: If the data set cannot be used.
         StoreError: If ``out`` cannot be written.
     """
@@ -140,13 +148,15 @@ def compare_methods(
     check_saliency_is_read(list(recipes.values()))
     dataset = open_dataset(data)
     for recipe in recipes.values():
-        step_keys(METHODS[recipe.method].build(recipe, dataset), "")  # what cannot run ends here, before anything has
+        steps = METHODS[recipe.method].build(recipe, dataset)
+        step_keys(steps, "")  # what cannot run ends here, before anything has
+        compared_plan(steps, segmenter=segmenter, until=until)
     store = Store(out, place=keyed_place)
     intake = take_in(dataset, out / "data" / "images", engine=options.engine())
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_classes(out, dataset.classes.names)
     remember_place(out, next(iter(recipes.values())))
-    work = _Work(store, content_key, options, intake, segmenter)
+    work = _Work(store, content_key, options, intake, segmenter, until)
     compared = tuple(work.carry_out(name, recipe) for name, recipe in recipes.items())
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)
@@ -154,12 +164,16 @@ def compare_methods(
     return Comparison(out, compared, failures)
 
 
-def compared_plan(steps: Sequence[Step], *, segmenter: bool) -> tuple[list[Step], set[str]]:
+def compared_plan(steps: Sequence[Step], *, segmenter: bool, until: str = "") -> tuple[list[Step], set[str]]:
     """Return a method's plan without evaluation, and the names of its steps that the evaluation would score.
 
     Args:
         steps: From the method's ``build``.
         segmenter: Whether to keep what is made of the masks: the segmenter, its predictions, and what follows.
+        until: Name of the step that nothing is carried out beyond, if any.
+
+    Raises:
+        ConfigError: If no step that is kept has this name.
     """
     dropped = {Role.CHECK} if segmenter else {Role.CHECK, Role.AFTER}
     left_out: set[str] = set()
@@ -167,7 +181,12 @@ def compared_plan(steps: Sequence[Step], *, segmenter: bool) -> tuple[list[Step]
         if step.role in dropped or not left_out.isdisjoint(step.needs):
             left_out.add(step.name)
     scored = {name for step in steps if step.role == Role.CHECK for name in step.needs}
-    return [step for step in steps if step.name not in left_out], scored - left_out
+    kept = [step for step in steps if step.name not in left_out]
+    if until:
+        if until not in {step.name for step in kept}:
+            raise ConfigError(f"until: there is no step {until!r}; choose {spoken(tuple(step.name for step in kept))}")
+        kept = way_to(kept, until)
+    return kept, scored & {step.name for step in kept}
 
 
 @dataclass(frozen=True)
@@ -179,6 +198,7 @@ class _Work:
     options: RunOptions
     intake: Intake
     segmenter: bool
+    until: str = ""
     scores: dict[str, list[Score]] = field(default_factory=dict)
 
     def carry_out(self, name: str, recipe: Recipe) -> ComparedMethod:
@@ -190,7 +210,9 @@ class _Work:
             logger.warning("method %s: %s", name, recipe.unused)
         if recipe.rounds > 1 and not self.segmenter:
             logger.warning("method %s: rounds %d has no effect without --segmenter", name, recipe.rounds)
-        steps, scored = compared_plan(METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter)
+        steps, scored = compared_plan(
+            METHODS[recipe.method].build(recipe, dataset), segmenter=self.segmenter, until=self.until
+        )
         keys = step_keys(steps, self.content_key)
         unscored = [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
         plan = [*steps, evaluation_step(dataset, recipe.data, unscored, plan=steps)]

@@ -72,7 +72,7 @@ def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf
     """
     result = result_of(steps)
     if result is None:
-        return MethodFigures()
+        return MethodFigures(**_agreement(steps, scores))
     way = way_to(steps, result.name)
     summaries = {step.name: read_json(folders[step.name] / MANIFEST)["summary"] for step in way}
     own = [step for step in way if step.role != Role.START]
@@ -96,7 +96,7 @@ def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf
 def _agreement(steps: Sequence[Step], scores: ScoresOf) -> dict[str, float]:
     """Return those figures of a plan that scores tell."""
     result = result_of(steps)
-    way = way_to(steps, result.name) if result else []
+    way = way_to(steps, (result or steps[-1]).name)
     plain = [step.name for step in steps if step.role == Role.PLAIN]
     evidence = [step.name for step in way if step.kind == Kind.ACTIVATIONS]
     before = [name for name in (*evidence, *plain) if name in scores]
