@@ -134,6 +134,19 @@ def test_objects_have_a_table_of_their_own(compared):
     assert report.tables[2].rows[0][:3] == ("near: instances", "train", 80.0)
 
 
-def test_a_method_without_masks_has_no_card(compared):
-    bare = [with_products(method, steps=STEPS[:2], scored={}) for method in compared.methods]
-    assert build_comparison_report(replace(compared, methods=tuple(bare))).cards == ()
+def test_methods_without_masks_show_their_activations(compared, tmp_path):
+    score = {**compared.methods[0].products.scored["masks"][0], "name": "activations", "per_image": {}}
+    near, far = (with_products(m, steps=STEPS[:1], scored={"activations": [score]}) for m in compared.methods)
+    apart = with_products(far, folders={"activations": tmp_path / "far" / "activations"})
+    report = build_comparison_report(replace(compared, methods=(near, apart)))
+    titles = ["photograph", "activation of near", "activation of far"]
+    assert [[panel.title for panel in card.panels] for card in report.cards] == [titles]
+    assert report.key_figures[0].label == "near" and "mIoU % of the activations" in str(report.key_figures[0])
+    assert report.charts[0].title == "IoU of each class, percent, activations"
+    both = build_comparison_report(replace(compared, methods=(near, far)))
+    assert [panel.title for panel in both.cards[0].panels] == ["photograph", "activation"]
+
+
+def test_a_method_that_made_nothing_to_see_has_no_card(compared, tmp_path):
+    bare = with_products(compared.methods[0], steps=STEPS[1:2], scored={})
+    assert build_comparison_report(replace(compared, methods=(bare,))).cards == ()

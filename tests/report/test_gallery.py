@@ -40,11 +40,11 @@ def test_the_photograph_and_its_activations_where_there_are_any(tiny_data, leave
     leave_steps(tmp_path)
     samples = {sample.id: sample for sample in open_dataset(tiny_data).splits["train"]}
     titles = {
-        image_id: [panel.title for panel in first_panels(samples[image_id], tmp_path / "activations")]
+        image_id: [panel.title for panel in first_panels(samples[image_id], {"activation": tmp_path / "activations"})]
         for image_id in ("i01", "i02")
     }
     assert titles == {"i01": ["photograph", "activation"], "i02": ["photograph"]}
-    (photo,) = first_panels(samples["i01"], None)
+    (photo,) = first_panels(samples["i01"], {})
     np.testing.assert_array_equal(photo.image, shrink(samples["i01"].load_image()))
 
 

@@ -55,9 +55,14 @@ class MethodProducts:
         return step.name if step else ""
 
     @property
+    def compared(self) -> str:
+        """Name of the step that methods are compared by: that of the masks, else the last one."""
+        return self.result or self.steps[-1].name
+
+    @property
     def result_scores(self) -> Sequence[Score]:
-        """``Score.as_json`` of the masks, for each list; none where they were not scored."""
-        return self.scored.get(self.result, ())
+        """``Score.as_json`` of what methods are compared by, for each list; none where it was not scored."""
+        return self.scored.get(self.compared, ())
 
     @property
     def saliency(self) -> dict[str, Any]:

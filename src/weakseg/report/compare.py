@@ -120,7 +120,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
         title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
         subtitle=f"{data.format} data {Path(data.root).name}",
         key_figures=tuple(
-            KeyFigure(m.name, s["mean_iou"], titled({**s, "name": "mIoU % of the masks"}))
+            KeyFigure(m.name, s["mean_iou"], titled({**s, "name": f"mIoU % of the {m.products.compared}"}))
             for m in methods
             for s in m.products.result_scores
         ),
@@ -150,7 +150,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
 
 @dataclass(frozen=True)
 class _Gallery:
-    """Cards of the images that any method made a mask of."""
+    """Cards of the images that any method made a mask of; where none makes masks, activations."""
 
     methods: tuple[ComparedMethod, ...]
     dataset: Dataset
@@ -158,10 +158,22 @@ class _Gallery:
 
     def cards(self) -> tuple[tuple[Card, ...], str]:
         """Return the cards of at most ``MAX_CARDS`` images, and the sentence that says which."""
-        samples = [sample for sample in self.dataset.splits["train"] if any(self._shown(sample))]
+        samples = [sample for sample in self.dataset.splits["train"] if self._is_there(sample)]
         agreement = [self._agreement(sample) for sample in samples]
         picked = choose([_mean(list(one.values())) for one in agreement], MAX_CARDS)
         return tuple(self._card(samples[index], agreement[index]) for index in picked.indices), picked.sentence
+
+    def _is_there(self, sample: WeakSample) -> bool:
+        if any(method.products.result for method in self.methods):
+            return any(self._shown(sample))
+        return any((folder / f"{sample.id}.safetensors").exists() for folder in self._evidence.values())
+
+    @property
+    def _evidence(self) -> dict[str, Path]:
+        """Folders of activations, each once, by title."""
+        found = {m.products.activations: m.name for m in reversed(self.methods) if m.products.activations}
+        several = len(found) > 1
+        return {f"activation of {m}" if several else "activation": folder for folder, m in reversed(found.items())}
 
     def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
         """Yield title and folder of each mask of an image: the methods', and those of later rounds."""
@@ -199,8 +211,7 @@ class _Gallery:
         return {name: value / 100.0 for name, value in measured if value is not None}
 
     def _card(self, sample: WeakSample, agreement: Mapping[str, float]) -> Card:
-        folders = [folder for method in self.methods if (folder := method.products.activations)]
-        panels = first_panels(sample, folders[0] if folders else None, self._maps)
+        panels = first_panels(sample, self._evidence, self._maps)
         photo = panels[0].image
         masks = {name: labels_of(folder, sample.id) for name, folder in self._shown(sample)}
         panels += [labels_panel(name, photo, labels) for name, labels in masks.items()]
@@ -261,7 +272,7 @@ def _steps(methods: tuple[ComparedMethod, ...]) -> Table:
 
 def _charts(methods: tuple[ComparedMethod, ...]) -> tuple[Chart, ...]:
     series = {titled({**s, "name": m.name}): s["iou"] for m in methods for s in m.products.result_scores}
-    return (Chart("IoU of each class, percent, masks", series),) if series else ()
+    return (Chart(f"IoU of each class, percent, {methods[0].products.compared}", series),) if series else ()
 
 
 def _warnings(methods: tuple[ComparedMethod, ...]) -> Iterator[str]:

@@ -67,17 +67,18 @@ def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def first_panels(
-    sample: WeakSample, activations: Path | None, saliency: Mapping[str, Path] | None = None
+    sample: WeakSample, activations: Mapping[str, Path], saliency: Mapping[str, Path] | None = None
 ) -> list[Panel]:
-    """Return the photograph, small, the largest of its activations, and its saliency maps by their titles.
+    """Return the photograph, small, the largest of its activations, and its saliency maps, both by their titles.
 
     What the folders do not have is left out.
     """
     photo = shrink(sample.load_image())
     panels = [Panel("photograph", photo)]
-    path = activations / f"{sample.id}.safetensors" if activations else None
-    if path and path.exists() and (found := Activations.load(path)).class_ids:
-        panels.append(Panel("activation", draw_activation(photo, found.values.amax(0).numpy()), "activation"))
+    for title, folder in activations.items():
+        path = folder / f"{sample.id}.safetensors"
+        if path.exists() and (found := Activations.load(path)).class_ids:
+            panels.append(Panel(title, draw_activation(photo, found.values.amax(0).numpy()), "activation"))
     for title, folder in (saliency or {}).items():
         if (path := folder / f"{sample.id}.png").exists():
             panels.append(Panel(title, draw_activation(photo, load_map(path)), "activation"))

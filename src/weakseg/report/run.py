@@ -147,7 +147,7 @@ class _Gallery:
     def _card(
         self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
     ) -> Card:
-        panels = first_panels(sample, self.folder / "activations", {SALIENCY: self.folder / SALIENCY})
+        panels = first_panels(sample, {"activation": self.folder / "activations"}, {SALIENCY: self.folder / SALIENCY})
         photo = panels[0].image
         shown = self._panels_of(sample)
         for step in shown:
