@@ -753,6 +753,21 @@ def conv_gru(message: Tensor, state: Tensor, weights: dict[str, Tensor]) -> Tens
     return (1 - update) * state + update * conv("candidate", message, reset * state).tanh()
 
 
+def class_gcn(vectors: Tensor, adjacency: Tensor, weights: list[Tensor], slope: float, last: bool) -> Tensor:
+    """Return ``s(A V W)`` of each layer in turn, row by row; s: x, or ``slope x`` below 0; last: follows all."""
+    for index, weight in enumerate(weights):
+        rows = []
+        for row in adjacency:
+            total = sum(
+                (share * vector for share, vector in zip(row, vectors, strict=True)), torch.zeros_like(vectors[0])
+            )
+            rows.append(total @ weight)
+        vectors = torch.stack(rows)
+        if last or index < len(weights) - 1:
+            vectors = torch.where(vectors > 0, vectors, slope * vectors)
+    return vectors
+
+
 def image_graph(
     states: list[Tensor], edges: list[tuple[int, int]], weights: dict[str, Tensor], rounds: int, *, transposed: bool
 ) -> list[Tensor]:
