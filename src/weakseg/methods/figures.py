@@ -72,7 +72,8 @@ def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf
     """
     result = result_of(steps)
     if result is None:
-        return MethodFigures(**_agreement(steps, scores))
+        known: dict[str, Any] = dict(_agreement(steps, scores))
+        return MethodFigures(**known)
     way = way_to(steps, result.name)
     summaries = {step.name: read_json(folders[step.name] / MANIFEST)["summary"] for step in way}
     own = [step for step in way if step.role != Role.START]
