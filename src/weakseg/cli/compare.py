@@ -32,13 +32,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--methods", type=str, default="", help="names with commas; default: those under 'methods'")
     parser.add_argument("--out", type=out_path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
-    parser.add_argument(
-        "--until",
-        metavar="STEP",
-        type=str,
-        default="",
-        help="carry out no step beyond this one: activations, seeds, ...",
-    )
+    parser.add_argument("--until", metavar="STEP", type=str, default="", help="the last step: activations, seeds, ...")
     add_run_options(parser)
     own, overrides = split_words(words, with_value=("--methods", "--until"), switches=("--segmenter",))
     given = parse(parser, own)
