@@ -13,9 +13,6 @@ from generated import draw
 from weakseg.artifacts import Activations, Scores
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.methods.irnet.config import BoundaryWalkConfig as IrnetConfig
-from weakseg.methods.irnet.walk import BoundaryWalkJob as IrnetJob
-from weakseg.methods.irnet.walk import walk_activations as irnet_walk
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.pairs.boundary import BoundaryNet
@@ -23,10 +20,13 @@ from weakseg.nn.weights import save_model
 from weakseg.ops.stencil import half_disc, stencil_matrix
 from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.walk import BoundaryWalkConfig as IrnetConfig
 from weakseg.settings.walk import WalkConfig as PsaConfig
+from weakseg.stages.boundary_walk import walk_activations as irnet_walk
 from weakseg.stages.walk import walk_activations as psa_walk
 from weakseg.stages.walk import without_border
 from weakseg.steps.affinity import AffinityWalkJob as PsaJob
+from weakseg.steps.boundary import BoundaryWalkJob as IrnetJob
 
 FIVE = half_disc(5)
 IRNET, PSA = IrnetConfig(error=0), PsaConfig(error=0)

@@ -6,6 +6,7 @@ from typing import Any
 from weakseg.data.dataset import Dataset
 from weakseg.errors import ConfigError
 from weakseg.methods.affinity_walk import AffinityWalkRecipe
+from weakseg.methods.boundary_walk import BoundaryWalkRecipe
 from weakseg.methods.growing import GrowingRecipe
 from weakseg.methods.recipe import Recipe, SaliencyRecipe, TagRecipe
 from weakseg.methods.seeding import SeedingRecipe
@@ -15,6 +16,7 @@ from weakseg.stages.seam import train_seam
 from weakseg.steps.activate import activations_step, external_step
 from weakseg.steps.affinity import affinity_step, affinity_walk_step
 from weakseg.steps.area_seeds import area_seeds_step
+from weakseg.steps.boundary import boundary_step, boundary_walk_step, instances_step
 from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
@@ -178,6 +180,19 @@ def walk_plan(recipe: AffinityWalkRecipe, dataset: Dataset, start: Sequence[Step
         affinity_step(dataset, recipe.affinity, recipe.seed),
         affinity_walk_step(dataset, recipe.walk),
         *decode_steps(dataset, recipe.masks, "walk"),
+    ]
+    return with_segmenter(recipe, dataset, steps)
+
+
+def boundary_walk_plan(recipe: BoundaryWalkRecipe, dataset: Dataset, start: Sequence[Step]) -> list[Step]:
+    """Return the steps from activations, which ``start`` ends with, to a scored segmenter."""
+    steps = [
+        *start,
+        seeds_step(dataset, recipe.seeds),
+        boundary_step(dataset, recipe.boundary, recipe.seed),
+        boundary_walk_step(dataset, recipe.walk),
+        *decode_steps(dataset, recipe.masks, "walk"),
+        *([instances_step(dataset, recipe.instance)] if recipe.instances else []),
     ]
     return with_segmenter(recipe, dataset, steps)
 

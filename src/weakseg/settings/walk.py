@@ -48,6 +48,28 @@ class WalkConfig(WalkSteps):
 
 
 @dataclass(frozen=True)
+class BoundaryWalkConfig(WalkSteps):
+    """How activations walk within boundaries.
+
+    Attributes:
+        background: Score of the background.
+        scaled_by: Scores are divided by the largest of all classes (``image``, as published: weak classes can be lost
+            to the background) or by that of each class (``class``).
+        align_mirror: Pad to whole cells before mirroring, see ``weakseg.stages.boundary.find_boundary``.
+    """
+
+    beta: float = 10.0
+    background: float = 0.25
+    scaled_by: Literal["image", "class"] = "image"
+    align_mirror: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        super().__post_init__()
+        check_settings("walk", self, background="in [0, 1]", scaled_by=("image", "class"))
+
+
+@dataclass(frozen=True)
 class GraphWalkConfig:
     """How activations walk on the graph of an image, and where they meet its network's probabilities.
 

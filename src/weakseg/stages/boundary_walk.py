@@ -1,25 +1,14 @@
 """IRNet's propagation: activations walk within the boundaries."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from weakseg.artifacts import Activations, Scores
-from weakseg.data.sample import WeakSample
 from weakseg.graph.boundary import boundary_affinity
-from weakseg.methods.irnet.config import BoundaryWalkConfig
-from weakseg.nn.pairs.boundary import GRID_STRIDE
 from weakseg.ops.resample import resize_maps
 from weakseg.ops.stencil import half_disc
 from weakseg.ops.walk import suppress_boundaries, walk_scores
-from weakseg.pipeline.plan import Kind
-from weakseg.pipeline.units import ImageJob
-from weakseg.stages.boundary import find_boundary, load_boundary
-from weakseg.stages.build_graph import activations_on
-from weakseg.steps.base import cached
+from weakseg.settings.walk import BoundaryWalkConfig
 
 
 def walk_activations(activations: Activations, boundary: Tensor, config: BoundaryWalkConfig) -> Scores:
@@ -48,23 +37,3 @@ def walk_activations(activations: Activations, boundary: Tensor, config: Boundar
     scaled = walked / ((peak if config.scaled_by == "class" else peak.max()) + 1e-5)
     stack = torch.cat([torch.full_like(scaled[:1], config.background), scaled])
     return Scores(stack / stack.max().clamp(min=1), (0, *activations.class_ids), activations.image_size)
-
-
-@dataclass(frozen=True)
-class BoundaryWalkJob(ImageJob):
-    """Image and activations to walked scores; ``model`` is a boundary network."""
-
-    model: Path
-    activations: Path
-    out: Path
-    config: BoundaryWalkConfig
-    device: str = "cpu"
-    suffix: ClassVar[str] = Kind.SCORES.suffix
-
-    def one(self, sample: WeakSample) -> None:
-        """Compute and save the scores."""
-        model, side = cached(load_boundary, self.model, self.device)
-        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
-        maps = find_boundary(model, sample.load_image(), side=side, align_mirror=self.config.align_mirror)
-        boundary = torch.sigmoid(maps.logits[0, 0])
-        walk_activations(activations_on(activations, GRID_STRIDE), boundary, self.config).save(self.output(sample.id))

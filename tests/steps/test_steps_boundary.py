@@ -10,13 +10,13 @@ from generated import draw
 from weakseg.artifacts import Activations
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.instances import Instances
-from weakseg.methods.irnet.instances import BoundaryInstanceJob
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.instances import InstanceConfig
+from weakseg.steps.boundary import BoundaryInstanceJob
 
 
 @pytest.mark.parametrize(("min_fraction", "some"), [(0.0, True), (1.0, False)])
