@@ -46,6 +46,7 @@ METHODS = {
     "psa": Method("weakseg.methods.psa.config:PsaRecipe", "weakseg.methods.psa.plan:build_plan"),
     "seam": Method("weakseg.methods.seam.config:SeamRecipe", "weakseg.methods.seam.plan:build_plan"),
     "irnet": Method("weakseg.methods.irnet.config:IrnetRecipe", "weakseg.methods.irnet.plan:build_plan"),
+    "recam": Method("weakseg.methods.recam.config:RecamRecipe", "weakseg.methods.recam.plan:build_plan"),
     "wsgcn-p": Method("weakseg.methods.wsgcn.recipe:WsgcnPRecipe", "weakseg.methods.wsgcn.plan:build_plan_p"),
     "wsgcn-i": Method("weakseg.methods.wsgcn.recipe:WsgcnIRecipe", "weakseg.methods.wsgcn.plan:build_plan_i"),
     "group": Method("weakseg.methods.group.config:GroupRecipe", "weakseg.methods.group.plan:build_plan"),

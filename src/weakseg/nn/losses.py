@@ -26,6 +26,24 @@ def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return (losses * known).sum() / known.sum().clamp(min=1)
 
 
+def reactivation_loss(logits: Tensor, present: Tensor) -> Tensor:
+    """Return ``(1 / B) sum_b (1 / n_b) sum_c -log softmax(s_bc)[c]`` over the n_b classes that image b shows.
+
+    Args:
+        logits: ``(R, K)`` float: s, of the feature of each class of each image, in the order of ``present.nonzero()``.
+        present: ``(B, K)`` bool; an image without a class counts in B all the same.
+
+    Returns:
+        Scalar; 0, with gradient 0, where no class is present.
+
+    Reference:
+        [chen2022recam], softmax cross-entropy of its code.
+    """
+    images, classes = present.nonzero(as_tuple=True)
+    shares = 1 / (len(present) * present.sum(1)[images])
+    return (F.cross_entropy(logits, classes, reduction="none") * shares).sum()
+
+
 def segmentation_loss(logits: Tensor, labels: Tensor, kind: SegmentLoss = "cross_entropy") -> Tensor:
     """Return the pixel mean of the cross-entropy; pixels labelled 255 count nothing.
 

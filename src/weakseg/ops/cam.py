@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from weakseg.checks import check_rank
+from weakseg.checks import check_rank, check_same_size
 from weakseg.ops.resample import resize_maps
 
 
@@ -54,3 +54,27 @@ def normalize_evidence(evidence: Tensor, *, by: Literal["max", "range"] = "max",
         low, high = evidence.amin((1, 2), keepdim=True), evidence.amax((1, 2), keepdim=True)
         return ((evidence - low - eps) / (high - low + eps)).clamp(0, 1)
     return evidence / (evidence.amax((1, 2), keepdim=True) + eps)
+
+
+def class_features(masks: Tensor, features: Tensor) -> Tensor:
+    """Return ``f_c = (1 / h w) sum_p a_c(p) f(p)``: features of each class, seen through its mask.
+
+    One product of matrices an image; nothing is repeated for a class.
+
+    Args:
+        masks: ``(B, P, h, w)`` float: a, of P classes; P may be 0.
+        features: ``(B, C, h, w)`` float: f.
+
+    Returns:
+        ``(B, P, C)``: the mean over all cells, not one weighted by the mask: small masks give small features.
+
+    Raises:
+        ShapeError: If masks and features are of different numbers of images, or of different grids.
+
+    Reference:
+        [chen2022recam], its code.
+    """
+    check_rank("masks", masks, 4, "(B, P, h, w)")
+    check_rank("features", features, 4, "(B, C, h, w)")
+    check_same_size("masks", (masks.shape[0], *masks.shape[2:]), "features", (features.shape[0], *features.shape[2:]))
+    return masks.flatten(2) @ features.flatten(2).transpose(1, 2) / (masks.shape[2] * masks.shape[3])

@@ -48,11 +48,16 @@ def classifier_step(
         learned, measured = hold_out(dataset, seed)
         more = {"held": _without(dataset.splits[TRAIN], learned)} if config.accumulate else {}
         records = train(learned, measured, dataset.classes, config=config, place=place, **more)
-        last = records[-1]
-        told: dict[str, Any] = {name: last[name] for name in ("mAP", "loss", "accumulated") if name in last}
-        return StepResult({**told, "warnings": _doubts(records, config)})
+        return trained_classifier(records, config.warn_below)
 
     return Step("classifier", Kind.MODEL, {}, {**asdict(config), "seed": seed}, training(train, run, seed), role)
+
+
+def trained_classifier(records: Sequence[Mapping[str, Any]], warn_below: float) -> StepResult:
+    """Return what the training of a classifier reports; an mAP (percent) under ``warn_below`` is doubtful."""
+    last = records[-1]
+    told: dict[str, Any] = {name: last[name] for name in ("mAP", "loss", "accumulated") if name in last}
+    return StepResult({**told, "warnings": _doubts(last["mAP"], warn_below)})
 
 
 def hold_out(dataset: Dataset, seed: int) -> tuple[Sequence[WeakSample], Sequence[WeakSample]]:
@@ -71,14 +76,13 @@ def _without(samples: Sequence[WeakSample], others: Sequence[WeakSample]) -> lis
     return [sample for sample in samples if sample.id not in ids]
 
 
-def _doubts(records: Sequence[Mapping[str, Any]], config: ClassifierConfig) -> list[str]:
-    """Return, and log, what makes the classifier's activations doubtful."""
-    value = records[-1]["mAP"]
+def _doubts(value: float, warn_below: float) -> list[str]:
+    """Return, and log, what makes the activations of a classifier of this mAP doubtful."""
     if math.isnan(value):
         text = "classifier: mAP could not be measured (no tagged image held out); look at the activations before use"
-    elif value < config.warn_below:
+    elif value < warn_below:
         text = (
-            f"classifier: validation mAP is {value:.1f} %, under {config.warn_below:.0f} %: activations mean little. "
+            f"classifier: validation mAP is {value:.1f} %, under {warn_below:.0f} %: activations mean little. "
             "Check the tags, train longer, or add images"
         )
     else:

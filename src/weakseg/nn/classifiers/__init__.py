@@ -4,23 +4,28 @@ To add one: a module here with the network and its reader, and an entry in ``CLA
 """
 
 from weakseg.nn.classifiers.group import GroupClassifier, read_group_classifier
+from weakseg.nn.classifiers.recam import RecamClassifier, read_recam_classifier
 from weakseg.nn.classifiers.seam import SeamClassifier, read_seam_classifier
 from weakseg.nn.classifiers.tag import TagClassifier, build_imagenet_classifier, read_classifier
 from weakseg.nn.models import Builder
 
 CLASSIFIER, SEAM_CLASSIFIER, GROUP_CLASSIFIER = "classifier", "seam-classifier", "group-classifier"
+RECAM_CLASSIFIER = "recam-classifier"
 CLASSIFIERS: dict[str, Builder[TagClassifier]] = {
     CLASSIFIER: read_classifier,
     SEAM_CLASSIFIER: read_seam_classifier,
     GROUP_CLASSIFIER: read_group_classifier,
+    RECAM_CLASSIFIER: read_recam_classifier,
 }
 
 __all__ = [
     "CLASSIFIER",
     "CLASSIFIERS",
     "GROUP_CLASSIFIER",
+    "RECAM_CLASSIFIER",
     "SEAM_CLASSIFIER",
     "GroupClassifier",
+    "RecamClassifier",
     "SeamClassifier",
     "TagClassifier",
     "build_imagenet_classifier",
