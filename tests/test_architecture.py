@@ -41,7 +41,7 @@ DATA_LEVELS = (
         "saliency",
     },
     {"sample", "reading", "counts", "stray", "learnable", "groups"},
-    {"formats"},
+    {"formats", "knowledge"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},
     {"readers"},
     {"dataset"},
