@@ -800,3 +800,22 @@ def image_graph(
             found.append(conv_gru(message.T.reshape(state.shape), state, gru))
         states = found
     return states
+
+
+def recam_features(features: Tensor, scores: Tensor, present: list[tuple[int, int]]) -> Tensor:
+    """Return ``(R, C)`` features of (image, class) pairs, of ``(B, C, h, w)`` features and ``(B, K, h, w)`` scores."""
+    rows = []
+    for image, class_index in present:
+        cam = scores[image, class_index].clamp(min=0)
+        rows.append((cam / (cam.max() + 1e-5) * features[image]).mean((1, 2)))
+    return torch.stack(rows)
+
+
+def recam_loss(logits: Tensor, pairs: list[tuple[int, int]], images: int) -> float:
+    """Return the mean over images of the mean of ``-log softmax(s_c)[c]`` over the classes of an image."""
+    total = 0.0
+    for image in range(images):
+        own = [row for row, pair in enumerate(pairs) if pair[0] == image]
+        losses = [-float(torch.log_softmax(logits[row], 0)[pairs[row][1]]) for row in own]
+        total += sum(losses) / len(own) if own else 0.0
+    return total / images

@@ -10,7 +10,16 @@ from torch.nn import functional as F
 
 import dense_reference as dense
 from cases import assert_exact
-from weakseg.nn.losses import boundary_loss, floored, integral_loss, map_loss, seeding_loss, segmentation_loss, tag_loss
+from weakseg.nn.losses import (
+    boundary_loss,
+    floored,
+    integral_loss,
+    map_loss,
+    reactivation_loss,
+    seeding_loss,
+    segmentation_loss,
+    tag_loss,
+)
 from weakseg.settings.segment import SegmentConfig, SegmentLoss
 
 NAN = math.nan
@@ -67,6 +76,28 @@ class TestTagLoss:
         targets = torch.tensor([[1.0, NAN]])
         tag_loss(torch.zeros(1, 2), targets)
         assert targets.isnan().tolist() == [[False, True]]
+
+
+class TestReactivationLoss:
+    """recam.md, oracles 3 and 4."""
+
+    def test_equals_the_definition(self) -> None:
+        present = torch.tensor([[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]]).bool()
+        pairs = [(0, 0), (0, 2), (0, 3), (2, 1)]
+        logits = random_logits(4, 4)
+        expected = dense.recam_loss(logits, pairs, 3)
+        assert reactivation_loss(logits, present).item() == pytest.approx(expected, rel=1e-12)
+
+    def test_a_class_alone_and_one_class(self) -> None:
+        uniform = torch.zeros(2, 5)
+        assert reactivation_loss(uniform, torch.eye(5)[:2].bool()).item() == pytest.approx(math.log(5))
+        assert reactivation_loss(random_logits(3, 1), torch.ones(3, 1).bool()).item() == 0
+
+    def test_nothing_present(self) -> None:
+        logits = torch.zeros(0, 3, requires_grad=True)
+        loss = reactivation_loss(logits, torch.zeros(2, 3).bool())
+        loss.backward()
+        assert loss.item() == 0 and logits.grad is not None
 
 
 class TestSegmentationLoss:

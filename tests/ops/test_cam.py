@@ -6,7 +6,7 @@ from torch import Tensor
 
 from cases import each
 from weakseg.errors import ShapeError
-from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
+from weakseg.ops.cam import class_features, grid_size, merge_evidence, normalize_evidence
 from weakseg.ops.resample import resize_maps
 
 
@@ -100,3 +100,28 @@ class TestNormalizeEvidence:
     def test_rank_is_checked(self) -> None:
         with pytest.raises(ShapeError, match=r"evidence: expected shape \(K, h, w\), got \(4, 5\)"):
             normalize_evidence(evidence(4, 5))
+
+
+class TestClassFeatures:
+    def test_equals_the_broadcast_definition(self) -> None:
+        # recam.md, oracle 2
+        masks, features = evidence(2, 3, 4, 5).double(), evidence(2, 6, 4, 5, seed=1).double()
+        expected = (masks[:, :, None] * features[:, None]).mean((3, 4))
+        torch.testing.assert_close(class_features(masks, features), expected, rtol=0, atol=1e-12)
+
+    def test_no_class_and_no_image(self) -> None:
+        assert class_features(torch.zeros(2, 0, 4, 5), evidence(2, 6, 4, 5)).shape == (2, 0, 6)
+        assert class_features(torch.zeros(0, 3, 4, 5), evidence(0, 6, 4, 5)).shape == (0, 3, 6)
+
+    @each(
+        ("masks", "features", "text"),
+        [
+            ((3, 4, 5), (1, 6, 4, 5), r"masks: expected shape \(B, P, h, w\)"),
+            ((1, 3, 4, 5), (6, 4, 5), r"features: expected shape \(B, C, h, w\)"),
+            ((1, 3, 4, 5), (1, 6, 5, 4), r"masks is \(1, 4, 5\) but features is \(1, 5, 4\)"),
+            ((1, 3, 4, 5), (2, 6, 4, 5), r"masks is \(1, 4, 5\) but features is \(2, 4, 5\)"),
+        ],
+    )
+    def test_sizes_are_checked(self, masks: tuple[int, ...], features: tuple[int, ...], text: str) -> None:
+        with pytest.raises(ShapeError, match=text):
+            class_features(evidence(*masks), evidence(*features))

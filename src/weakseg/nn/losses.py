@@ -40,7 +40,7 @@ def reactivation_loss(logits: Tensor, present: Tensor) -> Tensor:
         [chen2022recam], softmax cross-entropy of its code.
     """
     images, classes = present.nonzero(as_tuple=True)
-    shares = 1 / (len(present) * present.sum(1)[images])
+    shares = 1 / (len(present) * present.sum(1)[images].to(logits))
     return (F.cross_entropy(logits, classes, reduction="none") * shares).sum()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.nn.classifiers import CLASSIFIER, RECAM_CLASSIFIER, RecamClassifier
+from weakseg.nn.classifiers.tag import read_convolutions
 from weakseg.nn.losses import reactivation_loss, tag_loss
 from weakseg.nn.weights import read_header
 from weakseg.settings.recam import RecamConfig
@@ -75,18 +76,27 @@ def train_recam(
         [chen2022recam]; settings of its code.
     """
     trained = read_header(classifier, kinds=(CLASSIFIER,))
+    header = {
+        "kind": RECAM_CLASSIFIER,
+        "classes": trained["classes"],
+        "backbone": trained["backbone"],
+        "convolutions": read_convolutions(trained),
+    }
     learns = config.weight > 0 and len(classes) > 1
     if config.weight and not learns:
         logger.warning("recam: softmax over one class teaches nothing; the classifier trains on as it is")
 
     def build() -> RecamClassifier:
         before, _ = load_classifier(classifier)
-        count, rate = trained["convolutions"], config.lr_factor
         model = RecamClassifier(
-            before.backbone, len(classes), convolutions=count, lr_factor=rate, detach_mask=config.detach_mask
+            before.backbone,
+            len(classes),
+            convolutions=header["convolutions"],
+            lr_factor=config.lr_factor,
+            detach_mask=config.detach_mask,
         )
         model.convolutions, model.head = before.convolutions, before.head
-        model.backbone.requires_grad_(not config.frozen)
+        model.backbone.requires_grad_(requires_grad=not config.frozen)
         if not learns:
             nn.init.ones_(model.reactivation.weight)
             model.reactivation.requires_grad_(requires_grad=False)
@@ -97,7 +107,5 @@ def train_recam(
         return {"mAP": records[-1]["mAP"]}
 
     data = TagData(by_id(train), len(classes), config.augment, place.seed)
-    told = ("classes", "backbone", "convolutions")
-    header = {"kind": RECAM_CLASSIFIER, **{name: trained[name] for name in told}}
     loss = RecamLoss(config.weight if learns else 0.0)
     return train_model(Training("recam", build, data, loss, config.fit, header, complete=complete), place)

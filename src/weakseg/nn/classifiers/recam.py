@@ -73,7 +73,7 @@ class RecamClassifier(TagClassifier):
         features = self.convolutions(features)
         scores = self.head(features)
         rows = present_features(features, scores.float(), present, detach_mask=self.detach_mask)
-        said = F.linear(rows.to(features.dtype), self.reactivation.weight[:, :, 0, 0])
+        said = F.linear(rows, self.reactivation.weight[:, :, 0, 0])
         found = {"levels": levels, "scores": scores, "reactivated": said}
         return Output(self.pooled_logits(features), {name: found[name] for name in further})
 
@@ -108,7 +108,7 @@ def present_features(features: Tensor, scores: Tensor, present: Tensor, *, detac
     ids = present.byte().argsort(dim=1, descending=True, stable=True)[:, :most]  # (B, P): present ones first
     maps = scores.gather(1, ids[:, :, None, None].expand(-1, -1, *scores.shape[2:])).relu()
     masks = normalize_evidence(maps.flatten(0, 1)).view_as(maps)
-    seen = class_features(masks.detach() if detach_mask else masks, features.to(masks.dtype))
+    seen = class_features(masks.detach() if detach_mask else masks, features)
     return seen[present.gather(1, ids)]
 
 
