@@ -768,6 +768,25 @@ def class_gcn(vectors: Tensor, adjacency: Tensor, weights: list[Tensor], slope: 
     return vectors
 
 
+def class_reasoning(features: Tensor, vectors: Tensor, scores: Tensor, over: str) -> tuple[Tensor, Tensor]:
+    """Return h, the softmax of ``(N, M)`` scores over "pixels" or "classes", and ``x_i + sum_m h_im v_m``.
+
+    Args:
+        features: ``(N, D)``, x.
+        vectors: ``(M, D)``, v.
+        scores: Of pixels and classes.
+        over: Axis that weights sum to one over.
+    """
+    weights = scores.exp() / scores.exp().sum(0 if over == "pixels" else 1, keepdim=True)
+    rows = [sum((h * v for h, v in zip(row, vectors, strict=True)), torch.zeros_like(vectors[0])) for row in weights]
+    return weights, features + torch.stack(rows)
+
+
+def additive_scores(features: Tensor, vectors: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return ``w . [x_i; v_m] + b`` of each pair, ``(N, M)``."""
+    return torch.stack([torch.stack([weight @ torch.cat([x, v]) + bias for v in vectors]) for x in features])
+
+
 def image_graph(
     states: list[Tensor], edges: list[tuple[int, int]], weights: dict[str, Tensor], rounds: int, *, transposed: bool
 ) -> list[Tensor]:

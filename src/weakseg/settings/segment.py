@@ -8,6 +8,7 @@ from weakseg.errors import ConfigError
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.rules import check_settings
 
 SegmentLoss = Literal["cross_entropy", "balanced", "balanced_halved"]
@@ -22,11 +23,13 @@ class SegmenterConfig:
         backbone: The encoder.
         head: ``largefov`` (one dilated 3x3 convolution and a 1x1); ``score`` (a 1x1 alone); ``deeplab_v1`` (dilated
             3x3, 1x1, 1x1); ``aspp`` (DeepLab-v2: dilated 3x3, summed); ``aspp_fc`` (DeepLab-v2 on VGG16: branches of
-            three layers, summed); ``pspnet``; ``tree`` (Tree-FCN). What there is is known where they are built.
+            three layers, summed); ``aspp_hidden`` (GRM's: those of ``aspp`` to ``hidden`` channels, ReLU, 1x1);
+            ``pspnet``; ``tree`` (Tree-FCN). What there is is known where they are built.
         hidden: Channels between the layers of the head; 0: as many as the head has by itself.
         dilations: Of the 3x3 convolutions, in feature cells, one a branch; empty: those that the head has by itself.
         multi_scale: Factors at which the network sees the image once more, such as ``[0.5, 0.75]``; the largest logits
             count, and each scale has its own loss. Empty: the image as it is.
+        reasoning: What a graph of classes adds to features.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -34,6 +37,7 @@ class SegmenterConfig:
     hidden: int = 0
     dilations: tuple[int, ...] = ()
     multi_scale: tuple[float, ...] = ()
+    reasoning: ReasoningConfig = field(default_factory=ReasoningConfig)
 
     def __post_init__(self) -> None:
         """Refuse sizes below one, and scales that are none."""

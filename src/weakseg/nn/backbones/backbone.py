@@ -49,6 +49,7 @@ class Backbone(nn.Module):
         self.norm_statistics: NormStatistics = "stored"
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
         phase_dilated(self)
+        self.train()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return ``(B, C, h, w)`` features of ``(B, 3, H, W)`` images on the scale 0..255.
@@ -100,6 +101,30 @@ class Backbone(nn.Module):
         side = 8 * self.stride
         maps = self.levels(self.mean.new_zeros(1, 3, side + begun, side + begun))
         return [(found.shape[1], side // (found.shape[2] - begun)) for found in maps]
+
+    @torch.no_grad()
+    def stage_of(self, level: int) -> nn.Module:
+        """Return the module whose output is a level of ``levels``, from 1: a hook behind it reaches all that follows.
+
+        Raises:
+            ConfigError: If there are less levels, or the model makes this one of something else.
+        """
+        outputs: list[tuple[nn.Module, Any]] = []
+        hooks = [
+            module.register_forward_hook(lambda module, _, output: outputs.append((module, output)))
+            for module in self.model.modules()
+        ]
+        side = 2 * self.stride
+        found = self.levels(self.mean.new_zeros(1, 3, side, side))
+        for hook in hooks:
+            hook.remove()
+        stages = [module for module, output in outputs if level <= len(found) and output is found[level - 1]]
+        if not stages:
+            raise ConfigError(
+                f"backbone {type(self.model).__name__}: has {len(found)} levels, and none that a layer could follow at "
+                f"level {level}"
+            )
+        return stages[-1]
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return images in the range that the weights were trained with, padded to whole cells where needed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,13 @@ from torch.nn import functional as F
 
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
+
+
+class ClassNodes(NamedTuple):
+    """What a graph of M classes is for a network: ``(M, D)`` vectors, ``(M, M)`` adjacency."""
+
+    vectors: Tensor
+    adjacency: Tensor
 
 
 class ClassGcn(nn.Module):
@@ -56,6 +64,11 @@ class ClassGcn(nn.Module):
             bound = weight.shape[1] ** -0.5
             nn.init.uniform_(weight, -bound, bound)
         self.last_activation, self.negative_slope, self.dropout = last_activation, negative_slope, dropout
+
+    @property
+    def width(self) -> int:
+        """Values of a class vector."""
+        return self.weights[-1].shape[1]
 
     def forward(self) -> Tensor:
         """Return ``(M, widths[-1])`` vectors of the classes."""

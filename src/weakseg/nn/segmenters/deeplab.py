@@ -59,6 +59,19 @@ class Aspp(nn.Module):
         return torch.stack([branch(features) for branch in self.branches]).sum(0)
 
 
+class AsppHidden(nn.Sequential):
+    """Parallel dilated 3x3 convolutions to hidden channels, summed; ReLU; a 1x1 without bias.
+
+    Reference:
+        [zhang2023grm], the head that its reasoning layer stands in; as in its code.
+    """
+
+    def __init__(self, channels: int, hidden: int, num_labels: int, dilations: tuple[int, ...]) -> None:
+        score = nn.Conv2d(hidden, num_labels, 1, bias=False)
+        nn.init.normal_(score.weight, std=SCORE_STD)
+        super().__init__(Aspp(channels, hidden, dilations), nn.ReLU(inplace=False), score)
+
+
 class AsppFc(nn.Module):
     """Parallel branches, summed: dilated 3x3 (fc6), ReLU, dropout, 1x1 (fc7), ReLU, dropout, 1x1 (fc8).
 

@@ -5,16 +5,21 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
+import torch
 from torch import nn
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone, build_backbone, read_backbone
+from weakseg.nn.graphs.class_gcn import ClassNodes
+from weakseg.nn.graphs.reasoning import Reasoning, build_reasoning
 from weakseg.nn.models import Builder, ModelFile, class_count
-from weakseg.nn.segmenters.deeplab import Aspp, AsppFc, DeepLabV1, LargeFov
+from weakseg.nn.segmenters.deeplab import Aspp, AsppFc, AsppHidden, DeepLabV1, LargeFov
 from weakseg.nn.segmenters.pspnet import PspNet
 from weakseg.nn.segmenters.segmenter import Segmenter
 from weakseg.nn.segmenters.tree import TreeHead, guide_of
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_graph import ClassGraphConfig
+from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.segment import SegmenterConfig, SegmenterTrainingConfig
 
 Shapes = list[tuple[int, int]]  # channels and stride of maps; the last are the features
@@ -32,6 +37,7 @@ class Head:
         trained_on: Outputs beside the logits that have a loss in training.
         corners_aligned: Corner cells of the logits lie on corner pixels, so that sides have to be 1 modulo the stride.
         norms: It has batch norms, which are trained, over regions of a single cell, too.
+        sequence: It is a sequence of layers; before the last, on ``hidden`` channels, classes may be reasoned about.
     """
 
     build: Callable[[SegmenterConfig, Shapes, int], nn.Module]
@@ -41,13 +47,21 @@ class Head:
     trained_on: tuple[str, ...] = ()
     corners_aligned: bool = False
     norms: bool = False
+    sequence: bool = False
 
 
 HEADS: dict[str, Head] = {
-    "largefov": Head(lambda c, shapes, n: LargeFov(shapes[-1][0], c.hidden, n, c.dilations[0]), 256, (6,)),
+    "largefov": Head(
+        lambda c, shapes, n: LargeFov(shapes[-1][0], c.hidden, n, c.dilations[0]), 256, (6,), sequence=True
+    ),
     "score": Head(lambda c, shapes, n: nn.Conv2d(shapes[-1][0], n, 1)),
-    "deeplab_v1": Head(lambda c, shapes, n: DeepLabV1(shapes[-1][0], c.hidden, n, c.dilations[0]), 1024, (12,)),
+    "deeplab_v1": Head(
+        lambda c, shapes, n: DeepLabV1(shapes[-1][0], c.hidden, n, c.dilations[0]), 1024, (12,), sequence=True
+    ),
     "aspp": Head(lambda c, shapes, n: Aspp(shapes[-1][0], n, c.dilations), 0, (6, 12, 18, 24)),
+    "aspp_hidden": Head(
+        lambda c, shapes, n: AsppHidden(shapes[-1][0], c.hidden, n, c.dilations), 256, (6, 12, 18, 24), sequence=True
+    ),
     "aspp_fc": Head(lambda c, shapes, n: AsppFc(shapes[-1][0], c.hidden, n, c.dilations), 1024, (6, 12, 18, 24)),
     "pspnet": Head(
         lambda c, shapes, n: PspNet(shapes[-1][0], c.hidden, n, shapes[-3][0]),
@@ -65,18 +79,49 @@ HEADS: dict[str, Head] = {
 }
 
 
-def build_segmenter(config: SegmenterConfig, num_classes: int, *, pretrained: bool = True) -> Segmenter:
+def build_segmenter(
+    config: SegmenterConfig, num_classes: int, *, pretrained: bool = True, nodes: ClassNodes | None = None
+) -> Segmenter:
     """Return a segmenter of background and ``num_classes`` classes.
 
+    Args:
+        config: The network.
+        num_classes: Without the background.
+        pretrained: Whether the backbone's weights are loaded.
+        nodes: Vectors and adjacency of the classes, where they are reasoned about.
+
     Raises:
-        ConfigError: If there is no such head or backbone, or a setting belongs to another head.
+        ConfigError: If there is no such head or backbone, or a setting belongs to another head; or if classes are
+            reasoned about, and nodes are missing or those of other classes.
         CheckpointError: If the file of the backbone's weights cannot be read.
     """
     config = completed(config)
     backbone = build_backbone(config.backbone, pretrained=pretrained)
     found = HEADS[config.head]
     head = found.build(config, shapes_for(found, backbone), num_classes + 1)
-    return Segmenter(backbone, head, config.multi_scale, corners_aligned=found.corners_aligned)
+    if config.reasoning.kind != "none" and (nodes is None or len(nodes.vectors) != num_classes):
+        given = "none" if nodes is None else f"one of {len(nodes.vectors)}"
+        raise ConfigError(f"model.reasoning: needs a class graph of {num_classes} classes, got {given}")
+    reasoning = reasoning_for(config, backbone, nodes) if config.reasoning.kind != "none" and nodes else None
+    return _assembled(config, backbone, head, reasoning)
+
+
+def reasoning_for(config: SegmenterConfig, backbone: Backbone, nodes: ClassNodes) -> Reasoning:
+    """Return the layer in which classes are reasoned about, for the features behind which it stands.
+
+    Raises:
+        ConfigError: If the backbone has no such level, or widths do not fit.
+    """
+    level = config.reasoning.level
+    shapes = backbone.level_shapes() if level else []
+    if level > len(shapes):
+        raise ConfigError(f"model.reasoning.level: the backbone has {len(shapes)} levels, got {level}")
+    return build_reasoning(config.reasoning, nodes, shapes[level - 1][0] if level else config.hidden)
+
+
+def _assembled(config: SegmenterConfig, backbone: Backbone, head: nn.Module, reasoning: Reasoning | None) -> Segmenter:
+    corners, level = HEADS[config.head].corners_aligned, config.reasoning.level
+    return Segmenter(backbone, head, config.multi_scale, corners_aligned=corners, reasoning=reasoning, level=level)
 
 
 def completed(config: SegmenterConfig) -> SegmenterConfig:
@@ -95,6 +140,12 @@ def completed(config: SegmenterConfig) -> SegmenterConfig:
         raise ConfigError(f"model.dilations: the head {config.head!r} has one, got {config.dilations}")
     if config.multi_scale and head.trained_on:
         raise ConfigError(f"model.multi_scale: the head {config.head!r} sees one scale; leave it out")
+    if config.reasoning.kind != "none" and not config.reasoning.level and not head.sequence:
+        having = ", ".join(repr(other) for other, found in HEADS.items() if found.sequence)
+        raise ConfigError(
+            f"model.reasoning.level: the head {config.head!r} is no sequence of layers; take {having}, or a level of "
+            "the backbone, from 1"
+        )
     return replace(config, hidden=config.hidden or head.hidden, dilations=config.dilations or head.dilations)
 
 
@@ -168,20 +219,42 @@ def read_segmenter(file: ModelFile) -> Segmenter:
         return found.build(config, shapes, labels)
 
     file.check_part("head", head)
-    return Segmenter(backbone, head(), config.multi_scale, corners_aligned=found.corners_aligned)
+    return _assembled(config, backbone, head(), _read_reasoning(file, config, backbone))
+
+
+def _read_reasoning(file: ModelFile, config: SegmenterConfig, backbone: Backbone) -> Reasoning | None:
+    """Return the layer that a file's header describes, for vectors of the width that the file's have."""
+    if config.reasoning.kind == "none":
+        return None
+    classes, width = class_count(file.header), file.state["reasoning.gcn.vectors"].shape[1]
+
+    def build() -> Reasoning:
+        return reasoning_for(config, backbone, ClassNodes(torch.zeros(classes, width), torch.zeros(classes, classes)))
+
+    file.check_part("reasoning", build)
+    return build()
 
 
 def segmenter_config(settings: dict[str, Any]) -> SegmenterConfig:
     """Return the configuration that ``asdict`` made plain."""
-    made = ("backbone", "dilations", "hidden", "multi_scale")
+    made = ("backbone", "dilations", "hidden", "multi_scale", "reasoning")
     rest = {name: value for name, value in settings.items() if name not in made}
     return SegmenterConfig(
         backbone=BackboneConfig(**settings["backbone"]),
         dilations=tuple(map(index, settings["dilations"])),
         hidden=index(settings["hidden"]),
         multi_scale=tuple(map(float, settings.get("multi_scale", ()))),  # absent from older files
+        reasoning=reasoning_config(settings.get("reasoning", {})),
         **rest,
     )
+
+
+def reasoning_config(settings: dict[str, Any]) -> ReasoningConfig:
+    """Return the configuration that ``asdict`` made plain; of nothing, as in older files, that of no reasoning."""
+    if not settings:
+        return ReasoningConfig()
+    made = {"class_graph": ClassGraphConfig(**settings["class_graph"]), "widths": tuple(map(index, settings["widths"]))}
+    return ReasoningConfig(**{**settings, **made})
 
 
 SEGMENTERS: dict[str, Builder[Segmenter]] = {"segmenter": read_segmenter}

@@ -1,6 +1,7 @@
 """A segmenter: a backbone and a head, logits at the backbone's stride."""
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.nn.backbones import Backbone
+from weakseg.nn.graphs.reasoning import Reasoning
 from weakseg.nn.output import Output, check_further
 from weakseg.ops.resample import Cells
 
@@ -25,16 +27,31 @@ class Segmenter(nn.Module):
             backbone, too; one with ``auxiliary`` has a second head on the level before the last.
         scales: Factors at which images are seen once more; the largest logits count.
         corners_aligned: See above.
+        reasoning: What classes add to features.
+        level: After which level of the backbone, 1 the finest; 0: before the last layer of a head that is a sequence.
+
+    Raises:
+        ConfigError: If the backbone has no such level, or none that a layer can follow.
 
     Reference:
         ``scales``: [chen2018deeplabv2], section 4.1 (MSC).
     """
 
     def __init__(
-        self, backbone: Backbone, head: nn.Module, scales: Sequence[float] = (), *, corners_aligned: bool = False
+        self,
+        backbone: Backbone,
+        head: nn.Module,
+        scales: Sequence[float] = (),
+        *,
+        corners_aligned: bool = False,
+        reasoning: Reasoning | None = None,
+        level: int = 0,
     ) -> None:
         super().__init__()
         self.backbone, self.head, self.scales = backbone, head, tuple(scales)
+        self.reasoning, self.level = reasoning, level
+        if reasoning is not None and level:
+            backbone.stage_of(level).register_forward_hook(self._reason)
         auxiliary = ("auxiliary",) if hasattr(head, "auxiliary") else ()
         self.gives: tuple[str, ...] = ("levels", *auxiliary, *(("scales",) if self.scales else ()))
         self.corners_aligned = corners_aligned
@@ -51,6 +68,10 @@ class Segmenter(nn.Module):
             ConfigError: If the network does not give what is asked for.
         """
         check_further(self, further, self.gives)
+        with self.reasoning.one_step() if self.reasoning is not None else nullcontext():
+            return self._seen(images, further)
+
+    def _seen(self, images: Tensor, further: Collection[str]) -> Output:
         logits, levels = self._logits(images, with_levels="levels" in further or "auxiliary" in further)
         found: dict[str, Any] = {"levels": levels} if "levels" in further else {}
         if "auxiliary" in further:
@@ -67,13 +88,27 @@ class Segmenter(nn.Module):
             features, levels = self.backbone.features_and_levels(images)
             return self.head(features, levels), levels
         features, levels = self.backbone.features_and_levels(images) if with_levels else (self.backbone(images), [])
-        return self.head(features), levels
+        return self._scored(features), levels
+
+    def _scored(self, features: Tensor) -> Tensor:
+        """Return the logits of features; what classes add comes before the last layer."""
+        if self.reasoning is None or self.level:
+            return self.head(features)  # type: ignore[no-any-return]
+        *layers, last = self.head.children()
+        for layer in layers:
+            features = layer(features)
+        return last(self.reasoning(features))  # type: ignore[no-any-return]
+
+    def _reason(self, _stage: nn.Module, _inputs: Any, features: Tensor) -> Tensor:
+        """Return the features of a level of the backbone with what classes add: a hook behind it."""
+        return self.reasoning(features)  # type: ignore[misc, no-any-return]
 
     @property
     def rate_factors(self) -> dict[str, float]:
         """Parts that learn at another rate than the head, as multiples of it."""
         own: dict[str, float] = getattr(self.head, "rate_factors", {})
-        return {f"head.{part}": factor for part, factor in own.items()}
+        parts = {f"head.{part}": factor for part, factor in own.items()}
+        return parts if self.reasoning is None else {**parts, "reasoning.": self.reasoning.lr_factor}
 
     @property
     def device(self) -> torch.device:

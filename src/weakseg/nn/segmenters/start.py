@@ -11,41 +11,45 @@ from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError
 from weakseg.nn.backbones import build_backbone
+from weakseg.nn.graphs.class_gcn import ClassNodes
 from weakseg.nn.pretrained import COUNTER
 from weakseg.nn.segmenters.heads import build_segmenter
 from weakseg.nn.segmenters.segmenter import Segmenter
 from weakseg.nn.weights import HEADER_KEY, check_state, load_weights, read_metadata
 from weakseg.settings.segment import SegmenterTrainingConfig
 
-HEAD, BACKBONE = "head.", "backbone."
+HEAD, BACKBONE, REASONING = "head.", "backbone.", "reasoning."
 SHOWN = 5  # tensors that a message lists
 
 logger = logging.getLogger(__name__)
 
 
-def start_segmenter(config: SegmenterTrainingConfig, num_classes: int) -> Segmenter:
+def start_segmenter(config: SegmenterTrainingConfig, num_classes: int, nodes: ClassNodes | None = None) -> Segmenter:
     """Return a segmenter with what it starts from.
 
     Of a file of a whole segmenter the backbone has to be there. Layers of the head start at random, with a warning,
-    where the file has none, or has them for another number of labels.
+    where the file has none, or has them for another number of labels. So does a layer in which classes are reasoned
+    about, where the file has another one or none; vectors and adjacency of the classes are those of this training.
 
     Args:
         config: Model, and ``init``.
         num_classes: Without the background.
+        nodes: As of ``build_segmenter``.
 
     Raises:
         ConfigError: As ``build_segmenter``.
         CheckpointError: If a file cannot be read, has no such backbone, or has another head.
     """
     if not config.init.file:
-        return build_segmenter(config.model, num_classes)
+        return build_segmenter(config.model, num_classes, nodes=nodes)
     path = Path(config.init.file)
-    model, state = build_segmenter(config.model, num_classes, pretrained=False), load_weights(path)
+    model, state = build_segmenter(config.model, num_classes, pretrained=False, nodes=nodes), load_weights(path)
     if HEADER_KEY in read_metadata(path):
         given = _below(state, BACKBONE)
         check_state(model.backbone.state_dict(), given, f"{path}: backbone")
         model.backbone.load_state_dict(given)
         rest = _below(state, HEAD)
+        _start_reasoning(model.reasoning, _below(state, REASONING), path)
     else:
         started = build_backbone(replace(config.model.backbone, weights="file", file=str(path)))
         model.backbone.load_state_dict(started.state_dict())
@@ -90,6 +94,18 @@ def _start_head(head: nn.Module, given: Mapping[str, Tensor], path: Path) -> Non
         logger.warning(
             "%s: %s, so these of the head start at random: %s", path, why, _shapes({n: own[n] for n in left})
         )
+
+
+def _start_reasoning(layer: nn.Module | None, given: Mapping[str, Tensor], path: Path) -> None:
+    """Copy the weights of a layer on classes into one of the same shapes; buffers stay."""
+    own = {} if layer is None else dict(layer.named_parameters())
+    learned = {name: value for name, value in given.items() if name in own and value.shape == own[name].shape}
+    if layer is not None and len(learned) == len(own):
+        layer.load_state_dict(learned, strict=False)
+    elif own:
+        logger.warning("%s: has no such layer on classes, so model.reasoning starts at random", path)
+    elif given:
+        logger.warning("%s: has a layer on classes, which is left out; see model.reasoning", path)
 
 
 def _paired(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
