@@ -17,13 +17,12 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
 from weakseg.nn.losses import boundary_loss, seeding_loss
-from weakseg.nn.segmenters import HEADS, check_training, completed, trained_on
-from weakseg.nn.segmenters.start import start_segmenter
+from weakseg.nn.segmenters import HEADS, check_training, trained_on
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels
 from weakseg.settings.grow import GrowthConfig, SeededConfig, check_boundary
 from weakseg.stages.grow import Grower, Grown, GrowthCounts, Outputs, segmenter_outputs
 from weakseg.stages.mask_counts import count_masks, load_mask
-from weakseg.stages.segment import MaskData
+from weakseg.stages.segment import MaskData, segmenter_start
 from weakseg.training.augment import plain_size
 from weakseg.training.loop import EpochDone, Fit, FitPlace, Records, StepDone, drained
 from weakseg.training.schedules import plan_course
@@ -179,18 +178,11 @@ def train_seeded(
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
     counts = count_masks(samples, seeds, classes)
     counts.tell("seeds")
-    header = {
-        "kind": "segmenter",
-        "classes": classes.names,
-        "model": asdict(completed(config.model)),
-        "init": config.initial,
-        "seeds": counts.as_json(),
-        "growth": asdict(growth.completed),
-    }
+    build, header = segmenter_start(config, classes, samples, seed=place.seed)
+    header = {**header, "seeds": counts.as_json(), "growth": asdict(growth.completed)}
     corners = HEADS[config.model.head].corners_aligned
     grower = Grower(growth, config.boundary, corners, torch.get_num_threads())
     data = SeedData(MaskData(samples, seeds, len(classes), config.augment, place.seed))
-    build = functools.partial(start_segmenter, config, len(classes))
     loss = SeededLoss(grower, samples, config.fit.lr)
     shown = [sample for sample in samples if sample.tags.present] or samples
     shown = shown[:: max(1, len(shown) // SHOWN)][:SHOWN]

@@ -1,7 +1,7 @@
 """Train the segmenter on masks."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from weakseg.nn.segmenters.start import start_segmenter
 from weakseg.ops.resample import image_tensor
 from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
-from weakseg.settings.segment import SegmentConfig
+from weakseg.settings.segment import SegmentConfig, SegmenterTrainingConfig
+from weakseg.stages.class_nodes import known_classes
 from weakseg.stages.classify import classes_of
 from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.training.augment import augment
@@ -79,16 +80,34 @@ def train_segmenter(
     counts = count_masks(samples, masks, classes)
     counts.tell()
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
+    build, header = segmenter_start(config, classes, samples, seed=place.seed)
+    header = {**header, "masks": counts.as_json()}
+    loss = functools.partial(segmenter_loss, config=config)
+    return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
+
+
+def segmenter_start(
+    config: SegmenterTrainingConfig, classes: Classes, samples: Sequence[WeakSample], *, seed: int
+) -> tuple[Callable[[], Segmenter], dict[str, Any]]:
+    """Return what builds a segmenter that is to be trained, and what the header of its file begins with.
+
+    Args:
+        config: The segmenter.
+        classes: Its classes.
+        samples: Its training images; a graph of classes may be made of their tags.
+        seed: Of the training.
+    """
     header = {
         "kind": "segmenter",
         "classes": classes.names,
         "model": asdict(completed(config.model)),
         "init": config.initial,
-        "masks": counts.as_json(),
     }
-    build = functools.partial(start_segmenter, config, len(classes))
-    loss = functools.partial(segmenter_loss, config=config)
-    return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
+    if config.model.reasoning.kind == "none":
+        return functools.partial(start_segmenter, config, len(classes)), header
+    known = known_classes(config.model.reasoning.class_graph, classes, samples, seed=seed)
+    build = functools.partial(start_segmenter, config, len(classes), known.nodes)
+    return build, {**header, "class_graph": known.header}
 
 
 def segmenter_loss(module: torch.nn.Module, batch: list[Tensor], *, config: SegmentConfig) -> Tensor:

@@ -10,7 +10,7 @@ from cases import assert_exact, each
 from tiled_graphs import DOUBLE, noise
 from weakseg.errors import ConfigError
 from weakseg.nn.graphs.class_gcn import ClassNodes
-from weakseg.nn.graphs.reasoning import ClassAttention, CollapsedReasoning, Reasoning, build_reasoning
+from weakseg.nn.graphs.reasoning import ClassAttention, Reasoning, build_reasoning
 from weakseg.settings.reasoning import ReasoningConfig
 
 CHANNELS, SIZE = 6, (3, 4)

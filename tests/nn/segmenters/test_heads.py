@@ -230,6 +230,7 @@ def test_what_heads_have_by_themselves() -> None:
         "score": (0, ()),
         "deeplab_v1": (1024, (12,)),
         "aspp": (0, (6, 12, 18, 24)),
+        "aspp_hidden": (256, (6, 12, 18, 24)),
         "aspp_fc": (1024, (6, 12, 18, 24)),
         "pspnet": (512, ()),
         "tree": (256, ()),
