@@ -68,7 +68,7 @@ class ClassGcn(nn.Module):
     @property
     def width(self) -> int:
         """Values of a class vector."""
-        return self.weights[-1].shape[1]
+        return int(self.weights[-1].shape[1])
 
     def forward(self) -> Tensor:
         """Return ``(M, widths[-1])`` vectors of the classes."""
