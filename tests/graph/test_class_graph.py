@@ -200,6 +200,13 @@ class TestFile:
             ClassGraph.load(tmp_path / "missing.json")
 
 
+def test_strongest() -> None:
+    relations = np.array([[9, 0.5, 0, 2], [0.5, 9, 1, 0], [0, 1, 9, 0], [2, 0, 0, 9]])
+    graph = replace(graph_of(), relations=relations)
+    pairs = [("class 0", "class 3", 2.0), ("class 1", "class 2", 1.0), ("class 0", "class 1", 0.5)]
+    assert graph.strongest(9) == pairs and graph.strongest(1) == pairs[:1]
+
+
 def test_adjacency_is_ready_for_a_network() -> None:
     product = torch.from_numpy(adjacency(relations_of(4), "reweighted")).float() @ torch.from_numpy(graph_of().vectors)
     assert product.shape == (4, 5) and bool(product.isfinite().all())

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from knowledge_files import write_wordnet
 from weakseg.data.sample import Tags
 from weakseg.errors import ConfigError, DataError
 from weakseg.graph.class_graph import ClassGraph
@@ -108,6 +109,13 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     config = ClassGraphConfig(source="file", vectors="graph", file=graph_file(tmp_path, vectors=False))
     with pytest.raises(DataError, match="has no word vectors"):
         class_graph_of(config, ("cat",), [])
+
+
+def test_wordnet(tmp_path: Path) -> None:
+    config = ClassGraphConfig(source="wordnet", from_folder=str(write_wordnet(tmp_path / "dict")))
+    graph = class_graph_of(config, NAMES, [])
+    assert graph.relations[0, 1] > 0 and not graph.relations[2].any()
+    assert "WordNet's nouns in dict, class 'car': not found" in graph.fallbacks
 
 
 def test_published_matrices_agree(real_data: Path) -> None:

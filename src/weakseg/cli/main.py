@@ -41,6 +41,7 @@ VERBS = {
     "evaluate": "compare masks or instances with ground truth",
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",
+    "knowledge": "what classes have to do with each other: a class graph from ConceptNet or WordNet, as one small file",
     "convert-weights": "published weights of the wide ResNet-38 (MXNet) as a file for 'backbone.file'",
     "weights": "fetch published weights that a setting asks for, or take a file of them",
     "doctor": "versions, devices, and which optional parts are there",

@@ -52,6 +52,13 @@ class ClassGraph:
             raise ShapeError(f"vectors: that of {quoted(self.names[bad[0, 0]])} is not finite")
         check_relations(self.relations, self.names)
 
+    def strongest(self, most: int) -> list[tuple[str, str, float]]:
+        """Return the pairs of classes with the strongest relations, and these; pairs without are left out."""
+        one, other = np.triu_indices(len(self.names), 1)
+        values = self.relations[one, other]
+        order = [index for index in np.argsort(-values, kind="stable")[:most] if values[index] > 0]
+        return [(self.names[one[i]], self.names[other[i]], float(values[i])) for i in order]
+
     def save(self, path: Path) -> None:
         """Write the graph as one JSON file.
 

@@ -15,29 +15,14 @@ from weakseg.data.knowledge.word_vectors import (
     random_vectors,
     read_text_vectors,
 )
+from weakseg.data.knowledge.wordnet import read_wordnet
 from weakseg.data.sample import Tags
 from weakseg.errors import ConfigError, DataError, cut
 from weakseg.graph.class_graph import ClassGraph, Relations, adjacency, shuffled
 from weakseg.settings.class_graph import ClassGraphConfig, RelationSource
+from weakseg.stages.knowledge import Related, relate_by_walk
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Related:
-    """Relations of classes, as a source has them.
-
-    Attributes:
-        relations: ``(M, M)`` float64, finite, >= 0, symmetric.
-        source: What they are.
-        notes: A sentence for each class that was not found as it is written.
-        missing: Classes that are nowhere, and have no relations.
-    """
-
-    relations: Relations
-    source: str
-    notes: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,17 +78,17 @@ def adjacency_of(config: ClassGraphConfig, graph: ClassGraph) -> Relations:
     )
 
 
-def _relations_of_vectors(asked: _Asked) -> _Related:
+def _relations_of_vectors(asked: _Asked) -> Related:
     """Return the cosine of each two word vectors; what is below zero is zero, and so is that of made-up vectors."""
     values = asked.vectors.vectors.astype(np.float64)
     units = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
     cosine = (units @ units.T).clip(0.0)
     made_up = np.isin(asked.names, asked.vectors.missing)
     cosine[made_up] = cosine[:, made_up] = 0.0
-    return _Related((cosine + cosine.T) / 2, "words: cosine of word vectors", missing=asked.vectors.missing)
+    return Related((cosine + cosine.T) / 2, "words: cosine of word vectors", missing=asked.vectors.missing)
 
 
-def _relations_of_tags(asked: _Asked) -> _Related:
+def _relations_of_tags(asked: _Asked) -> Related:
     """Return counts of images that show a class (on the diagonal) and both of two classes; of ``mlgcn`` as they are.
 
     Otherwise ``E_ij = sqrt(P(j | i) P(i | j)) = M_ij / sqrt(n_i n_j)``, in [0, 1].
@@ -121,12 +106,12 @@ def _relations_of_tags(asked: _Asked) -> _Related:
     if unknown := sum(bool(tags.unknown) for tags in asked.tags):
         notes.append(f"{unknown} of {len(asked.tags)} training images have unknown classes, which count as absent")
     if asked.config.adjacency == "mlgcn":
-        return _Related(counts, "cooccurrence: counts of training images", tuple(notes), missing)
+        return Related(counts, "cooccurrence: counts of training images", tuple(notes), missing)
     scale = np.maximum(each, 1.0) ** -0.5
-    return _Related(counts * np.outer(scale, scale), "cooccurrence in training images", tuple(notes), missing)
+    return Related(counts * np.outer(scale, scale), "cooccurrence in training images", tuple(notes), missing)
 
 
-def _relations_of_file(asked: _Asked) -> _Related:
+def _relations_of_file(asked: _Asked) -> Related:
     """Return the relations of a file, in the order of classes; those of a class that it does not have are zero.
 
     Raises:
@@ -138,16 +123,21 @@ def _relations_of_file(asked: _Asked) -> _Related:
     relations = np.zeros((len(rows), len(rows)))
     relations[np.ix_(there, there)] = graph.relations[np.ix_(here, here)]
     missing = tuple(name for name, row in zip(asked.names, rows, strict=True) if row < 0)
-    return _Related(relations, f"file: {graph.source}", (*graph.fallbacks, *notes), missing)
+    return Related(relations, f"file: {graph.source}", (*graph.fallbacks, *notes), missing)
 
 
-def _no_relations(asked: _Asked) -> _Related:
-    return _Related(np.eye(len(asked.names)), "none")
+def _relations_of_wordnet(asked: _Asked) -> Related:
+    return relate_by_walk(read_wordnet(Path(asked.config.from_folder).expanduser()), asked.names)
 
 
-_SOURCES: dict[RelationSource, Callable[[_Asked], _Related]] = {
+def _no_relations(asked: _Asked) -> Related:
+    return Related(np.eye(len(asked.names)), "none")
+
+
+_SOURCES: dict[RelationSource, Callable[[_Asked], Related]] = {
     "none": _no_relations,
     "file": _relations_of_file,
+    "wordnet": _relations_of_wordnet,
     "cooccurrence": _relations_of_tags,
     "words": _relations_of_vectors,
 }
