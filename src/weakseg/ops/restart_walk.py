@@ -33,7 +33,7 @@ def restart_walk(
         ShapeError: If an argument differs from the above.
 
     Reference:
-        [tong2006rwr]; the floor of the row sums as in the relations of [fang2017knowledge] that are published.
+        [tong2006rwr]; [zhang2023grm], floor of the row sums as in its published relations.
     """
     _check(weights, seeds, restart, max_steps)
     back = weights.scale(rows=(1 - restart) / weights.row_sums().clamp(min=1.0)).transpose()

@@ -24,6 +24,9 @@ def read_wordnet(folder: Path) -> Concepts:
 
     Raises:
         DataError: If a file cannot be read, or a line is malformed; names the line.
+
+    Reference:
+        [miller1995wordnet].
     """
     node_of_offset: dict[str, int] = {}
     pairs: list[tuple[str, str]] = []
