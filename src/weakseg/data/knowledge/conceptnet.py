@@ -4,8 +4,8 @@ import gzip
 import json
 import zlib
 from array import array
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def read_conceptnet(path: Path) -> Concepts:
     return Concepts(terms, edges, np.array(weights), len(node_of), f"ConceptNet in {path.name}")
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BufferedIOBase:
     return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
 
 
