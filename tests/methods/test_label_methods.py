@@ -22,8 +22,10 @@ GCN = ["--completion.gcn.steps=10", "--completion.partial.crf.iterations=1", "--
 BOUNDARY = ["--seeds.crf.iterations=1", *(f"--{word.format('boundary')}" for word in TRAINED)]
 AFFINITY = ["--readings.crf.iterations=1", *(f"--{word.format('affinity')}" for word in TRAINED)]
 SEAM = ["--classifier.loss.scale=0.5", "--classifier.backbone.output_stride=16"]
+RECAM = [f"--{word.format('recam')}" for word in TRAINED]
 METHODS = {
     "irnet": (BOUNDARY, {"seeds", "walk"}),
+    "recam": ([*BOUNDARY, *RECAM], {"seeds", "walk"}),
     "psa": (AFFINITY, {"foreground", "background", "walk"}),
     "seam": ([*AFFINITY, *SEAM], {"foreground", "background", "walk"}),
     "wsgcn-i": ([*BOUNDARY, *GCN], {"seeds", "partial", "completed"}),

@@ -18,6 +18,7 @@ from weakseg.methods.wsgcn.config import (
 )
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.recam import RecamActivationsConfig
 from weakseg.settings.seed import PSA_CRF
 
 
@@ -79,6 +80,21 @@ def test_networks_of_irnet(name: str) -> None:
     assert recipe.boundary.augment.scale_range == (0.5, 1.5) and recipe.boundary.radius_cells == 10
     assert (recipe.seeds.strict, recipe.seeds.lenient, recipe.seeds.background) == (0.3, 0.05, "threshold")
     assert recipe.activations.scales == (1, 0.5, 1.5, 2) and recipe.activations.align == "edges"
+
+
+def test_recam() -> None:
+    # recam.md, 2.5 and section 3
+    recipe, irnet = published("recam"), published("irnet")
+    second = recipe.recam
+    assert replace(recipe.classifier, fit=replace(recipe.classifier.fit, frozen_levels=3)) == irnet.classifier
+    fit = replace(recipe.classifier.fit, epochs=4, lr=5e-5, head_lr_factor=1.0)
+    assert (second.fit, second.weight, second.lr_factor, second.detach_mask) == (fit, 1, 10, False)
+    assert second.augment == recipe.classifier.augment and fit.frozen_levels == 1 and not second.frozen
+    assert recipe.activations == RecamActivationsConfig(**vars(irnet.activations), weights="product")
+    assert recipe.seeds == replace(irnet.seeds, strict=0.35, lenient=0.1)
+    assert recipe.walk == replace(irnet.walk, background=0.28)
+    assert (recipe.boundary, recipe.masks) == (irnet.boundary, irnet.masks)
+    assert recipe.segmenter.model.backbone.name == "resnet101_deeplab"
 
 
 def test_walks_as_published() -> None:

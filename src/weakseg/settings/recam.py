@@ -32,7 +32,7 @@ class RecamConfig:
     detach_mask: bool = False
     frozen: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=0.001, head_lr_factor=1.0))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=0.01, head_lr_factor=1.0))
 
     def __post_init__(self) -> None:
         """Refuse negative weights and rates, and settings of a layer that is not there."""
