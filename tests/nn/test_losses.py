@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import dense_reference as dense
-from cases import assert_exact
+from cases import assert_exact, each
 from weakseg.nn.losses import (
     boundary_loss,
     floored,
+    focal_loss,
     integral_loss,
     map_loss,
     reactivation_loss,
@@ -29,6 +30,39 @@ KINDS = get_args(SegmentLoss)
 
 def random_logits(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+class TestFocalLoss:
+    @each(
+        ("logit", "target", "expected"),
+        [(0.0, 1.0, 0.173287), (2.0, 1.0, 0.00180356), (-1.0, 0.0, 0.0226581), (2.0, 0.0, 1.650078)],
+    )
+    def test_exact_values(self, logit: float, target: float, expected: float) -> None:
+        # grm.md, oracle 10
+        found = focal_loss(torch.tensor([[logit]], dtype=torch.float64), torch.tensor([[target]]))
+        assert found.item() == pytest.approx(expected, rel=5e-6)
+
+    @each("gamma", [0.0, 0.5, 2.0, 5.0])
+    def test_the_weight_has_no_gradient(self, gamma: float) -> None:
+        # grm.md, oracle 10: (1 - p_t)^gamma (sigma - y) / (B M); unknown tags count nothing
+        logits, targets = random_logits(3, 4).requires_grad_(), (random_logits(3, 4, seed=1) > 0).double()
+        targets[0, 0] = NAN
+        (gradient,) = torch.autograd.grad(focal_loss(logits, targets, gamma), logits)
+        probs = logits.sigmoid()
+        true = torch.where(targets == 1, probs, 1 - probs)
+        expected = (1 - true) ** gamma * (probs - targets) / 11
+        assert_exact(gradient, torch.nan_to_num(expected), atol=1e-10)
+
+    def test_without_gamma_it_is_the_loss_of_tags(self) -> None:
+        logits, targets = random_logits(3, 4), (random_logits(3, 4, seed=1) > 0).double()
+        assert_exact(focal_loss(logits, targets, 0.0), tag_loss(logits, targets))
+
+    def test_what_is_known_already_and_what_nobody_knows(self) -> None:
+        logits = torch.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
+        for targets in (torch.tensor([[1.0, 0.0, NAN]]), torch.full((1, 3), NAN)):
+            loss = focal_loss(logits, targets)
+            (gradient,) = torch.autograd.grad(loss, logits)
+            assert loss.item() == 0 and float(gradient.abs().max()) == 0
 
 
 class TestTagLoss:

@@ -12,10 +12,11 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.backbones import build_backbone
-from weakseg.nn.classifiers import TagClassifier
-from weakseg.nn.weights import MODEL_FILE, load_weights, save_model
+from weakseg.nn.classifiers import ClassGraphClassifier, TagClassifier
+from weakseg.nn.weights import MODEL_FILE, load_weights, read_header, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.stages.classify import load_classifier, start_backbone, start_config, train_classifier
@@ -64,6 +65,26 @@ def test_a_frozen_backbone_stays(
     assert (changed == {"head.weight"}) is frozen
 
 
+def test_a_graph_of_classes_beside_it(samples: list[WeakSample], tmp_path: Path) -> None:
+    """Its class network learns, and the features by it; the file needs no other, and says where the graph is from."""
+    head = ClassHeadConfig(weight=0.5, hidden=4, lr_factor=1.0, adjacency="symmetric")
+    for name, config in (("with", replace(CONFIG, class_graph=head)), ("without", CONFIG)):
+        train_classifier(samples, samples, Classes(CLASSES), config=config, place=FitPlace(tmp_path / name))
+    path = tmp_path / "with" / MODEL_FILE
+    model, classes = load_classifier(path)
+    assert isinstance(model, ClassGraphClassifier) and classes.names == CLASSES
+    # two images of four show each class, one shows both: E = [[1, .5], [.5, 1]], so that E + I has rows of 2.5
+    torch.testing.assert_close(model.class_gcn.adjacency, torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+    told = read_header(path)["class_graph"]
+    assert told["names"] == list(CLASSES) and told["relations"][0] == pytest.approx([1.0, 0.5])
+    assert told["source"].startswith("cooccurrence") and any("random" in note for note in told["fallbacks"])
+    torch.manual_seed(0)
+    weights, plain = load_weights(path), load_weights(tmp_path / "without" / MODEL_FILE)
+    assert set(weights) - set(plain) == {f"class_gcn.{n}" for n in ("vectors", "adjacency", "weights.0", "weights.1")}
+    assert not any(weights[name].equal(plain[name]) for name in plain if name.endswith("conv1.weight"))
+    assert start_backbone("classifier", BACKBONE, path) is not None
+
+
 class TestStartBackbone:
     def saved(self, folder: Path, kind: str = "classifier") -> tuple[Path, TagClassifier]:
         torch.manual_seed(0)
@@ -93,5 +114,5 @@ class TestStartBackbone:
         with pytest.raises(CheckpointError, match="not a weakseg model"):
             start_backbone("classifier", BACKBONE, tmp_path / MODEL_FILE)
         path, _ = self.saved(tmp_path, "segmenter")
-        with pytest.raises(CheckpointError, match="is no classifier or seam-classifier or group-classifier but a segm"):
+        with pytest.raises(CheckpointError, match="is no classifier or seam-classifier or .* but a segm"):
             start_backbone("classifier", BACKBONE, path)

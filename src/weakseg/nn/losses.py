@@ -44,6 +44,29 @@ def reactivation_loss(logits: Tensor, present: Tensor) -> Tensor:
     return (F.cross_entropy(logits, classes, reduction="none") * shares).sum()
 
 
+def focal_loss(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
+    """Return the mean of ``(1 - p_t)^gamma CE`` over known tags; no gradient flows through the first factor.
+
+    CE is the binary cross-entropy, and ``p_t = exp(-CE)`` the probability of what is true.
+
+    Args:
+        logits: ``(B, K)`` float.
+        targets: ``(B, K)`` float: 1 present, 0 absent, NaN unknown (no loss, no gradient).
+        gamma: >= 0; with 0 it is ``tag_loss``.
+
+    Returns:
+        Scalar; 0 where no tag is known.
+
+    Reference:
+        [zhang2023grm], its code. Differs from the paper: printed there is ``1 / p_t`` in place of ``p_t``, with which
+        the loss explodes.
+    """
+    known = ~torch.isnan(targets)
+    losses = F.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
+    weights = (1 - torch.exp(-losses)).detach() ** gamma
+    return (weights * losses * known).sum() / known.sum().clamp(min=1)
+
+
 def segmentation_loss(logits: Tensor, labels: Tensor, kind: SegmentLoss = "cross_entropy") -> Tensor:
     """Return the pixel mean of the cross-entropy; pixels labelled 255 count nothing.
 

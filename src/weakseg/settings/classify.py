@@ -6,6 +6,7 @@ from weakseg.errors import ConfigError
 from weakseg.settings.accumulate import AccumulationConfig, AttentionDropConfig
 from weakseg.settings.augment import AugmentConfig, check_whole
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
 
@@ -27,6 +28,7 @@ class ClassifierConfig:
             it learned, in place of those of the trained one. Every variant must show the whole image.
         accumulation: Which of them are accumulated.
         attention_drop: What of an image is hidden from the classifier because it was found already.
+        class_graph: A second set of classifiers, which a graph of classes makes, in training.
     """
 
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
@@ -39,15 +41,19 @@ class ClassifierConfig:
     accumulate: bool = False
     accumulation: AccumulationConfig = field(default_factory=AccumulationConfig)
     attention_drop: AttentionDropConfig = field(default_factory=AttentionDropConfig)
+    class_graph: ClassHeadConfig = field(default_factory=ClassHeadConfig)
 
     def __post_init__(self) -> None:
         """Refuse shares that are none, and accumulation that cannot work or is not asked for."""
         check_settings("classifier", self, dropout="in [0, 1)", convolutions="in [0, 8]")
+        if self.frozen and not self.convolutions:
+            self.class_graph.refuse("its classifiers act through features alone, and a frozen backbone has fixed ones")
         if not self.accumulate:
             for name, default in (("accumulation", AccumulationConfig()), ("attention_drop", AttentionDropConfig())):
                 if getattr(self, name) != default:
                     raise ConfigError(f"classifier.{name}: has no effect without classifier.accumulate; set it to true")
             return
+        self.class_graph.refuse("accumulated activations are those of the plain classifier")
         check_whole("classifier", self.augment)
         if not self.fit.iterations and self.fit.epochs <= self.accumulation.skip_epochs:
             raise ConfigError(

@@ -112,6 +112,7 @@ class GroupClassifierConfig(ClassifierConfig):
         if self.dropout:
             raise ConfigError("classifier.dropout: that of groups has none; see classifier.head.graph.dropout")
         self._check_graph()
+        self.class_graph.refuse("belongs to the plain classifier, and that of groups has none")
         if self.attention_drop.probability:
             raise ConfigError("classifier.attention_drop: hides nothing from groups; leave it out")
         if self.frozen and self.fit.loader_workers:

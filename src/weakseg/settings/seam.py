@@ -52,6 +52,7 @@ class SeamConfig(ClassifierConfig):
         accumulate: Of the plain classifier alone.
         accumulation: Of the plain classifier alone.
         attention_drop: Of the plain classifier alone.
+        class_graph: Of the plain classifier alone.
         loss: What both views are wanted to agree on.
         published: Absent classes take part in the correlation module, too.
     """
@@ -67,6 +68,7 @@ class SeamConfig(ClassifierConfig):
     def __post_init__(self) -> None:
         """Refuse what a classifier refuses, and accumulation."""
         super().__post_init__()
+        self.class_graph.refuse("belongs to the plain classifier, and SEAM's has none")
         for name in ("accumulate", "convolutions"):
             if getattr(self, name):
                 raise ConfigError(

@@ -1,7 +1,7 @@
 """Train the tag classifier."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,14 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
 from weakseg.nn.backbones import Backbone, build_backbone
-from weakseg.nn.classifiers import CLASSIFIER, CLASSIFIERS, TagClassifier
-from weakseg.nn.losses import tag_loss
+from weakseg.nn.classifiers import (
+    CLASS_GRAPH_CLASSIFIER,
+    CLASSIFIER,
+    CLASSIFIERS,
+    ClassGraphClassifier,
+    TagClassifier,
+)
+from weakseg.nn.losses import focal_loss, tag_loss
 from weakseg.nn.models import load_model
 from weakseg.nn.weights import read_header
 from weakseg.ops.ranking import mean_average_precision
@@ -23,6 +29,7 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
+from weakseg.stages.class_nodes import KnownClasses, known_classes
 from weakseg.training.augment import View, draw_view, plain_size
 from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
@@ -71,7 +78,11 @@ def train_classifier(
         [zhou2016cam]; settings in the cam card, section 3.
     """
     data = tag_data(train, classes, config, place)
-    return train_model(classifier_training(data, val, classes, config), place)
+    training = classifier_training(data, val, classes, config)
+    if config.class_graph.weight:
+        known = known_classes(config.class_graph, classes, data.samples, seed=place.seed)
+        training = with_class_graph(training, known, config)
+    return train_model(training, place)
 
 
 def classifier_training(
@@ -92,6 +103,36 @@ def classifier_training(
     header = classifier_header(classes, config.backbone, config.convolutions)
     measure = measured(val, classes, config)
     return Training("classifier", build, data, loss, config.fit, header, complete=measure)
+
+
+def with_class_graph(
+    training: Training[TagClassifier], known: KnownClasses, config: ClassifierConfig
+) -> Training[TagClassifier]:
+    """Return the training of a classifier beside which a graph of classes makes a second set of classifiers.
+
+    The loss is that of tags and lambda times the focal loss of these.
+
+    Reference:
+        [zhang2023grm], section 3, and its code.
+    """
+    head = config.class_graph
+
+    def build() -> TagClassifier:
+        backbone = build_backbone(config.backbone)
+        model = ClassGraphClassifier(
+            backbone, known.nodes, head, dropout=config.dropout, convolutions=config.convolutions
+        )
+        model.backbone.requires_grad_(not config.frozen)
+        return model
+
+    def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
+        found = module(batch[0], further=("class_logits",))
+        focal = focal_loss(found.further["class_logits"].float(), batch[1], head.gamma)
+        return tag_loss(found.logits, batch[1]) + head.weight * focal
+
+    told = {"hidden": head.hidden, "last_activation": head.last_activation}
+    header = {**training.header, "kind": CLASS_GRAPH_CLASSIFIER, "class_graph": known.header, "class_head": told}
+    return replace(training, build=build, loss=loss, header=header)
 
 
 def classifier_header(classes: Classes, backbone: BackboneConfig, convolutions: int) -> dict[str, Any]:

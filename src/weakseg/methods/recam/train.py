@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.nn.classifiers import CLASSIFIER, RECAM_CLASSIFIER, RecamClassifier
+from weakseg.nn.classifiers import CLASS_GRAPH_CLASSIFIER, CLASSIFIER, RECAM_CLASSIFIER, RecamClassifier
 from weakseg.nn.classifiers.tag import read_convolutions
 from weakseg.nn.losses import reactivation_loss, tag_loss
 from weakseg.nn.weights import read_header
@@ -75,7 +75,7 @@ def train_recam(
     Reference:
         [chen2022recam]; settings of its code.
     """
-    trained = read_header(classifier, kinds=(CLASSIFIER,))
+    trained = read_header(classifier, kinds=(CLASSIFIER, CLASS_GRAPH_CLASSIFIER))
     header = {
         "kind": RECAM_CLASSIFIER,
         "classes": trained["classes"],

@@ -3,6 +3,7 @@
 To add one: a module here with the network and its reader, and an entry in ``CLASSIFIERS``.
 """
 
+from weakseg.nn.classifiers.class_graph import ClassGraphClassifier, read_class_graph_classifier
 from weakseg.nn.classifiers.group import GroupClassifier, read_group_classifier
 from weakseg.nn.classifiers.recam import RecamClassifier, read_recam_classifier
 from weakseg.nn.classifiers.seam import SeamClassifier, read_seam_classifier
@@ -10,20 +11,23 @@ from weakseg.nn.classifiers.tag import TagClassifier, build_imagenet_classifier,
 from weakseg.nn.models import Builder
 
 CLASSIFIER, SEAM_CLASSIFIER, GROUP_CLASSIFIER = "classifier", "seam-classifier", "group-classifier"
-RECAM_CLASSIFIER = "recam-classifier"
+RECAM_CLASSIFIER, CLASS_GRAPH_CLASSIFIER = "recam-classifier", "class-graph-classifier"
 CLASSIFIERS: dict[str, Builder[TagClassifier]] = {
     CLASSIFIER: read_classifier,
     SEAM_CLASSIFIER: read_seam_classifier,
     GROUP_CLASSIFIER: read_group_classifier,
     RECAM_CLASSIFIER: read_recam_classifier,
+    CLASS_GRAPH_CLASSIFIER: read_class_graph_classifier,
 }
 
 __all__ = [
     "CLASSIFIER",
     "CLASSIFIERS",
+    "CLASS_GRAPH_CLASSIFIER",
     "GROUP_CLASSIFIER",
     "RECAM_CLASSIFIER",
     "SEAM_CLASSIFIER",
+    "ClassGraphClassifier",
     "GroupClassifier",
     "RecamClassifier",
     "SeamClassifier",

@@ -62,9 +62,11 @@ class TagClassifier(nn.Module):
         else:
             features = self.backbone(images)
         features = self.convolutions(features)
-        if "scores" in further:
-            found["scores"] = self.head(features)
-        return Output(self.pooled_logits(features), found)
+        return Output(self.pooled_logits(features), {**found, **self.seen(features, further)})
+
+    def seen(self, features: Tensor, further: Collection[str]) -> dict[str, Tensor]:
+        """Return what is asked for of ``(B, C, h, w)`` features beside their logits."""
+        return {"scores": self.head(features)} if "scores" in further else {}
 
     def pooled_logits(self, features: Tensor) -> Tensor:
         """Return ``(B, K)`` logits of ``(B, C, h, w)`` features."""
