@@ -114,5 +114,5 @@ class TestStartBackbone:
         with pytest.raises(CheckpointError, match="not a weakseg model"):
             start_backbone("classifier", BACKBONE, tmp_path / MODEL_FILE)
         path, _ = self.saved(tmp_path, "segmenter")
-        with pytest.raises(CheckpointError, match="is no classifier or seam-classifier or .* but a segm"):
+        with pytest.raises(CheckpointError, match=r"is no classifier or seam-classifier or .* but a segm"):
             start_backbone("classifier", BACKBONE, path)
