@@ -7,17 +7,21 @@ between them, forward and backward; against a loop over directed edges that proj
 N x N attention. Prints how many times longer the loop takes, by the clock and in processor time; how much memory each
 takes beyond what both return, as torch's allocator counts it; and how far values and gradients differ.
 ``groups``: an epoch of groups of four, and a partition, of 82,783 images with 80 classes, 2.9 each, with a long tail;
-and of a table of tags; in processor time. Appends one JSON line a row to benchmarks/results/group.jsonl.
+and of a table of tags; in processor time. ``accumulation``: what a running maximum of 1,000 activations costs in the
+store, against one PNG that is read and written for each; in processor time. Appends one JSON line a row to
+benchmarks/results/group.jsonl.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from rows import append_rows, peak_mb
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
@@ -29,12 +33,15 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.graph.image_group import complete_edges
 from weakseg.nn.graphs.image_graph import ImageGraph
 from weakseg.settings.group import ImageGraphConfig
+from weakseg.stages.accumulated import AccumulatedMaps
+from weakseg.stages.map_index import MapIndex, MappedImage
 
 CELLS, CHANNELS, SIZE, GROUPS, ROUNDS = 28, 512, 4, 2, 3
 IMAGES, CLASSES, PER_IMAGE = 82_783, 80, 2.9
 HEAD = f"{'messages':<9} {'ratio':>6} {'CPU':>6} {'s':>6} {'loop s':>7} {'MB':>5} {'loop MB':>8}  differ by"
 LINE = "{what:<9} {ratio:6.2f} {cpu_ratio:6.2f} {seconds:6.2f} {loop_s:7.2f} {mb:5.0f} {loop_mb:8.0f}  {difference:.1e}"
 GROUPS_HEAD = f"{'groups of':<22} {'images':>7} {'tag sets':>9} {'index s':>8} {'epoch s':>8} {'parts s':>8} {'MB':>5}"
+STORE_LINE = "accumulation: {us:.1f} us a map in the store, {png_us:.0f} us as PNG, ratio {ratio:.0f}"
 GROUPS_LINE = "{what:<22} {images:7d} {sets:9d} {index_s:8.2f} {epoch_s:8.2f} {partition_s:8.2f} {peak_mb:5.0f}"
 
 
@@ -55,6 +62,9 @@ def main() -> None:
     row = measure_messages(given.repeats)
     append_rows("group", [row])
     print("", HEAD, LINE.format(**row), sep="\n")
+    row = measure_accumulation(given.repeats)
+    append_rows("group", [row])
+    print(STORE_LINE.format(**row))
 
 
 def measure_messages(repeats: int) -> dict[str, object]:
@@ -107,6 +117,40 @@ def looped(network: ImageGraph, states: Tensor, edges: Tensor) -> Tensor:
         attention = torch.softmax(query.mT @ key, -1)
         received[receiver].append(states[sender].flatten(1) @ attention[0].T)
     return torch.stack([sum(some, torch.zeros(())) / len(some) for some in received]).reshape(states.shape)
+
+
+def measure_accumulation(repeats: int) -> dict[str, object]:
+    """Return microseconds a map, of 500 images of two classes with 28 x 28 cells whose maps are there already."""
+    images = [MappedImage(f"{index:06}", (375, 500), (CELLS, CELLS), (1, 2)) for index in range(500)]
+    store = AccumulatedMaps(MapIndex.of(Classes(("one", "two")), images))
+    noise = np.random.default_rng(0)
+    maps = [(image.id, k, noise.integers(0, 256, (CELLS, CELLS), np.uint8)) for image in images for k in (1, 2)]
+
+    def stored() -> None:
+        for image_id, class_id, found in maps:
+            store.merge(image_id, class_id, found)
+
+    with tempfile.TemporaryDirectory() as folder:
+
+        def as_png() -> None:
+            for image_id, class_id, found in maps:
+                path = Path(folder) / f"{image_id}_{class_id}.png"
+                known = np.asarray(Image.open(path)) if path.exists() else found
+                Image.fromarray(np.maximum(known, found)).save(path)
+
+        own, png = (_median_seconds(run, repeats) / len(maps) for run in (stored, as_png))
+    return {"what": "accumulation", "ratio": png / own, "us": 1e6 * own, "png_us": 1e6 * png}
+
+
+def _median_seconds(run: Callable[[], None], repeats: int) -> float:
+    """Return the median processor time of a run, after one that warms up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        run()
+        times.append(time.process_time() - begun)
+    return statistics.median(times)
 
 
 def allocated_mb(run: Callable[[], object]) -> float:
