@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from weakseg.checks import check_rgb_uint8
 from weakseg.errors import ShapeError
+from weakseg.graph.class_graph import check_relations
 from weakseg.report.formatting import Cell, check_within, known
 
 PanelKind = Literal["photo", "activation", "labels", "difference"]
@@ -159,6 +160,29 @@ class PictureTable:
         return sum(picture is not None for _, pictures in self.rows for picture in pictures)
 
 
+@dataclass(frozen=True, eq=False)
+class ClassGraphPicture:
+    """What classes have to do with each other, as a matrix and as a drawing of the strongest relations.
+
+    Attributes:
+        title: Caption.
+        names: M classes.
+        relations: ``(M, M)`` float64, finite, >= 0, symmetric; the diagonal is not drawn.
+        note: A remark under the drawing.
+        fallbacks: Sentences on classes that were not found as they are written.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    relations: NDArray[np.float64]
+    note: str = ""
+    fallbacks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the matrix."""
+        check_relations(self.relations, self.names)
+
+
 @dataclass(frozen=True)
 class FailedImage:
     """An image that a stage had to leave out.
@@ -186,6 +210,7 @@ class Report:
         notes: Remarks of less weight.
         tables: Results.
         charts: Figures per class.
+        class_graphs: How classes are related.
         groups: Images that were looked at together.
         groups_note: How to read them.
         cards: The gallery.
@@ -202,6 +227,7 @@ class Report:
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    class_graphs: tuple[ClassGraphPicture, ...] = ()
     groups: tuple[PictureTable, ...] = ()
     groups_note: str = ""
     cards: tuple[Card, ...] = ()

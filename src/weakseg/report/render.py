@@ -15,6 +15,7 @@ from markupsafe import Markup
 from weakseg.artifacts import voc_palette
 from weakseg.files import write_bytes
 from weakseg.report.chart import TICKS_PERCENT, layout, values_table
+from weakseg.report.class_graph import layout_graph
 from weakseg.report.formatting import flatten_settings, format_cell, format_column, format_percent, is_numeric, known
 from weakseg.report.model import Card, Report, Table
 from weakseg.report.overlay import DIFFERENCE_COLOURS, heat_colours
@@ -121,7 +122,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(percent=format_percent, cell=format_cell, columns=_columns, names=_names, known=known)
-    environment.globals.update(layout=layout, values_table=values_table, colour=_colour)
+    environment.globals.update(layout=layout, layout_graph=layout_graph, values_table=values_table, colour=_colour)
     return environment
 
 

@@ -20,6 +20,7 @@ from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.pipeline.runner import read_failures
+from weakseg.report.class_graph import class_graph_pictures
 from weakseg.report.gallery import (
     MAX_CARDS,
     Labels,
@@ -84,6 +85,7 @@ def build_run_report(folder: Path) -> Report:
             *_tables(summaries, results, objects),
         ),
         charts=_charts(results, steps),
+        class_graphs=class_graph_pictures({s.name: folder / s.name for s in steps if s.kind == Kind.MODEL}),
         groups=tuple(table for found in groups for table in found.pictures(MAX_GROUPS)),
         groups_note=ABOUT_GROUPS,
         cards=cards,
