@@ -51,6 +51,8 @@ class TestPresets:
         ({"affinity": "full", "reduction": 2}, "graph.reduction: 2 changes nothing with affinity 'full'"),
         ({"affinity": "full", "projection_bias": True}, "graph.projection_bias"),
         ({"affinity": "cosine", "reverse": "transposed"}, "graph.reverse: .*affinity 'cosine'"),
+        ({"messages": "mean", "pool": 2}, "graph.pool: 2 changes nothing with messages 'mean'"),
+        ({"pool": 2, "reverse": "transposed"}, "graph.pool: reverse 'transposed' .* set pool to 1"),
         ({"sharpness": 20.0}, "graph.sharpness: 20.0 changes nothing with affinity 'low_rank'"),
         ({"sharpness": 0.0}, "graph.sharpness: need > 0"),
         ({"update": "mean"}, "graph.update: .*aggregate 'mean' and self_edge false"),

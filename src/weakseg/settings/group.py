@@ -43,6 +43,7 @@ class ImageGraphConfig:
         affinity: How cells are compared: by two projections (``low_rank``), by one matrix W (``full``, equation 4), or
             by the ``cosine`` of their states, which nothing is learned for.
         sharpness: Of ``cosine``: factor before the softmax.
+        pool: Senders tell the means of squares of so many cells a side, not each cell: for 2 at a quarter of the cost.
         reverse: The scores of an edge's other direction: ``recomputed``, or ``transposed`` from those where the image
             that stands first receives, so that the order of a group counts.
         timing: States are updated by the messages that they have just sent (``synchronous``), or by those of the round
@@ -69,6 +70,7 @@ class ImageGraphConfig:
     messages: Messages = "attention"
     affinity: Affinity = "low_rank"
     sharpness: float = SHARPNESS
+    pool: int = 1
     reverse: Reverse = "recomputed"
     timing: Timing = "synchronous"
     drop_mask: DropMask = "binary"
@@ -80,7 +82,7 @@ class ImageGraphConfig:
         check_settings(SECTION, self, drop_probability="in [0, 1]", drop_threshold="in [0, 1]")
         check_settings(SECTION, self, aggregate=get_args(Aggregate), messages=get_args(Messages))
         check_settings(SECTION, self, affinity=get_args(Affinity), reverse=get_args(Reverse), timing=get_args(Timing))
-        check_settings(SECTION, self, update=get_args(Update), sharpness="> 0")
+        check_settings(SECTION, self, update=get_args(Update), sharpness="> 0", pool=">= 1")
         check_settings(SECTION, self, drop_mask=get_args(DropMask), drop_output=get_args(DropOutput))
         if self.gru_kernel % 2 == 0:
             raise ConfigError(f"{SECTION}.gru_kernel: need an odd number, got {self.gru_kernel}")
@@ -88,6 +90,11 @@ class ImageGraphConfig:
             raise ConfigError(
                 f"{SECTION}: aggregate 'concatenate' and a number of senders go together, "
                 f"got {self.aggregate!r} and {self.senders}"
+            )
+        if self.pool > 1 and self.reverse == "transposed":
+            raise ConfigError(
+                f"{SECTION}.pool: reverse 'transposed' takes the scores of one direction for both, and needs single "
+                f"cells on both sides, got {self.pool}; set pool to 1"
             )
         if self.timing == "previous" and self.rounds < 2:
             raise ConfigError(f"{SECTION}.rounds: with timing 'previous' the first round gets no message; need >= 2")
@@ -99,7 +106,7 @@ class ImageGraphConfig:
         if self.messages == "none":
             self._need_defaults("messages 'none'", "aggregate", "gate", "timing")
         if self.messages != "attention":
-            names = ("affinity", "sharpness", "reverse", "projection_bias", "reduction")
+            names = ("affinity", "sharpness", "pool", "reverse", "projection_bias", "reduction")
             self._need_defaults(f"messages {self.messages!r}", *names)
         if self.affinity != "low_rank":
             self._need_defaults(f"affinity {self.affinity!r}", "projection_bias", "reduction")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ CONFIGS: tuple[ImageGraphConfig, ...] = (
     ImageGraphConfig(messages="mean", aggregate="concatenate", senders=2),
     ImageGraphConfig(messages="none", gru_kernel=1),
     parameter_free(),
+    ImageGraphConfig(pool=2),
+    replace(parameter_free(), pool=3),
 )
 
 

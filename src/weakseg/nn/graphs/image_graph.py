@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from weakseg.checks import check_rank, check_same_size
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.nn.graphs.conv_gru import ConvGru
+from weakseg.ops.cell_squares import pool_cells, spread_cells
 from weakseg.ops.co_attention import attention, cell_mean, co_attention, edge_messages
 from weakseg.ops.graph_dropout import graph_dropout
 from weakseg.settings.group import ImageGraphConfig
@@ -146,11 +147,13 @@ class ImageGraph(nn.Module):
         """
         if self.config.messages != "attention":
             raise ConfigError(f"graph.messages: {self.config.messages!r} attend to nothing; need 'attention'")
-        query, key, _, edges, mask = self._compared(states, edges, cell_mask)
+        query, key, _, (sent, received), mask = self._compared(states, edges, cell_mask)
         place = cell[0] * states.shape[3] + cell[1]
-        asked = query[edges[1], place : place + 1]
-        found = attention(asked, key[edges[0]], None if mask is None else mask[edges[0]])
-        return found.reshape(-1, *states.shape[2:])
+        asked = query[received, place : place + 1]
+        found = attention(asked, key[sent], None if mask is None else mask[sent])
+        side, senders = self.config.pool, states[edges[0]]
+        squares = found.reshape(len(senders), -(-states.shape[2] // side), -1)
+        return spread_cells(squares, senders, side, None if cell_mask is None else cell_mask[edges[0]])
 
     def _updated(self, states: Tensor, message: Tensor, edges: Tensor, cell_mask: Tensor | None) -> Tensor:
         if self.self_edge is not None:
@@ -180,11 +183,15 @@ class ImageGraph(nn.Module):
 
         Of the second half queries and keys are exchanged: there the image that stands first sends.
         """
-        value, mask = _cells(states), _flat(cell_mask)
+        sent, mask = states, cell_mask
+        if self.config.pool > 1:
+            sent, mask = pool_cells(states, self.config.pool, cell_mask)
+        value, mask = _cells(sent), _flat(mask)
         if self.config.affinity == "cosine":
             key = F.normalize(value, dim=-1)
-            return self.config.sharpness * key, key, value, edges, mask
-        query, key = _cells(self.query(states)), _cells(self.key(states))
+            query = key if sent is states else F.normalize(_cells(states), dim=-1)
+            return self.config.sharpness * query, key, value, edges, mask
+        query, key = _cells(self.query(states)), _cells(self.key(sent))
         if self.config.reverse == "transposed":
             query, key = torch.cat([query, key]), torch.cat([key, query])
             value, mask = torch.cat([value, value]), None if mask is None else torch.cat([mask, mask])
