@@ -22,9 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from rows import append_rows, peak_mb
+from rows import allocated_mb, append_rows, peak_mb
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from weakseg.data.classes import Classes
 from weakseg.data.formats.tags import read_table
@@ -151,15 +150,6 @@ def _median_seconds(run: Callable[[], None], repeats: int) -> float:
         run()
         times.append(time.process_time() - begun)
     return statistics.median(times)
-
-
-def allocated_mb(run: Callable[[], object]) -> float:
-    """Return the most memory that torch's allocator has given out at once during a run."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        run()
-    found = profiled.profiler.kineto_results.events() if profiled.profiler else []
-    events = sorted((event for event in found if event.name() == "[memory]"), key=lambda event: event.start_ns())
-    return float(np.cumsum([event.nbytes() for event in events]).max()) / 2**20
 
 
 def measure_groups(what: str, samples: Sequence[WeakSample]) -> dict[str, object]:

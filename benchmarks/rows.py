@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 import weakseg
 
@@ -46,3 +48,12 @@ def peak_mb(run: Callable[[], object]) -> float:
         done.set()
         watcher.join()
     return max(0.0, (most[0] - before) / 2**20)
+
+
+def allocated_mb(run: Callable[[], object]) -> float:
+    """Return the most memory that torch's allocator has given out at once during a run."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        run()
+    found = profiled.profiler.kineto_results.events() if profiled.profiler else []
+    events = sorted((event for event in found if event.name() == "[memory]"), key=lambda event: event.start_ns())
+    return float(np.cumsum([event.nbytes() for event in events]).max()) / 2**20

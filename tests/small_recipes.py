@@ -22,6 +22,7 @@ from weakseg.data.config import DataConfig
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.formats.voc_xml import VOC_CLASSES
 from weakseg.files import read_json
+from weakseg.graph.class_graph import ClassGraph
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.compare import Comparison, compare_methods
 from weakseg.methods.recipe import Recipe
@@ -35,11 +36,14 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_graph import ClassGraphConfig
+from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.graph_network import NetworkConfig
 from weakseg.settings.predict import PredictConfig
+from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.segment import InitConfig, SegmenterConfig
 
 Config = TypeVar("Config")
@@ -92,6 +96,12 @@ def small(value: Config, weights: Path) -> Config:
         made |= {"hidden": HEADS[value.head].hidden and 16}
     if isinstance(value, DataConfig) and value.parts:
         made |= {"parts": FEW_IMAGES}
+    if isinstance(value, ReasoningConfig) and value.kind != "none":
+        made |= {"widths": (16,) * len(value.widths)}
+    if isinstance(value, ClassHeadConfig) and value.weight:
+        made |= {"hidden": 16}
+    if isinstance(value, ClassGraphConfig):
+        made |= _small_class_graph(value, weights)
     if isinstance(value, InitConfig):
         made |= {"file": "", "trained_on": ""}
     if isinstance(value, PredictConfig):
@@ -208,6 +218,15 @@ def _small_backbone(config: Any, weights: Path) -> Any:
         torch.manual_seed(0)
         torch.save(build_backbone(plain).model.state_dict(), file)
     return replace(plain, weights="file", file=str(file))
+
+
+def _small_class_graph(config: ClassGraphConfig, folder: Path) -> dict[str, str]:
+    """Write relations and word vectors of the classes of VOC where a configuration names files; return their names."""
+    graph, vectors = folder / "graph.json", folder / "vectors.txt"
+    relations = np.eye(len(VOC_CLASSES)) + 0.5
+    ClassGraph(VOC_CLASSES, np.zeros((len(VOC_CLASSES), 0), np.float32), relations, "made up", "none").save(graph)
+    _write(vectors, "\n".join(f"{name} {index} 1 -1" for index, name in enumerate(VOC_CLASSES)))
+    return {"file": config.file and str(graph), "vectors_file": config.vectors_file and str(vectors)}
 
 
 def _on(root: Path, recipe: Recipe) -> Recipe:

@@ -16,8 +16,11 @@ from weakseg.methods.wsgcn.config import (
     SmoothnessConfig,
     WsgcnConfig,
 )
+from weakseg.settings.class_graph import ClassGraphConfig
+from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
+from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.recam import RecamActivationsConfig
 from weakseg.settings.seed import PSA_CRF
 
@@ -173,3 +176,23 @@ def test_readings_of_wsgcn() -> None:
     assert (paper.masks.enlarged, paper.masks.unary, paper.graph.beta) == ("scores", "scores", 1)
     normal = replace(gcn, propagation=PropagationConfig("affinity"))
     assert recipes["paper-normalized"].completion == replace(paper.completion, gcn=normal)
+
+
+def test_grm() -> None:
+    # grm.md, 2.7 and section 3; recam.md, 2.5
+    recipe, recam = published("grm"), published("recam")
+    graph = {"source": "file", "file": "conceptnet-rwr-voc.json", "vectors": "text", "vectors_file": "glove.300d.txt"}
+    head = ClassHeadConfig(weight=1e-4, gamma=2.0, hidden=1024, lr_factor=0.01, adjacency="symmetric", **graph)
+    fit = replace(recam.classifier.fit, clip_norm=10.0)
+    assert recipe.classifier == replace(recam.classifier, fit=fit, class_graph=head)
+    assert (recipe.recam, recipe.seeds, recipe.boundary) == (recam.recam, recam.seeds, recam.boundary)
+    model = recipe.segmenter.model
+    official = ReasoningConfig("official", class_graph=ClassGraphConfig(adjacency="symmetric", **graph), lr_factor=0.04)
+    assert model == replace(recam.segmenter.model, head="aspp_hidden", hidden=256, reasoning=official)
+    assert recipe.segmenter.fit == recam.segmenter.fit
+    assert recipe.segmenter.fit.lr * recipe.segmenter.fit.head_lr_factor * 0.04 == pytest.approx(1e-4)
+    coco = load_recipe(str(RECIPES / "grm_coco.yaml"))
+    assert coco.segmenter.fit.iterations == 100_000 and coco.classifier.fit.clip_norm == 0
+    assert (coco.recam.weight, coco.activations.weights, coco.walk.background) == (0.1, "cls", 0.25)
+    for found in (coco.classifier.class_graph, coco.segmenter.model.reasoning.class_graph):
+        assert (found.file, found.adjacency) == ("conceptnet-rwr-coco.json", "symmetric")
