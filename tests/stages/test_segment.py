@@ -15,13 +15,16 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
+from weakseg.nn.graphs.reasoning import ClassAttention
 from weakseg.nn.losses import segmentation_loss
 from weakseg.nn.segmenters import build_segmenter
 from weakseg.nn.weights import load_weights, read_header, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_graph import ClassGraphConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.predict import PredictConfig
+from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.segment import InitConfig, SegmentConfig, SegmenterConfig, SegmentLoss
 from weakseg.stages.predict import predict_image
 from weakseg.stages.segment import (
@@ -126,13 +129,14 @@ class TestLoss:
 
 class TestTraining:
     @staticmethod
-    def train(folder: Path, config: SegmentConfig, out: str = "out") -> dict[str, Any]:
+    def train(folder: Path, config: SegmentConfig, out: str = "out", *, tagged: bool = False) -> dict[str, Any]:
         samples = []
         for index in range(4):
             image, mask = draw(index)
             Image.fromarray(image).save(folder / f"{index}.png")
             LabelMap(mask).save(folder / f"masks/{index}.png")
-            samples.append(WeakSample(str(index), folder / f"{index}.png", Tags(frozenset())))
+            tags = Tags(LabelMap(mask).label_ids - {0} if tagged else frozenset())
+            samples.append(WeakSample(str(index), folder / f"{index}.png", tags))
         place = FitPlace(folder / out, 3)
         train_segmenter(samples, folder / "masks", Classes(CLASSES), config=config, place=place)
         return read_header(place.folder / "model.safetensors")
@@ -160,6 +164,40 @@ class TestTraining:
         assert header["masks"] == {"images": 4, "undecided": 0}
         assert sum(pixels.values()) == 4 * 48 * 64 and list(pixels) == ["background", *CLASSES]
         assert header["model"]["hidden"] == 256 and header["model"]["dilations"] == [6]
+
+    def test_classes_are_reasoned_about(self, tmp_path: Path) -> None:
+        """The layer learns, all of it; the file alone is enough to predict, and says where the graph is from."""
+        graph = ClassGraphConfig(adjacency="symmetric")
+        reasoning = ReasoningConfig("recommended", class_graph=graph, widths=(8, 8), keys=4, lr_factor=1.0)
+        fit = FitConfig(epochs=2, batch_size=2, lr=1e-2, weight_decay=0.0)
+        config = replace(tiny_config(hidden=8, reasoning=reasoning), augment=AugmentConfig(None, 48), fit=fit)
+        header = self.train(tmp_path, config, tagged=True)
+        told = header["class_graph"]
+        assert told["names"] == list(CLASSES) and told["source"].startswith("cooccurrence")
+        assert told["relations"][0] == pytest.approx([1.0, 0.5])  # two of four images show each class, one shows both
+        path = tmp_path / "out/model.safetensors"
+        model, _ = load_segmenter(path)
+        layer = model.reasoning
+        assert isinstance(layer, ClassAttention) and float(layer.gate) != 0
+        torch.testing.assert_close(layer.gcn.adjacency, torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+        again = self.train(tmp_path, config, "again", tagged=True)
+        assert (
+            again == header and load_weights(tmp_path / "again/model.safetensors").keys() == load_weights(path).keys()
+        )
+        for name, value in load_weights(tmp_path / "again/model.safetensors").items():
+            assert value.equal(load_weights(path)[name]), name
+        still = self.train(tmp_path, replace(config, fit=replace(fit, lr=1e-12)), "still", tagged=True)
+        before = load_weights(tmp_path / "still/model.safetensors")
+        learned = {f"reasoning.{name}" for name, _ in layer.named_parameters()}
+        assert still["class_graph"] == told and learned == {
+            name for name, value in load_weights(path).items()
+            if name.startswith("reasoning.") and not value.equal(before[name])
+        }  # fmt: skip
+        (tmp_path / "moved").mkdir()
+        moved = path.rename(tmp_path / "moved/model.safetensors")
+        image = half_red()
+        labels = [predict_image(load_segmenter(moved)[0], image, PredictConfig()).labels for _ in range(2)]
+        assert (labels[0] == labels[1]).all()
 
     def test_it_starts_from_another_one(self, tmp_path: Path) -> None:
         small = replace(tiny_config(hidden=4), augment=AugmentConfig(None, 48), fit=FitConfig(epochs=1, batch_size=4))
