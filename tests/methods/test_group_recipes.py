@@ -15,7 +15,7 @@ from weakseg.settings.accumulate import AccumulationConfig
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.fit import FitConfig, ScheduleConfig
 from weakseg.settings.group import preset
-from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
+from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig, GroupDrawConfig
 from weakseg.settings.saliency import FusionConfig
 
 
@@ -48,6 +48,13 @@ def test_the_code() -> None:
     assert classifier.head.graph == replace(preset("official"), drop_probability=0.8)
 
 
+def test_how_images_are_looked_at() -> None:
+    alone, any_class = GroupDrawConfig(size=1), GroupDrawConfig(size=4, draw="random")
+    assert GroupActivateConfig(size=4, draw="random").groups(alone) == any_class
+    assert GroupActivateConfig().groups(replace(any_class, draw="shared", pool_size=9)) == GroupDrawConfig(size=4)
+    assert GroupActivateConfig(draw="shared").groups(any_class) == GroupDrawConfig(size=4)
+
+
 def test_what_groups_refuse(tmp_path: Path) -> None:
     root = write_voc(tmp_path)
     recipe = published("group_code_voc12", "--classifier.accumulate", "false", "--classifier.accumulation.gate", "rank",
@@ -56,5 +63,7 @@ def test_what_groups_refuse(tmp_path: Path) -> None:
         METHODS["group"].build(recipe, open_dataset(recipe.data))
     with pytest.raises(ConfigError, match="from_folder: method 'group' is for activations of its own"):
         published("group_voc12", "--activations.from_folder", "maps")
+    with pytest.raises(ConfigError, match=r"activations\.draw: with size 1 nobody is drawn"):
+        published("group_voc12", "--activations.size", "1", "--activations.draw", "random")
     with pytest.raises(ConfigError, match="attention_drop: hides nothing from groups"):
         published("group_voc12", "--classifier.attention_drop.probability", "0.5")

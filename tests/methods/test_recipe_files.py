@@ -38,7 +38,7 @@ SHARED = {
     "labels_msrc.yaml": 17,
     "layers_msrc.yaml": 11,
     "dgcn_msrc.yaml": 4,
-    "group_msrc.yaml": 3,
+    "group_msrc.yaml": 7,
     "boxes_coco88.yaml": 3,
     "wsgcn_table2_voc12.yaml": 8,
     "wsgcn_table4_voc12.yaml": 4,

@@ -143,15 +143,19 @@ class GroupActivateConfig(ActivationsConfig):
     Attributes:
         output: The ``average`` of both heads, or one of them: that after the ``graph``, or the ``intermediate`` one.
         size: Images of a group; 0: as many as the classifier has learned from.
+        draw: How they are drawn, as in ``classifier.groups``; empty: as the classifier has learned.
     """
 
     output: GroupOutput = "average"
     size: int = 0
+    draw: Literal["", "shared", "random"] = ""
 
     def __post_init__(self) -> None:
         """Refuse words that do not exist."""
         super().__post_init__()
-        check_settings("activations", self, output=get_args(GroupOutput), size=">= 0")
+        check_settings("activations", self, output=get_args(GroupOutput), size=">= 0", draw=("", *get_args(Draw)))
+        if self.size == 1 and self.draw:
+            raise ConfigError("activations.draw: with size 1 nobody is drawn; leave one of them out")
         if self.from_folder:
             raise ConfigError(
                 "activations.from_folder: method 'group' is for activations of its own; use method 'cam', which starts "
@@ -160,4 +164,4 @@ class GroupActivateConfig(ActivationsConfig):
 
     def groups(self, trained: GroupDrawConfig) -> GroupDrawConfig:
         """Return the groups that images are looked at in, given those that the classifier has learned from."""
-        return replace(trained, pool_size=0, size=self.size or trained.size)
+        return replace(trained, pool_size=0, size=self.size or trained.size, draw=self.draw or trained.draw)

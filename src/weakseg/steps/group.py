@@ -101,9 +101,9 @@ def from_groups(
     """Return the steps from tags to the activations of the classifier of groups."""
     train = classifier_step(dataset, classifier, seed, train=train_group, accumulating=train_group, role=Role.PART)
     if classifier.accumulate:
-        if activations.size:
+        if activations.size or activations.draw:
             raise ConfigError(
-                "activations.size: accumulated activations are those of the training's groups; leave it out"
+                "activations: accumulated activations are those of the training's groups; leave size and draw out"
             )
         if activations.output != "average":
             raise ConfigError(
