@@ -14,6 +14,8 @@ from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.supervised.config import SupervisedRecipe
 from weakseg.pipeline.plan import Kind
+from weakseg.report.changes import reasoning_changes
+from weakseg.report.class_graph import class_graph_pictures
 from weakseg.report.formatting import Cell
 from weakseg.report.gallery import (
     MAX_CARDS,
@@ -114,8 +116,8 @@ def build_comparison_report(comparison: Comparison) -> Report:
     methods = comparison.methods
     data = methods[0].recipe.data
     dataset = open_dataset(data)
-    groups = _groups(comparison, dataset)
-    cards, note = _Gallery(methods, dataset, truth_loaders(data, dataset)).cards()
+    groups, truth = _groups(comparison, dataset), truth_loaders(data, dataset)
+    cards, note = _Gallery(methods, dataset, truth).cards()
     return Report(
         title=f"{', '.join(method.name for method in methods)}: {comparison.folder.name}",
         subtitle=f"{data.format} data {Path(data.root).name}",
@@ -138,6 +140,8 @@ def build_comparison_report(comparison: Comparison) -> Report:
             _steps(methods),
         ),
         charts=_charts(methods),
+        class_graphs=class_graph_pictures({f"{name}: {f.name}": f for f, name in _trainings(methods).items()}),
+        changes=tuple(reasoning_changes(methods, dataset, truth)),
         groups=tuple(table for name, found in groups.items() for table in found.pictures(1, of=f"{name}: ")),
         groups_note=ABOUT_GROUPS,
         cards=cards,
@@ -196,13 +200,7 @@ class _Gallery:
 
     def _grown(self, sample: WeakSample, photo: Labels) -> Iterator[Panel]:
         """Yield how an image's labels grew in the trainings that have kept it, each once."""
-        trained = {
-            method.products.folders[step.name]: method.name
-            for method in reversed(self.methods)
-            for step in method.products.steps
-            if step.kind == Kind.MODEL
-        }
-        for folder, name in reversed(trained.items()):
+        for folder, name in _trainings(self.methods).items():
             yield from grown_panels(folder, sample.id, photo, of=f"{name}: ")
 
     def _agreement(self, sample: WeakSample) -> dict[str, float]:
@@ -235,6 +233,16 @@ def _groups(comparison: Comparison, dataset: Dataset) -> dict[str, Grouped]:
         for one in grouped(method.recipe, dataset, method.products.folders, comparison.failures):
             found.setdefault(one.model, (method.name, one))
     return dict(found.values())
+
+
+def _trainings(methods: Sequence[ComparedMethod]) -> dict[Path, str]:
+    """Return the folders of all trainings, each once, with the first method that it is of."""
+    found: dict[Path, str] = {}
+    for method in methods:
+        for step in method.products.steps:
+            if step.kind == Kind.MODEL:
+                found.setdefault(method.products.folders[step.name], method.name)
+    return found
 
 
 def _summaries(method: ComparedMethod) -> dict[str, Mapping[str, Any]]:

@@ -130,7 +130,7 @@ class Chart:
 
 @dataclass(frozen=True, eq=False)
 class PictureTable:
-    """Pictures of several images, a column each.
+    """Pictures in rows and columns: of several images, a column each, or of several kinds, an image a row.
 
     Attributes:
         title: Caption.
@@ -211,6 +211,7 @@ class Report:
         tables: Results.
         charts: Figures per class.
         class_graphs: How classes are related.
+        changes: What reasoning about classes changes.
         groups: Images that were looked at together.
         groups_note: How to read them.
         cards: The gallery.
@@ -228,6 +229,7 @@ class Report:
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     class_graphs: tuple[ClassGraphPicture, ...] = ()
+    changes: tuple[PictureTable, ...] = ()
     groups: tuple[PictureTable, ...] = ()
     groups_note: str = ""
     cards: tuple[Card, ...] = ()

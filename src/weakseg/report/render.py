@@ -77,7 +77,8 @@ def _limited(report: Report, max_cards: int) -> Report:
 
 def _pictures(report: Report) -> int:
     """Return how many pictures the page holds."""
-    return sum(len(card.panels) for card in report.cards) + sum(group.count for group in report.groups)
+    tables = (*report.changes, *report.groups)
+    return sum(len(card.panels) for card in report.cards) + sum(table.count for table in tables)
 
 
 def _ordered(report: Report) -> list[Card]:
