@@ -9,13 +9,13 @@ from weakseg.settings.rules import SettingError, check_settings
 
 @dataclass(frozen=True)
 class ClassHeadConfig(ClassGraphConfig):
-    """The graph of classes beside a tag classifier, and how much its classifiers count; its help is that of the graph.
+    """The graph of classes beside a tag classifier, and how much its classifiers count.
 
     Attributes:
         weight: Of the focal loss of its classifiers, lambda; 0: there is no such head. The paper's is 1e-4.
         gamma: Of the focal loss: well classified tags count less the larger it is; 0: the loss is that of tags.
         hidden: Channels between the two layers of the network on the graph; the last has those of the features.
-        last_activation: Whether a leaky ReLU follows the last layer, too, as in the paper.
+        last_activation: Whether a leaky ReLU follows the last layer, too, as in the published code.
         lr_factor: Learning rate of that network, as a multiple of the head's.
     """
 

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
@@ -81,6 +83,27 @@ class TestFrozenStatistics:
             assert norms
             assert not any(m.training for m in norms)
             assert all(m.training == mode for m in modules if isinstance(m, nn.Dropout))
+
+
+class TestLooksAtNothing:
+    """Shapes, stages and what levels depend on are found with a black image, which must leave no trace."""
+
+    @pytest.mark.parametrize("name", ["resnet50_pspnet_thin", "resnet38_eighth", "resnet10t"])
+    def test_statistics_stay(self, name: str) -> None:
+        backbone = build_backbone(BackboneConfig(name, 8, "none"))
+        before = {key: value.clone() for key, value in backbone.state_dict().items()}
+        backbone.level_shapes()
+        with suppress(ConfigError):
+            backbone.stage_of(1)
+        backbone.freeze_finest(1)
+        torch.testing.assert_close(dict(backbone.state_dict()), before, rtol=0, atol=0)
+
+    def test_levels_that_nothing_is_made_of_cannot_be_followed(self) -> None:
+        """There is no sixth one; and those of the wide ResNet-38 are activated copies of what goes on."""
+        for name, stride, level in (("resnet10t", 32, 6), ("resnet38_eighth", 8, 1)):
+            backbone = build_backbone(BackboneConfig(name, stride, "none"))
+            with pytest.raises(ConfigError, match=f"has 5 levels, and none that a layer could follow at level {level}"):
+                backbone.stage_of(level)
 
 
 class TestRefusals:
