@@ -19,7 +19,7 @@ from weakseg.methods.wsgcn.config import (
 from weakseg.settings.class_graph import ClassGraphConfig
 from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.crf import CrfParams
-from weakseg.settings.fit import FitConfig
+from weakseg.settings.fit import FitConfig, ScheduleConfig
 from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.recam import RecamActivationsConfig
 from weakseg.settings.seed import PSA_CRF
@@ -98,6 +98,18 @@ def test_recam() -> None:
     assert recipe.walk == replace(irnet.walk, background=0.28)
     assert (recipe.boundary, recipe.masks) == (irnet.boundary, irnet.masks)
     assert recipe.segmenter.model.backbone.name == "resnet101_deeplab"
+
+
+def test_mlgcn() -> None:
+    # grm.md, 2.6 and section 3
+    classifier = published("mlgcn").classifier
+    graph = ClassGraphConfig(adjacency="mlgcn", threshold=0.4, share=0.2, vectors="text", vectors_file="glove.300d.txt")
+    assert (classifier.graph, classifier.hidden) == (graph, 1024)
+    assert (classifier.backbone.name, classifier.backbone.output_stride) == ("resnet101.tv_in1k", 32)
+    assert (classifier.augment.crop, classifier.augment.flip, classifier.dropout) == (448, True, 0)
+    assert classifier.fit == FitConfig(
+        100, batch_size=16, lr=0.01, decay_biases=True, clip_norm=10, schedule=ScheduleConfig("step", every=40)
+    )
 
 
 def test_walks_as_published() -> None:

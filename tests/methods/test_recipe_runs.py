@@ -6,7 +6,7 @@ import pytest
 
 from small_recipes import RECIPES, check_small, write_voc
 
-FAMILIES = ("psa", "irnet", "seam", "wsgcn-i", "a2gnn_boxes", "dgcn", "dsrg", "oaa", "group", "recam")
+FAMILIES = ("psa", "irnet", "seam", "wsgcn-i", "a2gnn_boxes", "dgcn", "dsrg", "oaa", "group", "recam", "mlgcn")
 
 
 @pytest.fixture(scope="module")

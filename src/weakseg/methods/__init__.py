@@ -47,6 +47,7 @@ METHODS = {
     "seam": Method("weakseg.methods.seam.config:SeamRecipe", "weakseg.methods.seam.plan:build_plan"),
     "irnet": Method("weakseg.methods.irnet.config:IrnetRecipe", "weakseg.methods.irnet.plan:build_plan"),
     "recam": Method("weakseg.methods.recam.config:RecamRecipe", "weakseg.methods.recam.plan:build_plan"),
+    "mlgcn": Method("weakseg.methods.mlgcn.config:MlgcnRecipe", "weakseg.methods.mlgcn.plan:build_plan"),
     "wsgcn-p": Method("weakseg.methods.wsgcn.recipe:WsgcnPRecipe", "weakseg.methods.wsgcn.plan:build_plan_p"),
     "wsgcn-i": Method("weakseg.methods.wsgcn.recipe:WsgcnIRecipe", "weakseg.methods.wsgcn.plan:build_plan_i"),
     "group": Method("weakseg.methods.group.config:GroupRecipe", "weakseg.methods.group.plan:build_plan"),

@@ -1,0 +1,1 @@
+"""ML-GCN: activations of a classifier whose linear layer a graph of classes makes."""
