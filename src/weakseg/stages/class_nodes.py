@@ -8,6 +8,7 @@ import torch
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
+from weakseg.errors import DataError
 from weakseg.graph.class_graph import ClassGraph
 from weakseg.nn.graphs.class_gcn import ClassNodes
 from weakseg.settings.class_graph import ClassGraphConfig
@@ -51,8 +52,14 @@ def known_classes(
         seed: Of shuffled relations.
 
     Raises:
-        ConfigError, DataError: As ``class_graph_of``.
+        ConfigError: As ``class_graph_of``.
+        DataError: As there, or if co-occurrence is asked of images without tags.
     """
+    if config.source == "cooccurrence" and not any(sample.tags.present for sample in samples):
+        raise DataError(
+            f"class_graph.source: 'cooccurrence' is counted in tags, and of {len(samples)} training images none has "
+            "one; choose another source, or 'none'"
+        )
     graph = class_graph_of(config, classes.names, [sample.tags for sample in samples], seed=seed)
     adjacency = torch.from_numpy(adjacency_of(config, graph))
     return KnownClasses(ClassNodes(torch.from_numpy(graph.vectors), adjacency), graph)
