@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from contracts import SegmenterContract, photographs
+from contracts import SegmenterContract, assert_grouped, photographs
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.graphs.class_gcn import ClassNodes
 from weakseg.nn.graphs.reasoning import ClassAttention
-from weakseg.nn.segmenters import Segmenter, build_segmenter
+from weakseg.nn.models import load_model
+from weakseg.nn.segmenters import SEGMENTERS, Segmenter, build_segmenter
 from weakseg.nn.segmenters.start import start_segmenter
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
@@ -61,18 +62,23 @@ class TestBehindALevel(Reasons):
     config = BEHIND
 
 
-class TestAtSeveralScales(Reasons):
-    config = replace(IN_HEAD, multi_scale=(0.5,))
+def test_classes_are_seen_once_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an image at two scales, too, with the same vectors."""
+    model = built(replace(IN_HEAD, multi_scale=(0.5,)))
+    counted, forward = [], model.reasoning.gcn.forward  # type: ignore[union-attr]
+    monkeypatch.setattr(model.reasoning.gcn, "forward", lambda: counted.append(1) or forward())  # type: ignore
+    model.train()(photographs(33, 33, count=2))
+    assert len(counted) == 1
 
-    def test_classes_are_seen_once_in_a_step(self, model: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-        counted, forward = [], model.reasoning.gcn.forward  # type: ignore[union-attr]
-        monkeypatch.setattr(model.reasoning.gcn, "forward", lambda: counted.append(1) or forward())  # type: ignore
-        model.train()(photographs(33, 33, count=2))
-        assert len(counted) == 1
 
-
-class TestOfficial(Reasons):
+def test_the_official_one_is_read_again(tmp_path: Path) -> None:
     config = replace(IN_HEAD, reasoning=ReasoningConfig("official", widths=(4, 8)))
+    model = built(config).eval()
+    save_model(tmp_path / "m.safetensors", model, {"kind": "segmenter", "classes": ["a", "b"], "model": asdict(config)})
+    loaded, _ = load_model(tmp_path / "m.safetensors", SEGMENTERS)
+    with torch.no_grad():
+        assert loaded(photographs(33, 50)).logits.equal(model(photographs(33, 50)).logits)
+    assert_grouped(model)
 
 
 def test_where_it_stands() -> None:
