@@ -3,13 +3,12 @@
 from collections.abc import Collection
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.classifiers.tag import TagClassifier, read_convolutions
 from weakseg.nn.graphs.class_gcn import ClassGcn, ClassNodes
-from weakseg.nn.models import ModelFile, class_count
+from weakseg.nn.models import ModelFile
 from weakseg.settings.class_head import ClassHeadConfig
 
 CLASS_GCN = "class_gcn"
@@ -68,15 +67,11 @@ class ClassGraphClassifier(TagClassifier):
 def read_class_graph_classifier(file: ModelFile) -> ClassGraphClassifier:
     """Return the classifier that a file's header describes, without its weights."""
     backbone, convolutions = read_backbone(file, file.header["backbone"]), read_convolutions(file.header)
-    head, classes = file.header["class_head"], class_count(file.header)
+    head = file.header["class_head"]
     config = ClassHeadConfig(weight=1.0, hidden=int(head["hidden"]), last_activation=bool(head["last_activation"]))
-    width = file.state[f"{CLASS_GCN}.vectors"].shape[1]
-
-    def nodes() -> ClassNodes:
-        return ClassNodes(torch.zeros(classes, width), torch.zeros(classes, classes))
 
     def network() -> ClassGcn:
-        return ClassGcn(*nodes(), (config.hidden, backbone.channels))
+        return ClassGcn(*ClassNodes.as_in(file, CLASS_GCN), (config.hidden, backbone.channels))
 
     file.check_part(CLASS_GCN, network)
-    return ClassGraphClassifier(backbone, nodes(), config, convolutions=convolutions)
+    return ClassGraphClassifier(backbone, ClassNodes.as_in(file, CLASS_GCN), config, convolutions=convolutions)

@@ -1,13 +1,12 @@
 """ML-GCN's classifier: a network on a graph of classes makes the linear layer, which sees largest values."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from weakseg.nn.backbones import Backbone, read_backbone
 from weakseg.nn.classifiers.tag import TagClassifier, read_convolutions
 from weakseg.nn.graphs.class_gcn import ClassGcn, ClassNodes
-from weakseg.nn.models import ModelFile, class_count
+from weakseg.nn.models import ModelFile
 
 CLASS_GCN = "head.gcn"
 
@@ -62,14 +61,10 @@ class MlgcnClassifier(TagClassifier):
 def read_mlgcn_classifier(file: ModelFile) -> MlgcnClassifier:
     """Return the classifier that a file's header describes, without its weights."""
     backbone, convolutions = read_backbone(file, file.header["backbone"]), read_convolutions(file.header)
-    hidden, classes = int(file.header["hidden"]), class_count(file.header)
-    width = file.state[f"{CLASS_GCN}.vectors"].shape[1]
-
-    def nodes() -> ClassNodes:
-        return ClassNodes(torch.zeros(classes, width), torch.zeros(classes, classes))
+    hidden = int(file.header["hidden"])
 
     def network() -> ClassGcn:
-        return ClassGcn(*nodes(), (hidden, backbone.channels), last_activation=False)
+        return ClassGcn(*ClassNodes.as_in(file, CLASS_GCN), (hidden, backbone.channels), last_activation=False)
 
     file.check_part(CLASS_GCN, network)
-    return MlgcnClassifier(backbone, nodes(), hidden, convolutions=convolutions)
+    return MlgcnClassifier(backbone, ClassNodes.as_in(file, CLASS_GCN), hidden, convolutions=convolutions)

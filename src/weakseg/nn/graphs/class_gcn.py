@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
+from weakseg.nn.models import ModelFile, class_count
 
 
 class ClassNodes(NamedTuple):
@@ -17,6 +18,12 @@ class ClassNodes(NamedTuple):
 
     vectors: Tensor
     adjacency: Tensor
+
+    @classmethod
+    def as_in(cls, file: ModelFile, part: str) -> "ClassNodes":
+        """Return zeros for the classes that a model file names, as wide as the vectors of a part that is a ClassGcn."""
+        classes, width = class_count(file.header), file.state[f"{part}.vectors"].shape[1]
+        return cls(torch.zeros(classes, width), torch.zeros(classes, classes))
 
 
 class ClassGcn(nn.Module):

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from operator import index
 from typing import Any
 
-import torch
 from torch import nn
 
 from weakseg.errors import ConfigError
@@ -226,10 +225,9 @@ def _read_reasoning(file: ModelFile, config: SegmenterConfig, backbone: Backbone
     """Return the layer that a file's header describes, for vectors of the width that the file's have."""
     if config.reasoning.kind == "none":
         return None
-    classes, width = class_count(file.header), file.state["reasoning.gcn.vectors"].shape[1]
 
     def build() -> Reasoning:
-        return reasoning_for(config, backbone, ClassNodes(torch.zeros(classes, width), torch.zeros(classes, classes)))
+        return reasoning_for(config, backbone, ClassNodes.as_in(file, "reasoning.gcn"))
 
     file.check_part("reasoning", build)
     return build()
