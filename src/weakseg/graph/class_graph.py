@@ -245,9 +245,12 @@ def _lines(value: Any) -> str:
 
 def _array(rows: Any, what: str) -> Relations:
     try:
-        return np.array(rows, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
+        array = np.array(rows)
+    except ValueError as error:
         raise ShapeError(f"{what}: expected rows of numbers, all of one length") from error
+    if array.dtype.kind not in "iuf":
+        raise ShapeError(f"{what}: expected rows of numbers, got {cut(rows)}")
+    return array.astype(np.float64)
 
 
 def _origin(value: Mapping[str, Any], path: Path) -> dict[str, Any]:
