@@ -89,6 +89,8 @@ def test_where_it_stands() -> None:
         aspp, relu, last = model.head.children()
         hidden = relu(aspp(model.backbone(images)))
         assert model(images).logits.equal(last(model.reasoning(hidden)))  # type: ignore[misc]
+        scored = built(replace(IN_HEAD, head="score", hidden=0)).eval()
+        assert scored(images).logits.equal(scored.head(scored.reasoning(scored.backbone(images))))  # type: ignore[misc]
         behind, plain = built(BEHIND).eval(), built(replace(BEHIND, reasoning=ReasoningConfig())).eval()
         found, levels = behind(images, further=("levels",)).logits, plain.backbone.levels(images)
         expected = behind.reasoning(levels[1])  # type: ignore[misc]

@@ -36,7 +36,7 @@ class Head:
         trained_on: Outputs beside the logits that have a loss in training.
         corners_aligned: Corner cells of the logits lie on corner pixels, so that sides have to be 1 modulo the stride.
         norms: It has batch norms, which are trained, over regions of a single cell, too.
-        sequence: It is a sequence of layers; before the last, on ``hidden`` channels, classes may be reasoned about.
+        sequence: It is a sequence of layers, or one; before the last classes may be reasoned about.
     """
 
     build: Callable[[SegmenterConfig, Shapes, int], nn.Module]
@@ -53,7 +53,7 @@ HEADS: dict[str, Head] = {
     "largefov": Head(
         lambda c, shapes, n: LargeFov(shapes[-1][0], c.hidden, n, c.dilations[0]), 256, (6,), sequence=True
     ),
-    "score": Head(lambda c, shapes, n: nn.Conv2d(shapes[-1][0], n, 1)),
+    "score": Head(lambda c, shapes, n: nn.Conv2d(shapes[-1][0], n, 1), sequence=True),
     "deeplab_v1": Head(
         lambda c, shapes, n: DeepLabV1(shapes[-1][0], c.hidden, n, c.dilations[0]), 1024, (12,), sequence=True
     ),
@@ -115,7 +115,9 @@ def reasoning_for(config: SegmenterConfig, backbone: Backbone, nodes: ClassNodes
     shapes = backbone.level_shapes() if level else []
     if level > len(shapes):
         raise ConfigError(f"model.reasoning.level: the backbone has {len(shapes)} levels, got {level}")
-    return build_reasoning(config.reasoning, nodes, shapes[level - 1][0] if level else config.hidden)
+    return build_reasoning(
+        config.reasoning, nodes, shapes[level - 1][0] if level else config.hidden or backbone.channels
+    )
 
 
 def _assembled(config: SegmenterConfig, backbone: Backbone, head: nn.Module, reasoning: Reasoning | None) -> Segmenter:

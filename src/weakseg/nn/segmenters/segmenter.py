@@ -28,7 +28,8 @@ class Segmenter(nn.Module):
         scales: Factors at which images are seen once more; the largest logits count.
         corners_aligned: See above.
         reasoning: What classes add to features.
-        level: After which level of the backbone, 1 the finest; 0: before the last layer of a head that is a sequence.
+        level: After which level of the backbone, 1 the finest; 0: before the last layer of a head that is a
+            sequence, or one layer.
 
     Raises:
         ConfigError: If the backbone has no such level, or none that a layer can follow.
@@ -94,7 +95,7 @@ class Segmenter(nn.Module):
         """Return the logits of features; what classes add comes before the last layer."""
         if self.reasoning is None or self.level:
             return self.head(features)  # type: ignore[no-any-return]
-        *layers, last = self.head.children()
+        *layers, last = list(self.head.children()) or [self.head]
         for layer in layers:
             features = layer(features)
         return last(self.reasoning(features))  # type: ignore[no-any-return]
