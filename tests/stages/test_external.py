@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from weakseg.artifacts import Activations
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
@@ -64,6 +65,14 @@ class TestWhoseTheMapsAre:
         tensors = {"values": torch.from_numpy(values(2)), "class_ids": torch.tensor([1, 3])}
         save_file(tensors, maps.folder / "a.safetensors")
         assert means(maps) == {1: 0.1, 3: 0.2}
+
+    def test_those_of_another_run(self, maps: ExternalMaps) -> None:
+        own = Activations(torch.from_numpy(values(2, 6, 9)), (1, 3), (48, 72), 8)
+        own.save(maps.folder / "a.safetensors")
+        assert means(maps) == {1: 0.1, 3: 0.2}
+        replace(own, class_ids=(1, 2)).save(maps.folder / "a.safetensors")
+        with pytest.raises(DataError, match="no map of 'sheep', which is tagged; there are maps of cat, dog"):
+            maps.load(CAT_AND_SHEEP, SIZE)
 
     def test_numbers_may_be_counted_otherwise(self, maps: ExternalMaps) -> None:
         np.savez(maps.folder / "a.npz", values=values(2), keys=np.array([1, 3]))

@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from weakseg.artifacts import Activations
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
-from weakseg.data.formats.array_files import ARRAY_SUFFIXES, CLASS_NAMES, WHOLE, Arrays, read_arrays
+from weakseg.data.formats.array_files import ARRAY_SUFFIXES, CLASS_IDS, CLASS_NAMES, WHOLE, Arrays, read_arrays
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError, cut
 from weakseg.ops.cam import grid_size, normalize_evidence
 from weakseg.ops.resample import same_form
 from weakseg.settings.activate import ExternalConfig
 
-OWN_IDS, KEYS = "class_ids", "keys"
+KEYS = "keys"
 TOLERANCE = 1e-3
 """By which values may leave [0, 1]: half-precision numbers are rounded."""
 
@@ -101,16 +101,16 @@ class ExternalMaps:
         if CLASS_NAMES in arrays:
             names = [str(name) for name in arrays[CLASS_NAMES].ravel()]
             return [0 if name in BACKGROUND_NAMES else self.classes.ids.get(name) for name in names]
-        if not numbered and OWN_IDS not in arrays and KEYS not in arrays:
+        if not numbered and CLASS_IDS not in arrays and KEYS not in arrays:
             if count == len(self.classes):
                 return [*range(1, count + 1)]
             raise DataError(
                 f"{path}: {count} maps that do not say of which classes, and the data set has {len(self.classes)}; "
-                f"write their names as 'classes', or their ids as '{OWN_IDS}'"
+                f"write their names as 'classes', or their ids as '{CLASS_IDS}'"
             )
-        given = numbered or arrays[OWN_IDS if OWN_IDS in arrays else KEYS].ravel().tolist()
+        given = numbered or arrays[CLASS_IDS if CLASS_IDS in arrays else KEYS].ravel().tolist()
         first = self.config.from_ids
-        shift = 1 if first == "0" or (first == "auto" and OWN_IDS not in arrays) else 0
+        shift = 1 if first == "0" or (first == "auto" and CLASS_IDS not in arrays) else 0
         if not all(type(number) is int for number in given):
             raise DataError(f"{path}: ids of classes must be whole numbers, got {cut(given)}")
         return [number + shift for number in given]

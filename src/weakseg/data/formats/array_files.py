@@ -25,7 +25,7 @@ from weakseg.files import json_value
 Arrays = Mapping[str | int, NDArray[Any]]
 
 ARRAY_SUFFIXES = (".safetensors", ".npz", ".npy")
-CLASS_NAMES = "classes"
+CLASS_NAMES, CLASS_IDS = "classes", "class_ids"
 WHOLE = "values"
 MAX_BYTES = 2**30
 _PLAIN_TYPE = re.compile(r"b1|[iu][1248]|f[248]")
@@ -35,7 +35,8 @@ def read_arrays(path: Path) -> Arrays:
     """Return the arrays of a file by their names.
 
     An ``.npy`` file with one array gives it the name ``values``. Numbers in lists become arrays; what is no array is
-    left out. ``classes`` of a safetensors file are those that its metadata list as JSON.
+    left out. ``classes`` of a safetensors file are those that its metadata list as JSON; of activations that weakseg
+    wrote, ``class_ids`` are those of their header.
 
     Raises:
         DataError: If the file is missing, damaged, too large, or asks for more than arrays.
@@ -55,9 +56,12 @@ def read_arrays(path: Path) -> Arrays:
 
 def _read_safetensors(path: Path) -> Arrays:
     with safe_open(path, "pt") as file:
-        names = json_value((file.metadata() or {}).get(CLASS_NAMES, "null"))
+        told = file.metadata() or {}
+        names, own = json_value(told.get(CLASS_NAMES, "null")), json_value(told.get("weakseg", "null"))
         found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     arrays: dict[str | int, NDArray[Any]] = {name: _of_tensor(tensor) for name, tensor in found.items()}
+    if isinstance(own, dict) and CLASS_IDS in own:
+        arrays[CLASS_IDS] = np.array(own[CLASS_IDS], np.int64)
     return arrays if names is None else {**arrays, CLASS_NAMES: np.array(names, np.str_)}
 
 
