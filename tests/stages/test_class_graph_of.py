@@ -23,7 +23,8 @@ def test_cooccurrence() -> None:
     expected = [[1, 2 / 3, 0], [2 / 3, 1, 6**-0.5], [0, 6**-0.5, 1]]
     np.testing.assert_allclose(graph.relations, expected, atol=1e-12)
     assert graph.names == NAMES and graph.source == "cooccurrence in training images"
-    assert graph.vectors.shape == (3, 300) and graph.fallbacks == ("word vectors: random, from a fixed seed",)
+    assert graph.vectors.shape == (3, 300) and graph.fallbacks == ()
+    assert graph.vectors_from == "random: from a fixed seed"
 
 
 def test_counts_of_ml_gcn() -> None:

@@ -17,7 +17,7 @@ from weakseg.data.knowledge.word_vectors import (
 )
 from weakseg.data.knowledge.wordnet import read_wordnet
 from weakseg.data.sample import Tags
-from weakseg.errors import ConfigError, DataError, cut
+from weakseg.errors import ConfigError, DataError, cut, quoted
 from weakseg.graph.class_graph import ClassGraph, Relations, adjacency, shuffled
 from weakseg.settings.class_graph import ClassGraphConfig, RelationSource
 from weakseg.stages.knowledge import Related, relate_by_walk
@@ -60,8 +60,9 @@ def class_graph_of(
     notes = tuple(dict.fromkeys((*related.notes, *vectors.notes, *same_terms({name: term_of(name) for name in names}))))
     for note in notes:
         logger.warning("class graph: %s", note)
-    origin = {"text": config.vectors_file, "package": config.package, "graph": config.file}.get(config.vectors, "")
-    vectors_from = f"{config.vectors}{f': {Path(origin).name}' if origin else ''}"
+    origin = {"text": config.vectors_file, "package": config.package, "graph": config.file}
+    told = Path(origin[config.vectors]).name if config.vectors in origin else "from a fixed seed"
+    vectors_from = f"{config.vectors}: {told}"
     graph = ClassGraph(names, vectors.vectors, related.relations, related.source, vectors_from, notes)
     return _shuffled(graph, seed) if config.shuffle else graph
 
@@ -102,7 +103,7 @@ def _relations_of_tags(asked: _Asked) -> Related:
     counts = shown.T @ shown
     each = counts.diagonal()
     missing = tuple(name for name, count in zip(asked.names, each, strict=True) if not count)
-    notes = [f"class {name!r}: no training image shows it, so that it has no relations" for name in missing]
+    notes = [f"class {quoted(name)}: no training image shows it, so that it has no relations" for name in missing]
     if unknown := sum(bool(tags.unknown) for tags in asked.tags):
         notes.append(f"{unknown} of {len(asked.tags)} training images have unknown classes, which count as absent")
     if asked.config.adjacency == "mlgcn":

@@ -72,7 +72,6 @@ class TestOthers:
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 6.5, rtol=1e-6)
         np.testing.assert_array_equal(random_vectors(["c", "a"]).vectors, found[[2, 0]])
         assert abs(found[0] @ found[1]) < 0.3 * 6.5**2
-        assert random_vectors(["a"]).notes == ("word vectors: random, from a fixed seed",)
 
     def test_zero_vectors_stay(self) -> None:
         found = named_vectors(["a", "b"], {"a": np.zeros(2, np.float32), "b": np.ones(2, np.float32)})

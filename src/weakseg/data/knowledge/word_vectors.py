@@ -35,7 +35,7 @@ class NamedVectors:
 def random_vectors(names: Sequence[str]) -> NamedVectors:
     """Return ``(M, 300)`` vectors of norm 6.5 from a fixed seed; that of a name does not depend on the others."""
     vectors = np.stack([RANDOM_NORM * _direction(name, RANDOM_WIDTH) for name in names]).astype(np.float32)
-    return NamedVectors(vectors, ("word vectors: random, from a fixed seed",), ())
+    return NamedVectors(vectors, (), ())
 
 
 def read_text_vectors(path: Path, names: Sequence[str]) -> NamedVectors:
