@@ -1,9 +1,11 @@
-"""GRM's reasoning layer against the published formulation, which repeats the features of a cell for each class.
+"""GRM's reasoning layer, and ReCAM's features of classes, against formulations that repeat features for each class.
 
     python benchmarks/grm.py [--threads 2] [--repeats 3] [--batch 10]
 
 41 x 41 cells, 256 channels, 20 and 80 classes, forward and backward to features and class vectors. ``official`` is the
 same function in its collapsed form, ``recommended`` the layer that tells classes apart, against the same formulation.
+``recam``: features of the present classes of images with 32 x 32 cells and 2048 channels, four of them (with 80 classes
+one), forward and backward to features and class scores, against the masks of all classes times the repeated features.
 Prints how many times longer the published one takes, by the clock and in processor time; how much memory each takes
 beyond what it returns, as torch's allocator counts it; and how far values and gradients differ, relative to the largest
 of each. Appends one JSON line a row to benchmarks/results/grm.jsonl.
@@ -20,10 +22,13 @@ import torch
 from rows import allocated_mb, append_rows
 from torch import Tensor
 
+from weakseg.nn.classifiers.recam import present_features
 from weakseg.nn.graphs.class_gcn import ClassGcn
 from weakseg.nn.graphs.reasoning import ClassAttention, CollapsedReasoning, Reasoning
 
 CELLS, CHANNELS, CLASSES = 41, 256, (20, 80)
+RECAM_CELLS, RECAM_CHANNELS = 32, 2048
+RECAM_CASES = ((20, 2, 4), (20, 20, 4), (80, 3, 1), (80, 80, 1))  # classes, of them present, images
 HEAD = (
     f"{'layer':<24} {'ratio':>6} {'CPU':>6} {'s':>8} {'publ. s':>8} {'MB':>6} {'publ. MB':>9} {'ratio':>6}  differ by"
 )
@@ -50,8 +55,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print(HEAD)
-    for row in reasoning_rows(given.batch, given.repeats):
-        append_rows("grm", [row], batch=given.batch)
+    for row in (*reasoning_rows(given.batch, given.repeats), *recam_rows(given.repeats)):
+        append_rows("grm", [row])
         print(LINE.format(**row), flush=True)
 
 
@@ -76,7 +81,38 @@ def reasoning_rows(batch: int, repeats: int) -> Iterator[dict[str, object]]:
         for name, layer in layers.items():
             ours = measure(partial(with_gradients, layer.added), repeats)
             same = name == "official"
-            yield {"what": f"{name}, {classes} classes", **compared(ours, published, same=same)}
+            yield {"what": f"{name}, {classes} classes", **compared(ours, published, same=same), "batch": batch}
+
+
+def recam_rows(repeats: int) -> Iterator[dict[str, object]]:
+    """Yield a row for ReCAM's features of few classes, and of all."""
+    for classes, shown, batch in RECAM_CASES:
+        noise = torch.Generator().manual_seed(0)
+        features = torch.rand(batch, RECAM_CHANNELS, RECAM_CELLS, RECAM_CELLS, generator=noise).requires_grad_()
+        scores = torch.randn(batch, classes, RECAM_CELLS, RECAM_CELLS, generator=noise).requires_grad_()
+        slope = torch.randn(batch * shown, RECAM_CHANNELS, generator=noise)
+        present = torch.zeros(batch, classes, dtype=torch.bool)
+        present[:, :shown] = True
+
+        def with_gradients(
+            seen: Callable[[Tensor, Tensor, Tensor], Tensor],
+            inputs: tuple[Tensor, Tensor] = (features, scores),
+            of: Tensor = present,
+            slope: Tensor = slope,
+        ) -> list[Tensor]:
+            values = seen(*inputs, of)
+            return [values.detach(), *torch.autograd.grad(values, inputs, slope)]
+
+        published = measure(partial(with_gradients, expanded), repeats)
+        ours = measure(partial(with_gradients, present_features), repeats)
+        yield {"what": f"recam, {shown} of {classes}", **compared(ours, published, same=True), "batch": batch}
+
+
+def expanded(features: Tensor, scores: Tensor, present: Tensor) -> Tensor:
+    """Return ReCAM's features of present classes from ``(B, K, C, h, w)`` products of all masks and all features."""
+    maps = scores.relu()
+    masks = maps / (maps.amax((2, 3), keepdim=True) + 1e-5)
+    return (masks[:, :, None] * features[:, None]).mean((3, 4))[present]
 
 
 def repeated(features: Tensor, vectors: Tensor, weight: Tensor) -> Tensor:
