@@ -12,7 +12,7 @@ from weakseg.methods.recipes import load_recipe
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.plan import Kind, Role, Step, check_plan, result_of, way_to
 
-WITH_OBJECTS = {"irnet": ["--instances=true"], "a2gnn": ["--instances=true"]}
+WITH_OBJECTS = {"irnet": ["--instances=true"], "recam": ["--instances=true"], "a2gnn": ["--instances=true"]}
 
 
 @pytest.fixture(scope="module")

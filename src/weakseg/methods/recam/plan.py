@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
+from weakseg.errors import ConfigError
 from weakseg.methods.plans import boundary_walk_plan, saliency_steps
 from weakseg.methods.recam.config import RecamRecipe
 from weakseg.methods.recam.train import train_recam
@@ -41,7 +42,16 @@ class RecamActivateJob(ImageJob):
 
 
 def build_plan(recipe: RecamRecipe, dataset: Dataset) -> list[Step]:
-    """Return the steps from tags to a scored segmenter: those of ``irnet`` with a second training of the classifier."""
+    """Return the steps from tags to a scored segmenter: those of ``irnet`` with a second training of the classifier.
+
+    Raises:
+        ConfigError: If the weights of a layer are asked for that learns nothing, for there is one class.
+    """
+    if recipe.activations.weights == "recam" and len(dataset.classes) == 1:
+        raise ConfigError(
+            "activations.weights: softmax over one class teaches the second linear layer nothing; set 'cls' or "
+            "'product', which are the same then"
+        )
     start = [
         *saliency_steps(recipe, dataset),
         classifier_step(dataset, recipe.classifier, recipe.seed),
