@@ -39,6 +39,7 @@ SHARED = {
     "layers_msrc.yaml": 11,
     "dgcn_msrc.yaml": 4,
     "group_msrc.yaml": 7,
+    "ablation_group_msrc.yaml": 35,
     "boxes_coco88.yaml": 3,
     "wsgcn_table2_voc12.yaml": 8,
     "wsgcn_table4_voc12.yaml": 4,
