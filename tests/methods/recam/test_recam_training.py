@@ -24,10 +24,12 @@ from weakseg.nn.weights import MODEL_FILE, load_weights, save_model
 from weakseg.pipeline.units import Unit
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.recam import RecamActivationsConfig, RecamConfig
-from weakseg.stages.classify import TagData, classifier_header, load_classifier
+from weakseg.stages.activate import activate_image
+from weakseg.stages.classify import TagData, classifier_header, load_classifier, train_classifier
 from weakseg.training.loop import FitPlace
 
 FIT = FitConfig(epochs=2, batch_size=4, lr=0.01, head_lr_factor=1.0, norm_affine="frozen")
@@ -76,7 +78,7 @@ def train(
 def changed(before: Path, after: Path) -> set[str]:
     """Return the parts, to the first point, of which a tensor differs by more than a rate of next to nothing makes."""
     old, new = load_weights(before), load_weights(after)
-    same = {name for name in old if torch.allclose(new[name], old[name], rtol=0, atol=1e-20)}
+    same = {name for name in old.keys() & new.keys() if torch.allclose(new[name], old[name], rtol=0, atol=1e-20)}
     return {name.partition(".")[0] for name in new.keys() - same}
 
 
@@ -86,16 +88,36 @@ class TestTraining:
         model, classes = load_classifier(trained)
         assert isinstance(model, RecamClassifier) and classes.names == CLASSES and model.weights == "product"
 
-    def test_it_starts_where_the_classifier_ended(
-        self, samples: list[WeakSample], classifier: Path, tmp_path: Path
+    def test_it_starts_where_a_classifier_with_a_class_graph_ended(
+        self, samples: list[WeakSample], tmp_path: Path
     ) -> None:
-        lazy = replace(CONFIG, fit=replace(FIT, epochs=1, lr=1e-30, weight_decay=0))
-        train(samples, classifier, lazy, tmp_path)
-        assert changed(classifier, tmp_path / MODEL_FILE) == {"reactivation"}
+        # grm.md, 2.4: ReCAM's training goes on without the class network
+        head = ClassHeadConfig(weight=1e-4, hidden=4, source="none")
+        config = ClassifierConfig(BACKBONE, augment=AUGMENT, fit=replace(FIT, epochs=1), class_graph=head)
+        train_classifier(samples, [], Classes(CLASSES), config=config, place=FitPlace(tmp_path / "classifier"))
+        lazy, before = replace(CONFIG, fit=replace(FIT, lr=1e-30, weight_decay=0)), tmp_path / "classifier" / MODEL_FILE
+        train(samples, before, lazy, tmp_path / "recam")
+        assert changed(before, tmp_path / "recam" / MODEL_FILE) == {"reactivation"}
+        assert "class_gcn.vectors" in load_weights(before)
 
-    def test_the_order_of_the_list_changes_nothing(
-        self, samples: list[WeakSample], classifier: Path, trained: Path, tmp_path: Path
+    def test_neither_a_stop_nor_the_order_of_the_list_changes_a_bit(
+        self,
+        samples: list[WeakSample],
+        classifier: Path,
+        trained: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        load = TagData.load
+
+        def stopped(data: TagData, index: int, epoch: int) -> Any:
+            if epoch == 1:
+                raise KeyboardInterrupt
+            return load(data, index, epoch)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(TagData, "load", stopped)
+            train(samples, classifier, CONFIG, tmp_path, samples)
         train(samples[::-1], classifier, CONFIG, tmp_path, samples)
         torch.testing.assert_close(load_weights(tmp_path / MODEL_FILE), load_weights(trained), rtol=0, atol=0)
 
@@ -140,7 +162,7 @@ class TestTraining:
             )
 
     def test_another_network_is_refused(self, samples: list[WeakSample], trained: Path, tmp_path: Path) -> None:
-        with pytest.raises(CheckpointError, match="is no classifier but a recam-classifier"):
+        with pytest.raises(CheckpointError, match="but a recam-classifier"):
             train(samples, trained, CONFIG, tmp_path)
 
 
@@ -163,6 +185,15 @@ class TestActivations:
         for maps in found.values():
             assert [set(one.class_ids) for one in maps] == [sample.tags.present for sample in samples]
             assert any(one.values.any() for one in maps)
+
+    def test_a_mirrored_image_has_mirrored_activations(self, trained: Path) -> None:
+        # recam.md, oracle 8
+        model, image = load_classifier(trained)[0], draw(3)[0]
+        for scales in ((1.0,), (1.0, 1.5)):
+            config = RecamActivationsConfig(scales=scales)
+            one = activate_image(model, image, (1, 2), config).values
+            other = activate_image(model, image[:, ::-1].copy(), (1, 2), config).values
+            torch.testing.assert_close(one, other.flip(-1), rtol=1e-3, atol=2e-3)
 
     def test_the_weights_are_those_asked_for(self, found: dict[str, list[Activations]]) -> None:
         shown = {name: maps[3].values for name, maps in found.items()}
