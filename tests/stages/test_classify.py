@@ -77,7 +77,7 @@ def test_a_graph_of_classes_beside_it(samples: list[WeakSample], tmp_path: Path)
     torch.testing.assert_close(model.class_gcn.adjacency, torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
     told = read_header(path)["class_graph"]
     assert told["names"] == list(CLASSES) and told["relations"][0] == pytest.approx([1.0, 0.5])
-    assert told["source"].startswith("cooccurrence") and any("random" in note for note in told["fallbacks"])
+    assert told["source"].startswith("cooccurrence") and told["vectors_from"] == "random: from a fixed seed"
     torch.manual_seed(0)
     weights, plain = load_weights(path), load_weights(tmp_path / "without" / MODEL_FILE)
     assert set(weights) - set(plain) == {f"class_gcn.{n}" for n in ("vectors", "adjacency", "weights.0", "weights.1")}
