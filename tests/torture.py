@@ -81,14 +81,14 @@ class Cell:
         begun = time.monotonic()
         code = _ended(_started(self.words(self.folder / "reference"), self.folder / "log"))
         self.seconds = time.monotonic() - begun
-        assert code == 0, f"{self.name}: undisturbed it ends with {code}:\n{(self.folder / 'log').read_text()[-3000:]}"
+        assert code == 0, f"{self.name}: undisturbed it ends with {code}:\n{(self.folder / 'log').read_text()[-1500:]}"
         self.products = products(self.folder / "reference")
 
     def heal(self, out: Path, after: str) -> None:
         """Run to the end, and compare."""
         code = _ended(_started(self.words(out), self.folder / "log"))
         where = f"{self.name}, {self.workers} workers, after {after}"
-        assert code == 0, f"{where}: ends with {code}:\n{(self.folder / 'log').read_text()[-3000:]}"
+        assert code == 0, f"{where}: ends with {code}:\n{(self.folder / 'log').read_text()[-1500:]}"
         found = products(out)
         wrong = [name for name in found.keys() | self.products if found.get(name) != self.products.get(name)]
         assert not wrong, f"{where}: {len(wrong)} products differ: {sorted(wrong)[:5]}"
