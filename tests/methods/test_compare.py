@@ -236,6 +236,9 @@ class TestFigures:
         assert [step.name for step in steps] == ["classifier", "activations"] and scored == {"activations"}
         with pytest.raises(ConfigError, match="no step 'segmenter'; choose 'classifier', 'activations', 'seeds', "):
             compared_plan(self.plan(), segmenter=False, until="segmenter")
+        assert compared_plan(self.plan(), segmenter=True, until="predictions")[0][-1].name == "predictions"
+        with pytest.raises(ConfigError, match="'masks' comes before the segmenter"):
+            compared_plan(self.plan(), segmenter=True, until="masks")
 
     def test_labels_only_leaves_out_the_segmenter_and_what_needs_it(self) -> None:
         plan = self.plan()

@@ -178,7 +178,7 @@ def compared_plan(steps: Sequence[Step], *, segmenter: bool, until: str = "") ->
         until: Name of the step that nothing is carried out beyond, if any.
 
     Raises:
-        ConfigError: If no step that is kept has this name.
+        ConfigError: If no step that is kept has this name, or it comes before the segmenter that is asked for.
     """
     dropped = {Role.CHECK} if segmenter else {Role.CHECK, Role.AFTER}
     left_out: set[str] = set()
@@ -191,6 +191,8 @@ def compared_plan(steps: Sequence[Step], *, segmenter: bool, until: str = "") ->
         if until not in {step.name for step in kept}:
             raise ConfigError(f"until: there is no step {until!r}; choose {spoken(tuple(step.name for step in kept))}")
         kept = way_to(kept, until)
+        if segmenter and not any(step.role == Role.AFTER for step in kept):
+            raise ConfigError(f"until: {until!r} comes before the segmenter, so that none is trained; leave one out")
     return kept, scored & {step.name for step in kept}
 
 

@@ -43,7 +43,7 @@ class ImageGraphConfig:
         affinity: How cells are compared: by two projections (``low_rank``), by one matrix W (``full``, equation 4), or
             by the ``cosine`` of their states, which nothing is learned for.
         sharpness: Of ``cosine``: factor before the softmax.
-        pool: Senders tell the means of squares of so many cells a side, not each cell: for 2 at a quarter of the cost.
+        pool: Senders tell the means of squares of so many cells a side: for 2 a quarter as many are compared.
         reverse: The scores of an edge's other direction: ``recomputed``, or ``transposed`` from those where the image
             that stands first receives, so that the order of a group counts.
         timing: States are updated by the messages that they have just sent (``synchronous``), or by those of the round

@@ -134,6 +134,6 @@ def group_activations_step(dataset: Dataset, config: GroupActivateConfig, groups
         return GroupActivateJob(model, context.folder, config, len(dataset.classes), groups, context.device)
 
     work = over_images(GroupActivateJob, make, dataset.splits[TRAIN])
-    settings = {name: value for name, value in asdict(config).items() if not name.startswith("from_")}
-    settings = {**settings, "groups": {"size": groups.size, "draw": groups.draw}}
+    own = {name: value for name, value in asdict(config).items() if not name.startswith("from_")}
+    settings = {**own, "size": groups.size, "draw": groups.draw}
     return Step("activations", Kind.ACTIVATIONS, {"classifier": Kind.MODEL}, settings, work)
