@@ -32,7 +32,8 @@ from weakseg.stages.accumulated import ACCUMULATED_FILE, AccumulatedMaps
 from weakseg.stages.activate import activate_image
 from weakseg.stages.activate_group import activate_group
 from weakseg.stages.classify import TagData, load_classifier
-from weakseg.stages.group import EpochFeatures, GroupData, GroupLoss, train_group
+from weakseg.stages.frozen import FrozenFeatures
+from weakseg.stages.group import GroupData, GroupLoss, train_group
 from weakseg.training.loop import FitPlace
 
 CONFIG = GroupClassifierConfig(
@@ -164,7 +165,7 @@ class TestExamples:
         data, seen = self.data(samples), []
         backbone = build_backbone(CONFIG.backbone)
         backbone.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
-        data.features = EpochFeatures(backbone, 8, tmp_path)
+        data.features = FrozenFeatures(backbone, 8, tmp_path)
         for epoch in (0, 1):
             first = [data.load(index, epoch)[0] for index in range(len(data))]
             assert len(seen) == 8 * (epoch + 1) and {tuple(shape) for shape in seen} == {(1, 3, 64, 64)}
@@ -172,6 +173,22 @@ class TestExamples:
             expected = backbone.eval()(data.images.load(data.anchors[0], 1)[0][None])[0]
         torch.testing.assert_close(first[0][0], expected, rtol=1e-3, atol=1e-4)
         assert not list(tmp_path.iterdir())
+
+    def test_features_of_variants_are_kept(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        data, seen = self.data(samples), []
+        data.images = replace(data.images, config=replace(data.images.config, variants=2))
+        backbone = build_backbone(CONFIG.backbone)
+        backbone.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+        data.features = FrozenFeatures(backbone, 8, tmp_path, variants=2)
+        found = []
+        for epoch in range(4):
+            groups = [data.load(index, epoch) for index in range(len(data))]
+            found.append({int(anchor): (images[0], placed) for images, _, placed, anchor in groups})
+        assert len(seen) == 16
+        for first, again in ((0, 2), (1, 3)):
+            for index, (features, placed) in found[first].items():
+                assert features.equal(found[again][index][0]) and placed.equal(found[again][index][1])
+        assert not all(found[0][index][0].equal(found[1][index][0]) for index in found[0])
 
 
 class TestLoss:

@@ -15,9 +15,10 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError, DataError
+from weakseg.nn.backbones import Backbone
 from weakseg.nn.graphs.reasoning import ClassAttention
 from weakseg.nn.losses import segmentation_loss
-from weakseg.nn.segmenters import build_segmenter
+from weakseg.nn.segmenters import build_segmenter, check_training
 from weakseg.nn.weights import load_weights, read_header, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
@@ -198,6 +199,39 @@ class TestTraining:
         image = half_red()
         labels = [predict_image(load_segmenter(moved)[0], image, PredictConfig()).labels for _ in range(2)]
         assert (labels[0] == labels[1]).all()
+
+    def test_a_head_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Features of two variants of four images are computed once each; the head learns as it would of the images."""
+        calls, plain = [], Backbone.forward
+
+        def counted(backbone: Backbone, images: Tensor) -> Tensor:
+            calls.append(len(images))
+            return plain(backbone, images)
+
+        monkeypatch.setattr(Backbone, "forward", counted)
+        fit = FitConfig(epochs=6, batch_size=2, lr=1e-2, norm_affine="frozen")
+        config = replace(tiny_config(head="score"), augment=AugmentConfig(None, 48, variants=2), fit=fit)
+        self.train(tmp_path, replace(config, frozen=True))
+        assert calls == [1] * 8
+        self.train(tmp_path, replace(config, fit=replace(fit, frozen_levels=5)), "whole")
+        found, whole = (load_weights(tmp_path / name / "model.safetensors") for name in ("out", "whole"))
+        torch.testing.assert_close(found, whole, rtol=1e-3, atol=1e-4)
+        losses = [json.loads(line)["loss"] for line in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
+        assert losses[-1] < losses[0]
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"fit": FitConfig(frozen_levels=1)}, "segmenter.fit.frozen_levels: with frozen"),
+            ({"fit": FitConfig(loader_workers=2)}, "segmenter.fit.loader_workers: with frozen"),
+            ({"fit": FitConfig(norm_statistics="batch")}, "segmenter.fit.norm_statistics: with frozen"),
+            ({"model": SegmenterConfig(multi_scale=(0.5,))}, "segmenter.model.multi_scale: with frozen"),
+            ({"model": SegmenterConfig(head="tree")}, "segmenter.frozen: the head 'tree' sees levels"),
+        ],
+    )
+    def test_what_a_head_alone_cannot_have(self, settings: dict[str, Any], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            check_training(SegmentConfig(frozen=True, **settings))
 
     def test_it_starts_from_another_one(self, tmp_path: Path) -> None:
         small = replace(tiny_config(hidden=4), augment=AugmentConfig(None, 48), fit=FitConfig(epochs=1, batch_size=4))

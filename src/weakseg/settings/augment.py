@@ -27,6 +27,8 @@ class AugmentConfig:
         flip: Mirror half of the images.
         jitter: Largest relative change of brightness, contrast and saturation, in [0, 1).
         hue: Largest turn of the hue, in [0, 0.5]: shares of the colour circle.
+        variants: Of each image so many are drawn, and seen in turns; 0: a new one in each epoch. Features of a backbone
+            that does not learn can then be kept.
     """
 
     long_side: tuple[int, int] | None = (256, 416)
@@ -40,11 +42,12 @@ class AugmentConfig:
     blur: float = 0.0
     pad: Pad = "around"
     warp: bool = False
+    variants: int = 0
 
     def __post_init__(self) -> None:
         """Refuse empty ranges, and several ways of scaling at once."""
         check_settings("augment", self, crop=">= 1", jitter="in [0, 1)", hue="in [0, 0.5]", pad=get_args(Pad))
-        check_settings("augment", self, rotation="in [0, 180]", blur="in [0, 1]")
+        check_settings("augment", self, rotation="in [0, 180]", blur="in [0, 1]", variants=">= 0")
         if self.long_side is not None and not 1 <= self.long_side[0] <= self.long_side[1]:
             raise ConfigError(f"augment.long_side: need 1 <= smallest <= largest, got {self.long_side}")
         if self.scales:
@@ -59,6 +62,10 @@ class AugmentConfig:
             raise ConfigError(
                 f"augment: one way of scaling is needed, got {' and '.join(given)}; set others to null, [] or false"
             )
+
+    def variant(self, epoch: int) -> int:
+        """Return the number of the variant that is seen in an epoch, both from 0."""
+        return epoch % self.variants if self.variants else epoch
 
     @property
     def middle_side(self) -> int | None:

@@ -9,7 +9,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.reasoning import ReasoningConfig
-from weakseg.settings.rules import check_settings
+from weakseg.settings.rules import SettingError, check_settings
 
 SegmentLoss = Literal["cross_entropy", "balanced", "balanced_halved"]
 LossOn = Literal["pixels", "cells"]
@@ -113,11 +113,14 @@ class SegmentConfig(SegmenterTrainingConfig):
     """The segmenter and its training on masks.
 
     Attributes:
+        frozen: Train the head alone. Features of the backbone are computed once for each variant of an image, and kept
+            on disk meanwhile: with ``augment.variants`` all epochs but the first ones take seconds.
         loss: ``cross_entropy`` (mean over pixels); ``balanced`` (mean over background plus mean over foreground), or
             ``balanced_halved`` (half of that).
         loss_on: ``pixels`` (logits are enlarged to the labels) or ``cells`` (labels are reduced to the logits).
     """
 
+    frozen: bool = False
     loss: SegmentLoss = "cross_entropy"
     loss_on: LossOn = "pixels"
 
@@ -125,3 +128,13 @@ class SegmentConfig(SegmenterTrainingConfig):
         """Refuse losses that do not exist."""
         super().__post_init__()
         check_settings("segmenter", self, loss=get_args(SegmentLoss), loss_on=get_args(LossOn))
+        if not self.frozen:
+            return
+        sees_image = {"model.multi_scale": self.model.multi_scale, "model.reasoning.level": self.model.reasoning.level}
+        learns = {"fit.frozen_levels": self.fit.frozen_levels, "fit.loader_workers": self.fit.loader_workers}
+        for name, value in {**sees_image, **learns}.items():
+            if value:
+                wanted = "with frozen the head gets features that were computed once, in this process; leave it out"
+                raise SettingError("segmenter", name, value, wanted)
+        if self.fit.norm_statistics == "batch":
+            raise SettingError("segmenter", "fit.norm_statistics", "batch", "with frozen they are 'stored'")

@@ -56,7 +56,8 @@ class ScoreData:
                 f"scores of image {sample.id!r}: labels {strict.label_ids} in {self.strict} but {lenient.label_ids} in "
                 f"{self.lenient}; make both from the same activations"
             )
-        view = draw_view(size, self.config, numpy_generator_for(self.seed, sample.id, f"affinity/augment/{epoch}"))
+        rng = numpy_generator_for(self.seed, sample.id, f"affinity/augment/{self.config.variant(epoch)}")
+        view = draw_view(size, self.config, rng)
         labels = merge_labels(view.maps(strict.values), view.maps(lenient.values))
         return image_tensor(view.image(image)), labels
 

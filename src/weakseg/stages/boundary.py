@@ -44,7 +44,7 @@ class SeedData:
         """Return a ``(3, crop, crop)`` float image on 0..255 and ``(crop / 4, crop / 4)`` int64 labels."""
         sample = self.samples[index]
         image, labels = load_seeded(sample, self.seeds)
-        rng = numpy_generator_for(self.seed, sample.id, f"boundary/augment/{epoch}")
+        rng = numpy_generator_for(self.seed, sample.id, f"boundary/augment/{self.config.variant(epoch)}")
         image, labels = augment(image, labels, self.config, rng)
         cells = grid_labels(labels, grid_size((self.config.crop, self.config.crop), GRID_STRIDE), GRID_STRIDE)
         return image_tensor(image), torch.from_numpy(cells.astype(np.int64))

@@ -2,11 +2,8 @@
 
 import functools
 import logging
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,8 @@ from torch import Tensor, nn
 from weakseg.data.classes import Classes
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import WeakSample
-from weakseg.errors import OutputError
 from weakseg.graph.image_group import group_edges
-from weakseg.nn.backbones import Backbone, build_backbone
+from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.losses import tag_loss
@@ -27,57 +23,13 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.accumulate import learn_accumulating
 from weakseg.stages.classify import TagData, classifier_header, measured, tag_data
+from weakseg.stages.frozen import FrozenFeatures
 from weakseg.stages.placed import Seen
 from weakseg.training.loop import Fit, FitPlace, Records
 from weakseg.training.placement import Placement
 from weakseg.training.train import Training, train_model
 
 logger = logging.getLogger(__name__)
-
-
-class EpochFeatures:
-    """What a frozen backbone makes of the images of an epoch, each computed once, in half precision on disk.
-
-    Args:
-        backbone: Does not learn.
-        count: Number of images.
-        folder: Where the disk is.
-    """
-
-    def __init__(self, backbone: Backbone, count: int, folder: Path) -> None:
-        self.backbone, self.count, self.folder = backbone, count, folder
-        self.epoch = -1
-        self._known = np.zeros(count, bool)
-        self._values: NDArray[np.float16] | None = None
-
-    def get(self, index: int, epoch: int, image: "functools.partial[Tensor]") -> Tensor:
-        """Return ``(C, h, w)`` float32 features of an image in an epoch; ``image`` makes its ``(3, H, W)`` pixels."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self._known[:] = False
-        if not self._known[index]:
-            self._store(index, image())
-        assert self._values is not None
-        return torch.from_numpy(self._values[index].astype(np.float32))
-
-    @torch.no_grad()
-    def _store(self, index: int, image: Tensor) -> None:
-        backbone = self.backbone.eval()
-        found = backbone(image[None].to(next(backbone.parameters()).device))[0].cpu().numpy()
-        if self._values is None:
-            self._check_space(found.nbytes // 2)
-            file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
-            self._values = np.memmap(file, np.float16, "w+", shape=(self.count, *found.shape))
-        self._values[index], self._known[index] = found, True
-
-    def _check_space(self, size: int) -> None:
-        """Raise ``OutputError`` if the disk has no room for ``size`` bytes of each image: a map cannot say so later."""
-        needed, free = self.count * size, shutil.disk_usage(self.folder).free
-        if needed > free:
-            raise OutputError(
-                f"{self.folder}: features of {self.count} images need {needed / 1e9:.1f} GB while the classifier "
-                f"learns, and {free / 1e9:.1f} are free; make room, or let the backbone learn (classifier.frozen)"
-            )
 
 
 @dataclass
@@ -96,9 +48,9 @@ class GroupData:
     groups: TagGroups
     untagged: tuple[int, ...]
     seed: int
-    features: EpochFeatures | None = None
+    features: FrozenFeatures | None = None
     _drawn: dict[int, NDArray[np.int64]] = field(default_factory=dict)
-    _placed: dict[int, Placement] = field(default_factory=dict)
+    _placed: dict[tuple[int, int], Placement] = field(default_factory=dict)
 
     @property
     def anchors(self) -> tuple[int, ...]:
@@ -120,7 +72,8 @@ class GroupData:
         images = torch.stack([self._seen(i, epoch) for i in members])
         targets = torch.stack([self._targets(i) for i in members])
         anchor = members[0]
-        return images, targets, torch.tensor(self._placed[anchor], dtype=torch.int64), torch.tensor(anchor)
+        placed = self._placed[anchor, self.images.config.variant(epoch)]
+        return images, targets, torch.tensor(placed, dtype=torch.int64), torch.tensor(anchor)
 
     def _apart(self, epoch: int) -> NDArray[np.int64]:
         """Return ``(untagged, K)`` groups of images without a tag; of few some are in a group twice."""
@@ -135,7 +88,7 @@ class GroupData:
 
     def _image(self, index: int, epoch: int) -> Tensor:
         image, _, view = self.images.seen(index, epoch)
-        self._placed[index] = Placement.of(view)
+        self._placed[index, self.images.config.variant(epoch)] = Placement.of(view)
         return image
 
     def _targets(self, index: int) -> Tensor:
@@ -217,7 +170,8 @@ def train_group(
         model = GroupClassifier(backbone, len(classes), config.head, convolutions=config.convolutions)
         if config.frozen:
             model.backbone.requires_grad_(requires_grad=False)
-            data.features = EpochFeatures(model.backbone, len(images), place.folder)
+            variants = config.augment.variants
+            data.features = FrozenFeatures(model.backbone, len(images), place.folder, variants=variants)
         return model
 
     header = {

@@ -60,7 +60,7 @@ class InstanceData:
             raise DataError(
                 f"instances of image {sample.id!r} are of {found.image_size}, the image {image.shape[:2]}; make it anew"
             )
-        rng = numpy_generator_for(self.seed, sample.id, f"instances/augment/{epoch}")
+        rng = numpy_generator_for(self.seed, sample.id, f"instances/augment/{self.config.variant(epoch)}")
         view = draw_view(found.image_size, self.config, rng)
         boxes = view.boxes(np.array(found.boxes, np.float64).reshape(-1, 4), found.image_size)
         masks = [view.labels(mask.astype(np.uint8)) == 1 for mask in found.masks]  # 255 outside of the image

@@ -31,34 +31,53 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.segment import SegmentConfig, SegmenterTrainingConfig
 from weakseg.stages.class_nodes import known_classes
 from weakseg.stages.classify import classes_of
+from weakseg.stages.frozen import FrozenFeatures
 from weakseg.stages.mask_counts import count_masks, load_mask
-from weakseg.training.augment import augment
+from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
 from weakseg.training.train import Training, train_model
 
 
-@dataclass(frozen=True)
+@dataclass
 class MaskData:
-    """Augmented images with masks, keyed by (seed, image id, epoch)."""
+    """Augmented images with masks, keyed by (seed, image id, variant).
+
+    Attributes:
+        samples: The images.
+        masks: Folder of their masks.
+        num_classes: Without the background.
+        config: How images are varied.
+        seed: Of what is drawn.
+        features: Of the images, where the backbone is frozen.
+    """
 
     samples: Sequence[WeakSample]
     masks: Path
     num_classes: int
     config: AugmentConfig
     seed: int
+    features: FrozenFeatures | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return a ``(3, crop, crop)`` float image on 0..255 and ``(crop, crop)`` int64 labels."""
+        """Return a ``(3, crop, crop)`` float image on 0..255, or its features, and ``(crop, crop)`` int64 labels."""
         sample = self.samples[index]
-        image, labels = sample.load_image(), load_mask(self.masks, sample.id, self.num_classes)
-        if image.shape[:2] != labels.shape:
-            raise DataError(f"mask of image {sample.id!r} is {labels.shape}, the image {image.shape[:2]}; make it anew")
-        rng = numpy_generator_for(self.seed, sample.id, f"segmenter/augment/{epoch}")
-        image, labels = augment(image, labels, self.config, rng)
-        return image_tensor(image), torch.from_numpy(labels.astype(np.int64))
+        labels = load_mask(self.masks, sample.id, self.num_classes)
+        rng = numpy_generator_for(self.seed, sample.id, f"segmenter/augment/{self.config.variant(epoch)}")
+        view = draw_view((labels.shape[0], labels.shape[1]), self.config, rng)
+
+        def seen() -> Tensor:
+            image = sample.load_image()
+            if image.shape[:2] != labels.shape:
+                raise DataError(
+                    f"mask of image {sample.id!r} is {labels.shape}, the image {image.shape[:2]}; make it anew"
+                )
+            return image_tensor(view.image(image))
+
+        found = self.features.get(index, epoch, seen) if self.features else seen()
+        return found, torch.from_numpy(view.labels(labels).astype(np.int64))
 
 
 def train_segmenter(
@@ -80,8 +99,17 @@ def train_segmenter(
     counts = count_masks(samples, masks, classes)
     counts.tell()
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
-    build, header = segmenter_start(config, classes, samples, seed=place.seed)
+    start, header = segmenter_start(config, classes, samples, seed=place.seed)
     header = {**header, "masks": counts.as_json()}
+
+    def build() -> Segmenter:
+        model = start()
+        if config.frozen:
+            model.backbone.requires_grad_(requires_grad=False)
+            variants = config.augment.variants
+            data.features = FrozenFeatures(model.backbone, len(samples), place.folder, variants=variants)
+        return model
+
     loss = functools.partial(segmenter_loss, config=config)
     return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
 
@@ -118,7 +146,8 @@ def segmenter_loss(module: torch.nn.Module, batch: list[Tensor], *, config: Segm
 
     Args:
         module: A ``Segmenter``, or what accelerate made of it.
-        batch: ``(B, 3, H, W)`` images on 0..255, ``(B, H, W)`` int64 labels in {0..K, 255}.
+        batch: ``(B, 3, H, W)`` images on 0..255, or ``(B, C, h, w)`` features where the backbone is frozen, and
+            ``(B, H, W)`` int64 labels in {0..K, 255}.
         config: The model that it is, and which loss.
 
     Returns:
@@ -128,7 +157,7 @@ def segmenter_loss(module: torch.nn.Module, batch: list[Tensor], *, config: Segm
         [chen2018deeplabv2], section 4.1; [zhao2017pspnet], section 3.3.
     """
     images, labels = batch
-    found = module(images, further=trained_on(config.model))
+    found = module(images, further=trained_on(config.model), are_features=config.frozen)
     compared = functools.partial(
         map_loss, labels=labels, config=config, corners=HEADS[config.model.head].corners_aligned
     )

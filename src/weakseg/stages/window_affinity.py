@@ -56,7 +56,7 @@ class WindowData:
         """
         sample = self.samples[index]
         image, labels = load_seeded(sample, self.seeds)
-        rng = numpy_generator_for(self.seed, sample.id, f"{KIND}/augment/{epoch}")
+        rng = numpy_generator_for(self.seed, sample.id, f"{KIND}/augment/{self.config.variant(epoch)}")
         view = draw_view((image.shape[0], image.shape[1]), self.config, rng)
         first = 0 if self.align == "edges" else GRID_STRIDE // 2
         cells = view.labels(labels)[first::GRID_STRIDE, first::GRID_STRIDE].astype(np.int64)

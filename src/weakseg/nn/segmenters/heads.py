@@ -19,7 +19,7 @@ from weakseg.nn.segmenters.tree import TreeHead, guide_of
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.class_graph import ClassGraphConfig
 from weakseg.settings.reasoning import ReasoningConfig
-from weakseg.settings.segment import SegmenterConfig, SegmenterTrainingConfig
+from weakseg.settings.segment import SegmentConfig, SegmenterConfig, SegmenterTrainingConfig
 
 Shapes = list[tuple[int, int]]  # channels and stride of maps; the last are the features
 
@@ -163,11 +163,16 @@ def check_training(config: SegmenterTrainingConfig, examples: int = 0) -> None:
         examples: How many there are; 0: not known yet.
 
     Raises:
-        ConfigError: As ``completed``; if crops do not lie on the cells of a head whose corners are aligned; or if a
-            head with batch norms would get a batch of one image.
+        ConfigError: As ``completed``; if crops do not lie on the cells of a head whose corners are aligned; if a head
+            with batch norms would get a batch of one image; or if one that sees levels shall learn alone.
     """
     completed(config.model)
     head, fit = HEADS[config.model.head], config.fit
+    if head.levels and isinstance(config, SegmentConfig) and config.frozen:
+        raise ConfigError(
+            f"segmenter.frozen: the head {config.model.head!r} sees levels of the backbone, and its features alone are "
+            "kept; take another head, or set fit.frozen_levels to all of its levels"
+        )
     stride, crop = config.model.backbone.output_stride, config.augment.crop
     if head.corners_aligned and crop % stride != 1:
         raise ConfigError(

@@ -57,20 +57,21 @@ class Segmenter(nn.Module):
         self.gives: tuple[str, ...] = ("levels", *auxiliary, *(("scales",) if self.scales else ()))
         self.corners_aligned = corners_aligned
 
-    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
+    def forward(self, images: Tensor, *, further: Collection[str] = (), are_features: bool = False) -> Output:
         """Return ``(B, K + 1, h, w)`` logits of images, and what else is asked for.
 
         Args:
-            images: ``(B, 3, H, W)`` on the scale 0..255.
+            images: ``(B, 3, H, W)`` on the scale 0..255; or ``(B, C, h, w)`` features that the backbone made of them.
             further: ``levels``: the feature maps of all stages of the backbone; ``auxiliary``: logits of the auxiliary
                 head; ``scales``: logits of the image as it is and of its reduced copies, each at its own size.
+            are_features: Whether ``images`` are features; there is nothing further of them.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
         """
-        check_further(self, further, self.gives)
+        check_further(self, further, () if are_features else self.gives)
         with self.reasoning.one_step() if self.reasoning is not None else nullcontext():
-            return self._seen(images, further)
+            return Output(self._scored(images), {}) if are_features else self._seen(images, further)
 
     def _seen(self, images: Tensor, further: Collection[str]) -> Output:
         logits, levels = self._logits(images, with_levels="levels" in further or "auxiliary" in further)

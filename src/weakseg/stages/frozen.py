@@ -1,0 +1,65 @@
+"""What a backbone that does not learn makes of training images, computed once."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weakseg.errors import OutputError
+from weakseg.nn.backbones import Backbone
+
+
+class FrozenFeatures:
+    """Features of the variants of images, each computed once, in half precision on disk.
+
+    Where each epoch draws a new variant those of the epoch alone are kept.
+
+    Args:
+        backbone: Does not learn.
+        count: Number of images.
+        folder: Where the disk is.
+        variants: Of each image, as ``AugmentConfig`` has them.
+    """
+
+    def __init__(self, backbone: Backbone, count: int, folder: Path, *, variants: int = 0) -> None:
+        self.backbone, self.count, self.folder, self.variants = backbone, count, folder, variants
+        self.epoch = -1
+        self._known = np.zeros((max(1, variants), count), bool)
+        self._values: NDArray[np.float16] | None = None
+
+    def get(self, index: int, epoch: int, image: Callable[[], Tensor]) -> Tensor:
+        """Return ``(C, h, w)`` float32 features of an image in an epoch; ``image`` makes its ``(3, H, W)`` pixels."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            if not self.variants:
+                self._known[:] = False
+        place = epoch % len(self._known), index
+        if not self._known[place]:
+            self._store(place, image())
+        assert self._values is not None
+        return torch.from_numpy(self._values[place].astype(np.float32))
+
+    @torch.no_grad()
+    def _store(self, place: tuple[int, int], image: Tensor) -> None:
+        backbone = self.backbone.eval()
+        found = backbone(image[None].to(next(backbone.parameters()).device))[0].cpu().numpy()
+        if self._values is None:
+            self._check_space(found.nbytes // 2)
+            file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
+            self._values = np.memmap(file, np.float16, "w+", shape=(*self._known.shape, *found.shape))
+        self._values[place], self._known[place] = found, True
+
+    def _check_space(self, size: int) -> None:
+        """Raise ``OutputError`` if the disk has no room for ``size`` bytes of each: a map cannot say so later."""
+        needed, free = self._known.size * size, shutil.disk_usage(self.folder).free
+        if needed > free:
+            what = f"{self.count} images" + (f" in {self.variants} variants" if self.variants else "")
+            raise OutputError(
+                f"{self.folder}: features of {what} need {needed / 1e9:.1f} GB in training, and {free / 1e9:.1f} are "
+                "free; make room, set augment.variants to less, or let the backbone learn (frozen: false)"
+            )
