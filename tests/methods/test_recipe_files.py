@@ -40,6 +40,7 @@ SHARED = {
     "dgcn_msrc.yaml": 4,
     "group_msrc.yaml": 7,
     "ablation_group_msrc.yaml": 35,
+    "grm_msrc.yaml": 9,
     "boxes_coco88.yaml": 3,
     "wsgcn_table2_voc12.yaml": 8,
     "wsgcn_table4_voc12.yaml": 4,

@@ -46,8 +46,11 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         """Refuse shares that are none, and accumulation that cannot work or is not asked for."""
         check_settings("classifier", self, dropout="in [0, 1)", convolutions="in [0, 8]")
-        if self.frozen and not self.convolutions:
-            self.class_graph.refuse("its classifiers act through features alone, and a frozen backbone has fixed ones")
+        if self.frozen and not self.convolutions and self.class_graph.combine == "beside":
+            self.class_graph.refuse(
+                "beside those of tags its classifiers act through features alone, which are fixed with a frozen "
+                "backbone; set classifier.class_graph.combine to 'sum', or let the backbone learn"
+            )
         if not self.accumulate:
             for name, default in (("accumulation", AccumulationConfig()), ("attention_drop", AttentionDropConfig())):
                 if getattr(self, name) != default:

@@ -133,7 +133,7 @@ def with_class_graph(
         focal = focal_loss(found.further["class_logits"].float(), batch[1], head.gamma)
         return tag_loss(found.logits, batch[1]) + head.weight * focal
 
-    told = {"hidden": head.hidden, "last_activation": head.last_activation}
+    told = {"hidden": head.hidden, "last_activation": head.last_activation, "combine": head.combine}
     header = {**training.header, "kind": CLASS_GRAPH_CLASSIFIER, "class_graph": known.header, "class_head": told}
     return replace(training, build=build, loss=loss, header=header)
 

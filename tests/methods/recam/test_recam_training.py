@@ -100,6 +100,20 @@ class TestTraining:
         assert changed(before, tmp_path / "recam" / MODEL_FILE) == {"reactivation"}
         assert "class_gcn.vectors" in load_weights(before)
 
+    def test_it_goes_on_with_the_sum_of_both_sets_of_classifiers(
+        self, samples: list[WeakSample], tmp_path: Path
+    ) -> None:
+        head = ClassHeadConfig(weight=1.0, hidden=4, combine="sum")
+        config = ClassifierConfig(backbone=BACKBONE, frozen=True, class_graph=head, augment=AUGMENT, fit=FIT)
+        before = tmp_path / "classifier"
+        train_classifier(samples, [], Classes(CLASSES), config=config, place=FitPlace(before))
+        lazy = replace(CONFIG, fit=replace(FIT, lr=1e-30, weight_decay=0))
+        train(samples, before / MODEL_FILE, lazy, tmp_path / "recam")
+        first, _ = load_classifier(before / MODEL_FILE)
+        second, _ = load_classifier(tmp_path / "recam" / MODEL_FILE)
+        with torch.no_grad():
+            assert second.head.weight.equal(first.exported()) and not second.head.weight.equal(first.head.weight)
+
     def test_neither_a_stop_nor_the_order_of_the_list_changes_a_bit(
         self,
         samples: list[WeakSample],

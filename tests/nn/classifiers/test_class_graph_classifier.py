@@ -93,6 +93,25 @@ def test_without_the_last_activation(tmp_path: Path) -> None:
     assert isinstance(loaded, ClassGraphClassifier) and loaded.class_gcn().equal(gcn())
 
 
+def test_the_sum_of_both(tmp_path: Path) -> None:
+    """Logits, scores and evidence are those of W + G, with a frozen backbone, too; a file says so."""
+    model = ClassGraphClassifier(build_backbone(BACKBONE), nodes(), replace(HEAD, combine="sum")).eval()
+    told = {"hidden": 6, "last_activation": True, "combine": "sum"}
+    header = {"kind": "class-graph-classifier", "backbone": asdict(BACKBONE), "class_head": told, "classes": ["a", "b"]}
+    save_model(tmp_path / "m.safetensors", model, header)
+    loaded, _ = load_model(tmp_path / "m.safetensors", CLASSIFIERS)
+    images, plain = photographs(65, 50, count=2), TagClassifier(model.backbone, 2).eval()
+    plain.head.weight.data.copy_(model.head.weight + model.class_gcn()[..., None, None])
+    assert isinstance(loaded, ClassGraphClassifier)
+    with torch.no_grad():
+        for one in (model, loaded):
+            found, expected = one(images, further=("scores",)), plain(images, further=("scores",))
+            torch.testing.assert_close(found.logits, expected.logits)
+            torch.testing.assert_close(found.further["scores"], expected.further["scores"])
+            torch.testing.assert_close(one.evidence(images, (2,)), plain.evidence(images, (2,)))
+    assert ClassifierConfig(frozen=True, class_graph=replace(HEAD, combine="sum")).frozen
+
+
 def test_initial_weights_beside_it_are_those_of_a_plain_classifier() -> None:
     models = []
     for graph in (True, False):

@@ -95,7 +95,8 @@ def train_recam(
             lr_factor=config.lr_factor,
             detach_mask=config.detach_mask,
         )
-        model.convolutions, model.head = before.convolutions, before.head
+        model.convolutions = before.convolutions
+        model.head.weight.data.copy_(before.exported())
         model.backbone.requires_grad_(requires_grad=not config.frozen)
         if not learns:
             nn.init.ones_(model.reactivation.weight)

@@ -1,9 +1,8 @@
 """ReCAM's classifier: a second linear layer learns, by softmax, what each class looks like where it is active."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -77,13 +76,8 @@ class RecamClassifier(TagClassifier):
         found = {"levels": levels, "scores": scores, "reactivated": said}
         return Output(self.pooled_logits(features), {name: found[name] for name in further})
 
-    def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
-        """Return ``(B, len(class_ids), h, w)`` class evidence, ``relu(w'_c . f)``, of some classes (ids from 1)."""
-        rows = torch.tensor([class_id - 1 for class_id in class_ids], dtype=torch.long, device=images.device)
-        return F.conv2d(self.convolutions(self.backbone(images)), self._exported()[rows]).relu()
-
-    def _exported(self) -> Tensor:
-        """Return ``(K, C, 1, 1)`` weights of the evidence."""
+    def exported(self) -> Tensor:
+        """Return ``(K, C, 1, 1)`` weights of the evidence, ``relu(w'_c . f)``."""
         if self.weights == "product":
             return self.head.weight * self.reactivation.weight
         return self.head.weight if self.weights == "cls" else self.reactivation.weight

@@ -86,7 +86,11 @@ class TagClassifier(nn.Module):
     def evidence(self, images: Tensor, class_ids: Sequence[int]) -> Tensor:
         """Return ``(B, len(class_ids), h, w)`` class evidence, ``relu(w_c . f)``, of some classes (ids from 1)."""
         rows = torch.tensor([class_id - 1 for class_id in class_ids], dtype=torch.long, device=images.device)
-        return nn.functional.conv2d(self.convolutions(self.backbone(images)), self.head.weight[rows]).relu()
+        return nn.functional.conv2d(self.convolutions(self.backbone(images)), self.exported()[rows]).relu()
+
+    def exported(self) -> Tensor:
+        """Return ``(K, C, 1, 1)`` weights of the evidence."""
+        return self.head.weight
 
 
 def build_imagenet_classifier(*, output_stride: int = 16) -> TagClassifier:
