@@ -1,5 +1,6 @@
 """Train the tag classifier."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -93,12 +94,7 @@ def classifier_training(
 ) -> Training[TagClassifier]:
     """Return the training of the classifier on examples that begin with images and tags; it measures mAP on ``val``."""
 
-    def build() -> TagClassifier:
-        backbone = build_backbone(config.backbone)
-        model = TagClassifier(backbone, len(classes), dropout=config.dropout, convolutions=config.convolutions)
-        if config.frozen:
-            model.backbone.requires_grad_(requires_grad=False)
-        return model
+    build = classifier_builder(config, functools.partial(TagClassifier, num_classes=len(classes)))
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
         return tag_loss(module(batch[0]).logits, batch[1])
@@ -119,14 +115,7 @@ def with_class_graph(
         [zhang2023grm], section 3, and its code.
     """
     head = config.class_graph
-
-    def build() -> TagClassifier:
-        backbone = build_backbone(config.backbone)
-        model = ClassGraphClassifier(
-            backbone, known.nodes, head, dropout=config.dropout, convolutions=config.convolutions
-        )
-        model.backbone.requires_grad_(not config.frozen)
-        return model
+    network = functools.partial(ClassGraphClassifier, nodes=known.nodes, config=head)
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
         found = module(batch[0], further=("class_logits",))
@@ -135,7 +124,24 @@ def with_class_graph(
 
     told = {"hidden": head.hidden, "last_activation": head.last_activation, "combine": head.combine}
     header = {**training.header, "kind": CLASS_GRAPH_CLASSIFIER, "class_graph": known.header, "class_head": told}
-    return replace(training, build=build, loss=loss, header=header)
+    return replace(training, build=classifier_builder(config, network), loss=loss, header=header)
+
+
+def classifier_builder(config: ClassifierConfig, network: Callable[..., TagClassifier]) -> Callable[[], TagClassifier]:
+    """Return what builds a classifier on its backbone, which may be frozen.
+
+    Args:
+        config: The classifier.
+        network: Gets the backbone, and ``dropout`` and ``convolutions`` by name.
+    """
+
+    def build() -> TagClassifier:
+        backbone = build_backbone(config.backbone)
+        model = network(backbone, dropout=config.dropout, convolutions=config.convolutions)
+        model.backbone.requires_grad_(not config.frozen)
+        return model
+
+    return build
 
 
 def classifier_header(classes: Classes, backbone: BackboneConfig, convolutions: int) -> dict[str, Any]:

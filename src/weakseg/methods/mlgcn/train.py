@@ -1,16 +1,16 @@
 """Train ML-GCN's classifier."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
-from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import MLGCN_CLASSIFIER, MlgcnClassifier
 from weakseg.settings.mlgcn import MlgcnConfig
 from weakseg.stages.class_nodes import known_classes
-from weakseg.stages.classify import classifier_training, tag_data
+from weakseg.stages.classify import classifier_builder, classifier_training, tag_data
 from weakseg.training.loop import FitPlace
 from weakseg.training.train import train_model
 
@@ -38,15 +38,7 @@ def train_mlgcn(
     """
     data = tag_data(train, classes, config, place)
     known = known_classes(config.graph, classes, data.samples, seed=place.seed)
-
-    def build() -> MlgcnClassifier:
-        backbone = build_backbone(config.backbone)
-        model = MlgcnClassifier(
-            backbone, known.nodes, config.hidden, dropout=config.dropout, convolutions=config.convolutions
-        )
-        model.backbone.requires_grad_(requires_grad=not config.frozen)
-        return model
-
+    network = functools.partial(MlgcnClassifier, nodes=known.nodes, hidden=config.hidden)
     plain = classifier_training(data, val, classes, config)
     header = {**plain.header, "kind": MLGCN_CLASSIFIER, "class_graph": known.header, "hidden": config.hidden}
-    return train_model(replace(plain, build=build, header=header), place)
+    return train_model(replace(plain, build=classifier_builder(config, network), header=header), place)
