@@ -24,7 +24,8 @@ class RecamConfig:
         detach_mask: No gradient flows through the activations that features are seen through.
         frozen: Train the linear layers, and convolutions, alone.
         augment: Variation of the training images.
-        fit: Optimisation; ``head_lr_factor`` is that of the first linear layer.
+        fit: Optimisation; ``head_lr_factor`` is that of the first linear layer. A backbone that learns as fast as that
+            unlearns, with few photographs, what activations are made of.
     """
 
     weight: float = 1.0
@@ -32,7 +33,7 @@ class RecamConfig:
     detach_mask: bool = False
     frozen: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=0.01, head_lr_factor=1.0))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=4, batch_size=16, lr=1e-4, head_lr_factor=100.0))
 
     def __post_init__(self) -> None:
         """Refuse negative weights and rates, and settings of a layer that is not there."""
