@@ -42,8 +42,8 @@ def assert_equal_states(found: nn.Module, expected: nn.Module) -> None:
 def started(samples: list[WeakSample], folder: Path, monkeypatch: pytest.MonkeyPatch, config: ClassifierConfig) -> Path:
     """Train, and save the untrained model beside as ``start``."""
 
-    def noted(backbone: nn.Module, count: int, **options: float) -> TagClassifier:
-        model = TagClassifier(backbone, count, **options)  # type: ignore[arg-type]
+    def noted(backbone: nn.Module, num_classes: int, **options: float) -> TagClassifier:
+        model = TagClassifier(backbone, num_classes, **options)  # type: ignore[arg-type]
         save_model(folder / "start.safetensors", model, {})
         return model
 
