@@ -24,8 +24,8 @@ class RecamConfig:
         detach_mask: No gradient flows through the activations that features are seen through.
         frozen: Train the linear layers, and convolutions, alone.
         augment: Variation of the training images.
-        fit: Optimisation; ``head_lr_factor`` is that of the first linear layer. A backbone that learns as fast as that
-            unlearns, with few photographs, what activations are made of.
+        fit: Optimisation; ``head_lr_factor`` is that of the first linear layer. With few photographs a backbone
+            that learns as fast as that may unlearn what activations are made of.
     """
 
     weight: float = 1.0

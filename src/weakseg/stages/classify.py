@@ -57,10 +57,8 @@ class TagData:
     def seen(self, index: int, epoch: int) -> tuple[Tensor, Tensor, View]:
         """Return what ``load`` returns, and the view of the image that it is."""
         sample = self.samples[index]
-        rng, image = (
-            numpy_generator_for(self.seed, sample.id, f"classifier/augment/{self.config.variant(epoch)}"),
-            sample.load_image(),
-        )
+        rng = numpy_generator_for(self.seed, sample.id, f"classifier/augment/{self.config.variant(epoch)}")
+        image = sample.load_image()
         view = draw_view((image.shape[0], image.shape[1]), self.config, rng)
         return image_tensor(view.image(image)), torch.from_numpy(sample.tags.targets(self.num_classes)), view
 

@@ -34,10 +34,9 @@ class FrozenFeatures:
 
     def get(self, index: int, epoch: int, image: Callable[[], Tensor]) -> Tensor:
         """Return ``(C, h, w)`` float32 features of an image in an epoch; ``image`` makes its ``(3, H, W)`` pixels."""
-        if epoch != self.epoch:
+        if not self.variants and epoch != self.epoch:
             self.epoch = epoch
-            if not self.variants:
-                self._known[:] = False
+            self._known[:] = False
         place = epoch % len(self._known), index
         if not self._known[place]:
             self._store(place, image())

@@ -72,7 +72,7 @@ class GroupData:
         images = torch.stack([self._seen(i, epoch) for i in members])
         targets = torch.stack([self._targets(i) for i in members])
         anchor = members[0]
-        placed = self._placed[anchor, self.images.config.variant(epoch)]
+        placed = self._placed[self._place(anchor, epoch)]
         return images, targets, torch.tensor(placed, dtype=torch.int64), torch.tensor(anchor)
 
     def _apart(self, epoch: int) -> NDArray[np.int64]:
@@ -88,8 +88,12 @@ class GroupData:
 
     def _image(self, index: int, epoch: int) -> Tensor:
         image, _, view = self.images.seen(index, epoch)
-        self._placed[index, self.images.config.variant(epoch)] = Placement.of(view)
+        self._placed[self._place(index, epoch)] = Placement.of(view)
         return image
+
+    def _place(self, index: int, epoch: int) -> tuple[int, int]:
+        """Return where the placement of an image is kept: for each variant, or, where there are none, for the epoch."""
+        return index, epoch % max(1, self.images.config.variants)
 
     def _targets(self, index: int) -> Tensor:
         return torch.from_numpy(self.images.samples[index].tags.targets(self.images.num_classes))

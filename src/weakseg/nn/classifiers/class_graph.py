@@ -75,7 +75,7 @@ class ClassGraphClassifier(TagClassifier):
         found = super().seen(features, further)
         if "class_logits" in further:
             found["class_logits"] = self.class_logits(features)
-        if "scores" in further:
+        if self.summed and "scores" in further:
             found["scores"] = nn.functional.conv2d(features, self.exported())
         return found
 
