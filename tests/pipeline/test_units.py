@@ -53,6 +53,14 @@ class WriteMany(Write):
 
 
 @dataclass(frozen=True)
+class WriteWhole(WriteMany):
+    """Writes several at once, each of which depends on the others."""
+
+    def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+        return [replace(unit, whole=True) for unit in super().units(samples)]
+
+
+@dataclass(frozen=True)
 class WriteGroup(Write):
     """Writes one file for each group: an image and its helpers, under the name of the first, or of the group."""
 
@@ -229,32 +237,35 @@ def test_finished_images_are_left_out_of_batches(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_is_whole_is_made_anew_with_what_is_finished(tmp_path: Path) -> None:
-    @dataclass(frozen=True)
-    class Whole(WriteMany):
-        def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
-            return [replace(unit, whole=True) for unit in super().units(samples)]
-
     put(tmp_path / "out" / "b.txt", b"of another company")
-    write(Whole(tmp_path / "out"), "a", "b", "c", "d")
+    write(WriteWhole(tmp_path / "out"), "a", "b", "c", "d")
     assert set(contents(tmp_path / "batches")) == {"a+b+c"}
     made = contents(tmp_path / "out")
     assert made["b.txt"] != "of another company"
-    write(Whole(tmp_path / "out"), "a", "b", "c", "d")
+    write(WriteWhole(tmp_path / "out"), "a", "b", "c", "d")
     assert contents(tmp_path / "out") == made and set(contents(tmp_path / "batches")) == {"a+b+c"}
+
+
+def test_images_that_are_not_looked_at_together_after_all_are_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    job = WriteWhole(tmp_path / "out")
+    units = job.units(samples("a", "bad", "c", "d"))
+    failures = run_units(job, units, title="write", engine=LocalEngine(), warn=told.append)
+    assert [failure.image_id for failure in failures] == ["bad"]
+    assert told == [
+        "write: 3 images at once failed (ValueError: cannot do bad); each is tried alone, without the others: a, bad, c"
+    ]
 
 
 def test_a_whole_batch_that_fails_for_want_of_memory_is_left_for_another_time(tmp_path: Path) -> None:
     @dataclass(frozen=True)
-    class Whole(WriteMany):
-        def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
-            return [replace(unit, whole=True) for unit in super().units(samples)]
-
+    class Greedy(WriteWhole):
         def run(self, unit: Unit) -> None:
             if len(unit.samples) > 1:
                 raise MemoryError("too many")
             super().run(unit)
 
-    failures = write(Whole(tmp_path / "out"), "a", "b")
+    failures = write(Greedy(tmp_path / "out"), "a", "b")
     assert [(failure.image_id, failure.passing) for failure in failures] == [("a", True), ("b", True)]
     assert not (tmp_path / "out").exists()
 

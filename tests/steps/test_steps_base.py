@@ -18,7 +18,7 @@ from weakseg.files import write_bytes
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.plan import Kind, Step, StepContext, StepResult, Work, way_to
-from weakseg.pipeline.units import ImageJob
+from weakseg.pipeline.units import ImageJob, Unit
 from weakseg.settings.affinity import AffinityConfig
 from weakseg.steps.base import (
     cached,
@@ -51,6 +51,14 @@ class Note(ImageJob):
 
 
 @dataclass(frozen=True)
+class NoteTogether(Note):
+    """Notes all at once, as what depends on the others."""
+
+    def units(self, samples: Sequence[WeakSample]) -> list[Unit]:
+        return [Unit(tuple(samples), whole=True)]
+
+
+@dataclass(frozen=True)
 class IdleEngine(LocalEngine):
     """Notes what it was asked to give back."""
 
@@ -79,6 +87,16 @@ class TestOverImages:
         assert result.summary == {"images": 2}
         assert [(f.image_id, f.step, f.reason) for f in result.failures] == [("bad", "notes", "ValueError: torn")]
         assert {path.name for path in (tmp_path / "notes").glob("*.png")} == {"a.png", "b.png"}
+
+    def test_the_report_hears_of_images_that_were_to_be_looked_at_together(self, tmp_path: Path) -> None:
+        work = over_images(NoteTogether, lambda context: NoteTogether(context.folder), samples("a", "bad"))
+        result = work.run(context_of(tmp_path / "notes"))
+        assert result.summary == {
+            "images": 1,
+            "warnings": [
+                "notes: 2 images at once failed (ValueError: torn); each is tried alone, without the others: a, bad"
+            ],
+        }
 
     def test_the_name_of_the_job_is_the_code(self) -> None:
         work = over_images(Note, noting, [])

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,9 @@ def batches(samples: Sequence[WeakSample], size: int) -> list[Unit]:
     return [Unit(tuple(ordered[start : start + size])) for start in range(0, len(ordered), size)]
 
 
-def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) -> list[Failure]:
+def run_units(
+    job: Job, units: Sequence[Unit], *, title: str, engine: Engine, warn: Callable[[str], None] = logger.warning
+) -> list[Failure]:
     """Run a job on what is not done of some units, and return the failures in their order.
 
     Each unit is computed by one thread, whatever the number of processes, so that results are the same for any. What
@@ -121,6 +123,7 @@ def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) ->
         units: From the job.
         title: For progress, and the step's name in failures.
         engine: Spreads the units.
+        warn: Is told where images that were to be looked at together are not, so that their products are others.
 
     Raises:
         OutputError: If the output folder cannot be written: that is no image's fault, and stops all.
@@ -137,10 +140,11 @@ def run_units(job: Job, units: Sequence[Unit], *, title: str, engine: Engine) ->
                 if failure and unit.whole and failure.passing:  # what single images gave would stay for ever
                     failures |= {name: replace(failure, image_id=name) for name in unit.products}
                 elif failure and len(unit.products) > 1:
-                    count = len(unit.samples)
-                    logger.warning(
-                        "%s: %d images at once failed (%s); each is tried alone", title, count, failure.reason
-                    )
+                    text = f"{title}: {len(unit.samples)} images at once failed ({failure.reason}); each is tried alone"
+                    if unit.whole:
+                        warn(f"{text}, without the others: {', '.join(unit.products)}")
+                    else:
+                        logger.warning(text)
                     left = [one for sample in unit.samples if (one := _undone(job, ledger, Unit((sample,))))]
                     alone += left
                     advance(len(unit.products) - len(left))

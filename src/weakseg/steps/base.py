@@ -1,5 +1,6 @@
 """What steps share: work on images, trainings, models that are kept for further images, and who takes part."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +25,8 @@ Source = tuple[str, Kind]
 MakeJob = Callable[[StepContext], Job]
 Train = Callable[[StepContext, FitPlace], StepResult]
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ImageWork:
@@ -47,13 +50,17 @@ class ImageWork:
             samples = having(samples, context.inputs[name], kind)
         job = self.job(context)
         units = job.units(samples)
-        failures = run_units(job, units, title=title, engine=context.engine)
+        warnings: list[str] = []
+        failures = run_units(job, units, title=title, engine=context.engine, warn=warnings.append)
+        for warning in warnings:
+            logger.warning(warning)
         products = sum(len(unit.products) for unit in units)
         if not products:
             raise DataError(f"{title}: of {len(samples)} images none takes part; see failures.csv for what is missing")
         if len(failures) == products:
             raise DataError(f"{title}: every image failed; the first, {failures[0].image_id}: {failures[0].reason}")
-        return StepResult({"images": products - len(failures)}, failures)
+        told = {"images": products - len(failures)} | ({"warnings": warnings} if warnings else {})
+        return StepResult(told, failures)
 
 
 def over_images(job: type[Job], make: MakeJob, samples: Sequence[WeakSample], *, source: Source | None = None) -> Work:
