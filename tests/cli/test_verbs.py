@@ -350,9 +350,14 @@ def test_overview_and_version(capsys: Capture) -> None:
 
 def test_words(capsys: Capture) -> None:
     assert main(["words", "tabby"]) == 0
-    assert capsys.readouterr().out.split() == ["tabby", "tabby", "cat"]
+    printed = capsys.readouterr().out
+    assert printed.startswith("'tabby' stands for tabby (") and printed.endswith(
+        "words that contain 'tabby':\ntabby cat\n"
+    )
+    assert main(["words", "Flower"]) == 0
+    assert "'flower': ImageNet has 2 of 468 kinds" in capsys.readouterr().out
     assert main(["words", "buterfly"]) == 0
-    assert "no word contains 'buterfly'; close ones: " in (printed := capsys.readouterr().out)
+    assert "stands for nothing in ImageNet (words written alike: " in (printed := capsys.readouterr().out)
     assert "butterfly" in printed
 
 

@@ -66,7 +66,14 @@ def test_nothing_salient_and_no_or_constant_maps() -> None:
     assert (effects.flat, effects.small, effects.voided) == ((4,), 6, True)
 
 
-def test_an_image_without_classes_is_undecided() -> None:
+def test_an_image_without_classes_is_background_whatever_draws_the_eye() -> None:
+    saliency = np.zeros((24, 32), np.float32)
+    saliency[:12] = 1
+    found = saliency_seeds(Activations(torch.zeros(0, 6, 8), (), (24, 32)), saliency, SALIENT)
+    assert (found.labels.labels == 0).all() and found.effects == FusionEffects(24 * 32, 0, 0, 0, 0, voided=False)
+
+
+def test_the_rules_alone_leave_an_image_without_classes_undecided() -> None:
     saliency = levels([0, 31, 32, 255])
     assert fused(saliency) == [[255] * 4]
     assert fused(saliency, config=FusionConfig(min_foreground=0.0)) == [[0, 0, 255, 255]]  # 32 levels are salient

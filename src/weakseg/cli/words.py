@@ -1,6 +1,5 @@
 """``weakseg words``."""
 
-import difflib
 from collections.abc import Sequence
 
 from weakseg.cli.common import build_parser, conclude, parse
@@ -9,19 +8,21 @@ SHOWN = 40
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the words of the vocabulary that contain a text."""
+    """Explain what a word stands for, and print the words of the vocabulary that contain it."""
     parser = build_parser(
-        "words", "Search the vocabulary that 'weakseg segment' knows.", "  weakseg words cat\n  weakseg words boat"
+        "words",
+        "Explain what a word stands for to 'weakseg segment', and search its vocabulary.",
+        "  weakseg words bird\n  weakseg words boat",
     )
-    parser.add_argument("text", type=str, help="part of a word")
+    parser.add_argument("text", type=str, help="word, or part of one")
     text = parse(parser, words).text.lower()
-    from weakseg.nn.vocabulary import imagenet_words
+    from weakseg.data.knowledge.imagenet_words import imagenet_words, look_up, unknown_word
 
-    words_known = sorted(imagenet_words())
-    found = [word for word in words_known if text in word]
-    if not found:
-        near = difflib.get_close_matches(text, words_known, n=5, cutoff=0.5)
-        hint = f"; close ones: {', '.join(near)}" if near else ""
-        return conclude((), f"no word contains {text!r}{hint}. Boxes, points and scribbles may have any name")
-    more = f"\nand {len(found) - SHOWN} more; type a longer part" if len(found) > SHOWN else ""
-    return conclude((), "\n".join(found[:SHOWN]) + more)
+    found = sorted(word for word in imagenet_words() if text in word and word != text)
+    word = look_up(text)
+    if word is None and not found:
+        return conclude((), unknown_word(text))
+    explained = [word.explanation, word.doubt] if word else []
+    contained = [f"words that contain {text!r}:", *found[:SHOWN]] if found else []
+    more = [f"and {len(found) - SHOWN} more; type a longer part"] if len(found) > SHOWN else []
+    return conclude((), "\n".join(line for line in (*explained, *contained, *more) if line))

@@ -1,57 +1,41 @@
-"""The words of ImageNet, and a classifier for any of them without training."""
+"""A classifier for any words of ImageNet, without training."""
 
-import difflib
+import logging
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 
-from weakseg.errors import DataError
+from weakseg.data.knowledge.imagenet_words import find_word
 from weakseg.nn.classifiers import GroupClassifier, TagClassifier, build_imagenet_classifier
 from weakseg.settings.group import parameter_free
 from weakseg.settings.group_classify import GroupHeadConfig
 
-
-@cache
-def imagenet_words() -> dict[str, tuple[int, ...]]:
-    """Return the classes (0..999) that each word means.
-
-    A word is one of a class's names, such as ``"tabby cat"``, or the last word of the names of several, such as
-    ``"cat"``, which then means all of these.
-    """
-    from timm.data.imagenet_info import ImageNetInfo  # timm takes seconds, which drawn labels can do without
-
-    info = ImageNetInfo("imagenet-1k")
-    exact: dict[str, tuple[int, ...]] = {}
-    general: dict[str, tuple[int, ...]] = {}
-    for index in range(1000):
-        for name in info.index_to_description(index).lower().split(", "):
-            exact[name] = (*exact.get(name, ()), index)
-            general[name.split()[-1]] = (*general.get(name.split()[-1], ()), index)
-    return {**{word: tuple(dict.fromkeys(indices)) for word, indices in general.items()}, **exact}
-
-
-def find_word(tag: str) -> tuple[int, ...]:
-    """Return the ImageNet classes that a tag means.
-
-    Raises:
-        DataError: If it is no word of ImageNet; names the closest ones.
-    """
-    words = imagenet_words()
-    key = " ".join(tag.lower().replace("_", " ").split())
-    if key not in words:
-        near = difflib.get_close_matches(key, words, n=4, cutoff=0.5)
-        hint = f"close ones: {', '.join(near)}" if near else "weakseg words TEXT searches the vocabulary"
-        raise DataError(f"tag {tag!r}: not in the vocabulary of ImageNet; {hint}")
-    return words[key]
+logger = logging.getLogger(__name__)
 
 
 def build_word_classifier(tags: Sequence[str]) -> TagClassifier:
-    """Return the embedded classifier for some tags, in their order; a tag of several classes has their mean weight."""
+    """Return the embedded classifier for some tags, in their order; a tag of several classes has their mean weight.
+
+    The last one is kept, and the same in every call; the log says what a tag is taken for that is no name of one class.
+
+    Raises:
+        DataError: If a tag stands for no class of ImageNet.
+    """
+    return _word_classifier(tuple(tags))
+
+
+@lru_cache(maxsize=1)
+def _word_classifier(tags: tuple[str, ...]) -> TagClassifier:
+    words = [find_word(tag) for tag in tags]
+    for word in words:
+        if word.doubt:
+            logger.warning("%s", word.doubt)
+        elif not word.is_name:
+            logger.info("%s", word.explanation)
     source = build_imagenet_classifier()
-    rows = [source.head.weight.data[list(find_word(tag))].mean(0) for tag in tags]
     model = TagClassifier(source.backbone, len(tags))
-    model.head.weight.data.copy_(torch.stack(rows))
+    model.head.weight.data.copy_(torch.stack([source.head.weight.data[list(w.meaning.classes)].mean(0) for w in words]))
     return model.eval()
 
 

@@ -1,6 +1,7 @@
 """From activations and a saliency map to seeds, and what each rule of their fusion has done."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ class SaliencySeeds:
 def saliency_seeds(activations: Activations, saliency: NDArray[np.float32], config: SeedConfig) -> SaliencySeeds:
     """Return the seeds that activations and a saliency map make together.
 
-    Maps are resized bilinearly to the image, or both to ``max_side``; then ``fuse_saliency``.
+    Maps are resized bilinearly to the image, or both to ``max_side``; then ``fuse_saliency``. An image without a class is
+    background, whatever draws the eye in it, as with every kind of background; the rules of the code, which meets none,
+    would leave it undecided.
 
     Args:
         activations: Of the classes that are present.
@@ -79,6 +82,9 @@ def saliency_seeds(activations: Activations, saliency: NDArray[np.float32], conf
     check_same_size("saliency", saliency.shape, "image", activations.image_size)
     check_within("saliency", torch.from_numpy(saliency), 0, 1)
     working = scaled_size(activations.image_size, 1.0, max_side=config.max_side)
+    if not activations.class_ids:
+        effects = FusionEffects(math.prod(working), 0, 0, 0, 0, voided=False)
+        return SaliencySeeds(LabelMap(np.zeros(activations.image_size, np.uint8)), effects)
     shown = resize_maps(torch.from_numpy(saliency)[None], working)[0]
     maps = resize_maps(activations.values, working)
     labels, effects = fuse_saliency(maps, activations.class_ids, shown, config.fusion)

@@ -31,6 +31,7 @@ SYNONYMS = (
     ("stop_sign", "street_sign"),
     ("refrigerator", "fridge"),
     ("bicycle", "bike"),
+    ("cow", "ox"),
 )
 """Words for the same thing."""
 MAX_HEADS = 8  # words at the end of a name that are tried
