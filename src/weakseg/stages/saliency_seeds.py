@@ -62,9 +62,9 @@ class SaliencySeeds:
 def saliency_seeds(activations: Activations, saliency: NDArray[np.float32], config: SeedConfig) -> SaliencySeeds:
     """Return the seeds that activations and a saliency map make together.
 
-    Maps are resized bilinearly to the image, or both to ``max_side``; then ``fuse_saliency``. An image without a class is
-    background, whatever draws the eye in it, as with every kind of background; the rules of the code, which meets none,
-    would leave it undecided.
+    Maps are resized bilinearly to the image, or both to ``max_side``; then ``fuse_saliency``. An image without a class
+    is background, whatever draws the eye in it, as with every kind of background; the rules of the code, which meets
+    none, would leave it undecided.
 
     Args:
         activations: Of the classes that are present.

@@ -67,16 +67,16 @@ class Word:
         if len(classes) >= FEW * kinds:
             return ""
         return (
-            f"{self.tag!r}: ImageNet has {len(classes)} of {kinds} kinds ({_listed(classes)}); others may be missed, and "
-            "boxes, points or scribbles are surer"
+            f"{self.tag!r}: ImageNet has {len(classes)} of {kinds} kinds ({_listed(classes)}); others may be missed, "
+            "and boxes, points or scribbles are surer"
         )
 
 
 def look_up(tag: str) -> Word | None:
     """Return what a tag stands for; ``None`` where it, words for the same thing, and its singular are unknown.
 
-    Names of classes come first, then what is above them in WordNet, then the last words of names. Of several senses that
-    with the most classes is taken, of equal ones the more usual.
+    Names of classes come first, then what is above them in WordNet, then the last words of names. Of several senses
+    that with the most classes is taken, of equal ones the more usual.
 
     Reference:
         [miller1995wordnet].
