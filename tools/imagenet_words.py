@@ -51,6 +51,10 @@ def read_senses(path: Path) -> dict[str, list[str]]:
     return {parts[0]: parts[6 + int(parts[3]) :] for parts in map(str.split, lines(path))}
 
 
+def _short(gloss: str) -> str:
+    return textwrap.shorten(gloss, GLOSS, placeholder=" ...")
+
+
 def synset_of(index: int, info: ImageNetInfo, synsets: dict[str, Synset], senses: dict[str, list[str]]) -> str:
     """The set of synonyms of a class: of those with its names, the one with no other names, or with its description."""
     if index in NOT_IN_3_1:
@@ -95,12 +99,7 @@ def main(folder: Path, out: Path) -> None:
         "notice": licence(folder / "data.noun"),
         "classes": [info.index_to_description(index).lower().split(", ") for index in range(1000)],
         "synsets": [
-            [
-                textwrap.shorten(synsets[o].gloss, GLOSS, placeholder=" ..."),
-                [above[p] for p in synsets[o].parents],
-                class_of.get(o, -1),
-                len(kinds[o]),
-            ]
+            [_short(synsets[o].gloss), [above[p] for p in synsets[o].parents], class_of.get(o, -1), len(kinds[o])]
             for o in above
         ],
         "words": {word: places for word, places in words.items() if places},

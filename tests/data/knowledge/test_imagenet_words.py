@@ -77,8 +77,8 @@ class TestMoreGeneralWords:
 
     def test_a_word_with_few_of_its_kinds_is_doubtful(self) -> None:
         assert find_word("person").doubt == (
-            "'person': ImageNet has 3 of 10287 kinds (ballplayer, groom, scuba diver); others may be missed, and boxes, "
-            "points or scribbles are surer"
+            "'person': ImageNet has 3 of 10287 kinds (ballplayer, groom, scuba diver); others may be missed, and "
+            "boxes, points or scribbles are surer"
         )
         assert not find_word("bird").doubt and not find_word("tabby cat").doubt
 
