@@ -11,6 +11,7 @@ import skimage.data
 import weakseg
 import weakseg.graph
 import weakseg.ops
+from generated import write_folder
 from weakseg import SegmentOptions
 from weakseg.errors import ConfigError, DataError
 from weakseg.settings.activate import ActivateConfig
@@ -64,9 +65,9 @@ def test_a_file_an_array_and_a_float_array_are_the_same(tmp_path: Path) -> None:
     assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_no_tag_is_all_background(method: Any) -> None:
-    assert not weakseg.segment(np.zeros((20, 30), np.uint8), [], options=SegmentOptions(method=method)).mask.any()
+def test_a_photograph_of_which_nothing_is_said_is_refused() -> None:
+    with pytest.raises(DataError, match="say what the photograph shows"):
+        weakseg.segment(np.zeros((20, 30), np.uint8))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -94,7 +95,8 @@ def test_an_unknown_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "message"), [(["cat", "cat"], "'cat' is given more than once"), (["tabby kat"], "close ones: tabby cat")]
+    ("tags", "message"),
+    [(["cat", "cat"], "'cat' is given more than once"), (["tabby kat"], "written alike: tabby cat")],
 )
 def test_bad_tags(tags: list[str], message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -131,3 +133,35 @@ def test_bad_groups(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             weakseg.segment_group(images, ["cat"])  # type: ignore[arg-type]
+
+
+def test_several_photographs_each_by_itself() -> None:
+    images = [skimage.data.cat()[::6, ::6], skimage.data.cat()[::6, ::-6]]
+    done: list[tuple[int, int]] = []
+    found = weakseg.segment_each(images, "cat", progress=lambda count, total: done.append((count, total)))
+    assert done == [(1, 2), (2, 2)]
+    for image, result in zip(images, found, strict=True):
+        assert (result.mask == weakseg.segment(image, "cat").mask).all()
+    with pytest.raises(DataError, match="segment_each: give a list of photographs, got ndarray alone"):
+        weakseg.segment_each(images[0], "cat")  # type: ignore[arg-type]
+
+
+def test_a_run_from_python_is_that_of_the_command_line(tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", 6)
+    fit = {"epochs": 1, "batch_size": 2}
+    settings: dict[str, Any] = {
+        "data": {"format": "folder", "train": "tags.json", "val": "val.json", "truth": "masks"},
+        "classifier": {"frozen": True, "fit": fit},
+        "segmenter": {"fit": fit},
+    }
+    found = weakseg.run("cam", root=tmp_path / "data", out=tmp_path / "out", **settings)
+    assert found.report == tmp_path / "out" / "report.html" and "<html" in found.report.read_text()
+    assert found.figures and all(0 <= value <= 100 for value in found.figures.values())
+    assert repr(found).startswith(f"Run({str(tmp_path / 'out')!r}, mIoU %: ")
+    names = sorted(path.stem for path in (tmp_path / "out" / "masks").glob("*.png"))
+    assert found.mask(names[0]).dtype == np.uint8 and found.model.is_file()
+    weakseg.load_segmenter(found.model)
+    with pytest.raises(DataError, match="no such label map"):
+        found.mask("another")
+    with pytest.raises(ConfigError, match="epocs"):
+        weakseg.run("cam", root=tmp_path / "data", out=tmp_path / "other", classifier={"fit": {"epocs": 1}})

@@ -24,14 +24,16 @@ __all__ = [
     "load_segmenter",
     "predict_image",
     "read_marks",
+    "run",
     "run_recipe",
     "segment",
+    "segment_each",
     "segment_group",
     "segment_labelled",
 ]
 
 if TYPE_CHECKING:
-    from weakseg.api import segment, segment_group, segment_labelled
+    from weakseg.api import run, segment, segment_each, segment_group, segment_labelled
     from weakseg.artifacts import LabelMap
     from weakseg.data.annotations import Box
     from weakseg.data.image import load_rgb
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
     from weakseg.methods.shared_recipe import load_recipes
     from weakseg.photograph.config import SegmentOptions
     from weakseg.photograph.marks import Marks, read_marks
-    from weakseg.photograph.photograph import Photograph, Segmentation
+    from weakseg.photograph.photograph import Photograph
+    from weakseg.photograph.segmentation import Segmentation
     from weakseg.pipeline.options import RunOptions
     from weakseg.settings.predict import PredictConfig
     from weakseg.stages.box_instances import instances_from_boxes
@@ -59,7 +62,7 @@ __getattr__ = imported_late(
         "PredictConfig": "settings.predict",
         "RunOptions": "pipeline.options",
         "SegmentOptions": "photograph.config",
-        "Segmentation": "photograph.photograph",
+        "Segmentation": "photograph.segmentation",
         "compare_methods": "methods.compare",
         "instances_from_boxes": "stages.box_instances",
         "label_images": "methods.label",
@@ -69,8 +72,10 @@ __getattr__ = imported_late(
         "load_segmenter": "stages.segment",
         "predict_image": "stages.predict",
         "read_marks": "photograph.marks",
+        "run": "api",
         "run_recipe": "methods.run",
         "segment": "api",
+        "segment_each": "api",
         "segment_group": "api",
         "segment_labelled": "api",
     },

@@ -109,4 +109,4 @@ def test_together_needs_tags(photos: list[str], capsys: Capture) -> None:
     assert main(["segment", *photos, "--together"]) == 2
     assert "say what the photograph shows: --tags" in capsys.readouterr().err
     assert main(["segment", *photos, "--together", "--tags", "tabby kat"]) == 2
-    assert "close ones: tabby cat" in capsys.readouterr().err
+    assert "written alike: tabby cat" in capsys.readouterr().err

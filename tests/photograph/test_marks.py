@@ -1,7 +1,9 @@
 """What is said of one photograph, typed or in a label file."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -63,34 +65,75 @@ def test_what_leaves_nothing_is_refused(
         marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=size))
 
 
-def test_what_is_not_looked_at_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_not_looked_at_is_said() -> None:
     marks = read_marks(["cow"], boxes=[("cat", (1, 2, 30, 30))], points=[("dog", (5, 6))])
-    check_marks(marks, (30, 40))
-    assert [record.getMessage() for record in caplog.records] == [
+    assert check_marks(marks, (30, 40)) == [
         "points are not looked at, for boxes are drawn, which decide",
         "'cow' has none of the boxes, which decide: it will not be in the mask",
         "'dog' has none of the boxes, which decide: it will not be in the mask",
     ]
-    caplog.clear()
-    check_marks(read_marks(["cat", "dog"]), (30, 40))
-    check_marks(read_marks(scribbles=[("cat", [(1, 1)]), ("background", [(5, 5)])]), (30, 40))
-    assert not caplog.records
+    assert not check_marks(read_marks(["cat", "dog"]), (30, 40))
+    assert not check_marks(read_marks(scribbles=[("cat", [(1, 1)]), ("background", [(5, 5)])]), (30, 40))
 
 
-def test_odd_names_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    check_marks(
-        read_marks(boxes=[("cat", (1, 2, 9, 9)), ("Cat", (9, 9, 30, 30)), ("car, bus", (2, 2, 9, 9))]), (30, 40)
-    )
-    assert [record.getMessage()[:40] for record in caplog.records] == [
+def test_odd_names_are_said() -> None:
+    boxes = [("cat", (1, 2, 9, 9)), ("Cat", (9, 9, 30, 30)), ("car, bus", (2, 2, 9, 9))]
+    assert [doubt[:40] for doubt in check_marks(read_marks(boxes=boxes), (30, 40))] == [
         "classes 'cat' and 'Cat' are written alik",
         "class 'car, bus' holds ','; if it is sev",
     ]
 
 
+def test_where_nothing_is_said_there_is_nothing_to_find() -> None:
+    for marks in (read_marks(), read_marks(points=[("background", (1, 1))])):
+        with pytest.raises(DataError, match="say what the photograph shows: give tags, boxes, points or scribbles"):
+            check_marks(marks, (30, 40))
+
+
+class TestPlainForms:
+    def test_inner_brackets_may_be_left_out_and_one_mark_may_stand_alone(self) -> None:
+        whole = read_marks(
+            ["cat", "dog"],
+            boxes=[("cat", (1, 2, 30, 30))],
+            points=[("cat", (5, 6))],
+            scribbles=[("dog", [(1, 2), (3, 4)])],
+        )
+        plain = read_marks(
+            "cat, dog",
+            boxes=("cat", 1, np.float32(2), 30, np.int64(30)),
+            points=("cat", 5, 6),
+            scribbles=("dog", (1, 2), (3, 4)),
+        )
+        assert plain == whole
+        assert read_marks("cat,dog", boxes=[["cat", np.array([1, 2, 30, 30])]]).drawn.boxes == whole.drawn.boxes
+        assert read_marks(scribbles=("dog", [(1, 2)])) == read_marks(scribbles=[("dog", (1, 2))]) != read_marks("dog")
+
+    @pytest.mark.parametrize(
+        ("marks", "message"),
+        [
+            (
+                {"boxes": [40, 30, 200, 180]},
+                r"boxes: each is a name and \(left, top, .*\('cat', 40, 30, 200, 180\); got 40",
+            ),
+            ({"boxes": [("cat",)]}, r"box of 'cat': got \[\]; give \(left, top, right, bottom\) in pixels"),
+            ({"boxes": [(1, 2, 3, 4)]}, r"boxes: each is a name and"),
+            ({"points": ("cat", 5)}, r"point on 'cat': got \[5\]; give \(x, y\)"),
+            ({"points": [("cat", "a", "b")]}, r"point on 'cat': got \['a', 'b'\]"),
+            ({"points": ["cat"]}, r"point on 'cat': got \[\]"),
+            ({"scribbles": ("cat", 1, 2, 3, 4)}, r"scribble on 'cat': got \[1, 2, 3, 4\]; give \(x, y\)"),
+            ({"scribbles": [["cat", None]]}, r"scribble on 'cat': got None; give \(x, y\)"),
+            ({"scribbles": ["cat"]}, r"scribbles: one has no position"),
+        ],
+    )
+    def test_what_is_no_mark_says_how_it_is_written(self, marks: dict[str, Any], message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            read_marks(**marks)
+
+
 def test_labels_that_reach_out_of_the_photograph(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    check_marks(read_marks(boxes=[("cat", (-1, -1, 41, 31))], scribbles=[("cat", [(1, 1), (50, 1)])]), (30, 40))
-    assert "scribble of 'cat' at (1, 1) is by 50% outside of the photograph of 40 x 30" in caplog.text
-    assert "box" not in caplog.text.split("scribble")[0]
+    strayed = read_marks(boxes=[("cat", (-1, -1, 41, 31))], scribbles=[("cat", [(1, 1), (50, 1)])])
+    doubts = check_marks(strayed, (30, 40))
+    assert doubts[0].startswith("scribble of 'cat' at (1, 1) is by 50% outside of the photograph of 40 x 30")
     with pytest.raises(DataError, match=r"point of 'cat' at \(1200, 5\) is outside of the photograph of 40 x 30"):
         check_marks(read_marks(points=[("cat", (1200, 5)), ("background", (1, 1))]), (30, 40))
     caplog.clear()

@@ -23,7 +23,6 @@ from weakseg.stages import weak_seeds
 BALL, BRICK = ("ball", (8, 4, 30, 40)), ("brick", (38, 8, 56, 40))
 STROKES = [("brick", [(42, 20), (52, 22)]), ("background", [(2, 2), (2, 60), (120, 90)])]
 KINDS: dict[str, dict[str, Any]] = {
-    "nothing": {},
     "tags": {"tags": ["cup", "soccer ball"]},
     "boxes": {"boxes": [BALL, BRICK]},
     "strokes": {"scribbles": STROKES},

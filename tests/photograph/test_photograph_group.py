@@ -115,7 +115,7 @@ def test_what_is_no_group(images: list[NDArray[np.uint8]]) -> None:
         (photographs[:1], ["cup"], r"need two photographs or more, .* got 1 photographs and 1 tags"),
         (photographs, [], r"a tag that all of them show; got 2 photographs and 0 tags"),
         (photographs, ["cup", "cup"], "'cup' is given more than once"),
-        (photographs, ["tabby kat"], "close ones: tabby cat"),
+        (photographs, ["tabby kat"], "written alike: tabby cat"),
     ):
         with pytest.raises(DataError, match=message):
             segment_together(group, tags, QUICK)

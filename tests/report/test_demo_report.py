@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from weakseg.artifacts import Activations, LabelMap
-from weakseg.photograph.photograph import Segmentation
+from weakseg.photograph.segmentation import Segmentation
 from weakseg.report import draw_labels
 from weakseg.report.demo import build_demo_report
 

@@ -21,13 +21,13 @@ from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import GROUP_CLASSIFIER
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE, save_model
+from weakseg.photograph.overlay import draw_activation, draw_ring, shrink
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Failure, Role
 from weakseg.pipeline.runner import write_failures
 from weakseg.report.compare import build_comparison_report
 from weakseg.report.groups import ABOUT_GROUPS, grouped
 from weakseg.report.model import PictureTable
-from weakseg.report.overlay import draw_activation, draw_ring, shrink
 from weakseg.report.run import build_run_report
 from weakseg.stages.classify import classifier_header
 

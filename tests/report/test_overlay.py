@@ -4,8 +4,8 @@ import pytest
 from cases import each
 from weakseg.artifacts import voc_palette
 from weakseg.errors import ShapeError
+from weakseg.photograph.overlay import CONTOUR, DIFFERENCE_COLOURS, HATCH_DARK, HATCH_LIGHT, draw_ring, heat_colours
 from weakseg.report import difference, draw_activation, draw_labels, shrink
-from weakseg.report.overlay import CONTOUR, DIFFERENCE_COLOURS, HATCH_DARK, HATCH_LIGHT, draw_ring, heat_colours
 
 BLACK = np.zeros((16, 24, 3), np.uint8)
 

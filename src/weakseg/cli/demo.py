@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from weakseg.photograph.photograph import Segmentation
+    from weakseg.photograph.segmentation import Segmentation
 
 
 TAGS = {

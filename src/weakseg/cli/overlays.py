@@ -75,7 +75,7 @@ def save_overlays(folder: Path | None, images: Path, masks: Path, options: "RunO
 def _draw(folder: Path, masks: Path, sample: "WeakSample") -> Failure | None:
     """Draw one mask, and return why it failed."""
     from weakseg.artifacts import LabelMap
-    from weakseg.report.overlay import save_overlay
+    from weakseg.photograph.overlay import save_overlay
 
     try:
         mask = LabelMap.load(masks / f"{sample.id}.png").labels

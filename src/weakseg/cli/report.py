@@ -10,14 +10,7 @@ def main(words: Sequence[str]) -> int:
     """Write the report of a run folder."""
     parser = build_parser("report", "Write the HTML report of a run folder, finished or not.", "  weakseg report out")
     parser.add_argument("run", type=Path, help="run folder")
-    return conclude((), f"report: {write_report(parse(parser, words).run).resolve()}")
+    run = parse(parser, words).run
+    from weakseg.report.run import write_run_report
 
-
-def write_report(run: Path) -> Path:
-    """Write ``report.html`` into a run folder and return its path."""
-    from weakseg.report import save
-    from weakseg.report.run import build_run_report
-
-    path = run / "report.html"
-    save(build_run_report(run), path)
-    return path
+    return conclude((), f"report: {write_run_report(run).resolve()}")

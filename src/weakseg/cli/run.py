@@ -58,12 +58,12 @@ def main(words: Sequence[str]) -> int:
         return 0
     given = parse(parser, own)
     recipe = load_recipe(given.recipe, overrides)
-    from weakseg.cli.report import write_report
     from weakseg.methods.run import run_recipe
     from weakseg.pipeline.runner import FAILURES_FILE
+    from weakseg.report.run import write_run_report
 
     result = run_recipe(recipe, given.out, run_options(given))
-    page = write_report(given.out)
+    page = write_run_report(given.out)
     return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}", listed=given.out / FAILURES_FILE)
 
 

@@ -22,7 +22,8 @@ from weakseg.photograph.config import SegmentOptions, group_options
 from weakseg.pipeline.plan import Failure
 
 if TYPE_CHECKING:
-    from weakseg.photograph.photograph import Photograph, Segmentation
+    from weakseg.photograph.photograph import Photograph
+    from weakseg.photograph.segmentation import Segmentation
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def _save(files: Files, result: "Segmentation") -> str:
     """Write a mask and its overlay, and return what the mask covers."""
     result.save(files.mask)
     if files.overlay:
-        from weakseg.report.overlay import save_overlay
+        from weakseg.photograph.overlay import save_overlay
 
         save_overlay(files.overlay, result.image, result.mask)
     shares = (f"{label} {tag}: {(result.mask == label).mean():.1%}" for label, tag in enumerate(result.tags, start=1))

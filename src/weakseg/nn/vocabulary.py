@@ -29,9 +29,7 @@ def build_word_classifier(tags: Sequence[str]) -> TagClassifier:
 def _word_classifier(tags: tuple[str, ...]) -> TagClassifier:
     words = [find_word(tag) for tag in tags]
     for word in words:
-        if word.doubt:
-            logger.warning("%s", word.doubt)
-        elif not word.is_name:
+        if not word.is_name:
             logger.info("%s", word.explanation)
     source = build_imagenet_classifier()
     model = TagClassifier(source.backbone, len(tags))

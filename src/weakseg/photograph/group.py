@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from weakseg.artifacts import Activations
+from weakseg.data.knowledge.imagenet_words import word_doubts
 from weakseg.errors import DataError
 from weakseg.graph.image_group import group_edges
 from weakseg.nn.classifiers import GroupClassifier
@@ -18,7 +19,8 @@ from weakseg.nn.vocabulary import build_word_group
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.photograph.config import SegmentOptions, group_options
 from weakseg.photograph.marks import read_marks
-from weakseg.photograph.photograph import Photograph, Segmentation
+from weakseg.photograph.photograph import Photograph
+from weakseg.photograph.segmentation import Segmentation
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.group_classify import GroupActivateConfig
 from weakseg.stages.activate_group import activate_group
@@ -41,7 +43,7 @@ def grouped(items: Sequence[Item]) -> list[Sequence[Item]]:
 
 
 def segment_together(
-    photographs: Sequence[Photograph], tags: Sequence[str], options: SegmentOptions | None = None
+    photographs: Sequence[Photograph], tags: str | Sequence[str], options: SegmentOptions | None = None
 ) -> list[Segmentation]:
     """Return the mask of each photograph of a group, all of which show the same.
 
@@ -67,8 +69,12 @@ def segment_together(
             f"a group: need two photographs or more, and a tag that all of them show; got {len(photographs)} "
             f"photographs and {len(names)} tags"
         )
-    activations = group_activations(build_word_group(names), photographs, names, options.activations)
-    return [one.segment_shown(names, own, options) for one, own in zip(photographs, activations, strict=True)]
+    doubts = word_doubts(names)
+    for doubt in doubts:
+        logger.warning("%s", doubt)
+    found = group_activations(build_word_group(names), photographs, names, options.activations)
+    pairs = zip(photographs, found, strict=True)
+    return [photograph.segment_shown(names, own, options, doubts=doubts) for photograph, own in pairs]
 
 
 def group_activations(

@@ -2,9 +2,11 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Scribble
 from weakseg.data.binding import bind_image
@@ -13,14 +15,12 @@ from weakseg.data.image import check_frame, image_size
 from weakseg.data.readers.label_file import labels_of
 from weakseg.data.stray import stray_marks
 from weakseg.data.upright import turn_upright
-from weakseg.errors import DataError
+from weakseg.errors import DataError, cut
+from weakseg.photograph.given import Named, named_places, read_tags
 
 logger = logging.getLogger(__name__)
 
-OF_BOX, OF_POINT = "(left, top, right, bottom)", "(x, y)"
-Place = Sequence[float]
-Named = Sequence[tuple[str, Place]]
-Lines = Sequence[tuple[str, Sequence[Place]]]
+OF_BOX, OF_POINT, OF_LINE = "(left, top, right, bottom)", "(x, y)", "[(x, y), ...]"
 
 
 @dataclass(frozen=True)
@@ -71,81 +71,105 @@ def marks_of_file(photograph: Path, path: Path) -> Marks:
     return Marks(names, bound.drawn)
 
 
-def read_marks(tags: Sequence[str] = (), *, boxes: Named = (), points: Named = (), scribbles: Lines = ()) -> Marks:
+def read_marks(
+    tags: str | Sequence[str] = (), *, boxes: Named = (), points: Named = (), scribbles: Named = ()
+) -> Marks:
     """Return names in the order of their first mention, and what is drawn, as (row, column).
 
     Args:
-        tags: What the photograph shows.
+        tags: What the photograph shows; a text may separate several by commas.
         boxes: ``(name, (left, top, right, bottom))`` in pixels, x to the right and y down.
         points: ``(name, (x, y))``; ``"background"`` is a name.
-        scribbles: ``(name, [(x, y), ...])``.
+        scribbles: ``(name, [(x, y), ...])``. Of each kind the inner brackets may be left out, and one may stand alone.
 
     Raises:
         DataError: If a tag is given twice, a coordinate is missing or no finite number, or a box lies on the background
             or has no area.
     """
-    if repeated := [tag for tag in tags if list(tags).count(tag) > 1]:
+    said = read_tags(tags)
+    if repeated := [tag for tag in said if said.count(tag) > 1]:
         raise DataError(f"tags: {repeated[0]!r} is given more than once; give it once")
-    given = [*tags, *(name for name, _ in (*boxes, *points, *scribbles))]
+    kinds = (("boxes", boxes, OF_BOX), ("points", points, OF_POINT), ("scribbles", scribbles, OF_LINE))
+    framed, clicked, drawn = ([*named_places(*kind)] for kind in kinds)
+    given = [*said, *(name for name, _ in (*framed, *clicked, *drawn))]
     names = tuple(dict.fromkeys(name for name in given if name not in BACKGROUND_NAMES))
     ids = {**dict.fromkeys(BACKGROUND_NAMES, 0), **{name: i for i, name in enumerate(names, start=1)}}
     found = Drawn(
-        tuple(_box(name, ids[name], place) for name, place in boxes),
-        tuple(Point(ids[name], *_position(f"point on {name!r}", place)) for name, place in points),
-        tuple(
-            Scribble(ids[name], tuple(_position(f"scribble on {name!r}", place) for place in line))
-            for name, line in scribbles
-        ),
+        tuple(_box(name, ids[name], place) for name, place in framed),
+        tuple(Point(ids[name], *_position(f"point on {name!r}", place)) for name, place in clicked),
+        tuple(Scribble(ids[name], _path(f"scribble on {name!r}", line)) for name, line in drawn),
     )
     if any(not scribble.path for scribble in found.scribbles):
         raise DataError("scribbles: one has no position; give at least one (x, y)")
     return Marks(names, found)
 
 
-def check_marks(marks: Marks, size: tuple[int, int]) -> None:
-    """Refuse labels outside a photograph of ``size``; warn of what is probably not meant.
+def merged_marks(said: Iterable[Mapping[str, Any]]) -> Marks:
+    """Return what several calls said, each by the arguments of ``read_marks``, of which one kind may stand alone."""
+    tags: list[str] = []
+    drawn: dict[str, list[Any]] = {"boxes": [], "points": [], "scribbles": []}
+    for one in said:
+        tags += read_tags(one["tags"])
+        for kind, marks in drawn.items():
+            given = one[kind]
+            marks += [given] if given and isinstance(given[0], str) else given
+    return read_marks(tags, **drawn)
 
-    That are labels that are outside in part, or will not be looked at, and names that are odd.
+
+def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
+    """Return what is probably not meant: labels outside in part, or that will not be looked at, and odd names.
 
     Raises:
-        DataError: If nothing of a label lies inside.
+        DataError: If nothing is said of the photograph, or nothing of a label lies inside one of ``size``.
     """
+    if not marks.names:
+        raise DataError("say what the photograph shows: give tags, boxes, points or scribbles of an object")
+    doubts = []
     for share, what in stray_marks(marks.drawn, size, marks.names):
         if share == 1:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
-        logger.warning("%s (width x height); what is outside is left out", what)
-    for what in odd_names(marks.names):
-        logger.warning("%s", what)
+        doubts.append(f"{what} (width x height); what is outside is left out")
+    doubts += odd_names(marks.names)
     strongest = marks.drawn.strongest
     if strongest == "tags":
-        return
-    for kind in STRENGTH[STRENGTH.index(strongest) + 1 :]:
-        if marks.drawn.of_kind(kind):
-            logger.warning("%s are not looked at, for %s are drawn, which decide", kind, strongest)
+        return doubts
+    kinds = STRENGTH[STRENGTH.index(strongest) + 1 :]
+    doubts += [
+        f"{k} are not looked at, for {strongest} are drawn, which decide" for k in kinds if marks.drawn.of_kind(k)
+    ]
     decided = {mark.class_id for mark in marks.drawn.of_kind(strongest)}
-    for label, name in zip(marks.label_ids, marks.names, strict=True):
-        if label not in decided:
-            logger.warning("%r has none of the %s, which decide: it will not be in the mask", name, strongest)
+    return doubts + [
+        f"{name!r} has none of the {strongest}, which decide: it will not be in the mask"
+        for label, name in zip(marks.label_ids, marks.names, strict=True)
+        if label not in decided
+    ]
 
 
-def _box(name: str, class_id: int, place: Sequence[float]) -> Box:
+def _box(name: str, class_id: int, place: object) -> Box:
     left, top, right, bottom = _numbers(f"box of {name!r}", place, OF_BOX)
     if not class_id:
         raise DataError("boxes: a box is drawn around an object; the background has none")
     if not (left < right and top < bottom):
-        raise DataError(
-            f"box of {name!r}: {tuple(place)} has no area; give {OF_BOX} with left < right and top < bottom"
-        )
+        raise DataError(f"box of {name!r}: {cut(place)} has no area; give {OF_BOX} with left < right and top < bottom")
     return Box(class_id, top, left, bottom, right)
 
 
-def _position(what: str, place: Sequence[float]) -> Position:
+def _position(what: str, place: object) -> Position:
     x, y = _numbers(what, place, OF_POINT)
     return y, x
 
 
-def _numbers(what: str, place: Sequence[float], wanted: str) -> list[float]:
-    values = [float(value) for value in place]
+def _path(what: str, line: object) -> tuple[Position, ...]:
+    """Return the positions of a line, or of a single one."""
+    places = list(line) if isinstance(line, Iterable) else [line]
+    return tuple(_position(what, place) for place in ([places] if places and isinstance(places[0], Real) else places))
+
+
+def _numbers(what: str, place: object, wanted: str) -> list[float]:
+    try:
+        values = [float(value) for value in place]  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        values = []
     if len(values) != wanted.count(",") + 1 or not all(map(math.isfinite, values)):
-        raise DataError(f"{what}: got {tuple(place)}; give {wanted} in pixels")
+        raise DataError(f"{what}: got {cut(place)}; give {wanted} in pixels")
     return values

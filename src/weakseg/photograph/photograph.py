@@ -1,17 +1,18 @@
 """A photograph that is segmented from marks, again and again."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, PixelGraph
+from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
 from weakseg.data.annotations import Drawn
-from weakseg.data.image import as_rgb, load_rgb
+from weakseg.data.knowledge.imagenet_words import word_doubts
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn.problem import build_cell_problem, image_cells, reduce_labelled
@@ -22,46 +23,22 @@ from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.photograph.config import DrawnOptions, SegmentOptions
-from weakseg.photograph.marks import Marks, check_marks
+from weakseg.photograph.given import Given, Named, read_given, read_tags
+from weakseg.photograph.marks import Marks, check_marks, merged_marks
+from weakseg.photograph.segmentation import Segmentation
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
-from weakseg.stages.decode import decode_image, decoding_crf, keep_to_boxes
-from weakseg.stages.refine import refine_image
+from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
+from weakseg.stages.refine import best_labels, refined_scores
 from weakseg.stages.seed import seed_image
 from weakseg.stages.weak_seeds import SeedParts, weak_seeds
 
 Made = TypeVar("Made")
 
-
-@dataclass(frozen=True)
-class Segmentation:
-    """A photograph's mask, and how it came about.
-
-    Attributes:
-        image: ``(H, W, 3)`` uint8, upright RGB.
-        tags: The tags, and names of what is drawn; ``tags[i]`` is label ``i + 1`` of the mask.
-        activations: Class evidence; of no class where all is drawn.
-        seeds: Confident labels, 255 = undecided.
-        labels: The mask.
-    """
-
-    image: NDArray[np.uint8]
-    tags: tuple[str, ...]
-    activations: Activations
-    seeds: LabelMap
-    labels: LabelMap
-
-    @property
-    def mask(self) -> NDArray[np.uint8]:
-        """``(H, W)`` uint8: 0 background, i + 1 the i-th tag."""
-        return self.labels.labels
-
-    def save(self, path: str | Path) -> None:
-        """Write the mask as indexed PNG with the VOC palette."""
-        self.labels.save(Path(path))
+logger = logging.getLogger(__name__)
 
 
 class Photograph:
@@ -72,40 +49,87 @@ class Photograph:
         name: Of its file; empty for an array.
     """
 
-    def __init__(self, image: str | Path | NDArray[np.generic]) -> None:
-        self.image = load_rgb(Path(image)) if isinstance(image, str | Path) else as_rgb(image).copy()
+    def __init__(self, image: Given) -> None:
+        self.image = read_given(image)
         self.name = str(image) if isinstance(image, str | Path) else ""
         self._kept: dict[str, object] = {}
+        self._said: list[dict[str, Any]] = []
 
     @property
     def size(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self.image.shape[0], self.image.shape[1]
 
-    def segment(self, marks: Marks, options: SegmentOptions | None = None) -> Segmentation:
-        """Return the mask that marks ask for; of drawn labels boxes decide, else scribbles, else points.
+    def mark(
+        self, tags: str | Sequence[str] = (), *, boxes: Named = (), points: Named = (), scribbles: Named = ()
+    ) -> "Photograph":
+        """Add marks to those of before, and return the photograph; arguments as of ``weakseg.read_marks``.
 
         Raises:
-            DataError: If a tag is no word of ImageNet, or a label lies outside of the photograph; where points decide
-                superpixels alone, if none is on the background and a name is no such word.
+            DataError: If a mark is malformed, or a tag is repeated; none of the call's is added then.
         """
-        options = options or SegmentOptions()
-        check_marks(marks, self.size)
+        said = [*self._said, {"tags": read_tags(tags), "boxes": boxes, "points": points, "scribbles": scribbles}]
+        merged_marks(said)
+        self._said = said
+        return self
+
+    def undo(self) -> "Photograph":
+        """Take the marks of the last ``mark`` back, and return the photograph.
+
+        Raises:
+            DataError: If there is none.
+        """
+        if not self._said:
+            raise DataError("photograph: nothing is marked that could be undone")
+        self._said = self._said[:-1]
+        return self
+
+    @property
+    def marks(self) -> Marks:
+        """What has been marked so far."""
+        return merged_marks(self._said)
+
+    def segment(self, marks: Marks | None = None, options: SegmentOptions | None = None) -> Segmentation:
+        """Return the mask that marks ask for; of drawn labels boxes decide, else scribbles, else points.
+
+        Args:
+            marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
+            options: Method, and settings of the stages.
+
+        Raises:
+            DataError: If nothing is marked, a tag is no word of ImageNet, or a label lies outside of the photograph;
+                where points decide superpixels alone, if none is on the background and a name is no such word.
+        """
+        marks, options = self.marks if marks is None else marks, options or SegmentOptions()
+        doubts = check_marks(marks, self.size)
         drawn = marks.drawn.only(marks.drawn.strongest)
         if drawn.strongest == "tags":
-            return self.segment_shown(marks.names, self.activations(marks.names, options.activations), options)
+            doubts += word_doubts(marks.names)
+            _warn(doubts)
+            activations = self.activations(marks.names, options.activations)
+            return self.segment_shown(marks.names, activations, options, doubts=doubts)
+        _warn(doubts)
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         by = options.method if options.method != "auto" else "a2gnn"
-        mask = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
+        mask, scores = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
         mask = keep_to_boxes(mask, drawn.boxes) if drawn.boxes else mask
-        return Segmentation(self.image, marks.names, activations, seeds, mask)
+        return Segmentation(self.image, marks.names, activations, seeds, mask, scores, tuple(doubts), self.name)
 
-    def segment_shown(self, names: tuple[str, ...], activations: Activations, options: SegmentOptions) -> Segmentation:
-        """Return the mask of what the photograph shows, by activations of these names, wherever they come from."""
+    def segment_shown(
+        self, names: tuple[str, ...], activations: Activations, options: SegmentOptions, *, doubts: Sequence[str] = ()
+    ) -> Segmentation:
+        """Return the mask of what the photograph shows, by activations of these names, wherever they come from.
+
+        Args:
+            names: Its tags.
+            activations: Of the names.
+            options: Method, and settings of the stages.
+            doubts: What was said of marks and words.
+        """
         seeds = seed_image(activations, self.image, options.seeds)
         by = options.method if options.method != "auto" else "cam"
-        mask = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
-        return Segmentation(self.image, names, activations, seeds, mask)
+        mask, scores = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
+        return Segmentation(self.image, names, activations, seeds, mask, scores, tuple(doubts), self.name)
 
     def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""
@@ -156,26 +180,28 @@ class Photograph:
                 "ImageNet"
             ) from error
 
-    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> LabelMap:
-        """Return the mask that a method makes of seeds."""
-        if options.method == "cam" or not marks.names:
+    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> tuple[LabelMap, Scores | None]:
+        """Return the mask that a method makes of seeds, and the scores that it is the best of, where there are some."""
+        if options.method == "cam":
             background = options.seeds.background != "none"
-            return refine_image(seeds, self.image, options.masks, with_background=background)
-        if options.method == "wsgcn":
-            return self._by_wsgcn(marks, seeds, options)
-        return self._by_a2gnn(marks, seeds, options.drawn)
+            scores = refined_scores(seeds, self.image, options.masks, with_background=background)
+        elif options.method == "wsgcn":
+            scores = self._by_wsgcn(marks, seeds, options)
+        else:
+            scores = self._by_a2gnn(marks, seeds, options.drawn)
+        return (seeds, None) if scores is None else (best_labels(scores), scores)
 
-    def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> LabelMap:
-        """Return the mask that WSGCN's network of the photograph makes of its seeds."""
+    def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Scores:
+        """Return the scores that WSGCN's network of the photograph makes of its seeds."""
         image, graph, label_ids = self.reduced(options.graph), self.graph(options.graph), (0, *marks.label_ids)
         labels = resize_labels(seeds.labels, (image.shape[0], image.shape[1]))
         partial = torch.from_numpy(grid_labels(labels, graph.size, options.graph.stride))
         problem = build_gcn_problem(partial, image, graph, label_ids, options.completion.smoothness)
         (scores,) = complete_by_gcn([GcnTask(problem, label_ids, self.size)], options.completion)
-        return decode_image(scores, self.image, options.decode, crf=self._crf(options.decode))
+        return decoded_scores(scores, self.image, options.decode, crf=self._crf(options.decode))
 
-    def _by_a2gnn(self, marks: Marks, seeds: LabelMap, options: DrawnOptions) -> LabelMap:
-        """Return the mask that A2GNN makes of seeds, worked on at the size that the graph is made for."""
+    def _by_a2gnn(self, marks: Marks, seeds: LabelMap, options: DrawnOptions) -> Scores:
+        """Return the scores that A2GNN makes of seeds, worked on at the size that the graph is made for."""
         config, graph = options.completion, options.graph
         sample = WeakSample("photograph", Path(), Tags(frozenset(marks.label_ids)), Drawn(marks.drawn.boxes))
         sample, image, labels = reduce_labelled(sample, self.image, seeds, max_side=graph.max_side)
@@ -183,4 +209,9 @@ class Photograph:
         problem = build_cell_problem(sample, cells, labels, config, num_classes=len(marks.names))
         (solution,) = train_a2gnn([problem], config)
         scores = solution.scores.of_photograph(self.size)
-        return decode_image(scores, self.image, options.decode, crf=self._crf(options.decode))
+        return decoded_scores(scores, self.image, options.decode, crf=self._crf(options.decode))
+
+
+def _warn(doubts: Sequence[str]) -> None:
+    for doubt in doubts:
+        logger.warning("%s", doubt)

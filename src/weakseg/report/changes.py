@@ -12,9 +12,9 @@ from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.methods.compare import ComparedMethod
 from weakseg.methods.recipe import Recipe
+from weakseg.photograph.overlay import difference, draw_labels, shrink
 from weakseg.report.gallery import Labels, labels_of
 from weakseg.report.model import PictureTable
-from weakseg.report.overlay import difference, draw_labels, shrink
 from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.steps.base import prediction_split
 from weakseg.steps.segment import PREDICTIONS, in_round

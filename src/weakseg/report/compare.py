@@ -13,6 +13,7 @@ from weakseg.methods.figures import MethodFigures
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.supervised.config import SupervisedRecipe
+from weakseg.photograph.overlay import difference
 from weakseg.pipeline.plan import Kind
 from weakseg.report.changes import reasoning_changes
 from weakseg.report.class_graph import class_graph_pictures
@@ -32,7 +33,6 @@ from weakseg.report.gallery import (
 )
 from weakseg.report.groups import ABOUT_GROUPS, Grouped, grouped
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
-from weakseg.report.overlay import difference
 from weakseg.report.rounds import Trained, describe_seeds, grown_panels, later_masks, rounds_table
 from weakseg.report.run import truth_loaders
 from weakseg.report.selection import choose

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from weakseg.photograph.photograph import Segmentation
+from weakseg.photograph.overlay import draw_activation, draw_labels, shrink
+from weakseg.photograph.segmentation import Segmentation
 from weakseg.report.model import Card, Panel, Report
-from weakseg.report.overlay import draw_activation, draw_labels, shrink
 
 
 def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> Report:

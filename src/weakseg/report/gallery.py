@@ -13,9 +13,9 @@ from weakseg.data.saliency import load_map
 from weakseg.data.sample import WeakSample
 from weakseg.evaluation.protocol import BESIDE_TAGS, knows_masks, scored_on
 from weakseg.files import read_json
+from weakseg.photograph.overlay import draw_activation, draw_labels, shrink
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.report.model import Panel, Table
-from weakseg.report.overlay import draw_activation, draw_labels, shrink
 
 MAX_CARDS = 300
 ONE_MATRIX = "One confusion matrix over all images; classes that the truth does not show are left out of the mean."

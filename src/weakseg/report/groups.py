@@ -13,12 +13,12 @@ from weakseg.methods.recipe import Recipe
 from weakseg.nn.classifiers.group import GroupClassifier
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.ops.resample import Cells, resample_cells, resize_image
+from weakseg.photograph.overlay import draw_activation, draw_ring, shrink
 from weakseg.pipeline.intake import STEP as INTAKE
 from weakseg.pipeline.plan import TRAIN, Failure
 from weakseg.pipeline.units import Unit
 from weakseg.report.gallery import Labels, summary_of
 from weakseg.report.model import PictureTable
-from weakseg.report.overlay import draw_activation, draw_ring, shrink
 from weakseg.rng import derive_seed
 from weakseg.settings.group_classify import GroupActivateConfig, GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.activate import seen_sizes

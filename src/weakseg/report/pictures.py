@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.report.overlay import shrink
+from weakseg.photograph.overlay import shrink
 
 # Up to so many pictures, this longest side: about 11, 9 and 7 kB each, so that 1600 stay within 15 MB of base64.
 SIDES_PX = ((800, 320), (1200, 272))

@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 from weakseg.artifacts import voc_palette
 from weakseg.files import write_bytes
+from weakseg.photograph.overlay import DIFFERENCE_COLOURS, heat_colours
 from weakseg.report.chart import TICKS_PERCENT, layout, values_table
 from weakseg.report.class_graph import layout_graph
 from weakseg.report.formatting import flatten_settings, format_cell, format_column, format_percent, is_numeric, known
 from weakseg.report.model import Card, Report, Table
-from weakseg.report.overlay import DIFFERENCE_COLOURS, heat_colours
 from weakseg.report.pictures import data_uri, side_for
 from weakseg.report.selection import choose
 from weakseg.version import __version__

@@ -18,6 +18,7 @@ from weakseg.methods import METHODS
 from weakseg.methods.finished import is_comparison, open_finished
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
+from weakseg.photograph.overlay import difference
 from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.pipeline.runner import read_failures
 from weakseg.report.class_graph import class_graph_pictures
@@ -35,7 +36,7 @@ from weakseg.report.gallery import (
 )
 from weakseg.report.groups import ABOUT_GROUPS, MAX_GROUPS, grouped
 from weakseg.report.model import Card, Chart, FailedImage, KeyFigure, Panel, Report, Table
-from weakseg.report.overlay import difference
+from weakseg.report.render import save
 from weakseg.report.rounds import (
     Trained,
     describe_seeds,
@@ -94,6 +95,13 @@ def build_run_report(folder: Path) -> Report:
         failures=tuple(FailedImage(f.image_id, f.step, f.reason) for f in failures),
         settings=recipe_as_json(recipe),
     )
+
+
+def write_run_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder, and return its path; errors as of ``build_run_report``."""
+    path = folder / "report.html"
+    save(build_run_report(folder), path)
+    return path
 
 
 def truth_loaders(data: DataConfig, dataset: Dataset) -> dict[str, Callable[[], Labels]]:

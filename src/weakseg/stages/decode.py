@@ -15,9 +15,9 @@ from weakseg.data.annotations import Box
 from weakseg.errors import ConfigError
 from weakseg.ops.crf import DenseCrf, build_crf, unary_from_labels, unary_from_scores, unary_from_softmax
 from weakseg.ops.fuse import fuse_scores
-from weakseg.ops.labels import best_label
-from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_labels, resize_maps, scaled_size
+from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_maps, scaled_size
 from weakseg.settings.decode import DecodeConfig, Enlarged, Fusion
+from weakseg.stages.refine import best_labels
 
 SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
 
@@ -45,13 +45,25 @@ def decode_image(
     Reference:
         [pan2021wsgcn], [ahn2018affinitynet] and [ahn2019irnet], last step.
     """
+    return best_labels(decoded_scores(scores, image, config, device=device, crf=crf))
+
+
+def decoded_scores(
+    scores: Scores,
+    image: NDArray[np.uint8],
+    config: DecodeConfig,
+    *,
+    device: str = "cpu",
+    crf: DenseCrf | None = None,
+) -> Scores:
+    """Return the scores that ``decode_image`` takes the best of, at the size that it works in; arguments as there."""
     size = (image.shape[0], image.shape[1])
     check_same_size("scores", scores.image_size, "image", size)
     working = scaled_size(size, 1.0, max_side=config.max_side)
     values = enlarge_scores(scores.values.to(device), working, config.enlarged, cells=_cells_of(scores))
     if config.crf.iterations and len(values) > 1:
         values = (crf or decoding_crf(image, config, device=device)).infer(_unary(values, config))
-    return LabelMap(resize_labels(best_label(values, scores.label_ids).cpu().numpy(), size))
+    return Scores(values.clamp(0, 1), scores.label_ids, size)
 
 
 def decoding_crf(image: NDArray[np.uint8], config: DecodeConfig, *, device: str = "cpu") -> DenseCrf:

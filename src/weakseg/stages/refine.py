@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from weakseg.artifacts import UNDECIDED, LabelMap
+from weakseg.artifacts import UNDECIDED, LabelMap, Scores
 from weakseg.checks import check_same_size
 from weakseg.ops.crf import dense_crf, unary_from_labels
 from weakseg.ops.labels import best_label
@@ -35,16 +35,36 @@ def refine_image(
     Reference:
         [kraehenbuehl2011densecrf]; undecided pixels have a uniform unary.
     """
+    found = refined_scores(seeds, image, config, with_background=with_background, device=device)
+    return seeds if found is None else best_labels(found)
+
+
+def refined_scores(
+    seeds: LabelMap,
+    image: NDArray[np.uint8],
+    config: RefineConfig,
+    *,
+    with_background: bool = True,
+    device: str = "cpu",
+) -> Scores | None:
+    """Return the marginals of the CRF that ``refine_image`` takes the best of, at the size that it works in.
+
+    ``None`` where the CRF is off or one label is possible. Arguments as of ``refine_image``.
+    """
     size = (image.shape[0], image.shape[1])
     check_same_size("seeds", seeds.labels.shape, "image", size)
     label_ids = tuple(sorted(seeds.label_ids | ({0} if with_background else set())))
     if not config.crf.iterations or len(label_ids) < 2:
-        return seeds
+        return None
     working = scaled_size(size, 1.0, max_side=config.max_side)
     index_of = np.full(256, UNDECIDED, np.uint8)
     index_of[list(label_ids)] = np.arange(len(label_ids))
     labels = torch.from_numpy(index_of[resize_labels(seeds.labels, working)]).to(device)
     unary = unary_from_labels(labels, len(label_ids), confidence=config.label_confidence)
     pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
-    labels = best_label(dense_crf(unary, pixels, config.crf), label_ids)
-    return LabelMap(resize_labels(labels.cpu().numpy(), size))
+    return Scores(dense_crf(unary, pixels, config.crf).clamp(0, 1), label_ids, size)
+
+
+def best_labels(scores: Scores) -> LabelMap:
+    """Return the best label of each pixel of an image, the lowest of equal ones; labels are enlarged, not scores."""
+    return LabelMap(resize_labels(best_label(scores.values, scores.label_ids).cpu().numpy(), scores.image_size))

@@ -34,12 +34,22 @@ def write_coco_annotations(
     *,
     polygons: bool = False,
 ) -> None:
-    """Write instances as a COCO data set, which annotation tools and trainers read.
+    """Write the COCO data set of ``coco_annotations``, which annotation tools and trainers read, as a JSON file."""
+    _write(path, coco_annotations(instances, file_names, classes, polygons=polygons))
+
+
+def coco_annotations(
+    instances: Mapping[str, Instances],
+    file_names: Mapping[str, str],
+    classes: Classes,
+    *,
+    polygons: bool = False,
+) -> Record:
+    """Return instances as a COCO data set.
 
     Categories are the class ids; the score of an object stands in its annotation as ``score``.
 
     Args:
-        path: JSON file.
         instances: Objects by image id.
         file_names: Name of each image file, by image id.
         classes: Names of the classes.
@@ -59,7 +69,7 @@ def write_coco_annotations(
         annotations += [{**r, **outline, "iscrowd": 0} for r, outline in zip(records, outlines, strict=True)]
     numbered = [{"id": number, **record} for number, record in enumerate(annotations, start=1)]
     categories = [{"id": class_id, "name": name} for class_id, name in enumerate(classes.names, start=1)]
-    _write(path, {"images": images, "annotations": numbered, "categories": categories})
+    return {"images": images, "annotations": numbered, "categories": categories}
 
 
 def write_coco_results(

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -96,6 +96,11 @@ def find_word(tag: str) -> Word:
     if (found := look_up(tag)) is None:
         raise DataError(f"tag {unknown_word(tag)}")
     return found
+
+
+def word_doubts(tags: Iterable[str]) -> list[str]:
+    """Return why masks of some tags may miss what is meant; ``DataError`` as ``find_word``."""
+    return [doubt for tag in tags if (doubt := find_word(tag).doubt)]
 
 
 def unknown_word(tag: str) -> str:
