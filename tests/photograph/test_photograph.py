@@ -164,3 +164,44 @@ def test_what_an_error_leaves_is_of_no_harm(image: NDArray[np.uint8]) -> None:
         with pytest.raises(DataError, match="none is on the background, and tag 'qwxz'"):
             photograph.segment(read_marks(points=[("qwxz", (5, 5))]), BY_WORDS)
     assert_equal(photograph.segment(good), Photograph(image).segment(good))
+
+
+class TestMarking:
+    def test_marks_are_added_and_undone(self, image: NDArray[np.uint8]) -> None:
+        photograph = Photograph(image)
+        assert photograph.mark(scribbles=STROKES[0]) is photograph
+        photograph.mark("brick", scribbles=STROKES[1:]).mark(points=("ball", 20, 10))
+        assert photograph.marks == read_marks(["brick"], scribbles=STROKES, points=[("ball", (20, 10))])
+        assert photograph.undo().marks == read_marks(["brick"], scribbles=STROKES)
+        assert_equal(photograph.segment(), weakseg.segment(image, scribbles=STROKES))
+        photograph.undo().undo()
+        assert photograph.marks == read_marks()
+        with pytest.raises(DataError, match="nothing is marked that could be undone"):
+            photograph.undo()
+        with pytest.raises(DataError, match="say what the photograph shows"):
+            photograph.segment()
+
+    def test_a_malformed_mark_leaves_those_of_before(self, image: NDArray[np.uint8]) -> None:
+        photograph = Photograph(image).mark("cup")
+        for wrong in ({"boxes": ("cup", 1, 2)}, {"tags": "cup"}):
+            with pytest.raises(DataError):
+                photograph.mark(**wrong)  # type: ignore[arg-type]
+        assert photograph.marks == read_marks("cup")
+
+    def test_what_was_doubted_stands_in_the_result(
+        self, image: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        result = weakseg.segment(image, boxes=[("ball", 8, 4, 30, 40)], points=("brick", 46, 24))
+        assert result.warnings == (
+            "points are not looked at, for boxes are drawn, which decide",
+            "'brick' has none of the boxes, which decide: it will not be in the mask",
+        )
+        assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [*result.warnings]
+        assert "ImageNet has 2 of 468 kinds" in weakseg.segment(image, "flower").warnings[0]
+
+    def test_the_mask_is_the_best_of_its_scores(self, image: NDArray[np.uint8]) -> None:
+        result = weakseg.segment(image, boxes=[BRICK])
+        inside = np.zeros(result.mask.shape, bool)
+        inside[8:40, 38:56] = True
+        agreed = result.scores.argmax(0) == result.mask
+        assert agreed[inside].mean() > 0.99 and np.allclose(result.scores.sum(0), 1, atol=1e-3)

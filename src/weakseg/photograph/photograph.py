@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,6 +23,7 @@ from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
 from weakseg.photograph.config import DrawnOptions, SegmentOptions
+from weakseg.photograph.cues import mask_cues
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
@@ -111,9 +112,10 @@ class Photograph:
         _warn(doubts)
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         by = options.method if options.method != "auto" else "a2gnn"
-        mask, scores = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
-        mask = keep_to_boxes(mask, drawn.boxes) if drawn.boxes else mask
-        return Segmentation(self.image, marks.names, activations, seeds, mask, scores, tuple(doubts), self.name)
+        made = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
+        if drawn.boxes:
+            made = replace(made, mask=keep_to_boxes(made.mask, drawn.boxes))
+        return self._result(Marks(marks.names, drawn), activations, seeds, made, doubts)
 
     def segment_shown(
         self, names: tuple[str, ...], activations: Activations, options: SegmentOptions, *, doubts: Sequence[str] = ()
@@ -128,8 +130,24 @@ class Photograph:
         """
         seeds = seed_image(activations, self.image, options.seeds)
         by = options.method if options.method != "auto" else "cam"
-        mask, scores = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
-        return Segmentation(self.image, names, activations, seeds, mask, scores, tuple(doubts), self.name)
+        made = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
+        return self._result(Marks(names, Drawn()), activations, seeds, made, doubts)
+
+    def _result(
+        self, marks: Marks, activations: Activations, seeds: LabelMap, made: "Completed", doubts: Sequence[str]
+    ) -> Segmentation:
+        """Return what has been made, with how far it is to be trusted."""
+        cues = [
+            mask_cues(
+                label, self.image, made.mask, seeds=seeds, plain=made.plain, activations=activations, drawn=marks.drawn
+            )
+            for label in marks.label_ids
+        ]
+        found = Segmentation(
+            self.image, marks.names, activations, seeds, made.mask, made.decided, tuple(doubts), self.name
+        )
+        object.__setattr__(found, "cues", cues)
+        return found
 
     def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""
@@ -180,16 +198,18 @@ class Photograph:
                 "ImageNet"
             ) from error
 
-    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> tuple[LabelMap, Scores | None]:
-        """Return the mask that a method makes of seeds, and the scores that it is the best of, where there are some."""
+    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> "Completed":
+        """Return the mask that a method makes of seeds, and what it is made of."""
+        plain = None
         if options.method == "cam":
             background = options.seeds.background != "none"
-            scores = refined_scores(seeds, self.image, options.masks, with_background=background)
-        elif options.method == "wsgcn":
-            scores = self._by_wsgcn(marks, seeds, options)
+            decided = refined_scores(seeds, self.image, options.masks, with_background=background)
         else:
-            scores = self._by_a2gnn(marks, seeds, options.drawn)
-        return (seeds, None) if scores is None else (best_labels(scores), scores)
+            wsgcn = options.method == "wsgcn"
+            plain = self._by_wsgcn(marks, seeds, options) if wsgcn else self._by_a2gnn(marks, seeds, options.drawn)
+            decode = options.decode if wsgcn else options.drawn.decode
+            decided = decoded_scores(plain, self.image, decode, crf=self._crf(decode))
+        return Completed(seeds if decided is None else best_labels(decided), decided, plain)
 
     def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Scores:
         """Return the scores that WSGCN's network of the photograph makes of its seeds."""
@@ -198,7 +218,7 @@ class Photograph:
         partial = torch.from_numpy(grid_labels(labels, graph.size, options.graph.stride))
         problem = build_gcn_problem(partial, image, graph, label_ids, options.completion.smoothness)
         (scores,) = complete_by_gcn([GcnTask(problem, label_ids, self.size)], options.completion)
-        return decoded_scores(scores, self.image, options.decode, crf=self._crf(options.decode))
+        return scores
 
     def _by_a2gnn(self, marks: Marks, seeds: LabelMap, options: DrawnOptions) -> Scores:
         """Return the scores that A2GNN makes of seeds, worked on at the size that the graph is made for."""
@@ -208,8 +228,16 @@ class Photograph:
         cells = self._once(("cells", graph, config), lambda: image_cells(image, self.graph(graph), config))
         problem = build_cell_problem(sample, cells, labels, config, num_classes=len(marks.names))
         (solution,) = train_a2gnn([problem], config)
-        scores = solution.scores.of_photograph(self.size)
-        return decoded_scores(scores, self.image, options.decode, crf=self._crf(options.decode))
+        return solution.scores.of_photograph(self.size)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A mask, the scores that it is the best of, and those of the network before a CRF, where there are some."""
+
+    mask: LabelMap
+    decided: Scores | None
+    plain: Scores | None
 
 
 def _warn(doubts: Sequence[str]) -> None:
