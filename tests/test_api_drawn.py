@@ -148,3 +148,23 @@ def test_command(
     }.items():
         assert main([*words, *more] if "exists" in message else [*words, "--overwrite", *more]) == 2
         assert message in capsys.readouterr().err
+
+
+class TestOutlines:
+    def test_they_are_the_mask_where_nothing_else_is_drawn(self, tmp_path: Path) -> None:
+        image = draw(3, (96, 128))[0]
+        Image.fromarray(image).save(tmp_path / "i.png")
+        shapes = [("polygon", "ball", [(8, 4), (30, 4), (30, 40), (8, 40)])]
+        result = weakseg.segment_labelled(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=(96, 128)))
+        assert result.tags == ("ball",) and set(np.unique(result.mask)) == {0, 1}
+        assert result.mask[6:38, 10:28].all() and result.mask.sum() < 38 * 24 and result.scores[1].sum() > 0
+
+    def test_what_is_open_beside_them_is_completed_from_the_others(self, tmp_path: Path) -> None:
+        image = draw(3, (96, 128))[0]
+        Image.fromarray(image).save(tmp_path / "i.png")
+        outline, box = [(8, 4), (30, 4), (30, 40), (8, 40)], [(38, 8), (56, 40)]
+        both = [("polygon", "ball", outline), ("rectangle", "brick", box), ("rectangle", "ball", [(20, 20), (60, 60)])]
+        result = weakseg.segment_labelled(tmp_path / "i.png", write_labelme(tmp_path, *both, size=(96, 128)))
+        assert result.tags == ("ball", "brick") and not result.warnings
+        assert (result.mask[6:38, 10:28] == 1).all() and (result.mask[8:40, 38:56] == 2).mean() > 0.5
+        assert not (result.mask == 255).any()

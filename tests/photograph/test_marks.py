@@ -9,6 +9,7 @@ from PIL import Image
 
 from generated import write_labelme
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
+from weakseg.data.regions import mask_of_runs
 from weakseg.errors import DataError
 from weakseg.photograph.marks import Marks, check_marks, marks_of_file, read_marks
 
@@ -34,9 +35,11 @@ def test_x_and_y_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         ("polygon", "cow", [(1, 1), (9, 1), (9, 9)]),
     ]
     found = marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=(30, 40)))
-    assert found.names == ("cat", "dog")
-    assert found.drawn == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
-    assert "1 outlined or painted regions, which are masks already" in caplog.text
+    assert found.names == ("cat", "dog", "cow")
+    assert found.open == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
+    (outlined,) = found.regions
+    assert outlined.class_id == 3 and 30 < mask_of_runs(outlined.runs, (30, 40)).sum() < 50  # half of 8 x 8 pixels
+    assert len(found.drawn.regions) == 2 and "is by more than a fifth outside" in caplog.text
 
 
 def test_tags_where_nothing_is_drawn(tmp_path: Path) -> None:
@@ -48,9 +51,8 @@ def test_tags_where_nothing_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shapes", "size", "message"),
     [
-        ([], (30, 40), "no box, point, scribble or tag of 'i.png'"),
-        ([("polygon", "cow", [(1, 1), (9, 1), (9, 9)])], (30, 40), "no box, point, scribble or tag"),
-        ([("rectangle", "cat", [(50, 2), (60, 9)])], (30, 40), "no box, point, scribble or tag"),
+        ([], (30, 40), "no box, point, scribble, outline or tag of 'i.png'"),
+        ([("rectangle", "cat", [(50, 2), (60, 9)])], (30, 40), "no box, point, scribble, outline or tag"),
         ([("point", "cat", [(5, 6)])], (40, 30), "drawn on its side"),
     ],
 )

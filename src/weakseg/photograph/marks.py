@@ -8,7 +8,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Scribble
+from weakseg.artifacts import UNDECIDED
+from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Region, Scribble
 from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, odd_names
 from weakseg.data.image import check_frame, image_size
@@ -36,6 +37,17 @@ class Marks:
     drawn: Drawn
 
     @property
+    def open(self) -> Drawn:
+        """What is drawn, without the outlined and painted regions, which are masks already."""
+        return replace(self.drawn, regions=())
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What is outlined or painted; regions that say nothing count where nothing else is drawn."""
+        found = self.drawn.regions
+        return found if self.open == Drawn() else tuple(region for region in found if region.class_id != UNDECIDED)
+
+    @property
     def label_ids(self) -> tuple[int, ...]:
         """Labels of the names."""
         return tuple(range(1, len(self.names) + 1))
@@ -51,22 +63,19 @@ def marks_of_file(photograph: Path, path: Path) -> Marks:
     (image,), size = turn_upright([found], [photograph], path), image_size(photograph)
     if image.size is not None:
         check_frame(image.size, size, image.where)
-    marks = tuple(shape for shape in image.shapes if shape.kind != "region")
-    given = [mark.label for mark in marks] or sorted(image.tags)
+    given = [mark.label for mark in image.shapes] or sorted(image.tags)
     names = tuple(dict.fromkeys(name for name in given if name not in BACKGROUND_NAMES))
-    marked = replace(image, shapes=marks, tags=frozenset(), unknown=frozenset(), size=size, dropped={})
+    marked = replace(image, tags=frozenset(), unknown=frozenset(), size=size, dropped={})
     bound = bind_image(marked, Classes(names or ("none",)))  # one at least
     dropped = {**{where: entry.reason for where, entry in found.dropped.items()}, **bound.dropped}
-    if regions := len(image.shapes) - len(marks):
-        dropped[image.where] = f"{regions} outlined or painted regions, which are masks already"
     for where, reason in dropped.items():
         logger.warning("left out: %s: %s", where, reason)
     for where in bound.strayed:
         logger.warning("%s: is by more than a fifth outside of the photograph, and cut at its border", where)
-    if bound.drawn == Drawn() if marks else not names:
+    if bound.drawn == Drawn() if image.shapes else not names:
         raise DataError(
-            f"{image.where}: no box, point, scribble or tag of {photograph.name!r}; label it, or say by tags, boxes, "
-            "points or scribbles what it shows"
+            f"{image.where}: no box, point, scribble, outline or tag of {photograph.name!r}; label it, or say by tags, "
+            "boxes, points or scribbles what it shows"
         )
     return Marks(names, bound.drawn)
 
@@ -130,16 +139,15 @@ def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         doubts.append(f"{what} (width x height); what is outside is left out")
     doubts += odd_names(marks.names)
-    strongest = marks.drawn.strongest
-    if strongest == "tags":
+    strongest, outlined = marks.open.strongest, {region.class_id for region in marks.regions}
+    if strongest == "tags" and not outlined:
         return doubts
-    kinds = STRENGTH[STRENGTH.index(strongest) + 1 :]
-    doubts += [
-        f"{k} are not looked at, for {strongest} are drawn, which decide" for k in kinds if marks.drawn.of_kind(k)
-    ]
-    decided = {mark.class_id for mark in marks.drawn.of_kind(strongest)}
+    weaker = (kind for kind in STRENGTH[STRENGTH.index(strongest) + 1 :] if marks.drawn.of_kind(kind))
+    doubts += [f"{kind} are not looked at, for {strongest} are drawn, which decide" for kind in weaker]
+    decided = outlined | {mark.class_id for mark in marks.open.of_kind(strongest)}
+    what = "outlines" if strongest == "tags" else strongest
     return doubts + [
-        f"{name!r} has none of the {strongest}, which decide: it will not be in the mask"
+        f"{name!r} has none of the {what}, which decide: it will not be in the mask"
         for label, name in zip(marks.label_ids, marks.names, strict=True)
         if label not in decided
     ]

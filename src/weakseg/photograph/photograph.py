@@ -35,7 +35,7 @@ from weakseg.stages.build_graph import free_graph
 from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
 from weakseg.stages.refine import best_labels, refined_scores
 from weakseg.stages.seed import seed_image
-from weakseg.stages.weak_seeds import SeedParts, weak_seeds
+from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
 Made = TypeVar("Made")
 
@@ -93,6 +93,8 @@ class Photograph:
     def segment(self, marks: Marks | None = None, options: SegmentOptions | None = None) -> Segmentation:
         """Return the mask that marks ask for; of drawn labels boxes decide, else scribbles, else points.
 
+        Outlined and painted regions are in the mask as they are; what is open beside them is completed from the others.
+
         Args:
             marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
             options: Method, and settings of the stages.
@@ -103,18 +105,23 @@ class Photograph:
         """
         marks, options = self.marks if marks is None else marks, options or SegmentOptions()
         doubts = check_marks(marks, self.size)
-        drawn = marks.drawn.only(marks.drawn.strongest)
-        if drawn.strongest == "tags":
+        drawn, regions = marks.open.only(marks.open.strongest), marks.regions
+        if drawn == Drawn() and not regions:
             doubts += word_doubts(marks.names)
             _warn(doubts)
             activations = self.activations(marks.names, options.activations)
             return self.segment_shown(marks.names, activations, options, doubts=doubts)
         _warn(doubts)
+        if drawn == Drawn():
+            outlined = paint_regions(regions, self.size)
+            made = Completed(outlined, None, None)
+            return self._result(marks, self._no_activations(), outlined, made, doubts)
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
+        seeds = paint_regions(regions, self.size, on=seeds)
         by = options.method if options.method != "auto" else "a2gnn"
         made = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
-        if drawn.boxes:
-            made = replace(made, mask=keep_to_boxes(made.mask, drawn.boxes))
+        mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
+        made = replace(made, mask=paint_regions(regions, self.size, on=mask))
         return self._result(Marks(marks.names, drawn), activations, seeds, made, doubts)
 
     def segment_shown(
@@ -185,8 +192,10 @@ class Photograph:
         needed = clicked and config.strokes_as == "superpixels"
         activations = self._evidence(names, options.activations) if needed else None
         parts = self._once(("seeds", config), SeedParts)
-        nothing = Activations(torch.zeros(0, 1, 1), (), self.size, max(self.size))
-        return activations or nothing, weak_seeds(drawn, self.image, activations, config, parts=parts)
+        return activations or self._no_activations(), weak_seeds(drawn, self.image, activations, config, parts=parts)
+
+    def _no_activations(self) -> Activations:
+        return Activations(torch.zeros(0, 1, 1), (), self.size, max(self.size))
 
     def _evidence(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return activations of names that are words of ImageNet: what none of them claims is background."""

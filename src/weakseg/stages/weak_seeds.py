@@ -92,9 +92,17 @@ def weak_seeds(
     return merge_over(seeds, _from_tags(activations, image, config, parts, device))
 
 
-def paint_regions(regions: tuple[Region, ...], size: tuple[int, int]) -> LabelMap:
-    """Return the mask that regions make, later ones on top; what none covers is background."""
-    labels = np.zeros(size, np.uint8)
+def paint_regions(regions: tuple[Region, ...], size: tuple[int, int], *, on: LabelMap | None = None) -> LabelMap:
+    """Return the mask that regions make, later ones on top.
+
+    Args:
+        regions: Outlined or painted.
+        size: (rows, columns) of the photograph.
+        on: What they are painted on; ``None``: what none covers is background.
+    """
+    if on is not None and not regions:
+        return on
+    labels = np.zeros(size, np.uint8) if on is None else on.labels.copy()
     for region in regions:
         check_same_size("region", region.size, "image", size)
         labels[mask_of_runs(region.runs, size)] = region.class_id
