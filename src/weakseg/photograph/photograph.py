@@ -154,6 +154,7 @@ class Photograph:
             self.image, marks.names, activations, seeds, made.mask, made.decided, tuple(doubts), self.name
         )
         object.__setattr__(found, "cues", cues)
+        object.__setattr__(found, "plain", made.plain)
         return found
 
     def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
