@@ -12,6 +12,7 @@ from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.errors import OutputError
 from weakseg.ops.runs import decode_runs
 from weakseg.photograph.overlay import draw_labels
+from weakseg.photograph.reliability import Reliability
 from weakseg.photograph.segmentation import Segmentation
 
 MASK = np.zeros((6, 8), np.uint8)
@@ -24,11 +25,15 @@ def result() -> Segmentation:
     nothing = Activations(torch.zeros(0, 1, 1), (), (6, 8), 8)
     decided = Scores(torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0)), (0, 2), (6, 8))
     labels = LabelMap(MASK)
-    return Segmentation(image, ("cat", "<b>dog"), nothing, labels, labels, decided, ("a doubt & more",), "in/i.jpg")
+    trusted = {"cat": Reliability(0.834), "<b>dog": Reliability(0.31, ("it is in pieces",))}
+    return Segmentation(
+        image, ("cat", "<b>dog"), nothing, labels, labels, decided, ("a doubt & more",), "in/i.jpg", trusted
+    )
 
 
 def test_a_short_text_says_what_it_covers(result: Segmentation) -> None:
-    assert repr(result) == "Segmentation('in/i.jpg', 8 x 6, cat 31.2%, <b>dog 8.3%, 1 warnings)"  # 15 and 4 of 48
+    told = "cat 31.2% (reliability 0.83), <b>dog 8.3% (reliability 0.31)"  # 15 and 4 of 48
+    assert repr(result) == f"Segmentation('in/i.jpg', 8 x 6, {told}, 1 warnings)" and result.reliability == 0.31
     assert result.shares == {"cat": 15 / 48, "<b>dog": 4 / 48}
 
 
@@ -42,7 +47,11 @@ def test_scores_are_of_the_background_and_of_each_tag(result: Segmentation) -> N
 
 def test_a_notebook_shows_overlay_names_and_warnings(result: Segmentation) -> None:
     page = result._repr_html_()
-    assert 'src="data:image/png;base64,' in page and "&lt;b&gt;dog: 8.3%" in page and "a doubt &amp; more" in page
+    assert (
+        'src="data:image/png;base64,' in page
+        and "&lt;b&gt;dog 8.3% (reliability 0.31)" in page
+        and "a doubt &amp; more" in page
+    )
     assert "<b>" not in page and (result.overlay() == draw_labels(result.image, MASK)).all()
 
 

@@ -154,8 +154,8 @@ def _save(files: Files, result: "Segmentation") -> str:
         from weakseg.photograph.overlay import save_overlay
 
         save_overlay(files.overlay, result.image, result.mask)
-    shares = (f"{label} {tag}: {(result.mask == label).mean():.1%}" for label, tag in enumerate(result.tags, start=1))
-    return f"{files.mask}: {', '.join(shares)} of the pixels"
+    told = (f"{label} {text}" for label, text in enumerate(result.told(), start=1))
+    return f"{files.mask}: {', '.join(told)}"
 
 
 def _segmented(given: Namespace, marks: list[list[NamedPlaces]], options: SegmentOptions) -> "Segmentation":

@@ -31,7 +31,7 @@ class WordClassifier(TagClassifier):
 
     def best(self, scores: Tensor) -> Tensor:
         """Return ``(B, K, ...)`` scores of tags: of ``(B, M, ...)`` scores of classes those of the best of each."""
-        return torch.stack([part.amax(1) for part in scores.split(self.counts, 1)], 1)
+        return torch.stack([part.amax(1) for part in torch.split(scores, self.counts, 1)], 1)
 
     def pooled_logits(self, features: Tensor) -> Tensor:
         """Return ``(B, K)`` logits of tags of ``(B, C, h, w)`` features."""

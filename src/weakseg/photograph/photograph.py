@@ -21,11 +21,12 @@ from weakseg.methods.wsgcn.complete import GcnTask, build_gcn_problem, complete_
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
-from weakseg.ops.resample import grid_labels, resize_image, resize_labels, scaled_size
+from weakseg.ops.resample import grid_labels, image_tensor, resize_image, resize_labels, scaled_size
 from weakseg.photograph.config import DrawnOptions, SegmentOptions
-from weakseg.photograph.cues import mask_cues
+from weakseg.photograph.cues import SIDE, Looked, mask_cues
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
+from weakseg.photograph.reliability import LabelSource, Reliability, reliability_of
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
@@ -144,18 +145,40 @@ class Photograph:
         self, marks: Marks, activations: Activations, seeds: LabelMap, made: "Completed", doubts: Sequence[str]
     ) -> Segmentation:
         """Return what has been made, with how far it is to be trusted."""
-        cues = [
-            mask_cues(
-                label, self.image, made.mask, seeds=seeds, plain=made.plain, activations=activations, drawn=marks.drawn
-            )
-            for label in marks.label_ids
-        ]
-        found = Segmentation(
-            self.image, marks.names, activations, seeds, made.mask, made.decided, tuple(doubts), self.name
+        source: LabelSource = "tags" if marks.open == Drawn() else marks.open.strongest  # type: ignore[assignment]
+        looked = Looked(self.image, made.mask, seeds, made.plain)
+        peaks = self._peaks(marks.names) if source == "tags" and activations.class_ids else {}
+        found = {
+            name: reliability_of(source, {**mask_cues(label, looked), **({"peak": peaks[name]} if peaks else {})})
+            for label, name in zip(marks.label_ids, marks.names, strict=True)
+        }
+        if source == "tags" and not activations.class_ids:
+            found = {name: Reliability(1.0) for name in found}  # outlined by a person
+        told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
+        _warn(told)
+        return Segmentation(
+            self.image,
+            marks.names,
+            activations,
+            seeds,
+            made.mask,
+            made.decided,
+            warnings=(*doubts, *told),
+            name=self.name,
+            reliabilities=found,
         )
-        object.__setattr__(found, "cues", cues)
-        object.__setattr__(found, "plain", made.plain)
-        return found
+
+    def _peaks(self, names: tuple[str, ...]) -> dict[str, float]:
+        """Return the logit of each word for the whole photograph."""
+
+        def make() -> dict[str, float]:
+            model = build_word_classifier(names)
+            small = resize_image(self.image, scaled_size(self.size, 1.0, max_side=SIDE))
+            with torch.inference_mode():
+                logits = model(image_tensor(small)[None].to(model.device)).logits[0]
+            return dict(zip(names, logits.tolist(), strict=True))
+
+        return self._once(("peaks", names), make)
 
     def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
         """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""

@@ -1,15 +1,19 @@
-"""How far a mask is to be trusted: cues of a mask, and a regression of "IoU >= 0.6" on them for each kind of label."""
+"""How far a mask is to be trusted: regressions of "IoU >= 0.6" on cues of the mask, one for each kind of label."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-Kind = str
+LabelSource = Literal["boxes", "points", "scribbles", "tags"]
 
-EDGES = 1e-3, 1 - 1e-3  # between which a share counts
-LEAST = 0.05  # of what is compared as a ratio
-TELLING = 0.4  # how much a cue must lower the logarithm of the odds to be given as a reason
+EMPTY = "nothing of the photograph is in it"
+DOUBTFUL = 0.5
+TELLING = 0.4  # how much a cue must lower the log-odds to be given as a reason
 MOST_REASONS = 3
+NO_AREA = math.log(1e-3 / (1 - 1e-3)) + 1e-6  # of a mask of a thousandth, or less
+MOST = 3.0  # deviations from the mean that a cue is taken for at most
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -23,11 +27,83 @@ class Reliability:
     value: float
     reasons: tuple[str, ...] = ()
 
+    def doubt(self, name: str) -> str:
+        """Return a sentence about the mask of a label where it is doubtful; empty where it is not."""
+        if self.value >= DOUBTFUL:
+            return ""
+        because = f": {', '.join(self.reasons)}" if self.reasons else ""
+        return f"the mask of {name!r} is doubtful (reliability {self.value:.2f}){because}"
+
 
 @dataclass(frozen=True)
-class Weight:
-    """What one more deviation of a cue adds to the logarithm of the odds; ``low`` and ``high`` say it in words."""
+class Regression:
+    """Log-odds of a good mask.
 
-    mean: float
-    deviation: float
-    weight: float
+    Attributes:
+        bias: Where all cues have their means.
+        cues: Mean, deviation, and what one deviation more adds, of each.
+    """
+
+    bias: float
+    cues: Mapping[str, tuple[float, float, float]]
+
+
+REGRESSIONS: Mapping[LabelSource, Regression] = {
+    "boxes": Regression(0.59, {"colour": (0.289, 0.935, 0.97)}),
+    "points": Regression(
+        -0.52,
+        {
+            "colour": (0.476, 0.737, 0.95),
+            "kept": (0.89, 0.106, 0.62),
+            "whole": (0.966, 0.0863, 0.39),
+            "smooth": (0.862, 0.0996, 0.46),
+            "frame": (0.0392, 0.0536, -0.45),
+        },
+    ),
+    "scribbles": Regression(
+        -0.03, {"colour": (0.506, 0.655, 0.83), "kept": (0.869, 0.115, 0.54), "whole": (0.966, 0.0876, 0.55)}
+    ),
+    "tags": Regression(
+        -1.03,
+        {
+            "peak": (4.81, 2.84, 0.45),
+            "edge": (0.695, 0.376, 0.28),
+            "frame": (0.194, 0.22, -0.69),
+            "area": (-1.07, 2.01, 0.34),
+            "whole": (0.879, 0.202, 0.57),
+        },
+    ),
+}
+"""Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
+
+REASONS: Mapping[str, tuple[str, str]] = {
+    "colour": ("it hardly differs in colour from what is around it", ""),
+    "edge": ("its border does not follow edges of the photograph", "its border is where all edges are"),
+    "kept": ("little of it is what the marks lead to directly", ""),
+    "whole": ("it is in pieces", ""),
+    "smooth": ("the last step, which follows colours, changed much of it", ""),
+    "frame": ("", "it covers much of the photograph's frame"),
+    "area": ("it covers next to nothing of the photograph", "it covers nearly all of the photograph"),
+    "peak": ("little in the photograph speaks for the word", ""),
+}
+"""What a low and a high value of a cue mean."""
+
+
+def reliability_of(source: LabelSource, cues: Mapping[str, float]) -> Reliability:
+    """Return how far a mask is to be trusted.
+
+    Args:
+        source: What it was made from.
+        cues: From ``mask_cues``; those of the regression that are not there count as usual ones.
+    """
+    if "area" in cues and cues["area"] <= NO_AREA:
+        return Reliability(0.0, (EMPTY,))
+    regression, against = REGRESSIONS[source], dict[str, float]()
+    odds = regression.bias
+    for name, (mean, deviation, weight) in regression.cues.items():
+        away = max(-MOST, min(MOST, (cues.get(name, mean) - mean) / deviation))
+        odds += weight * away
+        if weight * away < -TELLING and (reason := REASONS[name][away > 0]):
+            against[reason] = weight * away
+    reasons = sorted(against, key=lambda reason: against[reason])[:MOST_REASONS]
+    return Reliability(1 / (1 + math.exp(-odds)), tuple(reasons))

@@ -3,7 +3,8 @@
 import base64
 import html
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from weakseg.errors import OutputError
 from weakseg.files import write_bytes, write_json
 from weakseg.ops.resample import resize_maps
 from weakseg.photograph.overlay import draw_labels, shrink
+from weakseg.photograph.reliability import Reliability
 
 SHOWN_SIDE = 480  # pixels of the picture in a notebook
 PICTURES = (".jpg", ".jpeg", ".webp")
@@ -34,8 +36,9 @@ class Segmentation:
         labels: The mask.
         decided: Scores that the mask is the best of, at the size that they were computed in; ``None`` where the seeds
             are the mask.
-        warnings: What was said of marks and words that may not be meant so.
+        warnings: What was said of marks and words that may not be meant so, and of masks that are doubtful.
         name: Of the photograph's file; empty where it was none.
+        reliabilities: How far the mask of each tag is to be trusted, and why not.
     """
 
     image: NDArray[np.uint8]
@@ -46,6 +49,12 @@ class Segmentation:
     decided: Scores | None = None
     warnings: tuple[str, ...] = ()
     name: str = ""
+    reliabilities: Mapping[str, Reliability] = field(default_factory=dict)
+
+    @property
+    def reliability(self) -> float:
+        """The lowest of the tags' reliabilities, in [0, 1]: an estimate of the probability of an IoU of 0.6 or more."""
+        return min((one.value for one in self.reliabilities.values()), default=1.0)
 
     @property
     def mask(self) -> NDArray[np.uint8]:
@@ -117,9 +126,16 @@ class Segmentation:
 
     def __repr__(self) -> str:
         rows, columns = self.mask.shape
-        shares = ", ".join(f"{tag} {share:.1%}" for tag, share in self.shares.items())
         doubts = f", {len(self.warnings)} warnings" if self.warnings else ""
-        return f"Segmentation({self.name or 'photograph'!r}, {columns} x {rows}, {shares}{doubts})"
+        return f"Segmentation({self.name or 'photograph'!r}, {columns} x {rows}, {', '.join(self.told())}{doubts})"
+
+    def told(self) -> list[str]:
+        """Return in words how much each tag covers, and how far its mask is to be trusted."""
+        known = self.reliabilities
+        return [
+            f"{tag} {share:.1%}" + (f" (reliability {known[tag].value:.2f})" if tag in known else "")
+            for tag, share in self.shares.items()
+        ]
 
     def _repr_html_(self) -> str:
         """Return the overlay, the share of each tag and the warnings, for notebooks."""
@@ -129,9 +145,8 @@ class Segmentation:
         picture = base64.b64encode(_encoded(draw_labels(small, labels), "PNG")).decode()
         colours = voc_palette()
         rows_of_tags = "".join(
-            f'<li><span style="color:rgb{tuple(colours[label].tolist())}">&#9632;</span> '
-            f"{html.escape(tag)}: {share:.1%}</li>"
-            for label, (tag, share) in enumerate(self.shares.items(), start=1)
+            f'<li><span style="color:rgb{tuple(colours[label].tolist())}">&#9632;</span> {html.escape(text)}</li>'
+            for label, text in enumerate(self.told(), start=1)
         )
         warnings = "".join(f"<li>{html.escape(text)}</li>" for text in self.warnings)
         return (
