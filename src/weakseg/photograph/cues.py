@@ -1,5 +1,6 @@
 """What a mask looks like from outside: numbers that tell good masks from bad ones where no true mask is known."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scale
 
 SIDE = 320  # pixels in which masks are looked at
 RING = 0.04  # of the longer side: how wide a ring around an object is compared with it
-LEAST, NOTHING = 0.05, 1e-3  # of ratios and of shares whose logarithm is taken
+LEAST, NOTHING = 0.05, 1e-3  # of distances and of shares whose logarithm is taken
 
 Mask = NDArray[np.bool_]
 
@@ -39,18 +40,17 @@ def mask_cues(label: int, looked: Looked) -> Mapping[str, float]:
 
     ``area``: log-odds of its share of the photograph. ``whole``: share of its largest connected part. ``frame``: share
     of the photograph's frame that it covers. ``kept``: IoU with its seeds. ``smooth``: IoU with what is best before the
-    CRF. ``edge``: logarithm of the mean gradient of colours on its border over that of the photograph. ``colour``:
-    logarithm of the distance of its mean CIELAB colour from that of a ring around it, in deviations.
+    CRF. ``colour``: logarithm of the distance of its mean CIELAB colour from that of a ring around it, in deviations.
     """
     size = scaled_size((looked.image.shape[0], looked.image.shape[1]), 1.0, max_side=SIDE)
     inside = resize_labels(looked.mask.labels, size) == label
     area = float(np.clip(inside.mean(), NOTHING, 1 - NOTHING))
     found = {
-        "area": float(np.log(area / (1 - area))),
+        "area": math.log(area / (1 - area)),
         "whole": _largest_part(inside),
         "frame": float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean()),
         "kept": _iou(resize_labels(looked.seeds.labels, size) == label, inside),
-        **_colour_cues(resize_image(looked.image, size), inside),
+        "colour": math.log(max(LEAST, _colour_distance(resize_image(looked.image, size), inside))),
     }
     if looked.plain is not None and label in looked.plain.label_ids:
         best = resize_maps(looked.plain.values.float().cpu(), size).numpy().argmax(0)
@@ -58,22 +58,16 @@ def mask_cues(label: int, looked: Looked) -> Mapping[str, float]:
     return found
 
 
-def _colour_cues(image: NDArray[np.uint8], inside: Mask) -> dict[str, float]:
-    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    blurred = cv2.GaussianBlur(lab, (0, 0), 1.0)
-    across = np.stack([cv2.Sobel(blurred, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))])
-    gradient = np.sqrt((across**2).sum((0, 3)))
-    border = inside & ~cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
-    on_border = float(gradient[border].mean()) if border.any() else 0.0
-    edge = on_border / max(float(gradient.mean()), NOTHING)
+def _colour_distance(image: NDArray[np.uint8], inside: Mask) -> float:
+    """Return how far the mean colour of a mask is from that of a ring around it, in deviations of both."""
     reach = max(3, round(RING * max(image.shape[:2])))
     ring = cv2.dilate(inside.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)).astype(bool) & ~inside
-    colour = 0.0
-    if inside.any() and ring.any():
-        own, other = lab[inside], lab[ring]
-        spread = np.sqrt((own.var(0) + other.var(0)) / 2 + 1)
-        colour = float(np.linalg.norm((own.mean(0) - other.mean(0)) / spread))
-    return {"edge": float(np.log(max(edge, LEAST))), "colour": float(np.log(max(colour, LEAST)))}
+    if not (inside.any() and ring.any()):
+        return 0.0
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    own, other = lab[inside], lab[ring]
+    spread = np.sqrt((own.var(0) + other.var(0)) / 2 + 1)
+    return float(np.linalg.norm((own.mean(0) - other.mean(0)) / spread))
 
 
 def _largest_part(inside: Mask) -> float:

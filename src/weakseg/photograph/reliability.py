@@ -64,26 +64,17 @@ REGRESSIONS: Mapping[LabelSource, Regression] = {
         -0.03, {"colour": (0.506, 0.655, 0.83), "kept": (0.869, 0.115, 0.54), "whole": (0.966, 0.0876, 0.55)}
     ),
     "tags": Regression(
-        -1.03,
-        {
-            "peak": (4.81, 2.84, 0.45),
-            "edge": (0.695, 0.376, 0.28),
-            "frame": (0.194, 0.22, -0.69),
-            "area": (-1.07, 2.01, 0.34),
-            "whole": (0.879, 0.202, 0.57),
-        },
+        -0.52, {"peak": (4.81, 2.84, 0.53), "frame": (0.202, 0.228, -0.58), "whole": (0.914, 0.164, 0.76)}
     ),
 }
 """Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
 
 REASONS: Mapping[str, tuple[str, str]] = {
     "colour": ("it hardly differs in colour from what is around it", ""),
-    "edge": ("its border does not follow edges of the photograph", "its border is where all edges are"),
     "kept": ("little of it is what the marks lead to directly", ""),
     "whole": ("it is in pieces", ""),
     "smooth": ("the last step, which follows colours, changed much of it", ""),
     "frame": ("", "it covers much of the photograph's frame"),
-    "area": ("it covers next to nothing of the photograph", "it covers nearly all of the photograph"),
     "peak": ("little in the photograph speaks for the word", ""),
 }
 """What a low and a high value of a cue mean."""
