@@ -32,7 +32,7 @@ def result() -> Segmentation:
 
 
 def test_a_short_text_says_what_it_covers(result: Segmentation) -> None:
-    told = "cat 31.2% (reliability 0.83), <b>dog 8.3% (reliability 0.31)"  # 15 and 4 of 48
+    told = "cat: 31.2% (reliability 0.83), <b>dog: 8.3% (reliability 0.31)"  # 15 and 4 of 48
     assert repr(result) == f"Segmentation('in/i.jpg', 8 x 6, {told}, 1 warnings)" and result.reliability == 0.31
     assert result.shares == {"cat": 15 / 48, "<b>dog": 4 / 48}
 
@@ -49,7 +49,7 @@ def test_a_notebook_shows_overlay_names_and_warnings(result: Segmentation) -> No
     page = result._repr_html_()
     assert (
         'src="data:image/png;base64,' in page
-        and "&lt;b&gt;dog 8.3% (reliability 0.31)" in page
+        and "&lt;b&gt;dog: 8.3% (reliability 0.31)" in page
         and "a doubt &amp; more" in page
     )
     assert "<b>" not in page and (result.overlay() == draw_labels(result.image, MASK)).all()

@@ -26,7 +26,7 @@ from weakseg.photograph.config import DrawnOptions, SegmentOptions
 from weakseg.photograph.cues import SIDE, Looked, mask_cues
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
-from weakseg.photograph.reliability import LabelSource, Reliability, reliability_of
+from weakseg.photograph.reliability import Reliability, reliability_of
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
@@ -145,15 +145,12 @@ class Photograph:
         self, marks: Marks, activations: Activations, seeds: LabelMap, made: "Completed", doubts: Sequence[str]
     ) -> Segmentation:
         """Return what has been made, with how far it is to be trusted."""
-        source: LabelSource = "tags" if marks.open == Drawn() else marks.open.strongest  # type: ignore[assignment]
         looked = Looked(self.image, made.mask, seeds, made.plain)
-        peaks = self._peaks(marks.names) if source == "tags" and activations.class_ids else {}
         found = {
-            name: reliability_of(source, {**mask_cues(label, looked), **({"peak": peaks[name]} if peaks else {})})
+            name: self._reliability(label, marks, looked, words=bool(activations.class_ids))
             for label, name in zip(marks.label_ids, marks.names, strict=True)
+            if marks.drawn == Drawn() or label in marks.drawn.class_ids
         }
-        if source == "tags" and not activations.class_ids:
-            found = {name: Reliability(1.0) for name in found}  # outlined by a person
         told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
         _warn(told)
         return Segmentation(
@@ -167,6 +164,16 @@ class Photograph:
             name=self.name,
             reliabilities=found,
         )
+
+    def _reliability(self, label: int, marks: Marks, looked: Looked, *, words: bool) -> Reliability:
+        """Return how far the mask of a label is to be trusted; what a person has outlined is."""
+        cues = mask_cues(label, looked)
+        source = marks.open.strongest
+        if source in ("boxes", "scribbles", "points"):
+            return reliability_of(source, cues)
+        if not words:
+            return Reliability(1.0)
+        return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
 
     def _peaks(self, names: tuple[str, ...]) -> dict[str, float]:
         """Return the logit of each word for the whole photograph."""

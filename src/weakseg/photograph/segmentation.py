@@ -133,7 +133,7 @@ class Segmentation:
         """Return in words how much each tag covers, and how far its mask is to be trusted."""
         known = self.reliabilities
         return [
-            f"{tag} {share:.1%}" + (f" (reliability {known[tag].value:.2f})" if tag in known else "")
+            f"{tag}: {share:.1%}" + (f" (reliability {known[tag].value:.2f})" if tag in known else "")
             for tag, share in self.shares.items()
         ]
 

@@ -4,15 +4,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.data.knowledge.imagenet_words import find_word
 from weakseg.files import read_json
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.graphs import BOUNDARY
 from weakseg.methods.wsgcn.plan import completed_step
 from weakseg.methods.wsgcn.recipe import WsgcnIRecipe, wsgcn_masks
-from weakseg.nn.vocabulary import build_word_classifier
+from weakseg.nn.classifiers import build_imagenet_classifier
 from weakseg.nn.weights import MODEL_FILE, save_model
 from weakseg.pipeline.keys import digest_of
 from weakseg.pipeline.options import RunOptions
@@ -53,7 +56,11 @@ def test_the_graph_methods_on_msrc(real_data: Path, tmp_path: Path) -> None:
     dataset = chosen(open_dataset(config))
     model = tmp_path / MODEL_FILE
     names = dataset.classes.names
-    classifier = build_word_classifier([WORDS.get(name, "cat") for name in names])  # no image shows the others
+    classifier = build_imagenet_classifier()
+    rows = [find_word(WORDS.get(name, "cat")).meaning.classes for name in names]  # no image shows the others
+    weights = torch.stack([classifier.head.weight.data[list(row)].mean(0) for row in rows])
+    classifier.head = nn.Conv2d(weights.shape[1], len(names), 1, bias=False)
+    classifier.head.weight.data.copy_(weights)
     header = {"kind": "classifier", "classes": names, "backbone": asdict(ClassifierConfig().backbone)}
     save_model(model, classifier, header)
     scores = {}
