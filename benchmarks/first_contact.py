@@ -1,6 +1,6 @@
 """Masks of one photograph from one label, nothing trained before, against what OpenCV and scikit-image make of it.
 
-    python benchmarks/first_contact.py --coco /path/to/coco --msrc /path/to/msrc [--part test] [--only clicks] [--seed 0]
+    python benchmarks/first_contact.py --coco /path/to/coco --msrc /path/to/msrc [--part test] [--only clicks]
 
 Photographs are those of COCO and of MSRC's training list that show an object of at least 400 pixels when reduced to 320
 pixels; the largest object of each is asked for. Settings are chosen on ``--part settings`` (every second photograph of
@@ -102,8 +102,9 @@ def of_coco(root: Path, part: str) -> Iterator[Scene]:
 
 def of_msrc(root: Path, part: str) -> Iterator[Scene]:
     """Yield photographs of MSRC, in an order drawn at random once."""
+    parts = {"train": {"fit": 273, "held": 100}}
     config = DataConfig(
-        root=str(root), format="voc", train="train", tags="truth", score=("fit", "held"), parts={"train": {"fit": 273, "held": 100}}
+        root=str(root), format="voc", train="train", tags="truth", score=tuple(parts["train"]), parts=parts
     )
     found = list(scenes(config, "held" if part == "test" else "fit"))
     yield from sorted(found, key=lambda scene: derive_seed(0, scene.id, "first contact"))[:OF_MSRC]
@@ -125,9 +126,7 @@ def scenes(config: DataConfig, listed: str = "") -> Iterator[Scene]:
             class_id = objects[largest].class_id
             name = dataset.classes.names[class_id - 1]
             of_word = resize_labels((truth == class_id).astype(np.uint8), size).astype(bool)
-            yield Scene(
-                sample.id, resize_image(image, size), masks[largest], name if look_up(name) else "", of_word
-            )
+            yield Scene(sample.id, resize_image(image, size), masks[largest], name if look_up(name) else "", of_word)
 
 
 def label(scene: Scene, kind: str, seed: int) -> Drawn:
@@ -189,7 +188,7 @@ def walker_on_colours(scene: Scene, drawn: Drawn) -> Found:
 def walker_on_features(scene: Scene, drawn: Drawn) -> Found:
     """Eight principal components of the embedded backbone's features, enlarged bilinearly."""
     features = embedded_backbone()(image_tensor(scene.image)[None])[0].flatten(1)
-    features = features / features.norm(dim=0, keepdim=True)
+    features = features / features.norm(dim=0, keepdim=True).clamp(min=1e-6)
     shape = [-(-side // embedded_backbone().stride) for side in scene.image.shape[:2]]
     basis = torch.linalg.svd(features - features.mean(1, keepdim=True), full_matrices=False)
     maps = (basis.S[:8, None] * basis.Vh[:8]).reshape(8, *shape).numpy()
