@@ -1,7 +1,6 @@
 """``weakseg demo``."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -100,14 +99,12 @@ def _segment(name: str) -> "dict[str, Segmentation]":
     """Return what both methods make of the seeds of tags, and what drawn labels of each kind give."""
     from weakseg.photograph.marks import read_marks
     from weakseg.photograph.photograph import Photograph
-    from weakseg.stages.refine import refine_image
 
     photo, (on, off), (line, beside) = Photograph(photograph(name)), POINTS[name], SCRIBBLES[name]
-    completed = photo.segment(read_marks(TAGS[name]), SegmentOptions("wsgcn"))
-    refined = refine_image(completed.seeds, completed.image, SegmentOptions().masks)
+    shown = read_marks(TAGS[name])
     return {
-        "cam": replace(completed, labels=refined),
-        "wsgcn": completed,
+        "cam": photo.segment(shown),
+        "wsgcn": photo.segment(shown, SegmentOptions("wsgcn")),
         "boxes": photo.segment(read_marks(boxes=[(OBJECT, BOXES[name])])),
         "scribbles": photo.segment(read_marks(scribbles=[(OBJECT, line), (REST, beside)])),
         "points": photo.segment(read_marks(points=[(OBJECT, on), (REST, off)])),

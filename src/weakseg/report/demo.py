@@ -6,6 +6,8 @@ from weakseg.photograph.overlay import draw_activation, draw_labels, shrink
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.report.model import Card, Panel, Report
 
+BY = {"cam": "mask by CRF", "wsgcn": "mask by WSGCN"}
+
 
 def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> Report:
     """Return a report with one card a photograph.
@@ -22,6 +24,9 @@ def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> 
             "leave open a dense CRF can decide, or WSGCN: a small graph network that is trained on the seeds of this "
             "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, "
             "another such network, completes them.",
+            "The number under a mask is its reliability: an estimate, from what the mask looks like, of the probability "
+            "that it overlaps the object well (IoU of 0.6 or more). The confidence of a photograph is that of its mask "
+            "by CRF.",
         ),
         cards=tuple(_card(name, masks) for name, masks in photographs.items()),
         settings={"tags": {name: ", ".join(words) for name, words in tags.items()}},
@@ -36,12 +41,9 @@ def _card(name: str, masks: Mapping[str, Segmentation]) -> Card:
         Panel("photograph", photo),
         Panel("activation", draw_activation(photo, heat), "activation"),
         Panel("seeds", draw_labels(photo, result.seeds.labels), "labels"),
-        Panel("mask by CRF", draw_labels(photo, result.mask), "labels"),
-        Panel("mask by WSGCN", draw_labels(photo, masks["wsgcn"].mask), "labels"),
         *(
-            Panel(f"from {kind}", draw_labels(photo, found.mask), "labels")
+            Panel(f"{BY.get(kind, f'from {kind}')}: {found.reliability:.2f}", draw_labels(photo, found.mask), "labels")
             for kind, found in masks.items()
-            if kind not in ("cam", "wsgcn")
         ),
     )
-    return Card(name, result.tags, panels, confidence=result.seeds.coverage)
+    return Card(name, result.tags, panels, confidence=result.reliability)
