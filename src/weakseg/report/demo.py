@@ -24,7 +24,7 @@ def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> 
             "leave open a dense CRF can decide, or WSGCN: a small graph network that is trained on the seeds of this "
             "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, "
             "another such network, completes them.",
-            "The number under a mask is its reliability: an estimate, from what the mask looks like, of the probability "
+            "The number under a mask is its reliability: an estimate, by what the mask looks like, of the probability "
             "that it overlaps the object well (IoU of 0.6 or more). The confidence of a photograph is that of its mask "
             "by CRF.",
         ),
