@@ -100,7 +100,7 @@ def _segment(name: str) -> "dict[str, Segmentation]":
     from weakseg.photograph.marks import read_marks
     from weakseg.photograph.photograph import Photograph
 
-    photo, (on, off), (line, beside) = Photograph(photograph(name)), POINTS[name], SCRIBBLES[name]
+    photo, (on, off), (line, beside) = Photograph(photograph(name), name=name), POINTS[name], SCRIBBLES[name]
     shown = read_marks(TAGS[name])
     return {
         "cam": photo.segment(shown),

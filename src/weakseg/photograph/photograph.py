@@ -48,12 +48,12 @@ class Photograph:
 
     Attributes:
         image: ``(H, W, 3)`` uint8, upright RGB.
-        name: Of its file; empty for an array.
+        name: Of its file, or what it is called in warnings; may be empty.
     """
 
-    def __init__(self, image: Given) -> None:
+    def __init__(self, image: Given, *, name: str = "") -> None:
         self.image = read_given(image)
-        self.name = str(image) if isinstance(image, str | Path) else ""
+        self.name = name or (str(image) if isinstance(image, str | Path) else "")
         self._kept: dict[str, object] = {}
         self._said: list[dict[str, Any]] = []
 
@@ -109,10 +109,10 @@ class Photograph:
         drawn, regions = marks.open.only(marks.open.strongest), marks.regions
         if drawn == Drawn() and not regions:
             doubts += word_doubts(marks.names)
-            _warn(doubts)
+            self._warn(doubts)
             activations = self.activations(marks.names, options.activations)
             return self.segment_shown(marks.names, activations, options, doubts=doubts)
-        _warn(doubts)
+        self._warn(doubts)
         if drawn == Drawn():
             outlined = paint_regions(regions, self.size)
             made = Completed(outlined, None, None)
@@ -152,7 +152,7 @@ class Photograph:
             if marks.drawn == Drawn() or label in marks.drawn.class_ids
         }
         told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
-        _warn(told)
+        self._warn(told)
         return Segmentation(
             self.image,
             marks.names,
@@ -174,6 +174,10 @@ class Photograph:
         if not words:
             return Reliability(1.0)
         return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
+
+    def _warn(self, doubts: Sequence[str]) -> None:
+        for doubt in doubts:
+            logger.warning("%s%s", f"{self.name}: " if self.name else "", doubt)
 
     def _peaks(self, names: tuple[str, ...]) -> dict[str, float]:
         """Return the logit of each word for the whole photograph."""
@@ -278,8 +282,3 @@ class Completed:
     mask: LabelMap
     decided: Scores | None
     plain: Scores | None
-
-
-def _warn(doubts: Sequence[str]) -> None:
-    for doubt in doubts:
-        logger.warning("%s", doubt)
