@@ -158,6 +158,7 @@ class TestOutlines:
         result = weakseg.segment_labelled(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=(96, 128)))
         assert result.tags == ("ball",) and set(np.unique(result.mask)) == {0, 1}
         assert result.mask[6:38, 10:28].all() and result.mask.sum() < 38 * 24 and result.scores[1].sum() > 0
+        assert result.reliability == 1
 
     def test_what_is_open_beside_them_is_completed_from_the_others(self, tmp_path: Path) -> None:
         image = draw(3, (96, 128))[0]
@@ -168,3 +169,4 @@ class TestOutlines:
         assert result.tags == ("ball", "brick") and not result.warnings
         assert (result.mask[6:38, 10:28] == 1).all() and (result.mask[8:40, 38:56] == 2).mean() > 0.5
         assert not (result.mask == 255).any()
+        assert set(result.reliabilities) == {"ball", "brick"} and result.reliabilities["ball"].value < 1  # it has a box

@@ -48,6 +48,12 @@ class Marks:
         return found if self.open == Drawn() else tuple(region for region in found if region.class_id != UNDECIDED)
 
     @property
+    def decided(self) -> frozenset[int]:
+        """Labels that are outlined, or marked by the strongest kind, which decides."""
+        marked = self.open.of_kind(self.open.strongest)
+        return frozenset(mark.class_id for mark in (*self.regions, *marked)) - {0, UNDECIDED}
+
+    @property
     def label_ids(self) -> tuple[int, ...]:
         """Labels of the names."""
         return tuple(range(1, len(self.names) + 1))
@@ -139,17 +145,16 @@ def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         doubts.append(f"{what} (width x height); what is outside is left out")
     doubts += odd_names(marks.names)
-    strongest, outlined = marks.open.strongest, {region.class_id for region in marks.regions}
-    if strongest == "tags" and not outlined:
+    strongest = marks.open.strongest
+    if marks.drawn == Drawn():
         return doubts
     weaker = (kind for kind in STRENGTH[STRENGTH.index(strongest) + 1 :] if marks.drawn.of_kind(kind))
     doubts += [f"{kind} are not looked at, for {strongest} are drawn, which decide" for kind in weaker]
-    decided = outlined | {mark.class_id for mark in marks.open.of_kind(strongest)}
     what = "outlines" if strongest == "tags" else strongest
     return doubts + [
         f"{name!r} has none of the {what}, which decide: it will not be in the mask"
         for label, name in zip(marks.label_ids, marks.names, strict=True)
-        if label not in decided
+        if label not in marks.decided
     ]
 
 

@@ -43,6 +43,15 @@ Made = TypeVar("Made")
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Completed:
+    """A mask, the scores that it is the best of, and those of the network before a CRF, where there are some."""
+
+    mask: LabelMap
+    decided: Scores | None
+    plain: Scores | None
+
+
 class Photograph:
     """A photograph; graphs, kernels and activations are computed when they are first needed, and kept.
 
@@ -123,7 +132,7 @@ class Photograph:
         made = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
-        return self._result(Marks(marks.names, drawn), activations, seeds, made, doubts)
+        return self._result(marks, activations, seeds, made, doubts)
 
     def segment_shown(
         self, names: tuple[str, ...], activations: Activations, options: SegmentOptions, *, doubts: Sequence[str] = ()
@@ -142,14 +151,14 @@ class Photograph:
         return self._result(Marks(names, Drawn()), activations, seeds, made, doubts)
 
     def _result(
-        self, marks: Marks, activations: Activations, seeds: LabelMap, made: "Completed", doubts: Sequence[str]
+        self, marks: Marks, activations: Activations, seeds: LabelMap, made: Completed, doubts: Sequence[str]
     ) -> Segmentation:
         """Return what has been made, with how far it is to be trusted."""
         looked = Looked(self.image, made.mask, seeds, made.plain)
         found = {
-            name: self._reliability(label, marks, looked, words=bool(activations.class_ids))
+            name: self._reliability(label, marks, looked)
             for label, name in zip(marks.label_ids, marks.names, strict=True)
-            if marks.drawn == Drawn() or label in marks.drawn.class_ids
+            if marks.drawn == Drawn() or label in marks.decided
         }
         told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
         self._warn(told)
@@ -165,15 +174,14 @@ class Photograph:
             reliabilities=found,
         )
 
-    def _reliability(self, label: int, marks: Marks, looked: Looked, *, words: bool) -> Reliability:
+    def _reliability(self, label: int, marks: Marks, looked: Looked) -> Reliability:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
-        cues = mask_cues(label, looked)
-        source = marks.open.strongest
-        if source in ("boxes", "scribbles", "points"):
+        cues, source = mask_cues(label, looked), marks.open.strongest
+        if marks.drawn == Drawn():
+            return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
+        if source in ("boxes", "scribbles", "points") and any(m.class_id == label for m in marks.open.of_kind(source)):
             return reliability_of(source, cues)
-        if not words:
-            return Reliability(1.0)
-        return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
+        return Reliability(1.0)
 
     def _warn(self, doubts: Sequence[str]) -> None:
         for doubt in doubts:
@@ -242,7 +250,7 @@ class Photograph:
                 "ImageNet"
             ) from error
 
-    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> "Completed":
+    def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Completed:
         """Return the mask that a method makes of seeds, and what it is made of."""
         plain = None
         if options.method == "cam":
@@ -273,12 +281,3 @@ class Photograph:
         problem = build_cell_problem(sample, cells, labels, config, num_classes=len(marks.names))
         (solution,) = train_a2gnn([problem], config)
         return solution.scores.of_photograph(self.size)
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A mask, the scores that it is the best of, and those of the network before a CRF, where there are some."""
-
-    mask: LabelMap
-    decided: Scores | None
-    plain: Scores | None
