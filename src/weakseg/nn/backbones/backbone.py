@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from weakseg.errors import ConfigError
 from weakseg.nn.backbones.depthwise import phase_dilated
+from weakseg.nn.backbones.strided import pick_strided
 from weakseg.ops.resample import Cells
 from weakseg.settings.fit import NormStatistics
 
@@ -49,6 +50,7 @@ class Backbone(nn.Module):
         self.norm_statistics: NormStatistics = "stored"
         self.to(memory_format=torch.channels_last)  # a third faster on CPU
         phase_dilated(self)
+        pick_strided(self)
         self.train()
 
     def forward(self, images: Tensor) -> Tensor:
