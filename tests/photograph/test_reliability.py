@@ -33,7 +33,7 @@ class TestCues:
         mask[20:30, 50:52] = 1
         seeds = square(0, 10, 0, 3)
         found = mask_cues(1, looked(mask, seeds))
-        assert found["area"] == pytest.approx(math.log(80 / (2400 - 80)))
+        assert found["area"] == 80 / 2400
         assert found["whole"] == 60 / 80 and found["kept"] == 30 / 80
         assert found["frame"] == pytest.approx(16 / 200)  # 6 above and 10 at the left, of 60 + 60 + 40 + 40
         assert "smooth" not in found
@@ -78,6 +78,9 @@ class TestReliability:
     def test_a_mask_of_nothing(self) -> None:
         cues = mask_cues(1, looked(square(0, 0, 0, 0)))
         assert reliability_of("boxes", cues) == Reliability(0.0, (EMPTY,))
+
+    def test_a_small_mask_is_not_said_to_be_empty(self) -> None:
+        assert EMPTY not in reliability_of("boxes", mask_cues(1, looked(square(5, 6, 5, 6)))).reasons
 
     def test_every_cue_that_lowers_the_odds_has_words(self) -> None:
         for regression in REGRESSIONS.values():

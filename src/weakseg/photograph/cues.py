@@ -13,7 +13,7 @@ from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scale
 
 SIDE = 320  # pixels in which masks are looked at
 RING = 0.04  # of the longer side: how wide a ring around an object is compared with it
-LEAST, NOTHING = 0.05, 1e-3  # of distances and of shares whose logarithm is taken
+LEAST = 0.05  # of distances whose logarithm is taken
 
 Mask = NDArray[np.bool_]
 
@@ -38,15 +38,15 @@ class Looked:
 def mask_cues(label: int, looked: Looked) -> Mapping[str, float]:
     """Return cues of the mask of one label, all of a photograph that is reduced to 320 pixels.
 
-    ``area``: log-odds of its share of the photograph. ``whole``: share of its largest connected part. ``frame``: share
+    ``area``: its share of the whole photograph, which
+    is 0 only where there is none. ``whole``: share of its largest connected part. ``frame``: share
     of the photograph's frame that it covers. ``kept``: IoU with its seeds. ``smooth``: IoU with what is best before the
     CRF. ``colour``: logarithm of the distance of its mean CIELAB colour from that of a ring around it, in deviations.
     """
     size = scaled_size((looked.image.shape[0], looked.image.shape[1]), 1.0, max_side=SIDE)
     inside = resize_labels(looked.mask.labels, size) == label
-    area = float(np.clip(inside.mean(), NOTHING, 1 - NOTHING))
     found = {
-        "area": math.log(area / (1 - area)),
+        "area": float((looked.mask.labels == label).mean()),
         "whole": _largest_part(inside),
         "frame": float(np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]]).mean()),
         "kept": _iou(resize_labels(looked.seeds.labels, size) == label, inside),

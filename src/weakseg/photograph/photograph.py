@@ -79,7 +79,8 @@ class Photograph:
         Raises:
             DataError: If a mark is malformed, or a tag is repeated; none of the call's is added then.
         """
-        said = [*self._said, {"tags": read_tags(tags), "boxes": boxes, "points": points, "scribbles": scribbles}]
+        drawn = {"boxes": boxes, "points": points, "scribbles": scribbles}  # copied: the caller's lists may change
+        said = [*self._said, {"tags": read_tags(tags), **{kind: list(given) for kind, given in drawn.items()}}]
         merged_marks(said)
         self._said = said
         return self

@@ -11,7 +11,6 @@ EMPTY = "nothing of the photograph is in it"
 DOUBTFUL = 0.5
 TELLING = 0.4  # how much a cue must lower the log-odds to be given as a reason
 MOST_REASONS = 3
-NO_AREA = math.log(1e-3 / (1 - 1e-3)) + 1e-6  # of a mask of a thousandth, or less
 MOST = 3.0  # deviations from the mean that a cue is taken for at most
 
 
@@ -49,7 +48,7 @@ class Regression:
 
 
 REGRESSIONS: Mapping[LabelSource, Regression] = {
-    "boxes": Regression(0.59, {"colour": (0.289, 0.935, 0.97)}),
+    "boxes": Regression(0.58, {"colour": (0.289, 0.935, 0.92)}),
     "points": Regression(
         -0.52,
         {
@@ -87,7 +86,7 @@ def reliability_of(source: LabelSource, cues: Mapping[str, float]) -> Reliabilit
         source: What it was made from.
         cues: From ``mask_cues``; those of the regression that are not there count as usual ones.
     """
-    if "area" in cues and cues["area"] <= NO_AREA:
+    if cues.get("area") == 0:
         return Reliability(0.0, (EMPTY,))
     regression, against = REGRESSIONS[source], dict[str, float]()
     odds = regression.bias
