@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rows import append_rows
 from scipy import ndimage
 from skimage.segmentation import random_walker
+from sklearn.metrics import roc_auc_score
 
 from weakseg import Photograph
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
@@ -240,14 +241,8 @@ def summary(rows: list[dict[str, object]]) -> dict[str, object]:
     told: dict[str, object] = {"objects": len(rows), "iou": round(float(overlaps.mean()), 4)}
     told |= {"good": int((overlaps >= GOOD).sum()), "seconds": round(float(np.mean([r["seconds"] for r in rows])), 2)}
     if rows[0]["reliability"] is not None:
-        told["auc"] = round(area_under_roc(np.array([r["reliability"] for r in rows], float), overlaps >= GOOD), 3)
+        told["auc"] = round(float(roc_auc_score(overlaps >= GOOD, [float(r["reliability"]) for r in rows])), 3)
     return told
-
-
-def area_under_roc(values: NDArray[np.float64], good: Mask) -> float:
-    """Return how often a good one has a higher value than a bad one; equal ones count half."""
-    above = values[good][:, None] - values[~good][None]
-    return float(((above > 0) + 0.5 * (above == 0)).mean()) if above.size else float("nan")
 
 
 METHODS: dict[str, Callable[[Scene, Drawn], Found]] = {

@@ -367,7 +367,7 @@ def out(data: Path) -> Path:
 class TestComparison:
     def test_what_it_leaves(self, out: Path) -> None:
         steps = sorted(name.rpartition("-")[0] for name in stamps(out))
-        assert steps == ["activations", "classifier", "masks", "masks", "seeds"]  # supervised has masks of its own
+        assert steps == ["activations", "classifier", "masks", "masks", "reliability", "seeds"]  # two of masks
         cam, supervised = read_json(out / "results.json")["methods"]
         assert [s["name"] for s in cam["scores"]] == ["activations", "seeds", "masks"]
         figures = cam["figures"]
@@ -375,6 +375,7 @@ class TestComparison:
         assert figures["after_crf"] == cam["scores"][2]["mean_iou"]
         assert figures["coverage"] == cam["scores"][1]["coverage"]
         assert figures["segmenter"] is None and figures["train_seconds"] == 0
+        assert 0 <= figures["trusted"] <= 100 and supervised["figures"]["trusted"] is None
         assert figures["seconds_an_image"] > 0 and figures["peak_mb"] > 100
         assert (out / cam["steps"]["masks"] / "i01.png").exists()
         assert supervised["scores"] == [] and cam["settings"]["seeds"]["strict"] == 0.45
@@ -407,7 +408,7 @@ class TestComparison:
         recipes = load_recipes("cam", ["cam", twin], words(data, "--methods.twin.masks.crf.iterations=1"))
         found = compare_methods(recipes, out, OPTIONS)
         new = stamps(out).keys() - before.keys()
-        assert [name[:6] for name in new] == ["masks-"] and stamps(out).items() >= before.items()
+        assert {name[:6] for name in new} == {"masks-", "reliab"} and stamps(out).items() >= before.items()
         cam, other = found.methods
         one, two = cam.products.folders, other.products.folders
         assert one["seeds"] == two["seeds"] and one["masks"] != two["masks"]

@@ -51,6 +51,8 @@ def test_a_run_leaves_every_product(finished: Path) -> None:
         names[key.partition("/")[0]] += 1
     assert names == {"activations": 9, "seeds": 9, "masks": 9, "predictions": 3}
     assert (finished / "report.html").stat().st_size > 10_000
+    listed = (finished / "masks.csv").read_text().splitlines()
+    assert listed[0] == "image,class,label,share,reliability,reasons,mask" and len(listed) == 9
     scores = read_json(finished / "evaluation" / "results.json")["scores"]
     assert [s["name"] for s in scores] == ["activations", "seeds", "masks", "predictions"]
     assert scores[-1]["protocol"]["split"] == "val"

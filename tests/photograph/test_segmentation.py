@@ -12,8 +12,8 @@ from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.errors import OutputError
 from weakseg.ops.runs import decode_runs
 from weakseg.photograph.overlay import draw_labels
-from weakseg.photograph.reliability import Reliability
 from weakseg.photograph.segmentation import Segmentation
+from weakseg.stages.reliability import Reliability
 
 MASK = np.zeros((6, 8), np.uint8)
 MASK[1:4, 2:7], MASK[4:, :2] = 1, 2

@@ -37,7 +37,7 @@ TAGS = (("cat",), ("dog",), ("cat", "dog"), ("sheep",))
 
 @pytest.fixture
 def make_cards() -> Callable[..., tuple[Card, ...]]:
-    """Twelve small cards ``img_0`` .. ``img_11``; tags go round ``TAGS``; IoU and confidence are shuffled."""
+    """Twelve small cards ``img_0`` .. ``img_11``; tags go round ``TAGS``; IoU and reliability are shuffled."""
 
     def make(count: int = 12, *, with_iou: bool = True) -> tuple[Card, ...]:
         rng = np.random.default_rng(0)
@@ -51,9 +51,9 @@ def make_cards() -> Callable[..., tuple[Card, ...]]:
             Panel("difference", difference(photo, truth, np.roll(truth, 3, 1)), "difference"),
         )
         iou = rng.permutation(count) / count
-        confidence = rng.permutation(count) / count
+        reliability = rng.permutation(count) / count
         return tuple(
-            Card(f"img_{index}", TAGS[index % 4], panels, float(iou[index]) if with_iou else None, confidence[index])
+            Card(f"img_{index}", TAGS[index % 4], panels, float(iou[index]) if with_iou else None, reliability[index])
             for index in range(count)
         )
 

@@ -80,7 +80,7 @@ def test_first_view_is_worst_first(page, sample_report):
 
 @pytest.mark.parametrize(
     ("key", "measure", "reverse"),
-    [("iou-desc", "iou", True), ("confidence-asc", "confidence", False), ("confidence-desc", "confidence", True)],
+    [("iou-desc", "iou", True), ("reliability-asc", "reliability", False), ("reliability-desc", "reliability", True)],
 )
 def test_sorting(page, sample_report, key, measure, reverse):
     page.select_option("#sort", key)
@@ -104,6 +104,16 @@ def test_class_chips_narrow_the_gallery(page):
     page.click("#reset")
     assert len(page.evaluate(SHOWN)) == 12
     assert page.evaluate("location.hash") == ""
+
+
+def test_doubtful_masks_alone_and_those_to_trust(page, sample_report):
+    for choice, wanted in (("doubtful", lambda value: value < 0.5), ("trusted", lambda value: value >= 0.5)):
+        page.select_option("#trust", choice)
+        assert set(page.evaluate(SHOWN)) == {c.image_id for c in sample_report.cards if wanted(c.reliability)}
+        assert page.evaluate("location.hash") == f"#trust={choice}"
+        assert page.text_content("#status") == "6 of 12 images"
+    page.click("#reset")
+    assert len(page.evaluate(SHOWN)) == 12 and page.evaluate("location.hash") == ""
 
 
 def test_search(page):
@@ -166,11 +176,11 @@ def test_a_nonsense_address_does_no_harm(open_page, path):
     assert len(page.evaluate(SHOWN)) == 12
 
 
-def test_without_truth_confidence_ranks(open_page, tmp_path, make_cards):
+def test_without_truth_reliability_ranks(open_page, tmp_path, make_cards):
     cards = make_cards(with_iou=False)
     save(Report(title="r", cards=cards), tmp_path / "plain.html")
     page = open_page(tmp_path / "plain.html")
-    assert page.evaluate(SHOWN) == names(cards, "confidence")
+    assert page.evaluate(SHOWN) == names(cards, "reliability")
     assert page.locator("#sort option").count() == 3
 
 

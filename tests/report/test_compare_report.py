@@ -117,7 +117,7 @@ def test_cards_show_all_masks_side_by_side(compared):
 def test_without_truth_masks_are_shown_all_the_same(compared):
     blind = [with_products(replace(method, figures=MethodFigures()), scored={}) for method in compared.methods]
     report = build_comparison_report(replace(compared, methods=tuple(blind)))
-    assert (report.key_figures, report.charts, report.notes) == ((), (), ())
+    assert (report.key_figures, report.charts, report.details) == ((), (), ())
     assert [panel.title for panel in report.cards[0].panels][-2:] == ["near", "far"]
     assert {card.iou for card in report.cards} == {None}
 

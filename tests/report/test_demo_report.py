@@ -2,10 +2,10 @@ import numpy as np
 import torch
 
 from weakseg.artifacts import Activations, LabelMap
-from weakseg.photograph.reliability import Reliability
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.report import draw_labels
 from weakseg.report.demo import build_demo_report
+from weakseg.stages.reliability import Reliability
 
 SIZE = (16, 24)
 
@@ -29,7 +29,7 @@ def test_a_card_for_each_photograph():
         "photograph", "activation", "seeds", "mask by CRF: 0.75", "mask by WSGCN: 0.25", "from a box: 0.75",
     ]  # fmt: skip
     assert len(second.panels) == 5
-    assert (first.image_id, first.class_names, first.confidence) == ("photo 1", ("cat",), 0.75)
+    assert (first.image_id, first.class_names, first.reliability) == ("photo 1", ("cat",), 0.75)
     assert report.settings == {"tags": {"photo 1": "cat", "photo 2": "cat"}}
     by_name = {panel.title: panel.image for panel in first.panels}
     photo = by_name["photograph"]

@@ -77,7 +77,7 @@ def folder(tiny_data, of_groups, laid_out, tmp_path) -> Path:
 
 def test_a_run_shows_groups(folder, of_groups):
     report = build_run_report(folder)
-    assert report.groups_note == ABOUT_GROUPS and report.notes[-1] == (
+    assert report.groups_note == ABOUT_GROUPS and report.details[-1] == (
         "activations: 4 images with a tag, in 2 groups of at most 3 that share a class; 0 share no class with another "
         "one. 2 images without a tag, in no such group."
     )
@@ -159,7 +159,7 @@ def test_images_alone_and_random_groups(folder, of_groups):
 def test_what_is_not_there_is_not_shown(folder, of_groups, recipe):
     write_failures(folder, [Failure("i05", "data", "torn"), Failure("i02", "activations", "memory")])
     report = build_run_report(folder)
-    assert "activations: 3 images with a tag" in report.notes[-1]
+    assert "activations: 3 images with a tag" in report.details[-1]
     assert not any("i05" in column for table in report.groups for column in table.columns)
     (folder / "activations" / MANIFEST).unlink()
     assert build_run_report(folder).groups == ()
@@ -175,4 +175,4 @@ def test_a_comparison_shows_a_group_of_each_classifier(folder, of_groups, recipe
     report = build_comparison_report(Comparison(folder, tuple(methods), ()))
     (table,) = report.groups
     assert table.title.startswith("group: ") and report.groups_note == ABOUT_GROUPS
-    assert report.notes[-1].startswith("group: activations: 4 images with a tag")
+    assert report.details[-1].startswith("group: activations: 4 images with a tag")

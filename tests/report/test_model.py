@@ -23,8 +23,8 @@ def test_a_panel_has_a_known_kind():
 def test_measures_are_fractions(value):
     with pytest.raises(ShapeError, match="iou"):
         Card("a", (), (PANEL,), iou=value)
-    with pytest.raises(ShapeError, match="confidence"):
-        Card("a", (), (PANEL,), confidence=value)
+    with pytest.raises(ShapeError, match="reliability"):
+        Card("a", (), (PANEL,), reliability=value)
 
 
 def test_a_card_has_a_picture():
@@ -51,7 +51,7 @@ def test_image_ids_are_unique_and_class_ids_in_range():
 
 
 def test_ranked_by_iou_only_where_there_is_one():
-    assert Report(title="r", cards=(Card("a", (), (PANEL,), float("nan"), 0.5),)).measure == "confidence"
+    assert Report(title="r", cards=(Card("a", (), (PANEL,), float("nan"), 0.5),)).measure == "reliability"
     assert Report(title="r", cards=(Card("a", (), (PANEL,), 0.0),)).measure == "iou"
 
 

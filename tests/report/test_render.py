@@ -103,7 +103,7 @@ def test_unknown_values_are_dashes_and_never_nan(sample_report):
     assert not re.search(r"\b(nan|NaN|None)\b", visible)
     articles = Elements(page).named("article")
     assert [article["data-id"] for article in articles] == ["c", "a", "b"]
-    assert [article.get("data-confidence") for article in articles] == ["0.25", None, None]
+    assert [article.get("data-reliability") for article in articles] == ["0.25", None, None]
     assert "data-iou" not in articles[0]
     assert 'value="iou-asc"' not in page
 

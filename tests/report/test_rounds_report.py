@@ -86,7 +86,7 @@ def test_a_run_shows_all_rounds(folder):
     assert growth.rows == (("segmenter", 1, 10.0, 25.0, 8, 25.0), ("segmenter", 2, 10.0, 50.0, 8, 25.0))
     assert [row[0] for row in agreement.rows] == ["masks", "predictions", "masks_2", "predictions_2"]
     assert "few seeds" in report.warnings
-    assert report.notes[-1] == (
+    assert report.details[-1] == (
         "seeds: background where saliency is low, on 2 of 6 images, which have no map, where activations are low; "
         "1 images have no background seed."
     )
@@ -122,7 +122,7 @@ def test_a_comparison_shows_all_rounds(folder, tiny_data, recipe, twice, tmp_pat
     titles = {card.image_id: [panel.title for panel in card.panels] for card in report.cards}["i01"]
     assert titles[2:5] == ["once", "twice", "twice, masks_2"]
     assert titles[-3:] == ["once: seeds on cells", "once: grown, epoch 1", "once: grown, epoch 12"]
-    assert [note.split(":")[0] for note in report.notes[-2:]] == ["once", "twice"]
+    assert [note.split(":")[0] for note in report.details[-2:]] == ["once", "twice"]
     assert later_masks(methods[1].products.steps) == ("masks_2",) and later_masks(methods[0].products.steps) == ()
 
 

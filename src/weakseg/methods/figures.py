@@ -9,6 +9,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.files import read_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Role, Step, result_of, way_to
+from weakseg.steps.reliability import RELIABILITY, read_doubts
 
 ScoresOf = Mapping[str, Mapping[str, Any]]
 
@@ -27,6 +28,7 @@ class MethodFigures:
         peak_mb: Largest memory of the process tree in these steps, in MiB.
         objects: Mean average precision of objects at mask IoU 0.5.
         segmenter: Mean IoU of the last label maps that were made after the masks: the segmenter's predictions.
+        trusted: Share of the masks, one for each class of an image, with a reliability of 0.5 or more, in percent.
         lists: Where products are scored on several lists: agreement, as above, by list. The figures above are then
             those of the first list of each product.
     """
@@ -39,6 +41,7 @@ class MethodFigures:
     peak_mb: float | None = None
     objects: float | None = None
     segmenter: float | None = None
+    trusted: float | None = None
     lists: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -91,6 +94,7 @@ def measure(steps: Sequence[Step], folders: Mapping[str, Path], scores: ScoresOf
         peak_mb=max((summary["peak_mb"] for summary in (*trained, *mapped)), default=None),
         objects=found.get("objects"),
         segmenter=found.get("segmenter"),
+        trusted=_trusted(folders[RELIABILITY]) if RELIABILITY in {step.name for step in steps} else None,
     )
 
 
@@ -122,6 +126,13 @@ def _coverage(folder: Path) -> float | None:
         decided += labels.coverage * labels.labels.size
         pixels += labels.labels.size
     return 100.0 * decided / pixels if pixels else None
+
+
+def _trusted(folder: Path) -> float | None:
+    """Return how many masks are to be trusted, in percent."""
+    files = sorted(folder.rglob(f"*{Kind.RELIABILITY.suffix}"))
+    found = [one.trusted for path in files for one in read_doubts(path)]
+    return 100.0 * sum(found) / len(found) if found else None
 
 
 def _mean_iou(scores: ScoresOf, name: str) -> float | None:

@@ -12,6 +12,7 @@ from weakseg.methods.recipe import Recipe, SaliencyRecipe, TagRecipe
 from weakseg.methods.seeding import SeedingRecipe
 from weakseg.pipeline.plan import Role, Step, result_of
 from weakseg.settings.seam import SeamConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.seam import train_seam
 from weakseg.steps.activate import activations_step, external_step
 from weakseg.steps.affinity import affinity_step, affinity_walk_step
@@ -21,6 +22,7 @@ from weakseg.steps.classify import classifier_step
 from weakseg.steps.decode import decode_steps
 from weakseg.steps.evaluate import evaluation_step
 from weakseg.steps.refine import masks_step
+from weakseg.steps.reliability import reliability_step
 from weakseg.steps.saliency import saliency_step
 from weakseg.steps.seed import reading_steps, seeds_step
 from weakseg.steps.segment import (
@@ -112,6 +114,10 @@ def with_segmenter(
             started from. The second round then learns from these masks.
     """
     whole = [*steps, *segmenter_steps(recipe, dataset, targets=targets, first=first), *after]
+    if masks := last_masks(recipe, whole):
+        seeds = getattr(recipe, "seeds", None)
+        use = seeds.use if isinstance(seeds, WeakSeedConfig) else "tags"
+        whole.insert(whole.index(masks) + 1, reliability_step(dataset, whole, masks, use=use))
     return [*whole, evaluation_step(dataset, recipe.data, whole)]
 
 

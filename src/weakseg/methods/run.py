@@ -16,9 +16,10 @@ from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure
+from weakseg.pipeline.plan import TRAIN, Failure
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
+from weakseg.steps.reliability import LIST_FILE, RELIABILITY, write_list
 from weakseg.steps.saliency import check_weights
 
 CONTENT_FILE = "data/content.json"
@@ -74,7 +75,11 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
     result = last_masks(recipe, steps)
-    return RunResult(out, failures, out / result.name if result else None)
+    masks = out / result.name if result else None
+    if masks and (out / RELIABILITY).is_dir():
+        ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
+        write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, masks)
+    return RunResult(out, failures, masks)
 
 
 def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:

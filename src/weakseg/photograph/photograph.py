@@ -23,10 +23,8 @@ from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import grid_labels, image_tensor, resize_image, resize_labels, scaled_size
 from weakseg.photograph.config import DrawnOptions, SegmentOptions
-from weakseg.photograph.cues import SIDE, Looked, mask_cues
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
-from weakseg.photograph.reliability import Reliability, reliability_of
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
@@ -34,7 +32,9 @@ from weakseg.settings.graph import FreeGraphConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
 from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
+from weakseg.stages.mask_cues import SIDE, Looked, mask_cues
 from weakseg.stages.refine import best_labels, refined_scores
+from weakseg.stages.reliability import Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 

@@ -18,7 +18,7 @@ from weakseg.errors import OutputError
 from weakseg.files import write_bytes, write_json
 from weakseg.ops.resample import resize_maps
 from weakseg.photograph.overlay import draw_labels, shrink
-from weakseg.photograph.reliability import Reliability
+from weakseg.stages.reliability import Reliability
 
 SHOWN_SIDE = 480  # pixels of the picture in a notebook
 PICTURES = (".jpg", ".jpeg", ".webp")

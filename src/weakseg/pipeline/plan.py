@@ -21,6 +21,7 @@ class Kind(StrEnum):
     LABELS = "labels"
     SCORES = "scores"
     INSTANCES = "instances"
+    RELIABILITY = "reliability"
     RESULTS = "results"
 
     @property
@@ -35,6 +36,7 @@ SUFFIXES = {
     Kind.LABELS: ".png",
     Kind.SALIENCY: ".png",
     Kind.INSTANCES: ".instances.json",
+    Kind.RELIABILITY: ".reliability.json",
 }
 
 

@@ -47,6 +47,7 @@ COLUMNS = {
     "peak MB": "peak_mb",
     "objects, mAP^r 0.5 %": "objects",
     "segmenter, mIoU %": "segmenter",
+    "masks to trust %": "trusted",
 }
 EXPLAINED = (
     "Before CRF: label maps that the CRF was given, else activations at their best threshold. Coverage: of the partial "
@@ -54,6 +55,7 @@ EXPLAINED = (
     "masks, when they were first computed, the start of processes included; a classifier and activations that methods "
     "share are left out, and so is the memory of a GPU. Of the reference: mIoU of the segmenter as a share of that of "
     "one that learned from true masks with the same settings, void left out; of several rounds the last. "
+    "Masks to trust: those with a reliability of 0.5 or more, which is an estimate. "
     "A dash: not measured, or interrupted."
 )
 
@@ -127,7 +129,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
             for s in m.products.result_scores
         ),
         warnings=tuple(dict.fromkeys(_warnings(methods))),
-        notes=(
+        details=(
             *(f"{m.name}: {describe_protocol(s)}." for m in methods for s in m.products.result_scores),
             *(f"{name}: {found.describe()}" for name, found in groups.items()),
             *(f"{m.name}: {text}" for m in methods for text in describe_seeds(_summaries(m))),

@@ -25,8 +25,8 @@ def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> 
             "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, "
             "another such network, completes them.",
             "The number under a mask is its reliability: an estimate, by what the mask looks like, of the probability "
-            "that it overlaps the object well (IoU of 0.6 or more). The confidence of a photograph is that of its mask "
-            "by CRF.",
+            "that it overlaps the object well (IoU of 0.6 or more). The reliability of a photograph is that of its "
+            "mask by CRF.",
         ),
         cards=tuple(_card(name, masks) for name, masks in photographs.items()),
         settings={"tags": {name: ", ".join(words) for name, words in tags.items()}},
@@ -46,4 +46,4 @@ def _card(name: str, masks: Mapping[str, Segmentation]) -> Card:
             for kind, found in masks.items()
         ),
     )
-    return Card(name, result.tags, panels, confidence=result.reliability)
+    return Card(name, result.tags, panels, reliability=result.reliability)

@@ -63,23 +63,25 @@ class Card:
         class_names: The image's tags; the gallery is filtered by them.
         panels: Pictures side by side, at least one.
         iou: Agreement with the truth in [0, 1]; None or NaN where there is no truth.
-        confidence: Of the model, in [0, 1]; None or NaN where there is none.
+        reliability: Of its least reliable mask, in [0, 1]; None or NaN where there is none.
         note: A remark under the pictures.
+        doubts: What speaks against its masks.
     """
 
     image_id: str
     class_names: tuple[str, ...]
     panels: tuple[Panel, ...]
     iou: float | None = None
-    confidence: float | None = None
+    reliability: float | None = None
     note: str = ""
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that there is a picture and that the measures are fractions."""
         if not self.panels:
             raise ShapeError(f"card {self.image_id!r}: needs at least one panel")
         check_within(f"card {self.image_id!r}: iou", self.iou, 1.0)
-        check_within(f"card {self.image_id!r}: confidence", self.confidence, 1.0)
+        check_within(f"card {self.image_id!r}: reliability", self.reliability, 1.0)
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ class Report:
         key_figures: Tiles under the headline.
         warnings: What a reader must know before believing a figure.
         notes: Remarks of less weight.
+        details: How things were measured, further down.
         tables: Results.
         charts: Figures per class.
         class_graphs: How classes are related.
@@ -226,6 +229,7 @@ class Report:
     key_figures: tuple[KeyFigure, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     class_graphs: tuple[ClassGraphPicture, ...] = ()
@@ -247,6 +251,6 @@ class Report:
             raise ShapeError(f"report: class ids of the legend are 1..254, got {wrong}")
 
     @property
-    def measure(self) -> Literal["iou", "confidence"]:
-        """What the gallery is ranked by: IoU where any card has one, else confidence."""
-        return "iou" if any(known(card.iou) is not None for card in self.cards) else "confidence"
+    def measure(self) -> Literal["iou", "reliability"]:
+        """What the gallery is ranked by: IoU where any card has one, else reliability."""
+        return "iou" if any(known(card.iou) is not None for card in self.cards) else "reliability"

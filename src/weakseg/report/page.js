@@ -12,13 +12,14 @@
     needle: element.dataset.id.toLowerCase(),
     classes: new Set(JSON.parse(element.dataset.classes)),
     iou: parseFloat(element.dataset.iou),
-    confidence: parseFloat(element.dataset.confidence),
+    reliability: parseFloat(element.dataset.reliability),
     button: element.querySelector(".open"),
   }));
   const chips = [...document.querySelectorAll(".chip")];
-  const [query, sort, viewer] = [byId("query"), byId("sort"), byId("viewer")];
+  const [query, sort, trust, viewer] = [byId("query"), byId("sort"), byId("trust"), byId("viewer")];
+  const doubtful = parseFloat(document.body.dataset.doubtful);
   const defaultSort = sort.value;
-  const state = { classes: new Set(), sort: defaultSort, query: "", image: null };
+  const state = { classes: new Set(), sort: defaultSort, trust: "", query: "", image: null };
   let shown = cards;
 
   // Order: cards without the measure come last, equal ones by image id.
@@ -32,18 +33,19 @@
     return collator.compare(first.id, second.id);
   }
 
+  const isWanted = (card) => !state.trust || card.reliability < doubtful === (state.trust === "doubtful");
   const hasAll = (card, names) => [...names].every((name) => card.classes.has(name));
 
   function apply() {
     const needle = state.query.trim().toLowerCase();
-    const found = (card) => card.needle.includes(needle);
+    const found = (card) => card.needle.includes(needle) && isWanted(card);
     cards.sort(compare);
     gallery.append(...cards.map((card) => card.element));
     shown = cards.filter((card) => found(card) && hasAll(card, state.classes));
     const visible = new Set(shown);
     for (const card of cards) card.element.hidden = !visible.has(card);
     for (const chip of chips) updateChip(chip);
-    const narrowed = shown.length < cards.length || state.classes.size > 0 || needle !== "";
+    const narrowed = shown.length < cards.length || state.classes.size > 0 || needle !== "" || state.trust !== "";
     byId("status").value = narrowed ? `${shown.length} of ${cards.length} images` : `${cards.length} images`;
     byId("reset").hidden = !narrowed;
     byId("nothing").hidden = shown.length > 0;
@@ -67,7 +69,8 @@
 
   function reset() {
     query.value = "";
-    change({ classes: new Set(), query: "" });
+    if (trust) trust.value = "";
+    change({ classes: new Set(), query: "", trust: "" });
   }
 
   function writeAddress() {
@@ -75,6 +78,7 @@
     for (const name of state.classes) parts.append("class", name);
     if (state.query) parts.set("q", state.query);
     if (state.sort !== defaultSort) parts.set("sort", state.sort);
+    if (state.trust) parts.set("trust", state.trust);
     if (state.image) parts.set("image", state.image);
     const address = location.href.split("#")[0];
     const text = parts.toString();
@@ -91,6 +95,11 @@
     state.classes = new Set(parts.getAll("class").filter((name) => known.has(name)));
     state.query = query.value = parts.get("q") ?? "";
     state.sort = sort.value = options.includes(parts.get("sort")) ? parts.get("sort") : defaultSort;
+    state.trust = "";
+    if (trust) {
+      const choices = [...trust.options].map((option) => option.value);
+      state.trust = trust.value = choices.includes(parts.get("trust")) ? parts.get("trust") : "";
+    }
     state.image = null;
     apply();
     const card = shown.find((candidate) => candidate.id === parts.get("image"));
@@ -152,6 +161,7 @@
     });
   }
   query.addEventListener("input", () => change({ query: query.value }));
+  trust?.addEventListener("change", () => change({ trust: trust.value }));
   sort.addEventListener("change", () => change({ sort: sort.value }));
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", reset);

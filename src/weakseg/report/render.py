@@ -21,6 +21,7 @@ from weakseg.report.formatting import flatten_settings, format_cell, format_colu
 from weakseg.report.model import Card, Report, Table
 from weakseg.report.pictures import data_uri, side_for
 from weakseg.report.selection import choose
+from weakseg.stages.reliability import DOUBTFUL
 from weakseg.version import __version__
 
 MAX_CARDS = 300
@@ -51,6 +52,8 @@ def render(report: Report) -> str:
             report=report,
             cards=_ordered(report),
             chips=_chips(report),
+            doubtful=DOUBTFUL,
+            doubted=any(known(card.reliability) is not None for card in report.cards),
             kinds={panel.kind for card in report.cards for panel in card.panels} - {"photo"},
             settings=_sections(report),
             style=Markup(style),

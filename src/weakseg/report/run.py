@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from weakseg.artifacts import LabelMap
+import numpy as np
+
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.data.sample import WeakSample
@@ -47,8 +48,12 @@ from weakseg.report.rounds import (
     seeds_table,
 )
 from weakseg.report.selection import choose
+from weakseg.stages.reliability import DOUBTFUL
 from weakseg.steps.evaluate import RESULTS_FILE
+from weakseg.steps.reliability import RELIABILITY, MaskDoubt, doubts_of
 from weakseg.steps.saliency import SALIENCY
+
+OF_TAGS = "Mean average precision: how far images of a class are ranked above others by its score; 100 is all of them."
 
 
 def build_run_report(folder: Path) -> Report:
@@ -72,10 +77,11 @@ def build_run_report(folder: Path) -> Report:
     return Report(
         title=f"{recipe.method}: {folder.name}",
         subtitle=f"{recipe.data.format} data {Path(recipe.data.root).name}, seed {recipe.seed}",
-        key_figures=_key_figures(summaries, results, objects),
+        key_figures=(*_trust(folder, dataset), *_key_figures(results, objects)),
         warnings=tuple(text for summary in summaries.values() for text in summary.get("warnings", ())),
-        notes=(
-            *_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
+        notes=_notes(results, objects, scored=(folder / "evaluation" / RESULTS_FILE).exists()),
+        details=(
+            *_protocols(results, objects),
             *(found.describe() for found in groups),
             *describe_seeds(summaries),
         ),
@@ -83,7 +89,7 @@ def build_run_report(folder: Path) -> Report:
             *rounds_table({"": Trained(recipe, steps, _by_step(results), summaries)}),
             *seeds_table(summaries),
             *growth_table({step.name: folder / step.name for step in steps if step.kind == Kind.MODEL}),
-            *_tables(summaries, results, objects),
+            *_tables(summaries, results, objects, len(dataset.splits.get("val", ()))),
         ),
         charts=_charts(results, steps),
         class_graphs=class_graph_pictures({s.name: folder / s.name for s in steps if s.kind == Kind.MODEL}),
@@ -136,8 +142,8 @@ class _Gallery:
                 scores = [score for score in results.values() if score["name"] == step.name]
                 iou |= {k: v / 100.0 for score in scores for k, v in score["per_image"].items()}
         samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
-        confidence = {i: self._confidence(i) for i in samples} if not iou else {}
-        measure = iou or confidence
+        doubts = {i: found for i in samples if (found := doubts_of(self.folder / RELIABILITY, i))}
+        measure = iou or {i: min(one.reliability for one in found) for i, found in doubts.items()}
         grown = set().union(*map(grown_images, self.trained)) & samples.keys()
         others = [i for i in samples if i not in grown]
         picked = choose([measure.get(i) for i in others], MAX_CARDS - len(grown))
@@ -145,7 +151,7 @@ class _Gallery:
         chosen = [sample for i, sample in samples.items() if i in wanted]
         truth = truth_loaders(self.recipe.data, self.dataset)
         cards = (
-            self._card(s, iou.get(s.id), confidence.get(s.id), truth.get(s.id) if s.id in iou else None) for s in chosen
+            self._card(s, iou.get(s.id), doubts.get(s.id, ()), truth.get(s.id) if s.id in iou else None) for s in chosen
         )
         more = f", beside the {len(grown)} whose labels are shown as they grew" if grown and picked.sentence else ""
         return tuple(cards), picked.sentence + more
@@ -155,7 +161,7 @@ class _Gallery:
         return [step for step in self.shown if (self.folder / step.name / f"{sample.id}.png").exists()]
 
     def _card(
-        self, sample: WeakSample, iou: float | None, confidence: float | None, truth: Callable[[], Labels] | None
+        self, sample: WeakSample, iou: float | None, doubts: Sequence[MaskDoubt], truth: Callable[[], Labels] | None
     ) -> Card:
         panels = first_panels(sample, {"activation": self.folder / "activations"}, {SALIENCY: self.folder / SALIENCY})
         photo = panels[0].image
@@ -169,13 +175,14 @@ class _Gallery:
             compared = difference(photo, truth(), labels_of(self.folder / last.name, sample.id))
             panels.append(Panel(f"{last.name} against truth", compared, "difference"))
         split = "val" if any(sample is s for s in self.dataset.splits.get("val", ())) else "train"
-        return Card(sample.id, tag_names(self.dataset, sample), tuple(panels), iou, confidence, split)
+        least = min((one.reliability for one in doubts), default=None)
+        said = tuple(self._said(one) for one in doubts)
+        return Card(sample.id, tag_names(self.dataset, sample), tuple(panels), iou, least, split, said)
 
-    def _confidence(self, image_id: str) -> float | None:
-        """Return the fraction of pixels that the seeds decide: how sure the labeller was."""
-        folders = [self.folder / step.name for step in self.shown if step.role == Role.SEEDS]
-        paths = [path for folder in folders if (path := folder / f"{image_id}.png").exists()]
-        return LabelMap.load(paths[-1]).coverage if paths else None
+    def _said(self, doubt: MaskDoubt) -> str:
+        name = self.dataset.classes.names[doubt.class_id - 1]
+        because = f": {', '.join(doubt.reasons)}" if doubt.reasons else ""
+        return f"{name} {doubt.reliability:.2f}{because}"
 
 
 def _results(folder: Path, part: str) -> dict[str, Any]:
@@ -191,37 +198,52 @@ def _by_step(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     return found
 
 
-def _key_figures(
-    summaries: Mapping[str, Mapping[str, Any]], results: Mapping[str, Any], objects: Mapping[str, Any]
-) -> tuple[KeyFigure, ...]:
+def _trust(folder: Path, dataset: Dataset) -> tuple[KeyFigure, ...]:
+    """Return how many masks are to be trusted, and how many photographs nobody has learned from."""
+    doubts = [one for sample in dataset.splits["train"] for one in doubts_of(folder / RELIABILITY, sample.id)]
+    held = len(dataset.splits.get("val", ()))
+    told = "not learned from" if held else "no figure tells how a model does on other photographs"
+    unseen = KeyFigure("photographs held out", held, told)
+    if not doubts:
+        return (unseen,)
+    trusted, expected = sum(one.trusted for one in doubts), np.mean([one.reliability for one in doubts])
+    note = f"reliability of {DOUBTFUL} or more; {expected:.0%} are expected to overlap their object by IoU 0.6 or more"
+    return (KeyFigure("masks to trust", f"{trusted} of {len(doubts)}", note), unseen)
+
+
+def _key_figures(results: Mapping[str, Any], objects: Mapping[str, Any]) -> tuple[KeyFigure, ...]:
     figures = [
-        KeyFigure(name, score["mean_iou"], f"mIoU %, {score['images']} images") for name, score in results.items()
+        KeyFigure(name, score["mean_iou"], f"mIoU %: overlap by union, mean of the classes; {score['images']} images")
+        for name, score in results.items()
     ]
     figures += [
         KeyFigure(name, score["mean_ap_region"]["0.5"], f"mAP^r % at IoU 0.5, {score['objects']} objects")
         for name, score in objects.items()
     ]
-    trained = [KeyFigure(name, summary["mAP"], "mAP %") for name, summary in summaries.items() if "mAP" in summary]
-    return (*trained, *figures)
+    return tuple(figures)
 
 
 def _tables(
-    summaries: Mapping[str, Mapping[str, Any]], results: Mapping[str, Any], objects: Mapping[str, Any]
+    summaries: Mapping[str, Mapping[str, Any]], results: Mapping[str, Any], objects: Mapping[str, Any], held: int
 ) -> tuple[Table, ...]:
     times = Table(
         "Steps",
         ("step", "seconds", "images", "failed"),
         tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in summaries.items() if s),
     )
-    of_objects = (objects_table(objects),) if objects else ()
-    if not results:
-        return (*of_objects, times)
-    return (agreement_table(results.values()), *of_objects, times)
+    precise = tuple((name, summary["mAP"], held) for name, summary in summaries.items() if "mAP" in summary)
+    of_tags = (Table("Tags of photographs held out", ("network", "mAP %", "images"), precise, OF_TAGS),)
+    found = [*(of_tags if precise else ()), *((objects_table(objects),) if objects else ()), times]
+    return ((agreement_table(results.values()),) if results else ()) + tuple(found)
 
 
 def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:
     if not results and not objects and scored:
-        return ("There is no ground truth: the gallery is ordered by how much of an image the seeds decide.",)
+        return ("There is no ground truth: the gallery is ordered by reliability, which is an estimate.",)
+    return ()
+
+
+def _protocols(results: Mapping[str, Any], objects: Mapping[str, Any]) -> tuple[str, ...]:
     maps = (f"{name}: {describe_protocol(score)}." for name, score in results.items())
     return (*maps, *(f"{name}: {describe_objects(score)}." for name, score in objects.items()))
 

@@ -68,6 +68,8 @@ REGRESSIONS: Mapping[LabelSource, Regression] = {
 }
 """Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
 
+RUN_REGRESSIONS: Mapping[LabelSource, Regression] = {**REGRESSIONS}
+
 REASONS: Mapping[str, tuple[str, str]] = {
     "colour": ("it hardly differs in colour from what is around it", ""),
     "kept": ("little of it is what the marks lead to directly", ""),
@@ -79,6 +81,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
 """What a low and a high value of a cue mean."""
 
 
+OUTLINED = Reliability(1.0)
+"""Of what a person has outlined."""
+
+
 def reliability_of(source: LabelSource, cues: Mapping[str, float]) -> Reliability:
     """Return how far a mask is to be trusted.
 
@@ -86,9 +92,18 @@ def reliability_of(source: LabelSource, cues: Mapping[str, float]) -> Reliabilit
         source: What it was made from.
         cues: From ``mask_cues``; those of the regression that are not there count as usual ones.
     """
+    return _judged(REGRESSIONS[source], cues)
+
+
+def reliability_in_run(source: LabelSource, cues: Mapping[str, float]) -> Reliability:
+    """Return how far a mask of a run over many images is to be trusted; arguments as of ``reliability_of``."""
+    return _judged(RUN_REGRESSIONS[source], cues)
+
+
+def _judged(regression: Regression, cues: Mapping[str, float]) -> Reliability:
     if cues.get("area") == 0:
         return Reliability(0.0, (EMPTY,))
-    regression, against = REGRESSIONS[source], dict[str, float]()
+    against = dict[str, float]()
     odds = regression.bias
     for name, (mean, deviation, weight) in regression.cues.items():
         away = max(-MOST, min(MOST, (cues.get(name, mean) - mean) / deviation))

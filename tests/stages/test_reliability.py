@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from weakseg.artifacts import LabelMap, Scores
-from weakseg.photograph.cues import Looked, mask_cues
-from weakseg.photograph.reliability import EMPTY, REASONS, REGRESSIONS, Reliability, reliability_of
+from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.stages.mask_cues import Looked, mask_cues
+from weakseg.stages.reliability import EMPTY, REASONS, REGRESSIONS, Reliability, reliability_of
 
 SIZE = (40, 60)
 
@@ -48,6 +48,22 @@ class TestCues:
     def test_the_true_mask_differs_in_colour_from_what_is_around_it_and_a_wrong_one_does_not(self) -> None:
         right, wrong = (mask_cues(1, looked(square(*at)))["colour"] for at in ((10, 30, 20, 40), (0, 8, 0, 15)))
         assert right > 3 and wrong == pytest.approx(math.log(0.05))
+
+    def test_labels_before_the_crf_and_evidence_of_the_class(self) -> None:
+        values = torch.zeros(1, *SIZE)
+        values[0, :10, :30] = 0.5
+        evidence = Activations(values, (1,), SIZE, stride=1)
+        one = Looked(
+            looked(square(0, 10, 0, 20)).image,
+            LabelMap(square(0, 10, 0, 20)),
+            None,
+            LabelMap(square(0, 10, 0, 10)),
+            evidence,
+        )
+        found = mask_cues(1, one)
+        assert found["smooth"] == 0.5 and "kept" not in found
+        assert found["beside"] == pytest.approx(1 / 3) and found["evidence"] == pytest.approx(0.5 - 50 / 2200)
+        assert "evidence" not in mask_cues(2, one)
 
     @pytest.mark.parametrize("mask", [square(0, 0, 0, 0), np.ones(SIZE, np.uint8)])
     def test_nothing_and_everything_are_finite(self, mask: np.ndarray) -> None:
