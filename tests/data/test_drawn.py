@@ -26,6 +26,13 @@ def test_strongest(drawn: Drawn, kind: LabelKind) -> None:
     assert drawn.strongest == kind
 
 
+def test_what_decides_where_no_region_does() -> None:
+    assert EVERY.deciding == "boxes" and EVERY.open.regions == () and EVERY.outlined == (REGION,)
+    assert Drawn(regions=(REGION, CROWD)).deciding == "regions"
+    assert Drawn(regions=(CROWD, REGION)).deciding == "tags"  # something that says nothing below: not all is outlined
+    assert Drawn(points=(POINT,)).deciding == "points" and Drawn().deciding == "tags"
+
+
 def test_class_ids() -> None:
     assert EVERY.class_ids == {1, 2, 3, 4}
 
@@ -56,5 +63,6 @@ def test_counts(tmp_path) -> None:
         },
         strongest={"regions": 1, "points": 1, "tags": 1},
         ignored=1,
+        partly={"boxes": 1},
     )
     assert count_drawn(samples[2:], 4) == DrawnCounts({}, {"tags": 1})

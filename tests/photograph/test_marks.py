@@ -36,7 +36,7 @@ def test_x_and_y_of_every_kind(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     ]
     found = marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=(30, 40)))
     assert found.names == ("cat", "dog", "cow")
-    assert found.open == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
+    assert found.drawn.open == Drawn((Box(1, 2, 1, 9, 40),), (Point(0, 6, 5),), (Scribble(2, ((8, 7), (10, 9))),))
     (outlined,) = found.regions
     assert outlined.class_id == 3 and 24 < mask_of_runs(outlined.runs, (30, 40)).sum() < 36  # half of 8 x 8
     assert len(found.drawn.regions) == 2 and "is by more than a fifth outside" in caplog.text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from weakseg.artifacts import UNDECIDED, Activations
+from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.ops.runs import encode_masks
@@ -17,7 +17,7 @@ from weakseg.stages.saliency_seeds import saliency_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
 from weakseg.stages.tag_seeds import tag_seeds
-from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
+from weakseg.stages.weak_seeds import SeedParts, keep_outlines, paint_regions, weak_seeds
 
 SIZE = (40, 60)
 DEFAULT = WeakSeedConfig(strokes=StrokeSeedConfig(superpixels=4000))
@@ -49,11 +49,38 @@ def region(class_id: int, rows: slice, columns: slice) -> Region:
 
 def test_regions_are_the_whole_mask_later_ones_on_top(image: np.ndarray) -> None:
     regions = (region(1, slice(0, 20), slice(0, 20)), region(255, slice(10, 20), slice(10, 30)))
-    drawn = Drawn(boxes=BOXES.boxes, scribbles=SCRIBBLES.scribbles, regions=regions)
-    labels = weak_seeds(drawn, image, None, DEFAULT).labels
+    labels = weak_seeds(Drawn(regions=regions), image, None, DEFAULT).labels
     expected = np.zeros(SIZE, np.uint8)
     expected[:20, :20], expected[10:20, 10:30] = 1, UNDECIDED
     np.testing.assert_array_equal(labels, expected)
+
+
+def test_marks_beside_regions_decide_the_rest(image: np.ndarray) -> None:
+    outlined = region(3, slice(0, 6), slice(0, 6))
+    for marks in (BOXES, SCRIBBLES):
+        alone = weak_seeds(marks, image, None, DEFAULT).labels.copy()
+        both = replace(marks, regions=(region(255, slice(0, 40), slice(0, 60)), outlined))
+        assert both.deciding == marks.strongest
+        alone[:6, :6] = 3
+        np.testing.assert_array_equal(weak_seeds(both, image, None, DEFAULT).labels, alone)
+
+
+def test_where_not_all_is_outlined_activations_say_more(image: np.ndarray, activations: Activations) -> None:
+    drawn = Drawn(regions=(region(255, slice(0, 40), slice(0, 60)), region(1, slice(0, 6), slice(0, 6))))
+    said = weak_seeds(Drawn(), image, activations, DEFAULT).labels.copy()
+    said[:6, :6] = 1
+    assert drawn.deciding == "tags"
+    np.testing.assert_array_equal(weak_seeds(drawn, image, activations, DEFAULT).labels, said)
+    assert set(np.unique(weak_seeds(drawn, image, None, DEFAULT).labels)) == {1, UNDECIDED}
+
+
+def test_a_mask_keeps_outlines(image: np.ndarray) -> None:
+    mask, outlined = LabelMap(np.full(SIZE, 2, np.uint8)), region(1, slice(0, 6), slice(0, 6))
+    assert keep_outlines(mask, Drawn()) is mask
+    alone = keep_outlines(mask, Drawn(regions=(outlined,))).labels
+    beside = keep_outlines(mask, replace(BOXES, regions=(outlined,))).labels
+    for labels, rest in ((alone, 0), (beside, 2)):
+        assert (labels[:6, :6] == 1).all() and (labels[6:] == rest).all()
 
 
 def test_a_region_of_another_size_is_refused() -> None:

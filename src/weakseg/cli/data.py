@@ -95,7 +95,11 @@ def _drawn_lines(names: Sequence[str], counts: "DrawnCounts") -> list[str]:
     if counts.ignored:
         lines.append(f"  and {counts.ignored} regions to be ignored")
     shares = ", ".join(f"{number} {kind}" for kind, number in counts.strongest.items())
-    return [*lines, f"  images by strongest label: {shares}"]
+    lines.append(f"  images by strongest label: {shares}")
+    if counts.partly:
+        rest = ", ".join(f"{number} from {kind}" for kind, number in counts.partly.items())
+        lines.append(f"  outlined in part: outlines stay as they are, the rest is completed: {rest}")
+    return lines
 
 
 def _saliency_lines(saliency: "SaliencyReport | None") -> list[str]:

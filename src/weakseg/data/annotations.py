@@ -16,6 +16,7 @@ from weakseg.errors import DataError
 Position = tuple[float, float]
 Kind = Literal["box", "point", "scribble", "region"]
 LabelKind = Literal["regions", "boxes", "scribbles", "points", "tags"]
+IGNORED = 255
 STRENGTH: tuple[LabelKind, ...] = get_args(LabelKind)  # the strongest first
 
 
@@ -100,7 +101,7 @@ class Drawn:
         boxes: In the order of the file.
         points: Likewise.
         scribbles: Likewise; later ones lie on top.
-        regions: Likewise; they label the photograph completely: what none covers is background.
+        regions: Likewise; where nothing else is drawn what none covers is background.
         strokes: Pixels that were painted, not drawn as lines; they count as scribbles, and the rest is unlabelled.
     """
 
@@ -129,9 +130,29 @@ class Drawn:
         return replace(self, **{name: getattr(other, name) for name in given})
 
     @property
+    def open(self) -> "Drawn":
+        """What was drawn, without regions, which are masks already."""
+        return replace(self, regions=())
+
+    @property
+    def deciding(self) -> LabelKind:
+        """The strongest kind of what decides where no region does; ``regions`` where nothing else is to be decided.
+
+        Where the first region is to be ignored, which is how files say that not all is outlined, tags decide.
+        """
+        if self.open != Drawn() or not self.regions:
+            return self.open.strongest
+        return "tags" if self.regions[0].class_id == IGNORED else "regions"
+
+    @property
+    def outlined(self) -> tuple[Region, ...]:
+        """Regions that say something."""
+        return tuple(region for region in self.regions if region.class_id != IGNORED)
+
+    @property
     def class_ids(self) -> frozenset[int]:
         """The classes that were drawn, without background and regions to be ignored."""
-        return frozenset(shape.class_id for kind in STRENGTH for shape in self.of_kind(kind)) - {0, 255}
+        return frozenset(shape.class_id for kind in STRENGTH for shape in self.of_kind(kind)) - {0, IGNORED}
 
 
 @dataclass(frozen=True)

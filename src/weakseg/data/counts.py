@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from weakseg.data.annotations import STRENGTH, LabelKind
+from weakseg.data.annotations import IGNORED, STRENGTH, LabelKind
 from weakseg.data.sample import WeakSample
 
 
@@ -17,11 +17,13 @@ class DrawnCounts:
             occur, the strongest first.
         strongest: Number of images by their strongest label, the strongest first; ``tags`` where nothing is drawn.
         ignored: Number of regions to be ignored.
+        partly: Number of images that are outlined in part, by the kind of label that decides the rest.
     """
 
     shapes: Mapping[LabelKind, tuple[int, ...]]
     strongest: Mapping[LabelKind, int]
     ignored: int = 0
+    partly: Mapping[LabelKind, int] = field(default_factory=dict)
 
     def of_class(self, class_id: int) -> int:
         """Return the number of shapes of one class."""
@@ -33,8 +35,10 @@ def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
     found = {kind: Counter(shape.class_id for s in samples for shape in s.drawn.of_kind(kind)) for kind in STRENGTH}
     shapes = {kind: tuple(count[i] for i in range(num_classes + 1)) for kind, count in found.items() if count}
     strongest = Counter(sample.drawn.strongest for sample in samples)
+    partly = Counter(sample.drawn.deciding for sample in samples if sample.drawn.regions)
     return DrawnCounts(
         shapes,
         {kind: strongest[kind] for kind in STRENGTH if strongest[kind]},
-        sum(count[255] for count in found.values()),
+        sum(count[IGNORED] for count in found.values()),
+        {kind: partly[kind] for kind in STRENGTH if partly[kind] and kind != "regions"},
     )

@@ -37,20 +37,14 @@ class Marks:
     drawn: Drawn
 
     @property
-    def open(self) -> Drawn:
-        """What is drawn, without the outlined and painted regions, which are masks already."""
-        return replace(self.drawn, regions=())
-
-    @property
     def regions(self) -> tuple[Region, ...]:
         """What is outlined or painted; regions that say nothing count where nothing else is drawn."""
-        found = self.drawn.regions
-        return found if self.open == Drawn() else tuple(region for region in found if region.class_id != UNDECIDED)
+        return self.drawn.regions if self.drawn.open == Drawn() else self.drawn.outlined
 
     @property
     def decided(self) -> frozenset[int]:
         """Labels that are outlined, or marked by the strongest kind, which decides."""
-        marked = self.open.of_kind(self.open.strongest)
+        marked = self.drawn.open.of_kind(self.drawn.open.strongest)
         return frozenset(mark.class_id for mark in (*self.regions, *marked)) - {0, UNDECIDED}
 
     @property
@@ -145,7 +139,7 @@ def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         doubts.append(f"{what} (width x height); what is outside is left out")
     doubts += odd_names(marks.names)
-    strongest = marks.open.strongest
+    strongest = marks.drawn.open.strongest
     if marks.drawn == Drawn():
         return doubts
     weaker = (kind for kind in STRENGTH[STRENGTH.index(strongest) + 1 :] if marks.drawn.of_kind(kind))

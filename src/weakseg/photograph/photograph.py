@@ -116,7 +116,7 @@ class Photograph:
         """
         marks, options = self.marks if marks is None else marks, options or SegmentOptions()
         doubts = check_marks(marks, self.size)
-        drawn, regions = marks.open.only(marks.open.strongest), marks.regions
+        drawn, regions = marks.drawn.open.only(marks.drawn.open.strongest), marks.regions
         if drawn == Drawn() and not regions:
             doubts += word_doubts(marks.names)
             self._warn(doubts)
@@ -177,10 +177,13 @@ class Photograph:
 
     def _reliability(self, label: int, marks: Marks, looked: Looked) -> Reliability:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
-        cues, source = mask_cues(label, looked), marks.open.strongest
+        cues, marked = mask_cues(label, looked), marks.drawn.open
+        source = marked.strongest
         if marks.drawn == Drawn():
             return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
-        if source in ("boxes", "scribbles", "points") and any(m.class_id == label for m in marks.open.of_kind(source)):
+        if source in ("boxes", "scribbles", "points") and any(
+            m.class_id == label for m in marks.drawn.open.of_kind(source)
+        ):
             return reliability_of(source, cues)
         return Reliability(1.0)
 

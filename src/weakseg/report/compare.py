@@ -54,9 +54,8 @@ EXPLAINED = (
     "labels. Time (wall clock, {workers}) and memory (of all processes) are those of the method's own steps up to the "
     "masks, when they were first computed, the start of processes included; a classifier and activations that methods "
     "share are left out, and so is the memory of a GPU. Of the reference: mIoU of the segmenter as a share of that of "
-    "one that learned from true masks with the same settings, void left out; of several rounds the last. "
-    "Masks to trust: those with a reliability of 0.5 or more, which is an estimate. "
-    "A dash: not measured, or interrupted."
+    "one that learned from true masks with the same settings, void left out; of several rounds the last. Masks to "
+    "trust: an estimated reliability of 0.5 or more. A dash: not measured, or interrupted."
 )
 
 

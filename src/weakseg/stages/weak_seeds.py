@@ -53,10 +53,13 @@ def weak_seeds(
     device: str = "cpu",
     parts: SeedParts | None = None,
 ) -> LabelMap:
-    """Return seeds from the strongest kind of label that a photograph has.
+    """Return seeds from the strongest kind of label that a photograph has, and from regions, which lie over them.
+
+    Where nothing else is drawn what no region covers is background; or, where not all is outlined, what activations
+    say, and undecided without.
 
     Args:
-        drawn: What was drawn on it; regions win over boxes, these over scribbles, these over points.
+        drawn: What was drawn on it; boxes win over scribbles, these over points.
         image: ``(H, W, 3)`` uint8.
         activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
         config: How each kind is used.
@@ -69,16 +72,19 @@ def weak_seeds(
     Reference:
         [zhang2021a2gnn], seeds of its four settings.
     """
-    kind, parts = drawn.strongest, parts or SeedParts()
-    if kind == "regions":
-        return paint_regions(drawn.regions, (image.shape[0], image.shape[1]))
+    kind, parts, size = drawn.deciding, parts or SeedParts(), (image.shape[0], image.shape[1])
+    if drawn.regions:
+        if kind == "regions" or (kind == "tags" and activations is None):
+            return paint_regions(drawn.regions, size)
+        rest = weak_seeds(drawn.open, image, activations, config, device=device, parts=parts)
+        return paint_regions(drawn.outlined, size, on=rest)
     if kind == "tags":
         if activations is None:
             raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
         return _from_tags(activations, image, config, parts, device)
     if kind == "boxes":
         if config.boxes_as == "filled":
-            return fill_boxes(drawn.boxes, (image.shape[0], image.shape[1]))
+            return fill_boxes(drawn.boxes, size)
         parts.cuts = box_seeds(drawn.boxes, image, config.boxes, known=parts.cuts)
         return _from_boxes(parts.cuts, image, activations, config, device)
     if config.strokes_as == "walk":
@@ -90,6 +96,12 @@ def weak_seeds(
     if activations is None or not config.reads_activations(kind):
         return seeds
     return merge_over(seeds, _from_tags(activations, image, config, parts, device))
+
+
+def keep_outlines(mask: LabelMap, drawn: Drawn) -> LabelMap:
+    """Return a mask in which regions are as they were drawn; where they are all that is known it is theirs alone."""
+    size = (mask.labels.shape[0], mask.labels.shape[1])
+    return paint_regions(drawn.outlined, size, on=None if drawn.deciding == "regions" else mask)
 
 
 def paint_regions(regions: tuple[Region, ...], size: tuple[int, int], *, on: LabelMap | None = None) -> LabelMap:

@@ -11,18 +11,23 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.refine import RefineConfig
 from weakseg.stages.refine import refine_image
+from weakseg.stages.weak_seeds import keep_outlines
 from weakseg.steps.base import over_images
 
 
 @dataclass(frozen=True)
 class RefineJob(ImageJob):
-    """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one."""
+    """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one.
+
+    ``outlines``: what is outlined stays as it is.
+    """
 
     seeds: Path
     out: Path
     config: RefineConfig
     with_background: bool = True
     device: str = "cpu"
+    outlines: bool = False
     suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
@@ -30,15 +35,16 @@ class RefineJob(ImageJob):
         seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
         image = sample.load_image()
         mask = refine_image(seeds, image, self.config, with_background=self.with_background, device=self.device)
-        mask.save(self.output(sample.id))
+        (keep_outlines(mask, sample.drawn) if self.outlines else mask).save(self.output(sample.id))
 
 
-def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool = True) -> Step:
-    """Make masks of seeds."""
+def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool = True, outlines: bool = False) -> Step:
+    """Make masks of seeds; with ``outlines`` what is outlined stays as it is."""
+    outlined = outlines and any(sample.drawn.regions for sample in dataset.splits[TRAIN])
 
     def make(context: StepContext) -> RefineJob:
-        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device)
+        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device, outlined)
 
     work = over_images(RefineJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
-    settings = {**asdict(config), "with_background": with_background}
+    settings = {**asdict(config), "with_background": with_background, **({"outlines": True} if outlined else {})}
     return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, work, Role.RESULT)

@@ -18,7 +18,7 @@ from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.weak_seeds import counted
 from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
-from weakseg.steps.decode import decode_steps
+from weakseg.steps.decode import Kept, decode_steps
 from weakseg.steps.saliency import SALIENCY
 from weakseg.steps.seed import reading_steps
 from weakseg.steps.weak_seeds import weak_seeds_step
@@ -32,13 +32,14 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
         ConfigError: If nothing would look at the activations, or saliency maps, that are asked for.
     """
     boxed = recipe.seeds.use in ("strongest", "boxes")
+    kept = Kept(recipe.within_boxes and boxed, recipe.seeds.use in ("strongest", "regions"))
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
     graph = recipe.graph if recipe.graph_from == "affinity" else recipe.free
     steps = [
         *_seed_steps(recipe, dataset),
         *([graph_walk_step(dataset, graph, recipe.walk)] if walked else []),
         *([completed_step(recipe, dataset)] if recipe.masks_from == "network" else []),
-        *_mask_steps(recipe, dataset, within_boxes=recipe.within_boxes and boxed),
+        *_mask_steps(recipe, dataset, kept),
         *([instances_step(recipe, dataset)] if recipe.instances and boxed else []),
     ]
     if recipe.with_activations:
@@ -125,7 +126,7 @@ def affinity_seeds(recipe: A2gnnRecipe, dataset: Dataset) -> WeakSeedConfig:
 def _kinds(seeds: WeakSeedConfig, dataset: Dataset) -> set[LabelKind]:
     """Return the kinds of labels that photographs become seeds by."""
     shown = (sample for sample in dataset.splits[TRAIN] if not sample.shows_nothing)
-    return {counted(sample, seeds.use).drawn.strongest for sample in shown}
+    return {counted(sample, seeds.use).drawn.deciding for sample in shown}
 
 
 def _first_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
@@ -136,12 +137,12 @@ def _first_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     return [*readings, affinity_step(dataset, recipe.first_affinity, recipe.seed, name=FIRST)]
 
 
-def _mask_steps(recipe: A2gnnRecipe, dataset: Dataset, *, within_boxes: bool) -> list[Step]:
+def _mask_steps(recipe: A2gnnRecipe, dataset: Dataset, kept: Kept) -> list[Step]:
     """Return the steps from the scores of networks, or of the walk, to masks."""
     if recipe.masks_from == "walk":
-        return decode_steps(dataset, recipe.masks, "walk", within_boxes=within_boxes)
+        return decode_steps(dataset, recipe.masks, "walk", kept=kept)
     fusion = Fusion(recipe.walk_weight, recipe.walk.fused) if recipe.walk_weight else None
-    return decode_steps(dataset, recipe.masks, "completed", within_boxes=within_boxes, fusion=fusion)
+    return decode_steps(dataset, recipe.masks, "completed", kept=kept, fusion=fusion)
 
 
 def _check_activations_count(steps: Sequence[Step]) -> None:

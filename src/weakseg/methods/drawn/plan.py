@@ -10,5 +10,7 @@ from weakseg.steps.weak_seeds import weak_seeds_step
 
 def build_plan(recipe: DrawnRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from drawn labels to a scored segmenter."""
-    steps = [weak_seeds_step(dataset, recipe.seeds, activations=False), masks_step(dataset, recipe.masks)]
+    outlines = recipe.seeds.use in ("strongest", "regions")
+    seeds = weak_seeds_step(dataset, recipe.seeds, activations=False)
+    steps = [seeds, masks_step(dataset, recipe.masks, outlines=outlines)]
     return with_segmenter(recipe, dataset, steps)
