@@ -64,7 +64,8 @@ def main(words: Sequence[str]) -> int:
 
     result = run_recipe(recipe, given.out, run_options(given))
     page = write_run_report(given.out)
-    return conclude(result.failures, f"{_scores(given.out)}report: {page.resolve()}", listed=given.out / FAILURES_FILE)
+    told = f"{_scores(given.out)}{_trust(given.out)}report: {page.resolve()}"
+    return conclude(result.failures, told, listed=given.out / FAILURES_FILE)
 
 
 def _scores(out: Path) -> str:
@@ -79,6 +80,16 @@ def _scores(out: Path) -> str:
         for s in results["scores"]
     ]
     return "".join([*maps, *map(_objects, results["objects"])])
+
+
+def _trust(out: Path) -> str:
+    """Return a line on how many masks are to be trusted, where that is known."""
+    from weakseg.steps.reliability import LIST_FILE, RELIABILITY, all_doubts
+
+    if not (doubts := all_doubts(out / RELIABILITY)):
+        return ""
+    good = sum(one.trusted for one in doubts)
+    return f"masks to trust: {good} of {len(doubts)}, by an estimate; {out / LIST_FILE} has each\n"
 
 
 def _objects(score: Mapping[str, Any]) -> str:

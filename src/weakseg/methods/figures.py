@@ -9,7 +9,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.files import read_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Role, Step, result_of, way_to
-from weakseg.steps.reliability import RELIABILITY, read_doubts
+from weakseg.steps.reliability import RELIABILITY, all_doubts
 
 ScoresOf = Mapping[str, Mapping[str, Any]]
 
@@ -130,8 +130,7 @@ def _coverage(folder: Path) -> float | None:
 
 def _trusted(folder: Path) -> float | None:
     """Return how many masks are to be trusted, in percent."""
-    files = sorted(folder.rglob(f"*{Kind.RELIABILITY.suffix}"))
-    found = [one.trusted for path in files for one in read_doubts(path)]
+    found = [one.trusted for one in all_doubts(folder)]
     return 100.0 * sum(found) / len(found) if found else None
 
 

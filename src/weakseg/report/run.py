@@ -50,7 +50,7 @@ from weakseg.report.rounds import (
 from weakseg.report.selection import choose
 from weakseg.stages.reliability import DOUBTFUL
 from weakseg.steps.evaluate import RESULTS_FILE
-from weakseg.steps.reliability import RELIABILITY, MaskDoubt, doubts_of
+from weakseg.steps.reliability import RELIABILITY, MaskDoubt, all_doubts, doubts_of
 from weakseg.steps.saliency import SALIENCY
 
 OF_TAGS = "Mean average precision: how far images of a class are ranked above others by its score; 100 is all of them."
@@ -200,7 +200,7 @@ def _by_step(results: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
 
 def _trust(folder: Path, dataset: Dataset) -> tuple[KeyFigure, ...]:
     """Return how many masks are to be trusted, and how many photographs nobody has learned from."""
-    doubts = [one for sample in dataset.splits["train"] for one in doubts_of(folder / RELIABILITY, sample.id)]
+    doubts = all_doubts(folder / RELIABILITY)
     held = len(dataset.splits.get("val", ()))
     told = "not learned from" if held else "no figure tells how a model does on other photographs"
     unseen = KeyFigure("photographs held out", held, told)

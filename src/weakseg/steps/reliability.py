@@ -149,6 +149,11 @@ def doubts_of(folder: Path, image_id: str) -> tuple[MaskDoubt, ...]:
     return read_doubts(path) if path.exists() else ()
 
 
+def all_doubts(folder: Path) -> list[MaskDoubt]:
+    """Return what the step in a folder says of the masks of all images."""
+    return [one for path in sorted(folder.rglob(f"*{Kind.RELIABILITY.suffix}")) for one in read_doubts(path)]
+
+
 def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
     """Return what a file of the step ``reliability`` says of the masks of an image.
 
