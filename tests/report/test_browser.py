@@ -108,12 +108,36 @@ def test_class_chips_narrow_the_gallery(page):
 
 def test_doubtful_masks_alone_and_those_to_trust(page, sample_report):
     for choice, wanted in (("doubtful", lambda value: value < 0.5), ("trusted", lambda value: value >= 0.5)):
-        page.select_option("#trust", choice)
+        page.select_option("#show", choice)
         assert set(page.evaluate(SHOWN)) == {c.image_id for c in sample_report.cards if wanted(c.reliability)}
-        assert page.evaluate("location.hash") == f"#trust={choice}"
+        assert page.evaluate("location.hash") == f"#show={choice}"
         assert page.text_content("#status") == "6 of 12 images"
     page.click("#reset")
     assert len(page.evaluate(SHOWN)) == 12 and page.evaluate("location.hash") == ""
+
+
+def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sample_report):
+    first, second, third = names(sample_report.cards, "iou")[:3]
+    page.locator(f".card[data-id={first}] [data-verdict=accepted]").click()
+    page.locator(f".card[data-id={second}] .open").click()
+    page.keyboard.press("r")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("a")
+    page.keyboard.press("a")  # taken back
+    page.keyboard.press("z")
+    assert page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
+    page.keyboard.press("Escape")
+    page.reload()  # it is kept
+    for choice, expected in (("accepted", {first}), ("rejected", {second})):
+        page.select_option("#show", choice)
+        assert set(page.evaluate(SHOWN)) == expected
+    page.select_option("#show", "open")
+    assert third in page.evaluate(SHOWN) and len(page.evaluate(SHOWN)) == 10
+    with page.expect_download() as saved:
+        page.click("#verdicts")
+    assert saved.value.suggested_filename == "checked.csv"
+    rows = Path(saved.value.path()).read_text().splitlines()
+    assert rows[0] == "image,verdict" and set(rows[1:]) == {f'"{first}",accepted', f'"{second}",rejected'}
 
 
 def test_search(page):

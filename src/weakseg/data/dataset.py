@@ -14,7 +14,7 @@ from weakseg.data.paths import find_image, image_id_of, inside
 from weakseg.data.photographs import photographs_in
 from weakseg.data.readers import annotated, coco, folder, voc
 from weakseg.data.readers.drawn import add_drawn, keep_kind
-from weakseg.data.readers.lists import cut_lists, whole_lists
+from weakseg.data.readers.lists import cut_lists, keep_rejected, whole_lists
 from weakseg.data.readers.masks import mask_rules
 from weakseg.data.readers.saliency_maps import add_saliency
 from weakseg.data.reading import Reading, Splits
@@ -97,6 +97,8 @@ def open_dataset(config: DataConfig) -> Dataset:
     if config.labels != "auto":
         reading = keep_kind(reading, config.labels)
     reading = cut_lists(config, root, reading)
+    if config.only:
+        reading = keep_rejected(Path(config.only).expanduser(), reading)
     if config.saliency:
         reading = add_saliency(reading, inside(root, config.saliency, "data.saliency"))
     return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes, reading.lists)

@@ -1,5 +1,5 @@
 "use strict";
-// The gallery: filter, sort, search and enlarge. Its state lives in the address after "#", so that a view can be shared.
+// The gallery: filter, sort, search, enlarge and judge. Verdicts stay in this browser until they are saved as a list. Its state lives in the address after "#", so that a view can be shared.
 (() => {
   const byId = (id) => document.getElementById(id);
   const gallery = byId("gallery");
@@ -16,10 +16,22 @@
     button: element.querySelector(".open"),
   }));
   const chips = [...document.querySelectorAll(".chip")];
-  const [query, sort, trust, viewer] = [byId("query"), byId("sort"), byId("trust"), byId("viewer")];
+  const [query, sort, show, viewer] = [byId("query"), byId("sort"), byId("show"), byId("viewer")];
   const doubtful = parseFloat(document.body.dataset.doubtful);
   const defaultSort = sort.value;
-  const state = { classes: new Set(), sort: defaultSort, trust: "", query: "", image: null };
+  const state = { classes: new Set(), sort: defaultSort, show: "", query: "", image: null };
+  const place = `weakseg:${location.pathname}`;
+  const verdicts = new Map(stored());
+
+  function stored() {
+    try {
+      const known = new Set(cards.map((card) => card.id));
+      const found = Object.entries(JSON.parse(localStorage.getItem(place) ?? "{}"));
+      return found.filter(([id, verdict]) => known.has(id) && ["accepted", "rejected"].includes(verdict));
+    } catch {
+      return []; // nothing is kept here, or by somebody else
+    }
+  }
   let shown = cards;
 
   // Order: cards without the measure come last, equal ones by image id.
@@ -33,19 +45,26 @@
     return collator.compare(first.id, second.id);
   }
 
-  const isWanted = (card) => !state.trust || card.reliability < doubtful === (state.trust === "doubtful");
+  const wanted = {
+    "": () => true,
+    doubtful: (card) => card.reliability < doubtful,
+    trusted: (card) => card.reliability >= doubtful,
+    accepted: (card) => verdicts.get(card.id) === "accepted",
+    rejected: (card) => verdicts.get(card.id) === "rejected",
+    open: (card) => !verdicts.has(card.id),
+  };
   const hasAll = (card, names) => [...names].every((name) => card.classes.has(name));
 
   function apply() {
     const needle = state.query.trim().toLowerCase();
-    const found = (card) => card.needle.includes(needle) && isWanted(card);
+    const found = (card) => card.needle.includes(needle) && wanted[state.show](card);
     cards.sort(compare);
     gallery.append(...cards.map((card) => card.element));
     shown = cards.filter((card) => found(card) && hasAll(card, state.classes));
     const visible = new Set(shown);
     for (const card of cards) card.element.hidden = !visible.has(card);
     for (const chip of chips) updateChip(chip);
-    const narrowed = shown.length < cards.length || state.classes.size > 0 || needle !== "" || state.trust !== "";
+    const narrowed = shown.length < cards.length || state.classes.size > 0 || needle !== "" || state.show !== "";
     byId("status").value = narrowed ? `${shown.length} of ${cards.length} images` : `${cards.length} images`;
     byId("reset").hidden = !narrowed;
     byId("nothing").hidden = shown.length > 0;
@@ -69,8 +88,8 @@
 
   function reset() {
     query.value = "";
-    if (trust) trust.value = "";
-    change({ classes: new Set(), query: "", trust: "" });
+    show.value = "";
+    change({ classes: new Set(), query: "", show: "" });
   }
 
   function writeAddress() {
@@ -78,7 +97,7 @@
     for (const name of state.classes) parts.append("class", name);
     if (state.query) parts.set("q", state.query);
     if (state.sort !== defaultSort) parts.set("sort", state.sort);
-    if (state.trust) parts.set("trust", state.trust);
+    if (state.show) parts.set("show", state.show);
     if (state.image) parts.set("image", state.image);
     const address = location.href.split("#")[0];
     const text = parts.toString();
@@ -95,11 +114,8 @@
     state.classes = new Set(parts.getAll("class").filter((name) => known.has(name)));
     state.query = query.value = parts.get("q") ?? "";
     state.sort = sort.value = options.includes(parts.get("sort")) ? parts.get("sort") : defaultSort;
-    state.trust = "";
-    if (trust) {
-      const choices = [...trust.options].map((option) => option.value);
-      state.trust = trust.value = choices.includes(parts.get("trust")) ? parts.get("trust") : "";
-    }
+    const choices = [...show.options].map((option) => option.value);
+    state.show = show.value = choices.includes(parts.get("show")) ? parts.get("show") : "";
     state.image = null;
     apply();
     const card = shown.find((candidate) => candidate.id === parts.get("image"));
@@ -121,7 +137,36 @@
     if (!viewer.open) viewer.showModal();
     viewer.scrollTop = 0;
     state.image = card.id;
+    showVerdicts();
     writeAddress();
+  }
+
+  // The same verdict again takes it back. The gallery is not filtered anew: a card that vanished under the hand would be a surprise.
+  function judge(id, verdict) {
+    if (verdicts.get(id) === verdict) verdicts.delete(id);
+    else verdicts.set(id, verdict);
+    try {
+      localStorage.setItem(place, JSON.stringify(Object.fromEntries(verdicts)));
+    } catch {
+      // the list can be saved all the same
+    }
+    showVerdicts();
+  }
+
+  function showVerdicts() {
+    const press = (root, id) => {
+      for (const button of root.querySelectorAll("[data-verdict]")) {
+        button.setAttribute("aria-pressed", String(verdicts.get(id) === button.dataset.verdict));
+      }
+    };
+    for (const card of cards) press(card.element, card.id);
+    if (state.image) press(viewer, state.image);
+    const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+    const rows = [...verdicts].sort(([a], [b]) => collator.compare(a, b)).map(([id, verdict]) => `${quoted(id)},${verdict}\n`);
+    const link = byId("verdicts");
+    link.hidden = verdicts.size === 0;
+    link.textContent = `Save ${verdicts.size} verdicts`;
+    link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(`image,verdict\n${rows.join("")}`)}`;
   }
 
   function step(distance) {
@@ -142,12 +187,24 @@
   // On the whole document: a button that is disabled while it has the focus loses it to the page.
   const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
   document.addEventListener("keydown", (event) => {
-    if (!viewer.open || !Object.hasOwn(keys, event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    step(keys[event.key]);
+    if (!viewer.open || event.altKey || event.ctrlKey || event.metaKey) return;
+    const verdict = { a: "accepted", r: "rejected" }[event.key];
+    if (verdict) judge(state.image, verdict);
+    else if (event.key === "z") viewer.classList.toggle("zoomed");
+    else if (Object.hasOwn(keys, event.key)) {
+      event.preventDefault();
+      step(keys[event.key]);
+    }
   });
   viewer.addEventListener("close", onClose);
-  viewer.addEventListener("click", (event) => event.target === viewer && viewer.close());
+  viewer.addEventListener("click", (event) => {
+    if (event.target === viewer) viewer.close();
+    else if (event.target.matches("img")) viewer.classList.toggle("zoomed");
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-verdict]");
+    if (button) judge(button.closest(".card")?.dataset.id ?? state.image, button.dataset.verdict);
+  });
   byId("close").addEventListener("click", () => viewer.close());
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -161,7 +218,7 @@
     });
   }
   query.addEventListener("input", () => change({ query: query.value }));
-  trust?.addEventListener("change", () => change({ trust: trust.value }));
+  show.addEventListener("change", () => change({ show: show.value }));
   sort.addEventListener("change", () => change({ sort: sort.value }));
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", reset);
@@ -171,6 +228,7 @@
   byId("controls").hidden = false;
   apply();
   readAddress();
+  showVerdicts();
 })();
 
 // On paper everything is open.

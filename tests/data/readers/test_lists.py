@@ -153,3 +153,27 @@ class TestScoreLists:
             assert [s.id for s in opened(config, dataset, "train", "one")] == [one.id]
             every = opened(config, dataset, "train", "train.json")
             assert sorted(s.id for s in every) == ["a", "b"] and every[0].id == one.id
+
+
+class TestVerdicts:
+    def test_only_what_is_rejected_takes_part(self, voc: DataConfig, tmp_path: Path) -> None:
+        (tmp_path / "checked.csv").write_text(
+            'image,verdict\n"i0",accepted\n"i3",rejected\n"i5",rejected\n"x",rejected\n'
+        )
+        found = open_dataset(replaced(voc, val="val", only=str(tmp_path / "checked.csv")))
+        assert ids(found, "train") == ["i3", "i5"] and ids(found, "val") == ["i8"]
+        assert found.dropped[f"{tmp_path / 'checked.csv'}:5"] == "image 'x' is no training image"
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "the file is empty; expected the columns image and verdict"),
+            ("image,class\ni0,cat\n", ":1: expected the columns image,verdict, got image,class"),
+            ("image,verdict\ni0,good\n", ":2: expected an image id, and one of accepted, rejected; got i0,good"),
+            ("image,verdict\ni0,accepted\n", "rejects no training image"),
+        ],
+    )
+    def test_other_lists_are_refused(self, voc: DataConfig, tmp_path: Path, text: str, message: str) -> None:
+        (tmp_path / "checked.csv").write_text(text)
+        with pytest.raises(DataError, match=message):
+            open_dataset(replaced(voc, only=str(tmp_path / "checked.csv")))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weakseg.data.config import DataConfig
+from weakseg.data.formats.csv_files import read_csv
 from weakseg.data.paths import image_id_of, inside, read_lines
 from weakseg.data.readers.image_list import list_path, read_image_list
 from weakseg.data.readers.voc import photograph_folder
@@ -13,6 +14,7 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.rng import derive_seed
 
+VERDICT_COLUMNS, VERDICTS = ("image", "verdict"), ("accepted", "rejected")
 Members = tuple[WeakSample, ...]
 
 
@@ -44,6 +46,32 @@ def cut_lists(config: DataConfig, root: Path, reading: Reading) -> Reading:
                 "is made for them; name a list that has images of these"
             )
     return replace(reading, splits=splits, dropped=lists.extras.dropped, lists=scored)
+
+
+def keep_rejected(path: Path, reading: Reading) -> Reading:
+    """Return a reading whose training images are those that a list of verdicts rejects.
+
+    Raises:
+        DataError: If the file is no such list, or rejects no training image.
+    """
+    file = read_csv(path, "expected the columns image and verdict, as reports save them")
+    if file.first != VERDICT_COLUMNS:
+        raise DataError(f"{path}:1: expected the columns {','.join(VERDICT_COLUMNS)}, got {','.join(file.first)[:80]}")
+    found, dropped = set(), {}
+    known = {sample.id for sample in reading.splits["train"]}
+    for where, cells in file.rows[1:]:
+        if len(cells) != len(VERDICT_COLUMNS) or cells[1] not in VERDICTS:
+            raise DataError(
+                f"{where}: expected an image id, and one of {', '.join(VERDICTS)}; got {','.join(cells)[:80]}"
+            )
+        if cells[0] not in known:
+            dropped[where] = f"image {cells[0]!r} is no training image"
+        elif cells[1] == "rejected":
+            found.add(cells[0])
+    if not found:
+        raise DataError(f"{path}: rejects no training image; reject some in the report, or leave data.only out")
+    kept = tuple(sample for sample in reading.splits["train"] if sample.id in found)
+    return replace(reading, splits={**reading.splits, "train": kept}, dropped={**reading.dropped, **dropped})
 
 
 def part_ids(ids: Iterable[str], sizes: Mapping[str, int]) -> dict[str, frozenset[str]]:
