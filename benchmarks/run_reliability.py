@@ -66,18 +66,16 @@ def measured(run: str, lists: Iterable[str]) -> Iterable[Row]:
     plan = METHODS[finished.recipe.method].build(finished.recipe, dataset)
     step = next(step for step in plan if step.name == RELIABILITY)
     place = {name: finished.step_folder(name) for name in step.needs}
-    masks, seeds, plain, maps = (
+    seeds, plain, maps = (
         next((place[one.name] for one in plan if one.name in place and wanted(one)), None)
         for wanted in (
-            lambda one: one.role == Role.RESULT,
             lambda one: one.role == Role.SEEDS,
             lambda one: one.role == Role.PLAIN,
             lambda one: one.kind == Kind.ACTIVATIONS,
         )
     )
-    assert masks is not None
-    use = step.settings["use"]
-    job = ReliabilityJob(masks, masks, Sources(seeds, plain, maps), use, {})
+    masks, use = place[next(iter(step.needs))], step.settings["use"]  # the masks are what it needs first
+    job = ReliabilityJob(masks, masks, Sources(seeds, plain, maps), use)
     for listed in lists:
         for true in open_truth(finished.recipe.data, dataset, "train", listed):
             sample = next(one for one in dataset.splits["train"] if one.id == true.id)
@@ -86,7 +84,7 @@ def measured(run: str, lists: Iterable[str]) -> Iterable[Row]:
             for class_id, cues in job.cues(sample).items():
                 one, other = (found == class_id) & (truth != UNDECIDED), truth == class_id
                 overlap = float((one & other).sum() / max(1, (one | other).sum()))
-                label = label_of(counted(sample, use), class_id)
+                label = label_of(counted(sample, use).drawn, class_id)
                 yield {
                     "run": run.rpartition("/")[2],
                     "list": listed,

@@ -4,10 +4,11 @@ import pytest
 
 from weakseg.data.annotations import Box, Drawn, LabelKind, Point, Region, Scribble
 from weakseg.data.counts import DrawnCounts, count_drawn
+from weakseg.data.regions import deciding, outlines_of, whole_runs
 from weakseg.data.sample import Tags, WeakSample
 
 BOX, POINT, LINE = Box(1, 0, 0, 1, 1), Point(2, 0, 0), Scribble(0, ((0, 0),))
-REGION, STROKE, CROWD = (Region(class_id, (1, 1), b"01") for class_id in (3, 4, 255))
+REGION, STROKE, CROWD = (Region(class_id, (1, 2), b"11") for class_id in (3, 4, 255))
 EVERY = Drawn((BOX,), (POINT,), (LINE,), (REGION, CROWD), (STROKE,))
 
 
@@ -27,10 +28,13 @@ def test_strongest(drawn: Drawn, kind: LabelKind) -> None:
 
 
 def test_what_decides_where_no_region_does() -> None:
-    assert EVERY.deciding == "boxes" and EVERY.open.regions == () and EVERY.outlined == (REGION,)
-    assert Drawn(regions=(REGION, CROWD)).deciding == "regions"
-    assert Drawn(regions=(CROWD, REGION)).deciding == "tags"  # something that says nothing below: not all is outlined
-    assert Drawn(points=(POINT,)).deciding == "points" and Drawn().deciding == "tags"
+    below = Region(255, REGION.size, whole_runs(REGION.size))
+    assert deciding(EVERY) == "boxes" and outlines_of(EVERY) == (REGION, CROWD)
+    for regions in ((REGION, CROWD), (CROWD, REGION)):  # whatever is to be ignored
+        assert deciding(Drawn(regions=regions)) == "regions" and outlines_of(Drawn(regions=regions)) == regions
+    partial = Drawn(regions=(below, REGION))
+    assert deciding(partial) == "tags" and outlines_of(partial) == (REGION,)
+    assert deciding(Drawn(points=(POINT,))) == "points" and deciding(Drawn()) == "tags"
 
 
 def test_class_ids() -> None:

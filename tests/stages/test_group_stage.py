@@ -46,6 +46,13 @@ CONFIG = GroupClassifierConfig(
     groups=GroupDrawConfig(size=3),
 )
 
+ACCUMULATING = replace(
+    CONFIG,
+    augment=AugmentConfig(crop=64, warp=True, long_side=None, variants=2),
+    accumulate=True,
+    accumulation=AccumulationConfig("probability"),
+)
+
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> list[WeakSample]:
@@ -71,14 +78,14 @@ class TestTraining:
         changed = {name for name in found if not found[name].equal(start[name])}
         assert changed == {name for name in found if not name.startswith("backbone.")}
 
-    def test_neither_order_nor_interruption_counts(self, samples: list[WeakSample], tmp_path: Path) -> None:
-        whole = trained(samples, tmp_path / "whole")
-        assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == [
-            "metrics.jsonl",
-            MODEL_FILE,
-            "state.pt",
-        ]
-        other = trained(samples[::-1], tmp_path / "other")
+    @pytest.mark.parametrize("config", [CONFIG, ACCUMULATING], ids=["plain", "accumulating"])
+    def test_neither_order_nor_interruption_counts(
+        self, samples: list[WeakSample], tmp_path: Path, config: GroupClassifierConfig
+    ) -> None:
+        whole = trained(samples, tmp_path / "whole", config)
+        files = ["metrics.jsonl", MODEL_FILE, "state.pt"] + [ACCUMULATED_FILE] * config.accumulate
+        assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == sorted(files)
+        other = trained(samples[::-1], tmp_path / "other", config)
         torch.testing.assert_close(other, whole, rtol=0, atol=0)
 
         class Stop(KeyboardInterrupt):
@@ -96,8 +103,30 @@ class TestTraining:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(GroupData, "load", stopping)
             with pytest.raises(Stop):
-                trained(samples, tmp_path / "cut")
-        torch.testing.assert_close(trained(samples, tmp_path / "cut"), whole, rtol=0, atol=0)
+                trained(samples, tmp_path / "cut", config)
+        torch.testing.assert_close(trained(samples, tmp_path / "cut", config), whole, rtol=0, atol=0)
+        if config.accumulate:
+            maps = [(tmp_path / name / ACCUMULATED_FILE).read_bytes() for name in ("whole", "cut")]
+            assert maps[0] == maps[1]
+
+    def test_mixed_precision(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        config = replace(ACCUMULATING, fit=replace(ACCUMULATING.fit, precision="bf16"))
+        assert all(value.isfinite().all() for value in trained(samples, tmp_path, config).values())
+        assert (tmp_path / ACCUMULATED_FILE).is_file()
+
+    def test_fewer_images_than_a_group_has(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        config = replace(CONFIG, groups=GroupDrawConfig(size=6))
+        assert all(value.isfinite().all() for value in trained(samples[1:3], tmp_path, config).values())
+
+    def test_images_without_a_tag_can_be_left_out(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        """Then the rest is learned as if they were not there."""
+        out = replace(CONFIG, groups=GroupDrawConfig(size=3, untagged="left_out"))
+        tagged = [sample for sample in samples if sample.tags.present]
+        assert len(tagged) == 6
+        found, expected = trained(samples, tmp_path / "a", out), trained(tagged, tmp_path / "b", out)
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        kept = trained(samples, tmp_path / "c")
+        assert not kept["head.weight"].equal(found["head.weight"])
 
     def test_a_backbone_may_learn(self, samples: list[WeakSample], tmp_path: Path) -> None:
         config = replace(CONFIG, frozen=False, fit=replace(CONFIG.fit, epochs=1))

@@ -6,6 +6,7 @@ import torch
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
+from weakseg.data.regions import deciding
 from weakseg.errors import ConfigError, DataError, ShapeError
 from weakseg.ops.runs import encode_masks
 from weakseg.settings.seed import SeedConfig
@@ -59,9 +60,10 @@ def test_marks_beside_regions_decide_the_rest(image: np.ndarray) -> None:
     outlined = region(3, slice(0, 6), slice(0, 6))
     for marks in (BOXES, SCRIBBLES):
         alone = weak_seeds(marks, image, None, DEFAULT).labels.copy()
-        both = replace(marks, regions=(region(255, slice(0, 40), slice(0, 60)), outlined))
-        assert both.deciding == marks.strongest
-        alone[:6, :6] = 3
+        ignored = region(255, slice(36, 40), slice(50, 60))
+        both = replace(marks, regions=(region(255, slice(0, 40), slice(0, 60)), outlined, ignored))
+        assert deciding(both) == marks.strongest
+        alone[:6, :6], alone[36:, 50:] = 3, UNDECIDED
         np.testing.assert_array_equal(weak_seeds(both, image, None, DEFAULT).labels, alone)
 
 
@@ -69,7 +71,7 @@ def test_where_not_all_is_outlined_activations_say_more(image: np.ndarray, activ
     drawn = Drawn(regions=(region(255, slice(0, 40), slice(0, 60)), region(1, slice(0, 6), slice(0, 6))))
     said = weak_seeds(Drawn(), image, activations, DEFAULT).labels.copy()
     said[:6, :6] = 1
-    assert drawn.deciding == "tags"
+    assert deciding(drawn) == "tags"
     np.testing.assert_array_equal(weak_seeds(drawn, image, activations, DEFAULT).labels, said)
     assert set(np.unique(weak_seeds(drawn, image, None, DEFAULT).labels)) == {1, UNDECIDED}
 
@@ -81,6 +83,9 @@ def test_a_mask_keeps_outlines(image: np.ndarray) -> None:
     beside = keep_outlines(mask, replace(BOXES, regions=(outlined,))).labels
     for labels, rest in ((alone, 0), (beside, 2)):
         assert (labels[:6, :6] == 1).all() and (labels[6:] == rest).all()
+    ignored = region(255, slice(36, 40), slice(50, 60))
+    labels = keep_outlines(mask, Drawn(regions=(outlined, ignored))).labels
+    assert (labels[36:, 50:] == 2).all() and (labels[6:36] == 0).all()  # what is ignored is what it was
 
 
 def test_a_region_of_another_size_is_refused() -> None:

@@ -25,7 +25,7 @@ CONFIG = DecodeConfig(CrfParams(iterations=3))
 def test_the_plain_masks_are_those_without_a_crf() -> None:
     samples = (WeakSample("i", Path("i.png"), Tags(frozenset({1}))),)
     dataset = Dataset(Classes(("cat",)), {"train": samples})
-    steps = decode_steps(dataset, CONFIG, "completed", kept=Kept(boxes=True, outlines=True))
+    steps = decode_steps(dataset, CONFIG, "completed", kept=Kept(boxes=True, use="strongest"))
     assert [(step.name, step.role, step.kind) for step in steps] == [
         ("before_crf", Role.PLAIN, Kind.LABELS),
         ("masks", Role.RESULT, Kind.LABELS),
@@ -62,7 +62,7 @@ def test_what_is_outlined_stays_as_it_is(tmp_path: Path) -> None:
     sample = WeakSample("i", tmp_path / "i.png", Tags(frozenset({1, 2})), drawn)
     expected = np.zeros((8, 8), np.uint8)
     expected[2:6, 3:8], expected[:3, :3] = 1, 2
-    kept = Kept(boxes=True, outlines=True)
+    kept = Kept(boxes=True, use="strongest")
     job = DecodeJob(tmp_path, tmp_path / "out", replace(CONFIG, crf=CrfParams(iterations=0)), kept)
     job.run(Unit((sample,)))
     np.testing.assert_array_equal(LabelMap.load(job.output("i")).labels, expected)

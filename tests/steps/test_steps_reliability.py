@@ -11,12 +11,13 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Box, Drawn, Point, Region
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
+from weakseg.data.regions import whole_runs
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import StoreError
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe
 from weakseg.pipeline.plan import Kind, Role, check_plan
-from weakseg.stages.reliability import EMPTY
+from weakseg.stages.reliability import EMPTY, RUN_REGRESSIONS
 from weakseg.steps.reliability import (
     COLUMNS,
     RELIABILITY,
@@ -95,10 +96,36 @@ class TestJob:
         (found,) = self.judged(outlined, mask, tmp_path)
         assert (found.label, found.reliability, found.reasons) == ("regions", 1.0, ())
 
-    def test_the_strongest_label_of_a_class_counts(self) -> None:
-        drawn = Drawn(boxes=(Box(1, 0, 0, 5, 5),), points=(Point(1, 2, 2), Point(2, 3, 3)))
-        sample = WeakSample("a", Path("a.jpg"), Tags(frozenset({1, 2, 3})), drawn)
-        assert [label_of(sample, class_id) for class_id in (1, 2, 3)] == ["boxes", "points", "tags"]
+    def test_what_a_class_is_decided_by(self) -> None:
+        box, other = Box(1, 0, 0, 5, 5), Point(2, 3, 3)
+        assert [label_of(Drawn(boxes=(box,), points=(other,)), class_id) for class_id in (1, 2)] == ["boxes", "boxes"]
+        outlined = Region(3, (48, 64), b"11")
+        beside = Drawn(boxes=(box,), regions=(outlined, Region(1, (48, 64), b"11")))
+        assert label_of(beside, 3) == "regions"
+        assert label_of(beside, 1) == "boxes"  # one of it is outlined, and another in a box
+        assert label_of(Drawn(regions=(outlined,)), 3) == "regions" and label_of(Drawn(), 1) == "tags"
+        partial = Drawn(regions=(Region(255, (48, 64), whole_runs((48, 64))), outlined))
+        assert label_of(partial, 3) == "tags"  # more of it may be elsewhere
+
+    def test_masks_of_a_later_round_do_not_keep_outlines(self, dataset: Dataset, tmp_path: Path) -> None:
+        sample = dataset.splits["train"][0]
+        drawn = Drawn(boxes=(Box(1, 0, 0, 20, 20),), regions=(Region(2, (48, 64), b"11"),))
+        mask = np.zeros((48, 64), np.uint8)
+        mask[:20, :20], mask[30:, 30:] = 1, 2
+        LabelMap(mask).save(tmp_path / "masks" / f"{sample.id}.png")
+        outlined = WeakSample(sample.id, sample.image_path, Tags(frozenset({1, 2})), drawn)
+        for outlines in (True, False):
+            job = ReliabilityJob(tmp_path / "masks", tmp_path / RELIABILITY, Sources(), "strongest", outlines)
+            job.one(outlined)
+            _, second = doubts_of(tmp_path / RELIABILITY, sample.id)
+            assert (second.reliability == 1.0) == outlines and second.label == ("regions" if outlines else "boxes")
+
+    def test_an_outline_that_is_covered_is_empty(self, dataset: Dataset, tmp_path: Path) -> None:
+        sample = dataset.splits["train"][0]
+        drawn = Drawn(regions=(Region(2, (48, 64), b"11"),))
+        outlined = WeakSample(sample.id, sample.image_path, Tags(frozenset({2})), drawn)
+        (found,) = self.judged(outlined, np.zeros((48, 64), np.uint8), tmp_path)
+        assert (found.label, found.reliability, found.reasons) == ("regions", 0.0, (EMPTY,))
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "a.reliability.json").write_text('[{"class_id": 1}]')
@@ -121,7 +148,8 @@ def test_the_list_has_a_row_for_each_class(dataset: Dataset, tmp_path: Path) -> 
     assert rows[1]["share"] == "0.0326" and (tmp_path / rows[1]["mask"]).is_file()
 
 
-def test_the_step_counts_images_of_a_class(dataset: Dataset) -> None:
+def test_what_the_step_depends_on(dataset: Dataset) -> None:
     plan = METHODS["cam"].build(load_recipe("cam"), dataset)
     masks = next(step for step in plan if step.name == "masks")
-    assert reliability_step(dataset, plan, masks).settings == {"use": "tags"}
+    settings = reliability_step(dataset, plan, masks).settings
+    assert settings["use"] == "tags" and set(settings["weights"]) == set(RUN_REGRESSIONS)  # others: judged anew

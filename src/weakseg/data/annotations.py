@@ -135,21 +135,6 @@ class Drawn:
         return replace(self, regions=())
 
     @property
-    def deciding(self) -> LabelKind:
-        """The strongest kind of what decides where no region does; ``regions`` where nothing else is to be decided.
-
-        Where the first region is to be ignored, which is how files say that not all is outlined, tags decide.
-        """
-        if self.open != Drawn() or not self.regions:
-            return self.open.strongest
-        return "tags" if self.regions[0].class_id == IGNORED else "regions"
-
-    @property
-    def outlined(self) -> tuple[Region, ...]:
-        """Regions that say something."""
-        return tuple(region for region in self.regions if region.class_id != IGNORED)
-
-    @property
     def class_ids(self) -> frozenset[int]:
         """The classes that were drawn, without background and regions to be ignored."""
         return frozenset(shape.class_id for kind in STRENGTH for shape in self.of_kind(kind)) - {0, IGNORED}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from weakseg.data.annotations import IGNORED, STRENGTH, LabelKind
+from weakseg.data.regions import deciding
 from weakseg.data.sample import WeakSample
 
 
@@ -35,7 +36,7 @@ def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
     found = {kind: Counter(shape.class_id for s in samples for shape in s.drawn.of_kind(kind)) for kind in STRENGTH}
     shapes = {kind: tuple(count[i] for i in range(num_classes + 1)) for kind, count in found.items() if count}
     strongest = Counter(sample.drawn.strongest for sample in samples)
-    partly = Counter(sample.drawn.deciding for sample in samples if sample.drawn.regions)
+    partly = Counter(deciding(sample.drawn) for sample in samples if sample.drawn.regions)
     return DrawnCounts(
         shapes,
         {kind: strongest[kind] for kind in STRENGTH if strongest[kind]},

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from weakseg.data.annotations import Position
+from weakseg.data.annotations import IGNORED, Drawn, LabelKind, Position, Region
 from weakseg.data.image import MAX_PIXELS
 from weakseg.data.values import shown
 from weakseg.errors import DataError
@@ -160,3 +160,21 @@ def _counts(runs: Runs) -> bytes:
     counts = runs["counts"]
     assert isinstance(counts, bytes)
     return counts
+
+
+def is_partial(drawn: Drawn) -> bool:
+    """Return whether not all that a photograph shows is outlined: a region to be ignored lies below all others."""
+    first = drawn.regions[0] if drawn.regions else None
+    return first is not None and first.class_id == IGNORED and first.runs == whole_runs(first.size)
+
+
+def outlines_of(drawn: Drawn) -> tuple[Region, ...]:
+    """Return the regions that somebody drew, those to be ignored among them."""
+    return drawn.regions[1:] if is_partial(drawn) else drawn.regions
+
+
+def deciding(drawn: Drawn) -> LabelKind:
+    """Return the strongest kind of what decides where no region does; ``regions`` where they say all."""
+    if drawn.open != Drawn() or not drawn.regions:
+        return drawn.open.strongest
+    return "tags" if is_partial(drawn) else "regions"

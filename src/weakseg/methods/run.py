@@ -73,13 +73,13 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         remember_place(out, recipe)
         write_classes(out, dataset.classes.names)
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
+        (out / LIST_FILE).unlink(missing_ok=True)  # of other masks
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
-    result = last_masks(recipe, steps)
-    masks = out / result.name if result else None
-    if masks and (out / RELIABILITY).is_dir():
-        ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
-        write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, masks)
-    return RunResult(out, failures, masks)
+        result = last_masks(recipe, steps)
+        if result and RELIABILITY in {step.name for step in steps}:
+            ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
+            write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, out / result.name)
+    return RunResult(out, failures, out / result.name if result else None)
 
 
 def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:

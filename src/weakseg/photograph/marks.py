@@ -39,7 +39,8 @@ class Marks:
     @property
     def regions(self) -> tuple[Region, ...]:
         """What is outlined or painted; regions that say nothing count where nothing else is drawn."""
-        return self.drawn.regions if self.drawn.open == Drawn() else self.drawn.outlined
+        found = self.drawn.regions
+        return found if self.drawn.open == Drawn() else tuple(one for one in found if one.class_id != UNDECIDED)
 
     @property
     def decided(self) -> frozenset[int]:

@@ -84,7 +84,7 @@ class WeakSeedConfig:
         return self.reads_saliency and kind != "boxes" and self.reads_activations(kind)
 
     def reads_activations(self, kind: str) -> bool:
-        """Return whether activations count where a kind decides, a word of ``Drawn.deciding``."""
+        """Return whether activations count where a kind decides, a ``LabelKind``."""
         if kind == "boxes":
             return self.boxes_as in ("agreed", "fused", "checked")
         if kind in ("points", "scribbles"):

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-LabelSource = Literal["boxes", "points", "scribbles", "tags"]
+from weakseg.data.annotations import LabelKind
 
 EMPTY = "nothing of the photograph is in it"
 DOUBTFUL = 0.5
@@ -47,7 +46,7 @@ class Regression:
     cues: Mapping[str, tuple[float, float, float]]
 
 
-REGRESSIONS: Mapping[LabelSource, Regression] = {
+REGRESSIONS: Mapping[LabelKind, Regression] = {
     "boxes": Regression(0.58, {"colour": (0.289, 0.935, 0.92)}),
     "points": Regression(
         -0.52,
@@ -68,7 +67,7 @@ REGRESSIONS: Mapping[LabelSource, Regression] = {
 }
 """Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
 
-RUN_REGRESSIONS: Mapping[LabelSource, Regression] = {**REGRESSIONS}
+RUN_REGRESSIONS: Mapping[LabelKind, Regression] = {**REGRESSIONS}
 
 REASONS: Mapping[str, tuple[str, str]] = {
     "colour": ("it hardly differs in colour from what is around it", ""),
@@ -83,26 +82,25 @@ REASONS: Mapping[str, tuple[str, str]] = {
 
 OUTLINED = Reliability(1.0)
 """Of what a person has outlined."""
+NOTHING = Reliability(0.0, (EMPTY,))
 
 
-def reliability_of(source: LabelSource, cues: Mapping[str, float]) -> Reliability:
+def reliability_of(source: LabelKind, cues: Mapping[str, float]) -> Reliability:
     """Return how far a mask is to be trusted.
 
     Args:
         source: What it was made from.
         cues: From ``mask_cues``; those of the regression that are not there count as usual ones.
     """
-    return _judged(REGRESSIONS[source], cues)
+    return _judged(REGRESSIONS[source], cues) if cues.get("area", 1.0) else NOTHING
 
 
-def reliability_in_run(source: LabelSource, cues: Mapping[str, float]) -> Reliability:
+def reliability_in_run(source: LabelKind, cues: Mapping[str, float]) -> Reliability:
     """Return how far a mask of a run over many images is to be trusted; arguments as of ``reliability_of``."""
-    return _judged(RUN_REGRESSIONS[source], cues)
+    return _judged(RUN_REGRESSIONS[source], cues) if cues.get("area") else NOTHING
 
 
 def _judged(regression: Regression, cues: Mapping[str, float]) -> Reliability:
-    if cues.get("area") == 0:
-        return Reliability(0.0, (EMPTY,))
     against = dict[str, float]()
     odds = regression.bias
     for name, (mean, deviation, weight) in regression.cues.items():

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, PixelGraph
+from weakseg.artifacts import UNDECIDED, Activations, LabelMap, PixelGraph
 from weakseg.checks import check_same_size
 from weakseg.data.annotations import Drawn, Region
-from weakseg.data.regions import mask_of_runs
+from weakseg.data.regions import deciding, mask_of_runs, outlines_of
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
@@ -72,12 +72,12 @@ def weak_seeds(
     Reference:
         [zhang2021a2gnn], seeds of its four settings.
     """
-    kind, parts, size = drawn.deciding, parts or SeedParts(), (image.shape[0], image.shape[1])
+    kind, parts, size = deciding(drawn), parts or SeedParts(), (image.shape[0], image.shape[1])
     if drawn.regions:
         if kind == "regions" or (kind == "tags" and activations is None):
             return paint_regions(drawn.regions, size)
         rest = weak_seeds(drawn.open, image, activations, config, device=device, parts=parts)
-        return paint_regions(drawn.outlined, size, on=rest)
+        return paint_regions(outlines_of(drawn), size, on=rest)
     if kind == "tags":
         if activations is None:
             raise DataError("nothing is drawn on it, and it has no activations; draw something, or train a classifier")
@@ -99,9 +99,15 @@ def weak_seeds(
 
 
 def keep_outlines(mask: LabelMap, drawn: Drawn) -> LabelMap:
-    """Return a mask in which regions are as they were drawn; where they are all that is known it is theirs alone."""
+    """Return a mask in which regions are as they were drawn, and what they say nothing of is as it was.
+
+    Where they say all, the rest is background.
+    """
+    if not drawn.regions:
+        return mask
     size = (mask.labels.shape[0], mask.labels.shape[1])
-    return paint_regions(drawn.outlined, size, on=None if drawn.deciding == "regions" else mask)
+    drawn_over = paint_regions(outlines_of(drawn), size, on=None if deciding(drawn) == "regions" else mask).labels
+    return LabelMap(np.where(drawn_over == UNDECIDED, mask.labels, drawn_over).astype(np.uint8))
 
 
 def paint_regions(regions: tuple[Region, ...], size: tuple[int, int], *, on: LabelMap | None = None) -> LabelMap:

@@ -11,8 +11,9 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig, Fusion
+from weakseg.settings.weak_seeds import Use
 from weakseg.stages.decode import decode_image, fuse_walked, keep_to_boxes
-from weakseg.stages.weak_seeds import keep_outlines
+from weakseg.stages.weak_seeds import counted, keep_outlines
 from weakseg.steps.base import over_images
 
 NAMES = {Role.PLAIN: "before_crf", Role.RESULT: "masks"}
@@ -24,22 +25,22 @@ class Kept:
 
     Attributes:
         boxes: Where boxes are drawn a class appears in its boxes alone.
-        outlines: What is outlined stays as it is.
+        use: Which labels count: what is outlined stays as it is, where that is among them.
     """
 
     boxes: bool = False
-    outlines: bool = False
+    use: Use = "tags"
 
     def settings(self, dataset: Dataset) -> dict[str, bool]:
         """Return what counts of it for training images."""
-        outlined = self.outlines and any(sample.drawn.regions for sample in dataset.splits[TRAIN])
+        outlined = any(counted(sample, self.use).drawn.regions for sample in dataset.splits[TRAIN])
         return {"within_boxes": self.boxes, **({"outlines": True} if outlined else {})}
 
     def keep(self, mask: LabelMap, sample: WeakSample) -> LabelMap:
         """Return the mask that keeps to them."""
         if self.boxes and sample.drawn.boxes:
             mask = keep_to_boxes(mask, sample.drawn.boxes)
-        return keep_outlines(mask, sample.drawn) if self.outlines else mask
+        return keep_outlines(mask, counted(sample, self.use).drawn)
 
 
 @dataclass(frozen=True)

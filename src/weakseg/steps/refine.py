@@ -10,8 +10,9 @@ from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.refine import RefineConfig
+from weakseg.settings.weak_seeds import Use
 from weakseg.stages.refine import refine_image
-from weakseg.stages.weak_seeds import keep_outlines
+from weakseg.stages.weak_seeds import counted, keep_outlines
 from weakseg.steps.base import over_images
 
 
@@ -19,7 +20,7 @@ from weakseg.steps.base import over_images
 class RefineJob(ImageJob):
     """Image and seeds to a mask; a pixel can be what some seed is, or background where the data has one.
 
-    ``outlines``: what is outlined stays as it is.
+    What is outlined stays as it is, where regions are among the labels that count.
     """
 
     seeds: Path
@@ -27,7 +28,7 @@ class RefineJob(ImageJob):
     config: RefineConfig
     with_background: bool = True
     device: str = "cpu"
-    outlines: bool = False
+    use: Use = "tags"
     suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
@@ -35,15 +36,15 @@ class RefineJob(ImageJob):
         seeds = LabelMap.load(self.seeds / f"{sample.id}.png")
         image = sample.load_image()
         mask = refine_image(seeds, image, self.config, with_background=self.with_background, device=self.device)
-        (keep_outlines(mask, sample.drawn) if self.outlines else mask).save(self.output(sample.id))
+        keep_outlines(mask, counted(sample, self.use).drawn).save(self.output(sample.id))
 
 
-def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool = True, outlines: bool = False) -> Step:
-    """Make masks of seeds; with ``outlines`` what is outlined stays as it is."""
-    outlined = outlines and any(sample.drawn.regions for sample in dataset.splits[TRAIN])
+def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool = True, use: Use = "tags") -> Step:
+    """Make masks of seeds; ``use`` says which labels count, and what of these is outlined stays as it is."""
+    outlined = any(counted(sample, use).drawn.regions for sample in dataset.splits[TRAIN])
 
     def make(context: StepContext) -> RefineJob:
-        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device, outlined)
+        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device, use)
 
     work = over_images(RefineJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
     settings = {**asdict(config), "with_background": with_background, **({"outlines": True} if outlined else {})}

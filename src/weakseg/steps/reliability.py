@@ -3,14 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from weakseg.artifacts import Activations, LabelMap
-from weakseg.data.annotations import STRENGTH, LabelKind
+from weakseg.data.annotations import Drawn, LabelKind
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
+from weakseg.data.regions import deciding, outlines_of
 from weakseg.data.sample import WeakSample
 from weakseg.errors import StoreError
 from weakseg.files import read_json, write_bytes, write_json
@@ -18,7 +19,7 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, result_o
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.weak_seeds import Use
 from weakseg.stages.mask_cues import Looked, mask_cues
-from weakseg.stages.reliability import DOUBTFUL, OUTLINED, reliability_in_run
+from weakseg.stages.reliability import DOUBTFUL, OUTLINED, RUN_REGRESSIONS, reliability_in_run
 from weakseg.stages.weak_seeds import counted
 from weakseg.steps.base import over_images
 
@@ -64,14 +65,14 @@ class Sources:
 class ReliabilityJob(ImageJob):
     """An image's mask, and what it was made from, to the reliability of each of its classes.
 
-    ``use`` says which labels count, ``seen`` how many training images each class is in.
+    ``use`` says which labels count; ``outlines`` whether what is outlined is in the masks as it is.
     """
 
     masks: Path
     out: Path
     sources: Sources
     use: Use
-    seen: Mapping[int, int] = field(default_factory=dict)
+    outlines: bool = True
     suffix: ClassVar[str] = Kind.RELIABILITY.suffix
 
     def one(self, sample: WeakSample) -> None:
@@ -89,11 +90,12 @@ class ReliabilityJob(ImageJob):
         activations = Activations.load(path) if self.sources.activations and path.exists() else None
         seeds, plain = (_labels(folder, sample.id) for folder in (self.sources.seeds, self.sources.plain))
         looked = Looked(sample.load_image(), mask, seeds, plain, activations)
-        return {one: {**mask_cues(one, looked), "seen": float(self.seen.get(one, 0))} for one in wanted}
+        return {one: mask_cues(one, looked) for one in wanted}
 
     def _doubt(self, class_id: int, sample: WeakSample, cues: Mapping[str, float]) -> MaskDoubt:
-        label = label_of(counted(sample, self.use), class_id)
-        found = OUTLINED if label == "regions" else reliability_in_run(label, cues)
+        drawn = counted(sample, self.use).drawn
+        label = label_of(drawn if self.outlines else drawn.open, class_id)
+        found = OUTLINED if label == "regions" and cues["area"] else reliability_in_run(label, cues)
         return MaskDoubt(class_id, label, cues["area"], found.value, found.reasons)
 
 
@@ -103,10 +105,16 @@ def _labels(folder: Path | None, image_id: str) -> LabelMap | None:
     return LabelMap.load(path) if folder and path.exists() else None
 
 
-def label_of(sample: WeakSample, class_id: int) -> LabelKind:
-    """Return the strongest kind of label that an image has of a class; ``tags`` where nothing is drawn of it."""
-    kinds = (kind for kind in STRENGTH if any(shape.class_id == class_id for shape in sample.drawn.of_kind(kind)))
-    return next(kinds, "tags")
+def label_of(drawn: Drawn, class_id: int) -> LabelKind:
+    """Return the kind of label that a class of an image is decided by.
+
+    It is ``regions`` where all of it is outlined: nothing else is left open, or other classes alone are marked.
+    """
+    kind = deciding(drawn)
+    if kind in ("regions", "tags"):
+        return kind
+    outlined = any(region.class_id == class_id for region in outlines_of(drawn))
+    return "regions" if outlined and all(mark.class_id != class_id for mark in drawn.of_kind(kind)) else kind
 
 
 def reliability_step(dataset: Dataset, plan: Sequence[Step], masks: Step, *, use: Use = "tags") -> Step:
@@ -122,21 +130,20 @@ def reliability_step(dataset: Dataset, plan: Sequence[Step], masks: Step, *, use
     seeds = [step.name for step in way if step.role == Role.SEEDS]
     plain = [step.name for step in plan if step.role == Role.PLAIN and masks is result_of(plan)]
     maps = [step.name for step in way if step.kind == Kind.ACTIVATIONS]
-    seen = dict.fromkeys(range(1, len(dataset.classes) + 1), 0)
-    for sample in dataset.splits[TRAIN]:
-        for class_id in sample.tags.present | sample.drawn.class_ids:
-            seen[class_id] += 1
 
     def make(context: StepContext) -> ReliabilityJob:
         folders = [context.inputs[names[-1]] if names else None for names in (seeds, plain, maps)]
-        return ReliabilityJob(context.inputs[masks.name], context.folder, Sources(*folders), use, seen)
+        return ReliabilityJob(
+            context.inputs[masks.name], context.folder, Sources(*folders), use, masks.role == Role.RESULT
+        )
 
     needs = {masks.name: Kind.LABELS}
     needs |= {names[-1]: Kind.LABELS for names in (seeds, plain) if names}
     needs |= {maps[-1]: Kind.ACTIVATIONS} if maps else {}
     work = over_images(ReliabilityJob, make, dataset.splits[TRAIN], source=(masks.name, Kind.LABELS))
     role = Role.PART if masks.role == Role.RESULT else masks.role
-    return Step(RELIABILITY, Kind.RELIABILITY, needs, {"use": use}, work, role)
+    weights = {label: asdict(found) for label, found in RUN_REGRESSIONS.items()}
+    return Step(RELIABILITY, Kind.RELIABILITY, needs, {"use": use, "weights": weights}, work, role)
 
 
 def doubts_of(folder: Path, image_id: str) -> tuple[MaskDoubt, ...]:
@@ -183,5 +190,5 @@ def write_list(path: Path, classes: Classes, images: Iterable[str], doubts: Path
         for one in doubts_of(doubts, image_id):
             name, file = classes.names[one.class_id - 1], masks / f"{image_id}.png"
             told = (f"{one.share:.4f}", f"{one.reliability:.2f}", "; ".join(one.reasons))
-            writer.writerow((image_id, name, one.label, *told, file.relative_to(path.parent)))
+            writer.writerow((image_id, name, one.label, *told, file.relative_to(path.parent).as_posix()))
     write_bytes(path, text.getvalue().encode())

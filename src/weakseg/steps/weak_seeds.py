@@ -8,6 +8,7 @@ import numpy as np
 
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset
+from weakseg.data.regions import deciding
 from weakseg.data.saliency import load_map
 from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
@@ -82,4 +83,6 @@ def weak_seeds_step(
     settings = asdict(config)
     if not saliency:
         del settings["thresholds"]["fusion"]
+    if any(one.drawn.regions and deciding(one.drawn) != "regions" for one in (counted(s, config.use) for s in samples)):
+        settings["outlines"] = "over the seeds of the rest"
     return Step(name, Kind.LABELS, needs, settings, replace(work, run=run) if saliency else work, role)

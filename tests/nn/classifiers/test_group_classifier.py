@@ -96,3 +96,31 @@ class TestForward:
         assert set(classifier().rate_factors) == {"reduction.", "graph.", "readout."}
         model = GroupClassifier(build_backbone(BackboneConfig("resnet10t", 16, "none")), 3, plain)
         assert set(model.rate_factors) == {"graph.", "readout."} and model.head.in_channels == 512
+
+    def test_gradient_by_finite_differences(self) -> None:
+        """Through both heads, the graph and the readout."""
+        model = classifier(GroupHeadConfig(channels=8, graph=ImageGraphConfig(gru_kernel=1, dropout=False))).double()
+        edges = complete_edges(torch.zeros(2, dtype=torch.long))
+        torch.manual_seed(2)
+        states = torch.rand(2, 8, 2, 3, dtype=torch.float64, requires_grad=True)
+
+        def scores(given: Tensor, head: Tensor, readout: Tensor) -> Tensor:
+            weights = {"head.weight": head, "readout.weight": readout}
+            return torch.func.functional_call(
+                _Maps(model), {f"model.{n}": w for n, w in weights.items()}, (given, edges)
+            )
+
+        assert model.readout is not None
+        heads = [weight.detach().clone().requires_grad_() for weight in (model.head.weight, model.readout.weight)]
+        assert torch.autograd.gradcheck(scores, (states, *heads), atol=1e-6)
+
+
+class _Maps(torch.nn.Module):
+    """The average of both heads as a module, for calls with other weights."""
+
+    def __init__(self, model: GroupClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, states: Tensor, edges: Tensor) -> Tensor:
+        return self.model.class_maps(states, edges).scores()

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from weakseg.data.annotations import LabelKind
 from weakseg.data.dataset import Dataset
+from weakseg.data.regions import deciding
 from weakseg.errors import ConfigError
 from weakseg.methods.a2gnn.graphs import graph_walk_step
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob, BoxInstanceJob
@@ -32,7 +33,7 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
         ConfigError: If nothing would look at the activations, or saliency maps, that are asked for.
     """
     boxed = recipe.seeds.use in ("strongest", "boxes")
-    kept = Kept(recipe.within_boxes and boxed, recipe.seeds.use in ("strongest", "regions"))
+    kept = Kept(recipe.within_boxes and boxed, recipe.seeds.use)
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
     graph = recipe.graph if recipe.graph_from == "affinity" else recipe.free
     steps = [
@@ -126,7 +127,7 @@ def affinity_seeds(recipe: A2gnnRecipe, dataset: Dataset) -> WeakSeedConfig:
 def _kinds(seeds: WeakSeedConfig, dataset: Dataset) -> set[LabelKind]:
     """Return the kinds of labels that photographs become seeds by."""
     shown = (sample for sample in dataset.splits[TRAIN] if not sample.shows_nothing)
-    return {counted(sample, seeds.use).drawn.deciding for sample in shown}
+    return {deciding(counted(sample, seeds.use).drawn) for sample in shown}
 
 
 def _first_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:

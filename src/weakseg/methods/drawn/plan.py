@@ -10,7 +10,6 @@ from weakseg.steps.weak_seeds import weak_seeds_step
 
 def build_plan(recipe: DrawnRecipe, dataset: Dataset) -> list[Step]:
     """Return the steps from drawn labels to a scored segmenter."""
-    outlines = recipe.seeds.use in ("strongest", "regions")
     seeds = weak_seeds_step(dataset, recipe.seeds, activations=False)
-    steps = [seeds, masks_step(dataset, recipe.masks, outlines=outlines)]
+    steps = [seeds, masks_step(dataset, recipe.masks, use=recipe.seeds.use)]
     return with_segmenter(recipe, dataset, steps)
