@@ -53,8 +53,8 @@ def make_cards() -> Callable[..., tuple[Card, ...]]:
         iou = rng.permutation(count) / count
         reliability = rng.permutation(count) / count
         return tuple(
-            Card(f"img_{index}", TAGS[index % 4], panels, float(iou[index]) if with_iou else None, reliability[index])
-            for index in range(count)
+            Card(f"img_{n}", TAGS[n % 4], panels, float(iou[n]) if with_iou else None, reliability[n], judged=True)
+            for n in range(count)
         )
 
     return make

@@ -1,12 +1,15 @@
 """The page in a real browser, opened from disk; any request beyond the file itself fails the test."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from weakseg.report import Card, Report, save
+from weakseg.report.model import Panel
 
 SHOWN = "[...document.querySelectorAll('.card')].filter(card => card.checkVisibility()).map(card => card.dataset.id)"
 
@@ -123,10 +126,13 @@ def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sampl
     page.keyboard.press("r")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("a")
-    page.keyboard.press("a")  # taken back
+    assert page.text_content("#viewer-verdict") == "accepted"
+    page.keyboard.press("A")  # taken back
+    assert page.text_content("#viewer-verdict") == ""
     page.keyboard.press("z")
     assert page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
     page.keyboard.press("Escape")
+    assert not page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
     page.reload()  # it is kept
     for choice, expected in (("accepted", {first}), ("rejected", {second})):
         page.select_option("#show", choice)
@@ -138,6 +144,20 @@ def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sampl
     assert saved.value.suggested_filename == "checked.csv"
     rows = Path(saved.value.path()).read_text().splitlines()
     assert rows[0] == "image,verdict" and set(rows[1:]) == {f'"{first}",accepted', f'"{second}",rejected'}
+
+
+def test_verdicts_are_of_these_masks_alone(open_page, path, sample_report):
+    first = names(sample_report.cards, "iou")[0]
+    page = open_page(path)
+    page.locator(f".card[data-id={first}] [data-verdict=rejected]").click()
+    photo = Panel("photo", np.zeros((4, 4, 3), np.uint8))
+    cards = tuple(replace(card, panels=(photo, *card.panels[1:])) for card in sample_report.cards)
+    save(replace(sample_report, cards=cards), path)
+    page.reload()
+    assert page.locator("[aria-pressed=true]").count() == 0 and not page.locator("#verdicts").is_visible()
+    save(replace(sample_report, cards=tuple(replace(card, judged=False) for card in cards)), path)
+    page.reload()
+    assert page.locator("[data-verdict]").count() == 0 and page.locator("#show option").count() == 3
 
 
 def test_search(page):

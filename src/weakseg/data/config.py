@@ -34,8 +34,8 @@ class DataConfig:
         score: Lists that results are scored on, each by itself: parts; voc: lists under ImageSets/Segmentation; others:
             text files of image ids. What is made for images of none of them is scored on all its images; empty:
             everything is.
-        only: List of verdicts that a report has saved (``checked.csv``: image, verdict): of the training images only
-            those that are rejected there take part, to be labelled anew; empty: all do.
+        only: List of verdicts that a report has saved (``checked.csv``: image, verdict), inside the root: of the
+            training images only those that are rejected there take part, to be labelled anew; empty: all do.
         tags: voc: where tags come from: ``annotations`` (XML), ``main`` (ImageSets/Main), ``truth`` (simulated from the
             true masks), a label file inside the root, or ``auto`` (annotations, else main).
         truth: Folder of true masks (ID.png) inside the root, for evaluation only; empty: the format's usual place

@@ -98,7 +98,7 @@ def open_dataset(config: DataConfig) -> Dataset:
         reading = keep_kind(reading, config.labels)
     reading = cut_lists(config, root, reading)
     if config.only:
-        reading = keep_rejected(Path(config.only).expanduser(), reading)
+        reading = keep_rejected(inside(root, config.only, "data.only"), reading)
     if config.saliency:
         reading = add_saliency(reading, inside(root, config.saliency, "data.saliency"))
     return Dataset(reading.classes, reading.splits, reading.dropped, reading.sizes, reading.lists)

@@ -66,6 +66,7 @@ class Card:
         reliability: Of its least reliable mask, in [0, 1]; None or NaN where there is none.
         note: A remark under the pictures.
         doubts: What speaks against its masks.
+        judged: Whether it can be accepted or rejected.
     """
 
     image_id: str
@@ -75,6 +76,7 @@ class Card:
     reliability: float | None = None
     note: str = ""
     doubts: tuple[str, ...] = ()
+    judged: bool = False
 
     def __post_init__(self) -> None:
         """Check that there is a picture and that the measures are fractions."""

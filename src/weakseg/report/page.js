@@ -20,7 +20,7 @@
   const doubtful = parseFloat(document.body.dataset.doubtful);
   const defaultSort = sort.value;
   const state = { classes: new Set(), sort: defaultSort, show: "", query: "", image: null };
-  const place = `weakseg:${location.pathname}`;
+  const place = `weakseg:${document.body.dataset.made}`; // other masks have other verdicts
   const verdicts = new Map(stored());
 
   function stored() {
@@ -141,6 +141,10 @@
     writeAddress();
   }
 
+  function zoom(toggles, wanted = !viewer.classList.contains("zoomed")) {
+    if (toggles) byId("zoom").setAttribute("aria-pressed", String(viewer.classList.toggle("zoomed", wanted)));
+  }
+
   // The same verdict again takes it back. The gallery is not filtered anew: a card that vanished under the hand would be a surprise.
   function judge(id, verdict) {
     if (verdicts.get(id) === verdict) verdicts.delete(id);
@@ -161,11 +165,12 @@
     };
     for (const card of cards) press(card.element, card.id);
     if (state.image) press(viewer, state.image);
+    byId("viewer-verdict").value = (state.image && verdicts.get(state.image)) || "";
     const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
     const rows = [...verdicts].sort(([a], [b]) => collator.compare(a, b)).map(([id, verdict]) => `${quoted(id)},${verdict}\n`);
     const link = byId("verdicts");
     link.hidden = verdicts.size === 0;
-    link.textContent = `Save ${verdicts.size} verdicts`;
+    link.textContent = `Save ${verdicts.size} ${verdicts.size === 1 ? "verdict" : "verdicts"}`;
     link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(`image,verdict\n${rows.join("")}`)}`;
   }
 
@@ -178,6 +183,7 @@
   function onClose() {
     const card = shown.find((candidate) => candidate.id === state.image);
     state.image = null;
+    zoom(true, false);
     writeAddress();
     if (!card) return;
     card.element.scrollIntoView({ block: "nearest" });
@@ -188,9 +194,10 @@
   const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
   document.addEventListener("keydown", (event) => {
     if (!viewer.open || event.altKey || event.ctrlKey || event.metaKey) return;
-    const verdict = { a: "accepted", r: "rejected" }[event.key];
-    if (verdict) judge(state.image, verdict);
-    else if (event.key === "z") viewer.classList.toggle("zoomed");
+    const verdict = { a: "accepted", r: "rejected" }[event.key.toLowerCase()];
+    if (verdict && viewer.querySelector("[data-verdict]")) {
+      if (!event.repeat) judge(state.image, verdict);
+    } else if (event.key.toLowerCase() === "z") zoom(!event.repeat);
     else if (Object.hasOwn(keys, event.key)) {
       event.preventDefault();
       step(keys[event.key]);
@@ -199,13 +206,14 @@
   viewer.addEventListener("close", onClose);
   viewer.addEventListener("click", (event) => {
     if (event.target === viewer) viewer.close();
-    else if (event.target.matches("img")) viewer.classList.toggle("zoomed");
+    else if (event.target.matches("img")) zoom(true);
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-verdict]");
     if (button) judge(button.closest(".card")?.dataset.id ?? state.image, button.dataset.verdict);
   });
   byId("close").addEventListener("click", () => viewer.close());
+  byId("zoom").addEventListener("click", () => zoom(true));
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
 
@@ -226,6 +234,7 @@
   window.addEventListener("hashchange", readAddress);
 
   byId("controls").hidden = false;
+  for (const group of gallery.querySelectorAll(".verdict")) group.hidden = false;
   apply();
   readAddress();
   showVerdicts();

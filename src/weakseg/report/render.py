@@ -53,6 +53,7 @@ def render(report: Report) -> str:
             cards=_ordered(report),
             chips=_chips(report),
             doubtful=DOUBTFUL,
+            judged=_judged(report),
             doubted=any(known(card.reliability) is not None for card in report.cards),
             kinds={panel.kind for card in report.cards for panel in card.panels} - {"photo"},
             settings=_sections(report),
@@ -66,6 +67,17 @@ def render(report: Report) -> str:
             version=__version__,
         )
     )
+
+
+def _judged(report: Report) -> str:
+    """Return what tells the masks of a page from others, so that verdicts stay with theirs; empty: none is judged."""
+    digest = hashlib.blake2b(digest_size=8)
+    cards = sorted((card for card in report.cards if card.judged), key=lambda card: card.image_id)
+    for card in cards:
+        digest.update(card.image_id.encode())
+        for panel in card.panels:
+            digest.update(panel.image.tobytes())
+    return digest.hexdigest() if cards else ""
 
 
 def _limited(report: Report, max_cards: int) -> Report:

@@ -23,6 +23,7 @@ from weakseg.photograph.overlay import difference
 from weakseg.pipeline.plan import Kind, Role, Step
 from weakseg.pipeline.runner import read_failures
 from weakseg.report.class_graph import class_graph_pictures
+from weakseg.report.formatting import known
 from weakseg.report.gallery import (
     MAX_CARDS,
     Labels,
@@ -49,6 +50,7 @@ from weakseg.report.rounds import (
 )
 from weakseg.report.selection import choose
 from weakseg.stages.reliability import DOUBTFUL
+from weakseg.steps.classify import hold_out
 from weakseg.steps.evaluate import RESULTS_FILE
 from weakseg.steps.reliability import RELIABILITY, MaskDoubt, all_doubts, doubts_of
 from weakseg.steps.saliency import SALIENCY
@@ -89,7 +91,7 @@ def build_run_report(folder: Path) -> Report:
             *rounds_table({"": Trained(recipe, steps, _by_step(results), summaries)}),
             *seeds_table(summaries),
             *growth_table({step.name: folder / step.name for step in steps if step.kind == Kind.MODEL}),
-            *_tables(summaries, results, objects, len(dataset.splits.get("val", ()))),
+            *_tables(summaries, results, objects, len(hold_out(dataset, recipe.seed)[1])),
         ),
         charts=_charts(results, steps),
         class_graphs=class_graph_pictures({s.name: folder / s.name for s in steps if s.kind == Kind.MODEL}),
@@ -177,7 +179,8 @@ class _Gallery:
         split = "val" if any(sample is s for s in self.dataset.splits.get("val", ())) else "train"
         least = min((one.reliability for one in doubts), default=None)
         said = tuple(self._said(one) for one in doubts)
-        return Card(sample.id, tag_names(self.dataset, sample), tuple(panels), iou, least, split, said)
+        names = tag_names(self.dataset, sample)
+        return Card(sample.id, names, tuple(panels), iou, least, split, said, judged=split == "train")
 
     def _said(self, doubt: MaskDoubt) -> str:
         name = self.dataset.classes.names[doubt.class_id - 1]
@@ -202,7 +205,7 @@ def _trust(folder: Path, dataset: Dataset) -> tuple[KeyFigure, ...]:
     """Return how many masks are to be trusted, and how many photographs nobody has learned from."""
     doubts = all_doubts(folder / RELIABILITY)
     held = len(dataset.splits.get("val", ()))
-    told = "not learned from" if held else "no figure tells how a model does on other photographs"
+    told = "not learned from" if held else "no figure tells how the model does on other photographs"
     unseen = KeyFigure("photographs held out", held, told)
     if not doubts:
         return (unseen,)
@@ -231,7 +234,8 @@ def _tables(
         ("step", "seconds", "images", "failed"),
         tuple((n, s["seconds"], s.get("images"), len(s["failures"])) for n, s in summaries.items() if s),
     )
-    precise = tuple((name, summary["mAP"], held) for name, summary in summaries.items() if "mAP" in summary)
+    measured = {name: summary["mAP"] for name, summary in summaries.items() if known(summary.get("mAP")) is not None}
+    precise = tuple((name, value, held) for name, value in measured.items())
     of_tags = (Table("Tags of photographs held out", ("network", "mAP %", "images"), precise, OF_TAGS),)
     found = [*(of_tags if precise else ()), *((objects_table(objects),) if objects else ()), times]
     return ((agreement_table(results.values()),) if results else ()) + tuple(found)
@@ -239,7 +243,7 @@ def _tables(
 
 def _notes(results: Mapping[str, Any], objects: Mapping[str, Any], *, scored: bool) -> tuple[str, ...]:
     if not results and not objects and scored:
-        return ("There is no ground truth: the gallery is ordered by reliability, which is an estimate.",)
+        return ("There is no ground truth; reliability, which the gallery is ordered by, is an estimate.",)
     return ()
 
 

@@ -99,6 +99,8 @@ def _figures(scores: Sequence[Mapping[str, Any]], objects: Sequence[Mapping[str,
 def _protocol(step: Step, data: DataConfig, listed: str, saliency: Mapping[str, Any]) -> dict[str, Any]:
     source = data.tags if data.format == "voc" else "label file"
     made_for = getattr(data, step.split)
+    if step.split == TRAIN and data.only:
+        made_for += f", what {data.only} rejects"
     beside = {"made_for": made_for} if listed else {}
     scored = {"split": step.split, "list": listed or made_for, **beside}
     beside = {"saliency": dict(saliency)} if saliency else {}

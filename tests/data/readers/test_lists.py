@@ -160,7 +160,9 @@ class TestVerdicts:
         (tmp_path / "checked.csv").write_text(
             'image,verdict\n"i0",accepted\n"i3",rejected\n"i5",rejected\n"x",rejected\n'
         )
-        found = open_dataset(replaced(voc, val="val", only=str(tmp_path / "checked.csv")))
+        found = open_dataset(replaced(voc, val="val", only="checked.csv"))
+        with pytest.raises(DataError, match=r"data\.only: there is no file .*other\.csv"):
+            open_dataset(replaced(voc, only="other.csv"))
         assert ids(found, "train") == ["i3", "i5"] and ids(found, "val") == ["i8"]
         assert found.dropped[f"{tmp_path / 'checked.csv'}:5"] == "image 'x' is no training image"
 
@@ -176,4 +178,4 @@ class TestVerdicts:
     def test_other_lists_are_refused(self, voc: DataConfig, tmp_path: Path, text: str, message: str) -> None:
         (tmp_path / "checked.csv").write_text(text)
         with pytest.raises(DataError, match=message):
-            open_dataset(replaced(voc, only=str(tmp_path / "checked.csv")))
+            open_dataset(replaced(voc, only="checked.csv"))

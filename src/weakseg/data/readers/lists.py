@@ -1,5 +1,6 @@
 """Lists of images beside those of the splits: parts that a keyed rule cuts, and what results are scored on."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from weakseg.errors import DataError
 from weakseg.rng import derive_seed
 
 VERDICT_COLUMNS, VERDICTS = ("image", "verdict"), ("accepted", "rejected")
+logger = logging.getLogger(__name__)
+
 Members = tuple[WeakSample, ...]
 
 
@@ -54,6 +57,8 @@ def keep_rejected(path: Path, reading: Reading) -> Reading:
     Raises:
         DataError: If the file is no such list, or rejects no training image.
     """
+    if not path.is_file():
+        raise DataError(f"data.only: there is no file {path}; put the list that a report has saved below data.root")
     file = read_csv(path, "expected the columns image and verdict, as reports save them")
     if file.first != VERDICT_COLUMNS:
         raise DataError(f"{path}:1: expected the columns {','.join(VERDICT_COLUMNS)}, got {','.join(file.first)[:80]}")
@@ -70,6 +75,7 @@ def keep_rejected(path: Path, reading: Reading) -> Reading:
             found.add(cells[0])
     if not found:
         raise DataError(f"{path}: rejects no training image; reject some in the report, or leave data.only out")
+    logger.info("data.only: %d of %d training images take part, which %s rejects", len(found), len(known), path.name)
     kept = tuple(sample for sample in reading.splits["train"] if sample.id in found)
     return replace(reading, splits={**reading.splits, "train": kept}, dropped={**reading.dropped, **dropped})
 
