@@ -26,7 +26,7 @@ from weakseg.data.dataset import open_dataset
 from weakseg.data.truth import open_truth
 from weakseg.methods import METHODS
 from weakseg.methods.finished import open_finished
-from weakseg.pipeline.plan import Kind, Role
+from weakseg.pipeline.plan import Role
 from weakseg.stages.reliability import MOST, reliability_in_run
 from weakseg.stages.weak_seeds import counted
 from weakseg.steps.reliability import RELIABILITY, ReliabilityJob, Sources, label_of
@@ -66,16 +66,12 @@ def measured(run: str, lists: Iterable[str]) -> Iterable[Row]:
     plan = METHODS[finished.recipe.method].build(finished.recipe, dataset)
     step = next(step for step in plan if step.name == RELIABILITY)
     place = {name: finished.step_folder(name) for name in step.needs}
-    seeds, plain, maps = (
-        next((place[one.name] for one in plan if one.name in place and wanted(one)), None)
-        for wanted in (
-            lambda one: one.role == Role.SEEDS,
-            lambda one: one.role == Role.PLAIN,
-            lambda one: one.kind == Kind.ACTIVATIONS,
-        )
+    seeds, plain = (
+        next((place[one.name] for one in plan if one.name in place and one.role == role), None)
+        for role in (Role.SEEDS, Role.PLAIN)
     )
     masks, use = place[next(iter(step.needs))], step.settings["use"]  # the masks are what it needs first
-    job = ReliabilityJob(masks, masks, Sources(seeds, plain, maps), use)
+    job = ReliabilityJob(masks, masks, Sources(seeds, plain), use)
     for listed in lists:
         for true in open_truth(finished.recipe.data, dataset, "train", listed):
             sample = next(one for one in dataset.splits["train"] if one.id == true.id)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.artifacts import LabelMap, Scores
 from weakseg.stages.mask_cues import Looked, mask_cues
-from weakseg.stages.reliability import EMPTY, REASONS, REGRESSIONS, Reliability, reliability_of
+from weakseg.stages.reliability import EMPTY, REASONS, REGRESSIONS, RUN_REGRESSIONS, Reliability, reliability_of
 
 SIZE = (40, 60)
 
@@ -49,21 +49,13 @@ class TestCues:
         right, wrong = (mask_cues(1, looked(square(*at)))["colour"] for at in ((10, 30, 20, 40), (0, 8, 0, 15)))
         assert right > 3 and wrong == pytest.approx(math.log(0.05))
 
-    def test_labels_before_the_crf_and_evidence_of_the_class(self) -> None:
-        values = torch.zeros(1, *SIZE)
-        values[0, :10, :30] = 0.5
-        evidence = Activations(values, (1,), SIZE, stride=1)
-        one = Looked(
-            looked(square(0, 10, 0, 20)).image,
-            LabelMap(square(0, 10, 0, 20)),
-            None,
-            LabelMap(square(0, 10, 0, 10)),
-            evidence,
-        )
-        found = mask_cues(1, one)
-        assert found["smooth"] == 0.5 and "kept" not in found
-        assert found["beside"] == pytest.approx(1 / 3) and found["evidence"] == pytest.approx(0.5 - 50 / 2200)
-        assert "evidence" not in mask_cues(2, one)
+    def test_labels_before_the_crf_and_seeds_that_decide_in_part(self) -> None:
+        photo, before = looked(square(0, 10, 0, 20)), LabelMap(square(0, 10, 0, 10))
+        seeds = np.full(SIZE, 255, np.uint8)
+        seeds[:10, :15], seeds[:10, 15:18] = 1, 0
+        found = mask_cues(1, Looked(photo.image, photo.mask, LabelMap(seeds), before))
+        assert (found["smooth"], found["kept"], found["agreed"]) == (0.5, 0.75, 150 / 180)
+        assert not {"kept", "agreed"} & mask_cues(1, Looked(photo.image, photo.mask)).keys()
 
     @pytest.mark.parametrize("mask", [square(0, 0, 0, 0), np.ones(SIZE, np.uint8)])
     def test_nothing_and_everything_are_finite(self, mask: np.ndarray) -> None:
@@ -99,6 +91,6 @@ class TestReliability:
         assert EMPTY not in reliability_of("boxes", mask_cues(1, looked(square(5, 6, 5, 6)))).reasons
 
     def test_every_cue_that_lowers_the_odds_has_words(self) -> None:
-        for regression in REGRESSIONS.values():
+        for regression in (*REGRESSIONS.values(), *RUN_REGRESSIONS.values()):
             for name, (_, deviation, weight) in regression.cues.items():
                 assert deviation > 0 and REASONS[name][weight < 0]

@@ -45,8 +45,8 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("method", "needs"),
         [
-            ("cam", {"masks", "seeds", "activations"}),
-            ("irnet", {"masks", "before_crf", "seeds", "activations"}),
+            ("cam", {"masks", "seeds"}),
+            ("irnet", {"masks", "before_crf", "seeds"}),
             ("drawn", {"masks", "seeds"}),
         ],
     )

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.artifacts import UNDECIDED, LabelMap, Scores
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps, scaled_size
 
 SIDE = 320  # pixels in which masks are looked at
@@ -27,24 +27,21 @@ class Looked:
         mask: The mask.
         seeds: That it was made from, where it was.
         plain: Scores, or labels, before the CRF, where there are some.
-        activations: Class evidence, where there is some.
     """
 
     image: NDArray[np.uint8]
     mask: LabelMap
     seeds: LabelMap | None = None
     plain: Scores | LabelMap | None = None
-    activations: Activations | None = None
 
 
 def mask_cues(label: int, looked: Looked) -> Mapping[str, float]:
     """Return cues of the mask of one label, all of a photograph that is reduced to 320 pixels.
 
     ``area``: its share of the whole photograph, which is 0 only where there is none. ``whole``: share of its largest
-    connected part. ``frame``: share of the photograph's frame that it covers. ``kept``: IoU with its seeds. ``smooth``:
-    IoU with what it was before the CRF. ``colour``: logarithm of the distance of its mean CIELAB colour from that of a
-    ring around it, in deviations. ``evidence``: mean activation in it without that of the rest of the photograph;
-    ``beside``: share of all activation that is not in it. Those of what is not there are missing.
+    connected part. ``frame``: share of the photograph's frame that it covers. ``kept``: IoU with its seeds; ``agreed``:
+    the same where seeds decide. ``smooth``: IoU with what it was before the CRF. ``colour``: logarithm of the distance
+    of its mean CIELAB colour from that of a ring around it, in deviations. Those of what is not there are missing.
     """
     size = scaled_size((looked.image.shape[0], looked.image.shape[1]), 1.0, max_side=SIDE)
     inside = resize_labels(looked.mask.labels, size) == label
@@ -55,12 +52,11 @@ def mask_cues(label: int, looked: Looked) -> Mapping[str, float]:
         "colour": math.log(max(LEAST, _colour_distance(resize_image(looked.image, size), inside))),
     }
     if looked.seeds is not None:
-        found["kept"] = _iou(resize_labels(looked.seeds.labels, size) == label, inside)
+        seeds = resize_labels(looked.seeds.labels, size)
+        found["kept"] = _iou(seeds == label, inside)
+        found["agreed"] = _iou(seeds == label, inside & (seeds != UNDECIDED))
     if looked.plain is not None and (before := _before(label, looked.plain, size)) is not None:
         found["smooth"] = _iou(before, inside)
-    if looked.activations is not None and label in looked.activations.class_ids:
-        row = looked.activations.values[looked.activations.class_ids.index(label)]
-        found |= _of_activation(resize_maps(row[None].float(), size).numpy()[0], inside)
     return found
 
 
@@ -73,15 +69,6 @@ def _before(label: int, plain: Scores | LabelMap, size: tuple[int, int]) -> Mask
         return None
     best: Mask = resize_maps(plain.values.float().cpu(), size).numpy().argmax(0) == plain.label_ids.index(label)
     return best
-
-
-def _of_activation(activation: NDArray[np.float32], inside: Mask) -> dict[str, float]:
-    """Return how well a mask holds the evidence of its class."""
-    if not inside.any():
-        return {"evidence": 0.0, "beside": 1.0}
-    rest = float(activation[~inside].mean()) if not inside.all() else 0.0
-    total = max(float(activation.sum()), 1e-6)
-    return {"evidence": float(activation[inside].mean()) - rest, "beside": float(activation[~inside].sum()) / total}
 
 
 def _colour_distance(image: NDArray[np.uint8], inside: Mask) -> float:

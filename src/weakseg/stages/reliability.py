@@ -67,11 +67,26 @@ REGRESSIONS: Mapping[LabelKind, Regression] = {
 }
 """Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
 
-RUN_REGRESSIONS: Mapping[LabelKind, Regression] = {**REGRESSIONS}
+RUN_REGRESSIONS: Mapping[LabelKind, Regression] = {
+    "boxes": Regression(1.99, {"colour": (0.61, 0.741, 0.5), "whole": (0.928, 0.162, 0.35)}),
+    "points": Regression(0.02, {"colour": (-0.951, 1.88, 0.98)}),
+    "scribbles": Regression(2.43, {"agreed": (0.899, 0.0986, 1.18), "colour": (0.673, 0.69, 0.62)}),
+    "tags": Regression(
+        1.14,
+        {
+            "agreed": (0.824, 0.227, 0.84),
+            "smooth": (0.811, 0.164, 0.83),
+            "colour": (0.51, 0.908, 0.6),
+            "whole": (0.936, 0.135, 0.46),
+        },
+    ),
+}
+"""Of masks of runs; fitted on those of 273 photographs of MSRC by benchmarks/run_reliability.py."""
 
 REASONS: Mapping[str, tuple[str, str]] = {
     "colour": ("it hardly differs in colour from what is around it", ""),
     "kept": ("little of it is what the marks lead to directly", ""),
+    "agreed": ("it contradicts its seeds", ""),
     "whole": ("it is in pieces", ""),
     "smooth": ("the last step, which follows colours, changed much of it", ""),
     "frame": ("", "it covers much of the photograph's frame"),

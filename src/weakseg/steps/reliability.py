@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from weakseg.artifacts import Activations, LabelMap
+from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Drawn, LabelKind
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
@@ -58,7 +58,6 @@ class Sources:
 
     seeds: Path | None = None
     plain: Path | None = None
-    activations: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,8 @@ class ReliabilityJob(ImageJob):
         wanted = sorted((mask.label_ids | named.tags.present | named.drawn.class_ids) - {0})
         if not wanted:
             return {}
-        path = (self.sources.activations or self.out) / f"{sample.id}{Kind.ACTIVATIONS.suffix}"
-        activations = Activations.load(path) if self.sources.activations and path.exists() else None
         seeds, plain = (_labels(folder, sample.id) for folder in (self.sources.seeds, self.sources.plain))
-        looked = Looked(sample.load_image(), mask, seeds, plain, activations)
+        looked = Looked(sample.load_image(), mask, seeds, plain)
         return {one: mask_cues(one, looked) for one in wanted}
 
     def _doubt(self, class_id: int, sample: WeakSample, cues: Mapping[str, float]) -> MaskDoubt:
@@ -129,17 +126,15 @@ def reliability_step(dataset: Dataset, plan: Sequence[Step], masks: Step, *, use
     way = way_to(plan, masks.name)
     seeds = [step.name for step in way if step.role == Role.SEEDS]
     plain = [step.name for step in plan if step.role == Role.PLAIN and masks is result_of(plan)]
-    maps = [step.name for step in way if step.kind == Kind.ACTIVATIONS]
 
     def make(context: StepContext) -> ReliabilityJob:
-        folders = [context.inputs[names[-1]] if names else None for names in (seeds, plain, maps)]
+        folders = [context.inputs[names[-1]] if names else None for names in (seeds, plain)]
         return ReliabilityJob(
             context.inputs[masks.name], context.folder, Sources(*folders), use, masks.role == Role.RESULT
         )
 
     needs = {masks.name: Kind.LABELS}
     needs |= {names[-1]: Kind.LABELS for names in (seeds, plain) if names}
-    needs |= {maps[-1]: Kind.ACTIVATIONS} if maps else {}
     work = over_images(ReliabilityJob, make, dataset.splits[TRAIN], source=(masks.name, Kind.LABELS))
     role = Role.PART if masks.role == Role.RESULT else masks.role
     weights = {label: asdict(found) for label, found in RUN_REGRESSIONS.items()}
