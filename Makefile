@@ -33,6 +33,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/wsgcn.py
 	$(BIN)/python benchmarks/a2gnn.py
+	$(BIN)/python benchmarks/group.py
+	$(BIN)/python benchmarks/grm.py
 
 results: $(STAMP)
 	$(BIN)/weakseg compare recipes/compare_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)
