@@ -41,6 +41,7 @@ SHARED = {
     "group_msrc.yaml": 7,
     "ablation_group_msrc.yaml": 35,
     "grm_msrc.yaml": 19,
+    "grm_classifier_msrc.yaml": 15,
     "grm_heads_msrc.yaml": 5,
     "boxes_coco88.yaml": 3,
     "wsgcn_table2_voc12.yaml": 8,
