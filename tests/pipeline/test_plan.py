@@ -63,5 +63,6 @@ def test_what_files_hold_says_how_they_end() -> None:
         Kind.SALIENCY: ".png",
         Kind.SCORES: ".safetensors",
         Kind.INSTANCES: ".instances.json",
+        Kind.RELIABILITY: ".reliability.json",
         Kind.RESULTS: "",
     }
