@@ -37,7 +37,7 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
         ("seed: 1\n", "method None is unknown"),
         ("- a\n", "a recipe is a mapping of settings, got list"),
         ("method: [\n", "cannot be read as YAML"),
-        ("method: cam\nseeds:\n  strict: 0.1\n", "0 <= lenient <= strict <= 1"),
+        ("method: cam\nseeds:\n  strict: 0.1\n  lenient: 0.2\n", "0 <= lenient <= strict <= 1"),
         (
             "method: cam\nclassifier:\n  backbone:\n    output_stride: 7\n",
             "backbone.output_stride: 8, 14, 16 or 32, got 7",
@@ -161,7 +161,7 @@ class TestBase:
         ("segmenter: 5", "segmenter: a section is a mapping of settings, got 5"),
         ("segmenter: {fit: [1]}", r"segmenter\.fit: a section is a mapping of settings, got \[1\]"),
         ("seeds: {strct: 1}", r"seeds\.strct: no such setting; did you mean seeds\.strict\?"),
-        ("seeds: {strict: abc}", r"seeds\.strict: need a number, got 'abc'"),
+        ("seeds: {strict: abc}", r"seeds\.strict: need a number or 'auto', got 'abc'"),
         (
             "activations: {scales: '1,2'}",
             r"activations\.scales: need a list of numbers, such as \[1\.0,1\.5\], got '1,2'",

@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from generated import CLASSES, draw
 from weakseg.data.classes import Classes
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import CheckpointError, ConfigError
-from weakseg.nn.backbones import build_backbone
+from weakseg.nn.backbones import Backbone, build_backbone
 from weakseg.nn.classifiers import ClassGraphClassifier, TagClassifier
 from weakseg.nn.weights import MODEL_FILE, load_weights, read_header, save_model
 from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.class_head import ClassHeadConfig
-from weakseg.settings.classify import ClassifierConfig
+from weakseg.settings.classify import HEAD_FIT, ClassifierConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.stages.classify import load_classifier, start_backbone, start_config, train_classifier
 from weakseg.training.loop import FitPlace
@@ -63,6 +63,66 @@ def test_a_frozen_backbone_stays(
     changed = {name for name in after if not after[name].equal(before[name])}
     assert "head.weight" in changed
     assert (changed == {"head.weight"}) is frozen
+
+
+class TestFewImages:
+    """``frozen: auto`` decides, and what is set wins."""
+
+    EMBEDDED = ClassifierConfig()
+
+    @pytest.mark.parametrize(
+        ("config", "count", "frozen"),
+        [
+            (EMBEDDED, 999, True),
+            (EMBEDDED, 1000, False),
+            (replace(EMBEDDED, frozen=True), 1000, True),
+            (replace(EMBEDDED, frozen=False), 3, False),
+            (CONFIG, 3, False),  # its weights are random
+            (replace(EMBEDDED, class_graph=ClassHeadConfig(weight=0.5)), 3, False),
+            (replace(EMBEDDED, class_graph=ClassHeadConfig(weight=0.5, combine="sum")), 3, True),
+            (replace(EMBEDDED, accumulate=True, augment=AugmentConfig(None, warp=True)), 3, False),
+        ],
+    )
+    def test_when_the_backbone_stays(self, config: ClassifierConfig, count: int, frozen: bool) -> None:
+        found = config.for_images(count)
+        assert found.frozen is frozen
+        assert bool(config.told(count)) is (config.frozen == "auto")
+        assert found.for_images(count) == found and not found.told(count)
+
+    def test_what_is_set_wins(self) -> None:
+        given = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, epochs=3, lr=0.1))
+        fit = given.for_images(3).fit
+        assert (fit.epochs, fit.lr, fit.optimizer, fit.min_iterations) == (3, 0.1, "adamw", 0)
+        assert self.EMBEDDED.for_images(3).fit == HEAD_FIT
+        assert given.for_images(1000).fit == given.fit
+        assert replace(given, frozen=True).for_images(3).fit == given.fit
+        assert replace(given, augment=AugmentConfig(variants=2)).for_images(3).augment.variants == 2
+
+    def test_features_are_computed_once(
+        self, samples: list[WeakSample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of each variant of each image; the linear layer is that which learns from the images themselves."""
+        seen: list[int] = []
+        forward = Backbone.forward
+
+        def counted(self: Backbone, images: Tensor) -> Tensor:
+            seen.append(len(images))
+            return forward(self, images)
+
+        monkeypatch.setattr(Backbone, "forward", counted)
+        fit, augment = replace(CONFIG.fit, epochs=5), replace(CONFIG.augment, variants=2)
+        config = replace(CONFIG, frozen=True, fit=fit, augment=augment)
+        heads = []
+        for frozen_features, count in ((True, 2 * len(samples)), (False, 5 * 2)):
+            seen.clear()
+            if not frozen_features:
+                config = replace(config, augment=replace(augment, variants=0))
+                monkeypatch.setattr(AugmentConfig, "variant", lambda self, epoch: epoch % 2)
+            place = FitPlace(tmp_path / str(frozen_features))
+            train_classifier(samples, [], Classes(CLASSES), config=config, place=place)
+            assert len(seen) == count
+            heads.append(load_weights(place.folder / MODEL_FILE)["head.weight"])
+        torch.testing.assert_close(*heads, rtol=1e-2, atol=1e-3)
 
 
 def test_a_graph_of_classes_beside_it(samples: list[WeakSample], tmp_path: Path) -> None:

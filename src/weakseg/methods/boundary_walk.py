@@ -6,7 +6,7 @@ from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.boundary import BoundaryConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.instances import InstanceConfig
-from weakseg.settings.seed import SeedConfig
+from weakseg.settings.seed import SeedConfig, auto_seeds
 from weakseg.settings.walk import BoundaryWalkConfig
 
 
@@ -23,7 +23,7 @@ class BoundaryWalkRecipe(TagRecipe):
         instance: How instances are found.
     """
 
-    seeds: SeedConfig = field(default_factory=SeedConfig)
+    seeds: SeedConfig = field(default_factory=auto_seeds)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
     walk: BoundaryWalkConfig = field(default_factory=BoundaryWalkConfig)
     masks: DecodeConfig = field(default_factory=lambda: DecodeConfig(unary="labels"))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
 from weakseg.nn.weights import MODEL_FILE, read_header
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.settings.old_words import refuse_old_words
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.seed import SeedConfig
+from weakseg.steps.decided import decided, decided_masks, decided_seeds
 
 PLACE_FILE = "data/place.json"
 COMPARISON_FILE = "results.json"
@@ -36,6 +39,18 @@ class FinishedRun:
     def step_folder(self, name: str) -> Path:
         """Return where the products of a step are."""
         return self.folder / self.places.get(name, name)
+
+    @property
+    def decided_recipe(self) -> Recipe:
+        """The recipe, with what its seeds and masks have decided for all images in place of ``auto``."""
+        found: dict[str, Any] = {}
+        for name, section in vars(self.recipe).items():
+            told = decided(self.step_folder(name)) if isinstance(section, SeedConfig | RefineConfig) else {}
+            if told and isinstance(section, SeedConfig):
+                found[name] = replace(decided_seeds(section, told), check_crf=False)
+            elif told and isinstance(section, RefineConfig):
+                found[name] = replace(decided_masks(section, told), check_crf=False)
+        return replace(self.recipe, **found)
 
     def model_of(self, name: str) -> Path:
         """Return the file of the network that a step has trained, by the step's name.

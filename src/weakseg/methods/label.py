@@ -45,7 +45,7 @@ def label_images(
         CheckpointError: If a network has not been trained to the end.
     """
     finished = open_finished(run, method)
-    recipe = finished.recipe
+    recipe = finished.decided_recipe
     build = METHODS[recipe.method].build
     options = (options or RunOptions()).resolve()
     dataset = open_labelled_folder(images, labels, Classes(read_classes(run, ()) or ()))

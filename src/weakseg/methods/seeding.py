@@ -5,7 +5,7 @@ from typing import Literal
 
 from weakseg.methods.recipe import TagRecipe
 from weakseg.settings.refine import RefineConfig
-from weakseg.settings.seed import SeedConfig
+from weakseg.settings.seed import SeedConfig, auto_seeds
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class SeedingRecipe(TagRecipe):
         targets: What the segmenter is trained on: ``seeds`` (undecided pixels give no loss) or ``masks``.
     """
 
-    seeds: SeedConfig = field(default_factory=SeedConfig)
-    masks: RefineConfig = field(default_factory=RefineConfig)
+    seeds: SeedConfig = field(default_factory=auto_seeds)
+    masks: RefineConfig = field(default_factory=lambda: RefineConfig(check_crf=True))
     targets: Literal["seeds", "masks"] = "seeds"

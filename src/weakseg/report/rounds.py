@@ -97,10 +97,11 @@ def later_masks(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 def describe_seeds(summaries: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return sentences on the seeds of each step: where the background comes from, and what saliency's rules did."""
+    """Return sentences on what steps decided, and on seeds: their background, and what saliency's rules did."""
+    decided = [f"{told['decided']}." for told in summaries.values() if "decided" in told]
     counted = [_of_seeds(name, told[COUNTED]) for name, told in summaries.items() if COUNTED in told]
     fused = [f"{described_effects(name, told[FUSED])}." for name, told in summaries.items() if FUSED in told]
-    return (*counted, *fused)
+    return (*decided, *counted, *fused)
 
 
 def _of_seeds(name: str, told: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The tag classifier and its training."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, Self
 
 from weakseg.errors import ConfigError
 from weakseg.settings.accumulate import AccumulationConfig, AttentionDropConfig
@@ -9,6 +10,10 @@ from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.class_head import ClassHeadConfig
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
+
+FEW = 1000  # training images, under which the backbone does not learn unless it is told to
+KEPT_VARIANTS = 8
+HEAD_FIT = FitConfig(epochs=8, batch_size=16, optimizer="adamw", lr=0.001, min_iterations=200)  # of the head alone
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class ClassifierConfig:
         convolutions: 3 x 3 convolutions with ReLU between backbone and linear layer, which learn as fast as that.
         dropout: Of whole feature channels before the linear layer.
         frozen: Train the linear layer, and convolutions, alone. With few photographs a backbone that learns finds each
-            class in its usual surroundings (the road under the car) sooner than in its shape.
+            class in its usual surroundings (the road under the car) sooner than in its shape. ``auto``: with fewer than
+            1,000 training images, by ``for_images``, which says what else it sets.
         augment: Variation of the training images.
         fit: Optimisation.
         warn_below: Validation mAP (percent) under which activations are not to be trusted.
@@ -34,7 +40,7 @@ class ClassifierConfig:
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     convolutions: int = 0
     dropout: float = 0.0
-    frozen: bool = False
+    frozen: bool | Literal["auto"] = "auto"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(epochs=6, batch_size=16, lr=0.01))
     warn_below: float = 60.0
@@ -46,7 +52,7 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         """Refuse shares that are none, and accumulation that cannot work or is not asked for."""
         check_settings("classifier", self, dropout="in [0, 1)", convolutions="in [0, 8]")
-        if self.frozen and not self.convolutions and self.class_graph.combine == "beside":
+        if self.frozen is True and self._beside_alone:
             self.class_graph.refuse(
                 "beside those of tags its classifiers act through features alone, which are fixed with a frozen "
                 "backbone; set classifier.class_graph.combine to 'sum', or let the backbone learn"
@@ -63,3 +69,53 @@ class ClassifierConfig:
                 f"classifier.accumulation.skip_epochs: {self.accumulation.skip_epochs} of {self.fit.epochs} epochs "
                 "leave none in which anything is accumulated; train longer or skip less"
             )
+
+    @property
+    def _beside_alone(self) -> bool:
+        """Whether classifiers of a class graph act through features, which a frozen backbone does not change."""
+        return bool(self.class_graph.weight) and self.class_graph.combine == "beside" and not self.convolutions
+
+    @property
+    def _has_to_learn(self) -> str:
+        """Why the backbone has to learn whatever the number of images; empty: it has not."""
+        if self.accumulate:
+            return "activations are accumulated"
+        if self.backbone.weights == "none":
+            return "it starts at random"
+        return "the class graph acts through it" if self._beside_alone else ""
+
+    def for_images(self, count: int) -> Self:
+        """Return these settings with ``frozen`` decided for so many training images.
+
+        ``auto`` is true for fewer than 1,000, unless the backbone has to learn: where activations are accumulated, it
+        starts at random, or a class graph acts through it. Settings of ``fit`` that are those of the default then
+        become those that suit a linear layer (AdamW at 0.001, the head ten times that; 8 epochs, which are repeated
+        to 200 updates), and of each image 8 variants are drawn, whose features are kept.
+        """
+        if self.frozen != "auto":
+            return self
+        if count >= FEW or self._has_to_learn:
+            return replace(self, frozen=False)
+        plain, given = type(self)().fit, self.fit
+        names = [one.name for one in fields(given)]
+        own: dict[str, Any] = {n: getattr(given, n) for n in names if getattr(given, n) != getattr(plain, n)}
+        own |= {"min_iterations": 0} if own.keys() & {"epochs", "iterations"} else {}
+        augment = replace(self.augment, variants=self.augment.variants or KEPT_VARIANTS)
+        return replace(self, frozen=True, fit=replace(HEAD_FIT, **own), augment=augment)
+
+    def told(self, count: int) -> str:
+        """Return what ``for_images`` decides, in words; empty where nothing was left to it."""
+        if self.frozen != "auto":
+            return ""
+        found = self.for_images(count)
+        fit = found.fit
+        if not found.frozen:
+            why = self._has_to_learn or f"there are {count:,} training images"
+            return f"classifier.frozen (auto): the backbone learns, for {why}"
+        length = f"{fit.iterations} updates" if fit.iterations else f"{fit.epochs} epochs"
+        length += f", or more to {fit.min_iterations} updates," if fit.min_iterations else ""
+        return (
+            f"classifier.frozen (auto): with {count:,} training images the backbone stays as it is; the linear layer "
+            f"learns by {fit.optimizer} at {fit.lr * fit.head_lr_factor:g} for {length} from {found.augment.variants} "
+            "variants of each. With classifier.frozen set, classifier.fit and classifier.augment are as they are set"
+        )

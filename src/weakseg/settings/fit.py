@@ -59,6 +59,7 @@ class FitConfig:
     Attributes:
         epochs: Passes over the training images.
         iterations: Updates of the weights, whatever the number of passes; 0: ``epochs`` counts.
+        min_iterations: Of few images so many more passes are made than ``epochs`` that there are so many updates.
         batch_size: Images a step.
         drop_last: Leave out the images of an epoch that fill no batch.
         accumulate: Steps whose gradients are added before an update.
@@ -82,6 +83,7 @@ class FitConfig:
 
     epochs: int = 8
     iterations: int = 0
+    min_iterations: int = 0
     batch_size: int = 10
     drop_last: bool = False
     accumulate: int = 1
@@ -104,6 +106,11 @@ class FitConfig:
     def __post_init__(self) -> None:
         """Refuse counts below one, rates that are not positive, and names that do not exist."""
         check_settings("fit", self, epochs=">= 1", iterations=">= 0", batch_size=">= 1", accumulate=">= 1")
+        check_settings("fit", self, min_iterations=">= 0")
+        if self.iterations and self.min_iterations:
+            raise ConfigError(
+                f"fit.min_iterations: with iterations ({self.iterations}) it has no effect; leave one of them out"
+            )
         check_settings("fit", self, optimizer=get_args(Optimizer), lr="> 0", head_lr_factor="> 0", bias_lr_factor="> 0")
         check_settings("fit", self, momentum="in [0, 1)", weight_decay=">= 0", clip_norm=">= 0", loader_workers=">= 0")
         check_settings("fit", self, norm_statistics=get_args(NormStatistics), norm_affine=get_args(NormAffine))

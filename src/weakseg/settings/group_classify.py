@@ -82,6 +82,7 @@ class GroupClassifierConfig(ClassifierConfig):
     """
 
     convolutions: int = 3
+    frozen: bool = False
     augment: AugmentConfig = field(
         default_factory=lambda: AugmentConfig(long_side=None, warp=True, flip=False, jitter=0.3, hue=0.1)
     )

@@ -28,6 +28,7 @@ class MlgcnConfig(ClassifierConfig):
         hidden: Channels between the two layers of the class network; the last has those of the features.
     """
 
+    frozen: bool = False
     graph: ClassGraphConfig = field(default_factory=lambda: ClassGraphConfig(adjacency="mlgcn"))
     hidden: int = 1024
 

@@ -13,11 +13,14 @@ class RefineConfig:
     Attributes:
         label_confidence: Probability that a seed is right, in (1/L, 1); undecided pixels favour no label.
         crf: The CRF; 0 iterations: the seeds are the masks.
+        check_crf: In a run the CRF is tried on some images first. Where it takes more than half of their area from
+            over a third of the classes, the seeds are the masks.
         max_side: Larger images are reduced to this for the CRF; bounds memory.
     """
 
     label_confidence: float = 0.7
     crf: CrfParams = field(default_factory=CrfParams)
+    check_crf: bool = False
     max_side: int = 1024
 
     def __post_init__(self) -> None:

@@ -62,6 +62,7 @@ class SeamConfig(ClassifierConfig):
         default_factory=lambda: FitConfig(6, batch_size=16, lr=0.01, norm_affine="frozen", frozen_levels=1)
     )
     dropout: float = 0.5
+    frozen: bool = False
     loss: SeamLossConfig = field(default_factory=SeamLossConfig)
     published: bool = False
 

@@ -154,6 +154,7 @@ def train_accumulating(
     Reference:
         [jiang2019oaa]; [jiang2021oaa] for what is hidden.
     """
+    config = config.for_images(len(train))
     tags = tag_data(train, classes, config, place)
     training = classifier_training(PlacedData(tags, config.attention_drop.probability), val, classes, config)
     ids = [sample.id for sample in tags.samples]

@@ -31,26 +31,31 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.stages.class_nodes import KnownClasses, known_classes
+from weakseg.stages.frozen import FrozenFeatures
 from weakseg.training.augment import View, draw_view, plain_size
 from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
 from weakseg.training.train import Training, train_model
 
 
-@dataclass(frozen=True)
+@dataclass
 class TagData:
-    """Augmented images with tag targets, keyed by (seed, image id, epoch)."""
+    """Augmented images with tag targets, keyed by (seed, image id, epoch); where features are kept, these of them."""
 
     samples: Sequence[WeakSample]
     num_classes: int
     config: AugmentConfig
     seed: int
+    features: FrozenFeatures | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def load(self, index: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Return a ``(3, crop, crop)`` float image on 0..255 and ``(K,)`` targets with NaN for unknown tags."""
+        """Return a ``(3, crop, crop)`` float image on 0..255, or its features, and ``(K,)`` targets (NaN: unknown)."""
+        if self.features:
+            found = self.features.get(index, epoch, lambda: self.seen(index, epoch)[0])
+            return found, torch.from_numpy(self.samples[index].tags.targets(self.num_classes))
         image, targets, _ = self.seen(index, epoch)
         return image, targets
 
@@ -79,23 +84,43 @@ def train_classifier(
     Reference:
         [zhou2016cam]; settings in the cam card, section 3.
     """
+    config = config.for_images(len(train))
     data = tag_data(train, classes, config, place)
-    training = classifier_training(data, val, classes, config)
+    kept = config.frozen is True and config.augment.variants > 0 and not config.convolutions
+    training = classifier_training(data, val, classes, config, are_features=kept)
     if config.class_graph.weight:
         known = known_classes(config.class_graph, classes, data.samples, seed=place.seed)
-        training = with_class_graph(training, known, config)
+        training = with_class_graph(training, known, config, are_features=kept)
+    if kept:
+        build = training.build
+        training = replace(training, build=lambda: _with_features(build(), data, place))
     return train_model(training, place)
 
 
+def _with_features(model: TagClassifier, data: TagData, place: FitPlace) -> TagClassifier:
+    """Return a classifier whose examples are from now on the features that its backbone makes, each computed once."""
+    variants = data.config.variants
+    data.features = FrozenFeatures(model.backbone, len(data), place.folder, variants=variants, pooled=True)
+    return model
+
+
 def classifier_training(
-    data: EpochData, val: Sequence[WeakSample], classes: Classes, config: ClassifierConfig
+    data: EpochData,
+    val: Sequence[WeakSample],
+    classes: Classes,
+    config: ClassifierConfig,
+    *,
+    are_features: bool = False,
 ) -> Training[TagClassifier]:
-    """Return the training of the classifier on examples that begin with images and tags; it measures mAP on ``val``."""
+    """Return the training of the classifier on examples that begin with images and tags; it measures mAP on ``val``.
+
+    With ``are_features`` they begin with features of images.
+    """
 
     build = classifier_builder(config, functools.partial(TagClassifier, num_classes=len(classes)))
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
-        return tag_loss(module(batch[0]).logits, batch[1])
+        return tag_loss(module(batch[0], are_features=are_features).logits, batch[1])
 
     header = classifier_header(classes, config.backbone, config.convolutions)
     measure = measured(val, classes, config)
@@ -103,7 +128,7 @@ def classifier_training(
 
 
 def with_class_graph(
-    training: Training[TagClassifier], known: KnownClasses, config: ClassifierConfig
+    training: Training[TagClassifier], known: KnownClasses, config: ClassifierConfig, *, are_features: bool = False
 ) -> Training[TagClassifier]:
     """Return the training of a classifier beside which a graph of classes makes a second set of classifiers.
 
@@ -116,7 +141,7 @@ def with_class_graph(
     network = functools.partial(ClassGraphClassifier, nodes=known.nodes, config=head)
 
     def loss(module: nn.Module, batch: list[Tensor]) -> Tensor:
-        found = module(batch[0], further=("class_logits",))
+        found = module(batch[0], further=("class_logits",), are_features=are_features)
         focal = focal_loss(found.further["class_logits"].float(), batch[1], head.gamma)
         return tag_loss(found.logits, batch[1]) + head.weight * focal
 

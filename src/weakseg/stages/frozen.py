@@ -24,10 +24,14 @@ class FrozenFeatures:
         count: Number of images.
         folder: Where the disk is.
         variants: Of each image, as ``AugmentConfig`` has them.
+        pooled: The mean over all cells is kept alone, as one cell.
     """
 
-    def __init__(self, backbone: Backbone, count: int, folder: Path, *, variants: int = 0) -> None:
-        self.backbone, self.count, self.folder, self.variants = backbone, count, folder, variants
+    def __init__(
+        self, backbone: Backbone, count: int, folder: Path, *, variants: int = 0, pooled: bool = False
+    ) -> None:
+        self.backbone, self.count, self.folder = backbone, count, folder
+        self.variants, self.pooled = variants, pooled
         self.epoch = -1
         self._known = np.zeros((max(1, variants), count), bool)
         self._values: NDArray[np.float16] | None = None
@@ -46,7 +50,8 @@ class FrozenFeatures:
     @torch.no_grad()
     def _store(self, place: tuple[int, int], image: Tensor) -> None:
         backbone = self.backbone.eval()
-        found = backbone(image[None].to(next(backbone.parameters()).device))[0].cpu().numpy()
+        maps = backbone(image[None].to(next(backbone.parameters()).device))[0]
+        found = (maps.mean((1, 2), keepdim=True) if self.pooled else maps).cpu().numpy()
         if self._values is None:
             self._check_space(found.nbytes // 2)
             file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)

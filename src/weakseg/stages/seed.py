@@ -97,9 +97,9 @@ def seed_image(
         return LabelMap(np.full(size, 255 if config.background == "none" else 0, np.uint8))
     scene = build_scene(activations, image, background_id=background_id, max_side=config.max_side).to(device)
     crf = build_crf(scene.image, config.crf)
-    strict = _labels(scene, config, crf, config.strict)
-    one_reading = config.strict == config.lenient or config.background in ("class", "none")
-    lenient = strict if one_reading else _labels(scene, config, crf, config.lenient)
+    first, second = config.numbers if config.background in ("threshold", "power") else (0.0, 0.0)
+    strict = _labels(scene, config, crf, first)
+    lenient = strict if first == second else _labels(scene, config, crf, second)
     return LabelMap(resize_labels(merge_confident(strict, lenient).cpu().numpy(), size))
 
 

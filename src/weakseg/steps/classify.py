@@ -42,13 +42,18 @@ def classifier_step(
         role: In the plan.
     """
     check_backbone(config.backbone)
+    decided = config.told(len(dataset.splits[TRAIN]))
+    config = config.for_images(len(dataset.splits[TRAIN]))
     train = accumulating if config.accumulate else train
 
     def run(context: StepContext, place: FitPlace) -> StepResult:
+        if decided:
+            logger.info(decided)
         learned, measured = hold_out(dataset, seed)
         more = {"held": _without(dataset.splits[TRAIN], learned)} if config.accumulate else {}
         records = train(learned, measured, dataset.classes, config=config, place=place, **more)
-        return trained_classifier(records, config.warn_below)
+        found = trained_classifier(records, config.warn_below)
+        return StepResult({**found.summary, **({"decided": decided} if decided else {})})
 
     return Step("classifier", Kind.MODEL, {}, {**asdict(config), "seed": seed}, training(train, run, seed), role)
 

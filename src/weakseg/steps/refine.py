@@ -14,6 +14,7 @@ from weakseg.settings.weak_seeds import Use
 from weakseg.stages.refine import refine_image
 from weakseg.stages.weak_seeds import counted, keep_outlines
 from weakseg.steps.base import over_images
+from weakseg.steps.decided import decide_masks, decided_masks, telling
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool 
     outlined = any(counted(sample, use).drawn.regions for sample in dataset.splits[TRAIN])
 
     def make(context: StepContext) -> RefineJob:
-        return RefineJob(context.inputs["seeds"], context.folder, config, with_background, context.device, use)
+        seeds, out = context.inputs["seeds"], context.folder
+        told = decide_masks(config, dataset.splits[TRAIN], seeds, out, with_background=with_background)
+        return RefineJob(seeds, out, decided_masks(config, told), with_background, context.device, use)
 
     work = over_images(RefineJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
     settings = {**asdict(config), "with_background": with_background, **({"outlines": True} if outlined else {})}
-    return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, work, Role.RESULT)
+    return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, telling(work), Role.RESULT)

@@ -16,6 +16,7 @@ from weakseg.settings.seed import SeedConfig
 from weakseg.stages.external import ExternalMaps
 from weakseg.stages.seed import reading_scores, seed_image
 from weakseg.steps.base import over_images
+from weakseg.steps.decided import decide_seeds, decided_seeds, telling
 from weakseg.steps.saliency_seeds import saliency_seeds_step
 
 READINGS = ("foreground", "background")
@@ -71,12 +72,17 @@ def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
         return saliency_seeds_step(dataset, config)
     class_id = background_id(dataset, config)
 
-    def make(context: StepContext) -> SeedJob:
-        return SeedJob(context.inputs["activations"], context.folder, config, class_id, context.device)
+    samples = dataset.splits[TRAIN]
+    left = config.background == "threshold" and ("auto" in (config.strict, config.lenient) or config.check_crf)
 
-    work = over_images(SeedJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
+    def make(context: StepContext) -> SeedJob:
+        activations = context.inputs["activations"]
+        told = decide_seeds(config, samples, activations, context.folder) if left else {}
+        return SeedJob(activations, context.folder, decided_seeds(config, told), class_id, context.device)
+
+    work = over_images(SeedJob, make, samples, source=("activations", Kind.ACTIVATIONS))
     settings = {name: value for name, value in asdict(config).items() if name != "fusion"}
-    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, settings, work, Role.SEEDS)
+    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, settings, telling(work), Role.SEEDS)
 
 
 def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:
@@ -86,8 +92,7 @@ def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:
         ConfigError: If their background is no constant and no power.
     """
     check_settings("readings", config, background=("threshold", "power"))
-    values = (config.strict, config.lenient)
-    return [_reading_step(dataset, config, name, value) for name, value in zip(READINGS, values, strict=True)]
+    return [_reading_step(dataset, config, name, value) for name, value in zip(READINGS, config.numbers, strict=True)]
 
 
 def background_id(dataset: Dataset, config: SeedConfig) -> int:

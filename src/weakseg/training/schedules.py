@@ -1,6 +1,6 @@
 """How long a training takes, and which share of the learning rate each of its updates has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -74,7 +74,8 @@ def plan_course(config: FitConfig, count: int, processes: int = 1) -> Course:
         raise ConfigError(
             f"fit.batch_size: {count} examples fill no batch of {config.batch_size}; add images, or lower it"
         )
-    return Course(-(-batches // processes), config.accumulate, config.iterations, config.epochs, processes)
+    course = Course(-(-batches // processes), config.accumulate, config.iterations, config.epochs, processes)
+    return replace(course, epochs=max(course.epochs, -(-config.min_iterations // course.updates)))
 
 
 def rate_share(schedule: ScheduleConfig, course: Course, update: int) -> float:

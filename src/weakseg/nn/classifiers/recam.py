@@ -51,13 +51,21 @@ class RecamClassifier(TagClassifier):
         """Multiples of the head's learning rate, by part."""
         return {**super().rate_factors, REACTIVATION: self.lr_factor}
 
-    def forward(self, images: Tensor, *, further: Collection[str] = (), present: Tensor | None = None) -> Output:
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        further: Collection[str] = (),
+        are_features: bool = False,
+        present: Tensor | None = None,
+    ) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
             further: ``levels`` and ``scores`` as of ``TagClassifier``; ``reactivated``: ``(R, K)``, what the second
                 layer says of the feature of each present class, in the order of ``present.nonzero()``.
+            are_features: As of ``TagClassifier``, where nothing further is asked for.
             present: ``(B, K)`` bool, the tagged classes, for ``reactivated``.
 
         Raises:
@@ -65,7 +73,7 @@ class RecamClassifier(TagClassifier):
         """
         check_further(self, further, self.gives)
         if "reactivated" not in further:
-            return super().forward(images, further=further)
+            return super().forward(images, further=further, are_features=are_features)
         if present is None:
             raise ConfigError("RecamClassifier: 'reactivated' needs present, the tagged classes of each image")
         features, levels = self.backbone.features_and_levels(images)

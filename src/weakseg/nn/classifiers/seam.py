@@ -44,7 +44,14 @@ class SeamClassifier(TagClassifier):
         """Multiples of the head's learning rate, by part."""
         return {"correlation.": 1.0}
 
-    def forward(self, images: Tensor, *, further: Collection[str] = (), present: Tensor | None = None) -> Output:
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        further: Collection[str] = (),
+        are_features: bool = False,
+        present: Tensor | None = None,
+    ) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
@@ -52,6 +59,7 @@ class SeamClassifier(TagClassifier):
             further: ``raw``: ``(B, K, h, w)`` evidence of the classes, whose mean the logits then are; ``refined``:
                 ``(B, K + 1, h, w)``, that of background and classes in [0, 1], from which no derivative flows into
                 backbone and head; ``levels``: the feature maps of all stages of the backbone.
+            are_features: As of ``TagClassifier``, where nothing further is asked for.
             present: ``(B, K)`` bool, the tagged classes, which ``refined`` is made of.
 
         Raises:
@@ -59,7 +67,7 @@ class SeamClassifier(TagClassifier):
         """
         check_further(self, further, self.gives)
         if not set(further) & {"raw", "refined"}:
-            return super().forward(images, further=further)
+            return super().forward(images, further=further, are_features=are_features)
         features, levels = self.backbone.features_and_levels(images)
         raw = self.head(self.dropout(features))
         found = {"levels": levels, "raw": raw}

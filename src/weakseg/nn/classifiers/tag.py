@@ -44,13 +44,14 @@ class TagClassifier(nn.Module):
         """Multiples of the head's learning rate, by part."""
         return {"convolutions.": 1.0} if len(self.convolutions) else {}
 
-    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
+    def forward(self, images: Tensor, *, further: Collection[str] = (), are_features: bool = False) -> Output:
         """Return ``(B, K)`` logits of images, and what else is asked for.
 
         Args:
             images: ``(B, 3, H, W)`` on the scale 0..255.
             further: ``levels``: the feature maps of all stages of the backbone; ``scores``: ``(B, K, h, w)``, the
                 linear layer at each location, without dropout.
+            are_features: Whether ``images`` are features, ``(B, C, h, w)``, which have no ``levels``.
 
         Raises:
             ConfigError: If the network does not give what is asked for.
@@ -60,7 +61,7 @@ class TagClassifier(nn.Module):
         if "levels" in further:
             features, found["levels"] = self.backbone.features_and_levels(images)
         else:
-            features = self.backbone(images)
+            features = images if are_features else self.backbone(images)
         features = self.convolutions(features)
         return Output(self.pooled_logits(features), {**found, **self.seen(features, further)})
 
