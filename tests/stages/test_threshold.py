@@ -103,4 +103,4 @@ class TestCrf:
         after[0], after[1, 0] = 0, 255
         assert losses(LabelMap(before), LabelMap(after)) == [True, False]
         assert losses(LabelMap(np.zeros((4, 6), np.uint8)), LabelMap(after)) == []
-        assert takes_too_much(2, 5) and not takes_too_much(1, 3) and not takes_too_much(0, 0)
+        assert takes_too_much(3, 5) and not takes_too_much(2, 3) and not takes_too_much(0, 0)

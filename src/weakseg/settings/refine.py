@@ -14,7 +14,7 @@ class RefineConfig:
         label_confidence: Probability that a seed is right, in (1/L, 1); undecided pixels favour no label.
         crf: The CRF; 0 iterations: the seeds are the masks.
         check_crf: In a run the CRF is tried on some images first. Where it takes more than half of their area from
-            over a third of the classes, the seeds are the masks.
+            more than a third, and one, of the classes, the seeds are the masks.
         max_side: Larger images are reduced to this for the CRF; bounds memory.
     """
 

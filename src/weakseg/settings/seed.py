@@ -31,7 +31,7 @@ class SeedConfig:
         label_confidence: Of hard labels, in (1/L, 1).
         crf: The CRF of both runs; 0 iterations: none.
         check_crf: In a run the CRF is tried on some images first. Where it takes more than half of their area from
-            over a third of the classes, there is none, nor anything undecided.
+            more than a third, and one, of the classes, there is none, nor anything undecided.
         max_side: Larger images are reduced to this for the CRF, or to join saliency; bounds memory.
         fusion: How ``saliency`` joins; nothing else but ``max_side`` counts then.
     """

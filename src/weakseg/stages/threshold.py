@@ -27,7 +27,7 @@ TRIED = 40  # images that a CRF is tried on
 MAX_SIDE = 512
 SUFFIX = ".safetensors"
 LOST = 0.5  # of its area: what a CRF may take from a class
-TOO_MANY = 1 / 3  # of the classes of the images may lose more
+TOO_MANY = 1 / 3  # of the classes of the images, and one, may lose more
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def losses(before: LabelMap, after: LabelMap) -> list[bool]:
 
 def takes_too_much(lost: int, shown: int) -> bool:
     """Return whether a CRF that takes so many of the classes shown is to be left out."""
-    return lost > TOO_MANY * shown
+    return lost > TOO_MANY * shown + 1
 
 
 def drawn(samples: Sequence[WeakSample], folder: Path, count: int, suffix: str) -> list[WeakSample]:

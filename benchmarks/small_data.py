@@ -1,0 +1,99 @@
+"""Masks from the tags of a few photographs: what `weakseg run cam` decides for itself, against fixed settings.
+
+    python benchmarks/small_data.py --msrc /path/to/msrc --list held --sizes 3 7 14 28 --draws 5 --work runs/small
+    python benchmarks/small_data.py --coco /path/to/coco --work runs/small --rows auto low high
+
+Photographs of MSRC are drawn by chance from a part of its training list, ``fit`` (273) or ``held`` (100). Of COCO all
+of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_data.yaml, without segmenters.
+
+Prints and appends one JSON line a draw and row to benchmarks/results/small_data.jsonl: photographs, mIoU of activations
+at the threshold that true masks say is best, of seeds and of masks over the classes that are there, what was decided.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rows import append_rows
+
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.methods.compare import compare_methods
+from weakseg.methods.shared_recipe import load_recipes
+from weakseg.pipeline.options import RunOptions
+from weakseg.steps.decided import decided
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "small_data.yaml"
+PARTS = {"train": {"fit": 273, "held": 100}}  # as recipes/networks/msrc.yaml has them
+FOLDERS = {"JPEGImages": "jpg", "SegmentationClass": "png"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--msrc", type=Path)
+    parser.add_argument("--coco", type=Path)
+    parser.add_argument("--list", default="held", choices=("fit", "held"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=[3, 7, 14, 28])
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", default=["auto", "learns", "frozen", "guide"])
+    parser.add_argument("--work", type=Path, default=Path("runs/small"))
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    if given.coco:
+        words = ["--data.format", "coco", "--data.root", str(given.coco), "--data.train", "instances.json"]
+        append_rows("small_data", measured(given, f"coco-{given.seed}", words, {"of": "coco"}))
+    if given.msrc:
+        for size in given.sizes:
+            for draw in range(given.draws):
+                name = f"{given.list}-{size}-{draw}"
+                root = drawn_folder(given.msrc, given.work / "data" / name, given.list, size, draw)
+                words = [
+                    "--data.format",
+                    "voc",
+                    "--data.root",
+                    str(root),
+                    "--data.train",
+                    "train",
+                    "--data.tags",
+                    "truth",
+                ]
+                append_rows("small_data", measured(given, name, words, {"of": given.list, "size": size, "draw": draw}))
+
+
+def drawn_folder(source: Path, folder: Path, part: str, size: int, draw: int) -> Path:
+    """Return a folder in VOC's layout with photographs of a part of MSRC's training list."""
+    config = DataConfig(root=str(source), format="voc", train="train", parts=PARTS, score=("fit", "held"))
+    ids = [sample.id for sample in open_dataset(config).lists[part]]
+    chosen = [ids[i] for i in np.random.default_rng(1000 * size + draw).permutation(len(ids))[:size]]
+    for name, suffix in FOLDERS.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for image_id in chosen:
+            shutil.copy(source / name / f"{image_id}.{suffix}", folder / name)
+    lists = folder / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True, exist_ok=True)
+    (lists / "train.txt").write_text("\n".join(chosen) + "\n")
+    shutil.copy(source / "classes.txt", folder)
+    return folder
+
+
+def measured(given: argparse.Namespace, name: str, words: list[str], about: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield, and print, what each row makes of one draw."""
+    recipes = load_recipes(str(RECIPE), given.rows, [*words, "--seed", str(given.seed)])
+    out = given.work / name
+    comparison = compare_methods(recipes, out, RunOptions(workers=1))
+    for method in comparison.methods:
+        folders = method.products.folders
+        row = {**about, "seed": given.seed, "row": method.name}
+        row |= {s["name"]: round(s["mean_iou"], 2) for s in method.products.scores}
+        row |= {k: v for k, v in decided(folders["seeds"]).items() if k in ("strict", "lenient", "crf")}
+        row["masks_crf"] = decided(folders["masks"]).get("crf", True)
+        print(json.dumps(row), flush=True)
+        yield row
+
+
+if __name__ == "__main__":
+    main()
