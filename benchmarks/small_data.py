@@ -4,7 +4,7 @@
     python benchmarks/small_data.py --coco /path/to/coco --work runs/small --rows auto low high
 
 Photographs of MSRC are drawn by chance from a part of its training list, ``fit`` (273) or ``held`` (100). Of COCO all
-of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_data.yaml, without segmenters.
+of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_data.yaml, no segmenter.
 
 Prints and appends one JSON line a draw and row to benchmarks/results/small_data.jsonl: photographs, mIoU of activations
 at the threshold that true masks say is best, of seeds and of masks over the classes that are there, what was decided.
@@ -66,7 +66,7 @@ def main() -> None:
 
 def drawn_folder(source: Path, folder: Path, part: str, size: int, draw: int) -> Path:
     """Return a folder in VOC's layout with photographs of a part of MSRC's training list."""
-    config = DataConfig(root=str(source), format="voc", train="train", parts=PARTS, score=("fit", "held"))
+    config = DataConfig(root=str(source), format="voc", train="train", tags="truth", parts=PARTS, score=("fit", "held"))
     ids = [sample.id for sample in open_dataset(config).lists[part]]
     chosen = [ids[i] for i in np.random.default_rng(1000 * size + draw).permutation(len(ids))[:size]]
     for name, suffix in FOLDERS.items():

@@ -26,8 +26,7 @@ logger = logging.getLogger(__name__)
 def evaluate_masks(given: Namespace) -> int:
     """Compare masks with true masks, as the command line asks, and return the exit code."""
     classes = read_class_file(given.classes)
-    rules = _rules(given, classes)
-    truth = _truth(given.truth, given.list, rules)
+    truth = true_masks(given.truth, given.list, mask_rules(given, classes, given.truth))
     _warn_of_binary(given.predictions, [sample.id for sample in truth])
     protocol = {"list": str(given.list or given.truth), "tags_from": "not known here"}
     score = score_maps("predictions", truth, given.predictions, policy=given.undecided, protocol=protocol)
@@ -39,7 +38,7 @@ def evaluate_masks(given: Namespace) -> int:
 def evaluate_instances(given: Namespace) -> int:
     """Compare instances with true objects, as the command line asks, and return the exit code."""
     classes = read_class_file(given.classes)
-    truth = _true_objects(given.truth, given.objects, given.list, _rules(given, classes))
+    truth = _true_objects(given.truth, given.objects, given.list, mask_rules(given, classes, given.truth))
     protocol = {"list": str(given.list or given.objects or given.truth)}
     score = score_instances("predictions", truth, given.predictions, match=given.match, protocol=protocol)
     if given.out:
@@ -75,9 +74,9 @@ def describe(score: Score, classes: Classes) -> str:
     return "\n".join(lines)
 
 
-def _rules(given: Namespace, classes: Classes) -> MaskRules:
-    """Return what values and colours of the true masks mean."""
-    palette = read_palette(given.palette) if given.palette else find_palette(given.truth)
+def mask_rules(given: Namespace, classes: Classes, folder: Path) -> MaskRules:
+    """Return what values and colours of the true masks in a folder mean; ``void`` and ``palette`` may be given."""
+    palette = read_palette(given.palette) if given.palette else find_palette(folder)
     return MaskRules(classes, given.void, palette)
 
 
@@ -94,13 +93,18 @@ def _warn_of_binary(folder: Path, image_ids: Sequence[str]) -> None:
         )
 
 
-def _truth(folder: Path, listed: Path | None, rules: MaskRules) -> list[EvalSample]:
+def true_masks(folder: Path, listed: Path | None, rules: MaskRules) -> list[EvalSample]:
+    """Return the true masks of a folder, or of those images that a list names.
+
+    Raises:
+        DataError: If there are none, or their values cannot be told.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of true masks")
     wanted = _listed(listed)
     paths = {i: _png(folder, i) for i in wanted} if wanted is not None else _files(folder)
     if not paths:
-        raise DataError(f"{listed or folder}: no true masks; --truth wants a folder of ID.png, --list image ids")
+        raise DataError(f"{listed or folder}: no true masks; a folder of ID.png is wanted, and in a list image ids")
     check_meaning([path for path in paths.values() if path.is_file()], rules, str(folder), "--void")
     return [_sample(path, image_id, rules) for image_id, path in paths.items()]
 
