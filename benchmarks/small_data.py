@@ -7,25 +7,33 @@ Photographs of MSRC are drawn by chance from a part of its training list, ``fit`
 of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_data.yaml, no segmenter.
 
 Prints and appends one JSON line a draw and row to benchmarks/results/small_data.jsonl: photographs, mIoU of activations
-at the threshold that true masks say is best, of seeds and of masks over the classes that are there, what was decided.
+at the threshold that true masks say is best, and at that of the row's seeds (``own``), of seeds and of masks over the
+classes that are there, and what was decided.
 """
 
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rows import append_rows
 
+from weakseg.artifacts import Activations
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
+from weakseg.data.truth import open_truth
+from weakseg.evaluation.confusion import Confusion
+from weakseg.methods.cam.config import CamRecipe
 from weakseg.methods.compare import compare_methods
+from weakseg.methods.recipe import Recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.pipeline.options import RunOptions
-from weakseg.steps.decided import decided
+from weakseg.settings.seed import SeedConfig
+from weakseg.stages.seed import seed_image
+from weakseg.steps.decided import decided, decided_seeds
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "small_data.yaml"
 PARTS = {"train": {"fit": 273, "held": 100}}  # as recipes/networks/msrc.yaml has them
@@ -89,10 +97,24 @@ def measured(given: argparse.Namespace, name: str, words: list[str], about: dict
         folders = method.products.folders
         row = {**about, "seed": given.seed, "row": method.name}
         row |= {s["name"]: round(s["mean_iou"], 2) for s in method.products.scores}
-        row |= {k: v for k, v in decided(folders["seeds"]).items() if k in ("strict", "lenient", "crf")}
+        told = decided(folders["seeds"])
+        row |= {k: v for k, v in told.items() if k in ("strict", "lenient", "crf")}
         row["masks_crf"] = decided(folders["masks"]).get("crf", True)
+        assert isinstance(method.recipe, CamRecipe)
+        row["own"] = round(own_activations(method.recipe, decided_seeds(method.recipe.seeds, told), folders), 2)
         print(json.dumps(row), flush=True)
         yield row
+
+
+def own_activations(recipe: Recipe, seeds: SeedConfig, folders: Mapping[str, Path]) -> float:
+    """Return the mIoU (percent) of activations at the threshold between those that seeds are read at, without a CRF."""
+    dataset = open_dataset(recipe.data)
+    found = Confusion.empty(len(dataset.classes))
+    for truth in open_truth(recipe.data, dataset, "train"):
+        activations = Activations.load(folders["activations"] / f"{truth.id}.safetensors")
+        labels = seed_image(activations, truth.sample.load_image(), seeds.without_crf).labels
+        found += Confusion.of(truth.load_truth(), labels, len(dataset.classes))
+    return 100 * float(found.mean_iou())
 
 
 if __name__ == "__main__":
