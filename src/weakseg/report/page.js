@@ -17,6 +17,7 @@
   }));
   const chips = [...document.querySelectorAll(".chip")];
   const [query, sort, show, viewer] = [byId("query"), byId("sort"), byId("show"), byId("viewer")];
+  const strength = byId("strength");
   const doubtful = parseFloat(document.body.dataset.doubtful);
   const defaultSort = sort.value;
   const state = { classes: new Set(), sort: defaultSort, show: "", query: "", image: null };
@@ -130,6 +131,7 @@
     byId("viewer-title").textContent = card.id;
     byId("viewer-scores").replaceChildren(...parts(".score"));
     byId("viewer-panels").replaceChildren(...parts(".panels"));
+    seat();
     byId("viewer-footer").replaceChildren(...parts("footer > *"));
     byId("viewer-position").textContent = `${index + 1} of ${shown.length}`;
     byId("previous").disabled = index === 0;
@@ -139,6 +141,26 @@
     state.image = card.id;
     showVerdicts();
     writeAddress();
+  }
+
+  // Behind each panel lies the photograph, which is the first of them: the fainter a panel, the more is seen of it.
+  function seat() {
+    const [photo, ...others] = viewer.querySelectorAll(".panels img");
+    for (const image of others) {
+      const behind = document.createElement("span");
+      behind.className = "behind";
+      behind.style.backgroundImage = `url("${photo.src}")`;
+      image.loading = "eager";
+      image.replaceWith(behind);
+      behind.append(image);
+    }
+    strength.parentElement.hidden = others.length === 0;
+    fade();
+  }
+
+  function fade(value = strength.value) {
+    strength.value = value;
+    for (const image of viewer.querySelectorAll(".behind img")) image.style.opacity = strength.value;
   }
 
   function zoom(toggles, wanted = !viewer.classList.contains("zoomed")) {
@@ -198,6 +220,8 @@
     if (verdict && viewer.querySelector("[data-verdict]")) {
       if (!event.repeat) judge(state.image, verdict);
     } else if (event.key.toLowerCase() === "z") zoom(!event.repeat);
+    else if (event.key.toLowerCase() === "o") fade(strength.value > 0.75 ? 0.5 : strength.value > 0.25 ? 0 : 1);
+    else if (event.target === strength) return; // its own keys move it
     else if (Object.hasOwn(keys, event.key)) {
       event.preventDefault();
       step(keys[event.key]);
@@ -213,6 +237,7 @@
     if (button) judge(button.closest(".card")?.dataset.id ?? state.image, button.dataset.verdict);
   });
   byId("close").addEventListener("click", () => viewer.close());
+  strength.addEventListener("input", () => fade());
   byId("zoom").addEventListener("click", () => zoom(true));
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
