@@ -25,9 +25,6 @@ class StrokeWalkConfig:
         point_share: The same where points decide, which say less of how large an object is.
         components: Gaussians of a label's colours.
         color_weight: What colours count beside the walk.
-        activation_weight: What activations of the strokes' classes count beside the walk, where there are some; 0: they
-            are not looked at.
-        activation_middle: Activation that speaks neither for the class nor against it.
         coherence: How strongly neighbours should have one label.
         iterations: How often colour models are fitted.
         cuts: Iterations of GrabCut, of each object against the rest and at the size of the graph; 0: none.
@@ -41,8 +38,6 @@ class StrokeWalkConfig:
     point_share: float = 0.1
     components: int = 5
     color_weight: float = 0.6
-    activation_weight: float = 0.0
-    activation_middle: float = 0.3
     coherence: float = 2.0
     iterations: int = 4
     cuts: int = 2
@@ -51,7 +46,6 @@ class StrokeWalkConfig:
         """Refuse what means nothing."""
         check_settings("seeds.walk", self, point_radius="in [0, 1]", border_gap="in [0, 1]")
         check_settings("seeds.walk", self, background_share="in (0, 1)", point_share="in (0, 1)")
-        check_settings("seeds.walk", self, activation_weight=">= 0", activation_middle="in [0, 1]")
         check_settings(
             "seeds.walk", self, components=">= 1", iterations=">= 0", cuts=">= 0", color_weight=">= 0", coherence=">= 0"
         )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from weakseg.artifacts import UNDECIDED, Activations, LabelMap, PixelGraph
+from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rgb_uint8
 from weakseg.data.annotations import Drawn
 from weakseg.nn.backbones import embedded_backbone
@@ -39,7 +39,6 @@ def walk_seeds(
     config: StrokeWalkConfig,
     *,
     graph: PixelGraph | None = None,
-    activations: Activations | None = None,
 ) -> LabelMap:
     """Return the label of every pixel that strokes, walks from them, and cuts around what these reach say.
 
@@ -49,7 +48,6 @@ def walk_seeds(
         strokes: Width of scribbles, and what contested pixels are.
         config: Walk, colours and cuts.
         graph: From ``walk_graph_of`` the same image and settings, where it is used again.
-        activations: Of some of the strokes' classes, which count beside the walk; ``None``: there are none.
     """
     check_rgb_uint8("image", image)
     size = (image.shape[0], image.shape[1])
@@ -63,10 +61,7 @@ def walk_seeds(
     if not drawn.scribbles:
         config = replace(config, background_share=config.point_share)
     seeds = cell_seeds(annotated, label_ids, graph.size, config.graph.stride * size[0] / working[0])
-    colors, said = block_means(image_tensor(small), config.graph.stride), None
-    if activations is not None and activations.class_ids and config.activation_weight:
-        said = activation_evidence(activations, label_ids, graph.size, config)
-    probs = walk_labels(graph, colors, seeds, len(label_ids), config, said=said)
+    probs = walk_labels(graph, block_means(image_tensor(small), config.graph.stride), seeds, len(label_ids), config)
     maps = resize_maps(probs.T.reshape(len(label_ids), *graph.size).float(), working)
     reached = cut_labels(maps, small, resize_labels(annotated, working), label_ids, config.cuts)
     labels = resize_labels(reached, size)
@@ -149,13 +144,7 @@ def cell_seeds(
 
 
 def walk_labels(
-    graph: PixelGraph,
-    colors: Tensor,
-    seeds: NDArray[np.int64],
-    num_labels: int,
-    config: StrokeWalkConfig,
-    *,
-    said: Tensor | None = None,
+    graph: PixelGraph, colors: Tensor, seeds: NDArray[np.int64], num_labels: int, config: StrokeWalkConfig
 ) -> Tensor:
     """Return the probability of each label at each cell.
 
@@ -168,7 +157,6 @@ def walk_labels(
         seeds: ``(N,)`` index of a label, 255 where there is none; index 0 is the background.
         num_labels: L.
         config: Weights.
-        said: ``(N, L)``, what else is added to ``log p_l``.
 
     Returns:
         ``(N, L)`` float64; rows sum to one.
@@ -178,7 +166,6 @@ def walk_labels(
     known = torch.from_numpy(seeds)
     prior = torch.log(harmonic_labels(graph.affinity, known, num_labels) + UNSURE)
     prior[:, 0] += np.log(config.background_share / (1 - config.background_share))
-    prior = prior if said is None else prior + said
     fixed, given = known != UNDECIDED, torch.nn.functional.one_hot(known.clamp(max=num_labels - 1), num_labels).double()
     neighbors, own = graph.affinity, graph.affinity.diagonal().double()[:, None]
     lab = cv2.cvtColor(colors.permute(1, 2, 0).numpy() / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float64)
@@ -189,18 +176,6 @@ def walk_labels(
             agreed = (neighbors @ probs.to(neighbors.values)).double() - own * probs
             probs = torch.where(fixed[:, None], given, torch.softmax(evidence + config.coherence * agreed, 1))
     return probs
-
-
-def activation_evidence(
-    activations: Activations, label_ids: list[int], size: tuple[int, int], config: StrokeWalkConfig
-) -> Tensor:
-    """Return ``(N, L)`` float64 ``w (a_l - m)`` of activations a at the cells of a grid; 0 for labels without any."""
-    found = torch.zeros(size[0] * size[1], len(label_ids), dtype=torch.float64)
-    maps = resize_maps(activations.values, size).flatten(1).double()
-    for class_id, values in zip(activations.class_ids, maps, strict=True):
-        if class_id in label_ids:
-            found[:, label_ids.index(class_id)] = config.activation_weight * (values - config.activation_middle)
-    return found
 
 
 def color_evidence(

@@ -89,7 +89,7 @@ def weak_seeds(
         return _from_boxes(parts.cuts, image, activations, config, device)
     if config.strokes_as == "walk":
         parts.graph = parts.graph or walk_graph_of(image, config.walk)
-        return walk_seeds(drawn, image, config.strokes, config.walk, graph=parts.graph, activations=activations)
+        return walk_seeds(drawn, image, config.strokes, config.walk, graph=parts.graph)
     if parts.regions is None and config.strokes.superpixels:
         parts.regions = superpixels(image, config.strokes)
     seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
