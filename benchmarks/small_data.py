@@ -4,7 +4,7 @@
     python benchmarks/small_data.py --coco /path/to/coco --work runs/small --rows auto low high
 
 Photographs of MSRC are drawn by chance from a part of its training list, ``fit`` (273) or ``held`` (100). Of COCO all
-of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_data.yaml, no segmenter.
+of its file are taken. Each draw is a folder of its own, and a comparison of recipes/small_msrc.yaml, no segmenter.
 
 Prints and appends one JSON line a draw and row to benchmarks/results/small_data.jsonl: photographs, mIoU of activations
 at the threshold that true masks say is best, and at that of the row's seeds (``own``), of seeds and of masks over the
@@ -35,7 +35,7 @@ from weakseg.settings.seed import SeedConfig
 from weakseg.stages.seed import seed_image
 from weakseg.steps.decided import decided, decided_seeds
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "small_data.yaml"
+RECIPE = Path(__file__).parents[1] / "recipes" / "small_msrc.yaml"
 PARTS = {"train": {"fit": 273, "held": 100}}  # as recipes/networks/msrc.yaml has them
 FOLDERS = {"JPEGImages": "jpg", "SegmentationClass": "png"}
 
@@ -52,23 +52,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.coco:
-        words = ["--data.format", "coco", "--data.root", str(given.coco), "--data.train", "instances.json"]
+        words = ["--data.format=coco", f"--data.root={given.coco}", "--data.train=instances.json", "--data.tags=auto"]
         append_rows("small_data", measured(given, f"coco-{given.seed}", words, {"of": "coco"}))
     if given.msrc:
         for size in given.sizes:
             for draw in range(given.draws):
                 name = f"{given.list}-{size}-{draw}"
                 root = drawn_folder(given.msrc, given.work / "data" / name, given.list, size, draw)
-                words = [
-                    "--data.format",
-                    "voc",
-                    "--data.root",
-                    str(root),
-                    "--data.train",
-                    "train",
-                    "--data.tags",
-                    "truth",
-                ]
+                words = ["--data.root", str(root)]
                 append_rows("small_data", measured(given, name, words, {"of": given.list, "size": size, "draw": draw}))
 
 

@@ -100,6 +100,7 @@ def stages(folder: Path) -> dict[str, Callable[[], int]]:
 
         return run
 
+    learning = ClassifierConfig(frozen=False, fit=once)
     return {
         "load": each(lambda sample: load_rgb(sample.image_path), samples),
         "activate": each(lambda image: activate_image(model, image, (1,), ActivateConfig()), images),
@@ -107,9 +108,7 @@ def stages(folder: Path) -> dict[str, Callable[[], int]]:
         "refine": each(lambda seed, image: refine_image(seed, image, RefineConfig()), seeds, images),
         "predict": each(lambda image: predict_image(segmenter, image, PredictConfig()), images),
         "predict with CRF": each(lambda image: predict_image(segmenter, image, PredictConfig(crf=True)), images),
-        "train classifier": fit(
-            lambda place: train_classifier(samples, [], classes, config=ClassifierConfig(fit=once), place=place)
-        ),
+        "train classifier": fit(lambda place: train_classifier(samples, [], classes, config=learning, place=place)),
         "train segmenter": fit(
             lambda place: train_segmenter(
                 samples, folder / "masks", classes, config=SegmentConfig(fit=once), place=place

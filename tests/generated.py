@@ -12,6 +12,7 @@ CLASSES = ("disc", "square")
 COLOURS = {1: (220, 40, 40), 2: (40, 60, 220)}
 FAST = [
     "--classifier.fit.epochs=2",
+    "--classifier.fit.min_iterations=1",
     "--classifier.fit.batch_size=4",
     "--classifier.augment.long_side=[64,80]",
     "--classifier.augment.crop=64",

@@ -54,6 +54,7 @@ MAY_SEE_TRUTH = (
     "evaluation/",
     "steps/evaluate.py",
     "cli/scores.py",
+    "cli/sweeping.py",
     "cli/data.py",  # to ask what its values mean
     "report/run.py",  # to score, and to draw scores
     "data/simulated.py",  # to make weak labels of it, for experiments

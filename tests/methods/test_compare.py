@@ -328,7 +328,7 @@ class TestSharedRecipe:
             ("seeds: {strct: 1}", "cam,supervised", [], "seeds.strct: no such setting in cam, supervised"),
             ("seeds: {strict: 1}", "supervised", [], "no such setting in supervised; it is one of cam"),
             ("seeds: 3", "cam", [], "seeds: a section is a mapping of settings, got 3"),
-            ("seeds: {strict: much}", "cam", [], "method cam: seeds.strict: need a number, got 'much'"),
+            ("seeds: {strict: much}", "cam", [], "method cam: seeds.strict: need a number or 'auto', got 'much'"),
             ("methods: {cam: {seeds: {strct: 1}}}", "cam", [], "methods.cam.seeds.strct: no such setting in cam"),
             ("methods: {cam: {seeds: {strct: 1}}}", "supervised", [], "methods.cam.seeds.strct: no such setting"),
             ("methods: {supervised: {seeds: {strict: 1}}}", "cam", [], "methods.supervised.seeds.strict: no such"),
@@ -378,7 +378,7 @@ class TestComparison:
         assert 0 <= figures["trusted"] <= 100 and supervised["figures"]["trusted"] is None
         assert figures["seconds_an_image"] > 0 and figures["peak_mb"] > 100
         assert (out / cam["steps"]["masks"] / "i01.png").exists()
-        assert supervised["scores"] == [] and cam["settings"]["seeds"]["strict"] == 0.45
+        assert supervised["scores"] == [] and cam["settings"]["seeds"]["strict"] == "auto"
         assert (out / "failures.csv").read_text().splitlines() == ["image,step,reason"]
 
     def test_the_page_has_a_table_and_masks_side_by_side(self, out: Path) -> None:

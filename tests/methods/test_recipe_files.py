@@ -44,6 +44,7 @@ SHARED = {
     "grm_classifier_msrc.yaml": 15,
     "grm_heads_msrc.yaml": 5,
     "boxes_coco88.yaml": 3,
+    "small_msrc.yaml": 6,
     "wsgcn_table2_voc12.yaml": 8,
     "wsgcn_table4_voc12.yaml": 4,
     "wsgcn_readings_voc12.yaml": 4,

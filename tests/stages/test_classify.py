@@ -90,9 +90,27 @@ class TestFewImages:
         assert found.for_images(count) == found and not found.told(count)
 
     def test_what_is_set_wins(self) -> None:
-        given = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, epochs=3, lr=0.1))
+        given = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, epochs=3, precision="bf16"))
         fit = given.for_images(3).fit
-        assert (fit.epochs, fit.lr, fit.optimizer, fit.min_iterations) == (3, 0.1, "adamw", 0)
+        assert (fit.epochs, fit.lr, fit.optimizer, fit.min_iterations, fit.precision) == (
+            3,
+            0.001,
+            "adamw",
+            200,
+            "bf16",
+        )
+        rated = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, nesterov=True, momentum=0.8))
+        assert rated.for_images(3).frozen and rated.for_images(3).fit == rated.fit
+        levels = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, frozen_levels=2))
+        assert not levels.for_images(3).frozen and "frozen_levels" in levels.told(3)
+        counted = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, iterations=20)).for_images(3).fit
+        assert (counted.iterations, counted.min_iterations, counted.optimizer) == (20, 0, "adamw")
+        several = replace(self.EMBEDDED, fit=replace(self.EMBEDDED.fit, loader_workers=2)).for_images(3)
+        assert (
+            several.frozen
+            and not several.augment.variants
+            and "in every epoch" in replace(several, frozen="auto").told(3)
+        )
         assert self.EMBEDDED.for_images(3).fit == HEAD_FIT
         assert given.for_images(1000).fit == given.fit
         assert replace(given, frozen=True).for_images(3).fit == given.fit

@@ -14,7 +14,7 @@ def test_what_was_decided_holds(tmp_path: Path) -> None:
     told = decide_seeds(auto_seeds(), [], tmp_path / "none", tmp_path)
     assert told == decided(tmp_path)
     found = decided_seeds(auto_seeds(), told)
-    assert found.numbers == (0.25, 0.25) and found.crf.iterations == 0
+    assert found.numbers == (0.3, 0.2) and found.crf.iterations == 0 and not found.check_crf
     assert decided_seeds(auto_seeds(), {**told, "crf": True}).numbers == (0.3, 0.2)
     assert decided_seeds(SeedConfig(), {}) == SeedConfig()
     assert decided_masks(RefineConfig(), {}) == RefineConfig()

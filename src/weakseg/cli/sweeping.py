@@ -13,7 +13,6 @@ from weakseg.cli.scores import mask_rules, true_masks
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_dataset
 from weakseg.data.paths import read_classes
-from weakseg.data.sample import WeakSample
 from weakseg.data.truth import EvalSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.evaluation.confusion import Confusion
@@ -43,8 +42,10 @@ class _Tried:
     def flags(self) -> str:
         """What asks for them on the command line."""
         strict, lenient = self.seeds.numbers
-        crf = "" if self.seeds.crf.iterations else " --seeds.crf.iterations 0 --masks.crf.iterations 0"
-        return f"--seeds.strict {strict:g} --seeds.lenient {lenient:g}{crf}"
+        said = [f"--seeds.strict {strict:g} --seeds.lenient {lenient:g}"]
+        for name, section in (("seeds", self.seeds), ("masks", self.masks)):
+            said.append(f"--{name}.check_crf false" if section.crf.iterations else f"--{name}.crf.iterations 0")
+        return " ".join(said)
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ class _Checked:
     """Images of a run that have a checked mask.
 
     Attributes:
-        images: The true mask of each, and the photograph.
+        images: The photograph of each, and its mask.
         activations: Folder of the run's.
         num_classes: K.
     """
 
-    images: Sequence[tuple[EvalSample, WeakSample]]
+    images: Sequence[EvalSample]
     activations: Path
     num_classes: int
 
@@ -65,9 +66,9 @@ class _Checked:
         """Return the mean IoU (percent) of all images for each of what is tried."""
         found = [Confusion.empty(self.num_classes) for _ in tried]
         with track(title, len(self.images)) as advance:
-            for truth, sample in self.images:
-                image, true = sample.load_image(), truth.load_truth()
-                activations = Activations.load(self.activations / f"{sample.id}.safetensors")
+            for truth in self.images:
+                image, true = truth.sample.load_image(), truth.load_truth()
+                activations = Activations.load(self.activations / f"{truth.id}.safetensors")
                 for index, one in enumerate(tried):
                     mask = refine_image(seed_image(activations, image, one.seeds), image, one.masks)
                     found[index] += Confusion.of(true, mask.labels, self.num_classes)
@@ -89,12 +90,14 @@ def sweep(given: Namespace) -> str:
             f"{given.run}: method {run.recipe.method!r} has no masks of seeds that thresholds read off activations; "
             "sweep is for cam, group, oaa and mlgcn with seeds.background 'threshold'"
         )
+    own = _Tried(*(getattr(run.decided_recipe, name) for name in ("seeds", "masks")))
+    if "auto" in (own.seeds.strict, own.seeds.lenient):
+        raise ConfigError(f"{given.run}: the run has not come to its seeds, which decide thresholds; finish it first")
     checked = _checked(given, run)
     pairs = [_pair(seeds, masks, score) for score in SCORES]
     plain = checked.score([without for _, without in pairs], "without CRF")
     best = SCORES[int(np.argmax(plain))]
     near = [index for index, score in enumerate(SCORES) if abs(score - best) < NEAR]
-    own = _Tried(*(getattr(run.decided_recipe, name) for name in ("seeds", "masks")))
     *with_crf, of_run = checked.score([*(pairs[index][0] for index in near), own], "with CRF")
     found = dict(zip(near, with_crf, strict=True))
     rows = [f"{score:10.2f}  {plain[i]:11.2f}  {found.get(i, np.nan):8.2f}" for i, score in enumerate(SCORES)]
@@ -144,4 +147,4 @@ def _checked(given: Namespace, run: FinishedRun) -> _Checked:
         logger.warning(
             "%s: %d of %d masks are of no training image", given.checked, len(masks) - len(known), len(masks)
         )
-    return _Checked([(mask, samples[mask.id]) for mask in known], folder, len(classes))
+    return _Checked([replace(mask, sample=samples[mask.id]) for mask in known], folder, len(classes))

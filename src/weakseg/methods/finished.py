@@ -45,11 +45,12 @@ class FinishedRun:
         """The recipe, with what its seeds and masks have decided for all images in place of ``auto``."""
         found: dict[str, Any] = {}
         for name, section in vars(self.recipe).items():
-            told = decided(self.step_folder(name)) if isinstance(section, SeedConfig | RefineConfig) else {}
-            if told and isinstance(section, SeedConfig):
-                found[name] = replace(decided_seeds(section, told), check_crf=False)
-            elif told and isinstance(section, RefineConfig):
-                found[name] = replace(decided_masks(section, told), check_crf=False)
+            if isinstance(section, SeedConfig | RefineConfig):
+                told, kept = (
+                    decided(self.step_folder(name)),
+                    replace(section, check_crf=False),
+                )
+                found[name] = decided_seeds(kept, told) if isinstance(kept, SeedConfig) else decided_masks(kept, told)
         return replace(self.recipe, **found)
 
     def model_of(self, name: str) -> Path:

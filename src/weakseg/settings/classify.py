@@ -14,6 +14,10 @@ from weakseg.settings.rules import check_settings
 FEW = 1000  # training images, under which the backbone does not learn unless it is told to
 KEPT_VARIANTS = 8
 HEAD_FIT = FitConfig(epochs=8, batch_size=16, optimizer="adamw", lr=0.001, min_iterations=200)  # of the head alone
+BESIDE_RATE = frozenset(
+    {"epochs", "iterations", "min_iterations", "batch_size", "drop_last", "accumulate", "precision", "loader_workers"}
+)  # settings of fit that say nothing of how fast what learns
+OF_BACKBONE = frozenset({"frozen_levels", "norm_statistics", "norm_affine"})
 
 
 @dataclass(frozen=True)
@@ -82,40 +86,53 @@ class ClassifierConfig:
             return "activations are accumulated"
         if self.backbone.weights == "none":
             return "it starts at random"
+        if self._changed & OF_BACKBONE:
+            return f"classifier.fit sets {', '.join(sorted(self._changed & OF_BACKBONE))}"
         return "the class graph acts through it" if self._beside_alone else ""
+
+    @property
+    def _changed(self) -> frozenset[str]:
+        """Settings of ``fit`` that are not those of the default."""
+        plain = type(self)().fit
+        return frozenset(one.name for one in fields(plain) if getattr(self.fit, one.name) != getattr(plain, one.name))
 
     def for_images(self, count: int) -> Self:
         """Return these settings with ``frozen`` decided for so many training images.
 
         ``auto`` is true for fewer than 1,000, unless the backbone has to learn: where activations are accumulated, it
-        starts at random, or a class graph acts through it. Settings of ``fit`` that are those of the default then
-        become those that suit a linear layer (AdamW at 0.001, the head ten times that; 8 epochs, which are repeated
-        to 200 updates), and of each image 8 variants are drawn, whose features are kept.
+        starts at random, ``fit`` sets what concerns it alone, or a class graph acts through it. The linear layer then
+        learns by AdamW at 0.001 (the head ten times that), for 8 epochs, which are repeated to 200 updates, unless
+        ``fit`` has other values than the default's: those of length, batches and precision join these, with any
+        other ``fit`` is taken as it is. Of each image 8 variants are drawn, whose features are kept, where nothing
+        but the linear layer learns.
         """
         if self.frozen != "auto":
             return self
         if count >= FEW or self._has_to_learn:
             return replace(self, frozen=False)
-        plain, given = type(self)().fit, self.fit
-        names = [one.name for one in fields(given)]
-        own: dict[str, Any] = {n: getattr(given, n) for n in names if getattr(given, n) != getattr(plain, n)}
-        own |= {"min_iterations": 0} if own.keys() & {"epochs", "iterations"} else {}
-        augment = replace(self.augment, variants=self.augment.variants or KEPT_VARIANTS)
-        return replace(self, frozen=True, fit=replace(HEAD_FIT, **own), augment=augment)
+        augment, fit = self.augment, self.fit
+        if not augment.variants and not self.convolutions and not fit.loader_workers:
+            augment = replace(augment, variants=KEPT_VARIANTS)
+        if self._changed <= BESIDE_RATE:
+            own: dict[str, Any] = {name: getattr(fit, name) for name in self._changed}
+            least = {} if not fit.iterations else {"min_iterations": 0}
+            fit = replace(HEAD_FIT, **{**least, **own})
+        return replace(self, frozen=True, fit=fit, augment=augment)
 
     def told(self, count: int) -> str:
         """Return what ``for_images`` decides, in words; empty where nothing was left to it."""
         if self.frozen != "auto":
             return ""
         found = self.for_images(count)
-        fit = found.fit
+        fit, variants = found.fit, found.augment.variants
         if not found.frozen:
             why = self._has_to_learn or f"there are {count:,} training images"
             return f"classifier.frozen (auto): the backbone learns, for {why}"
         length = f"{fit.iterations} updates" if fit.iterations else f"{fit.epochs} epochs"
         length += f", or more to {fit.min_iterations} updates," if fit.min_iterations else ""
+        seen = f"{variants} variants of each" if variants else "a new variant of each in every epoch"
         return (
             f"classifier.frozen (auto): with {count:,} training images the backbone stays as it is; the linear layer "
-            f"learns by {fit.optimizer} at {fit.lr * fit.head_lr_factor:g} for {length} from {found.augment.variants} "
-            "variants of each. With classifier.frozen set, classifier.fit and classifier.augment are as they are set"
+            f"learns by {fit.optimizer} at {fit.lr * fit.head_lr_factor:g} for {length} from {seen}. With "
+            "classifier.frozen set, classifier.fit and classifier.augment are as they are set"
         )

@@ -59,6 +59,11 @@ class WeakSeedConfig:
         """Refuse what does not exist."""
         check_settings("seeds", self, boxes_as=get_args(BoxUse), tags_as=get_args(TagUse), use=get_args(Use))
         check_settings("seeds", self, strokes_as=get_args(StrokeUse))
+        if "auto" in (self.thresholds.strict, self.thresholds.lenient) or self.thresholds.check_crf:
+            raise ConfigError(
+                "seeds.thresholds: 'auto' and check_crf are of methods that start from tags alone; give numbers, and "
+                "leave check_crf out"
+            )
         if self.thresholds.background == "class":
             raise ConfigError("seeds.thresholds.background: drawn labels have a background of their own, not a class")
         if self.thresholds.background == "saliency" and self.tags_as != "thresholds":

@@ -86,7 +86,8 @@ def train_classifier(
     """
     config = config.for_images(len(train))
     data = tag_data(train, classes, config, place)
-    kept = config.frozen is True and config.augment.variants > 0 and not config.convolutions
+    alone = config.frozen is True and not config.convolutions
+    kept = alone and config.augment.variants > 0 and not config.fit.loader_workers  # whose processes keep nothing
     training = classifier_training(data, val, classes, config, are_features=kept)
     if config.class_graph.weight:
         known = known_classes(config.class_graph, classes, data.samples, seed=place.seed)
@@ -161,7 +162,7 @@ def classifier_builder(config: ClassifierConfig, network: Callable[..., TagClass
     def build() -> TagClassifier:
         backbone = build_backbone(config.backbone)
         model = network(backbone, dropout=config.dropout, convolutions=config.convolutions)
-        model.backbone.requires_grad_(not config.frozen)
+        model.backbone.requires_grad_(config.frozen is not True)
         return model
 
     return build

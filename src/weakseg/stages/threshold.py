@@ -1,6 +1,8 @@
 """What is decided for all images of a run without a true mask: the background score, and whether a CRF follows."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from torch.nn import functional
 
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.sample import WeakSample
+from weakseg.errors import WeaksegError, cut
 from weakseg.nn.backbones.embedded import embedded_backbone
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
 from weakseg.ops.separability import separability
@@ -28,6 +31,9 @@ MAX_SIDE = 512
 SUFFIX = ".safetensors"
 LOST = 0.5  # of its area: what a CRF may take from a class
 TOO_MANY = 1 / 3  # of the classes of the images, and one, may lose more
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,13 @@ def background_of(samples: Sequence[WeakSample], folder: Path) -> Background:
     curves = []
     with track("background", len(seen)) as advance:
         for sample in seen:
-            activations = Activations.load(folder / f"{sample.id}{SUFFIX}")
-            if activations.class_ids:
-                curves.append(image_separability(sample.load_image(), activations).numpy())
+            with left_out(sample):
+                activations = Activations.load(folder / f"{sample.id}{SUFFIX}")
+                if activations.class_ids:
+                    curves.append(image_separability(sample.load_image(), activations).numpy())
             advance(1)
     said = [curve for curve in curves if np.isfinite(curve).any()]
-    if not said:
+    if not said or not np.nanmax(said):
         return Background(None, 0)
     stacked = np.stack(said)
     counts = np.isfinite(stacked).sum(0)
@@ -95,13 +102,21 @@ def crf_takes(samples: Sequence[WeakSample], folder: Path, config: SeedConfig) -
     seen = drawn(samples, folder, TRIED, SUFFIX)
     with track("CRF tried", len(seen)) as advance:
         for sample in seen:
-            activations = Activations.load(folder / f"{sample.id}{SUFFIX}")
-            image = sample.load_image()
-            before, after = (seed_image(activations, image, each) for each in (one.without_crf, one))
-            taken = losses(before, after)
-            lost, shown = lost + sum(taken), shown + len(taken)
+            with left_out(sample):
+                activations, image = Activations.load(folder / f"{sample.id}{SUFFIX}"), sample.load_image()
+                taken = losses(*(seed_image(activations, image, each) for each in (one.without_crf, one)))
+                lost, shown = lost + sum(taken), shown + len(taken)
             advance(1)
     return lost, shown
+
+
+@contextmanager
+def left_out(sample: WeakSample) -> Iterator[None]:
+    """Leave an image out of what is decided, and say so, if something of it cannot be read; its own step names it."""
+    try:
+        yield
+    except (WeaksegError, OSError, MemoryError) as error:
+        logger.warning("%s: left out of what is decided for all images: %s", sample.id, cut(error))
 
 
 def losses(before: LabelMap, after: LabelMap) -> list[bool]:

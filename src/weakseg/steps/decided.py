@@ -10,10 +10,11 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.sample import WeakSample
 from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.plan import StepContext, StepResult, Work
+from weakseg.progress import track
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
 from weakseg.stages.refine import refine_image
-from weakseg.stages.threshold import TRIED, background_of, crf_takes, drawn, losses, takes_too_much
+from weakseg.stages.threshold import TRIED, background_of, crf_takes, drawn, left_out, losses, takes_too_much
 
 DECIDED_FILE = "decided.json"
 """In a step's folder; what it says holds for images that are done later, too."""
@@ -46,17 +47,22 @@ def decided_seeds(config: SeedConfig, told: dict[str, Any]) -> SeedConfig:
     """Return the settings of seeds with what was decided of them."""
     if not told:
         return config
-    found = config.with_numbers(told["strict"], told["lenient"])
-    return found if told["crf"] else found.without_crf
+    found = replace(config.with_numbers(told["strict"], told["lenient"]), check_crf=False)
+    return found if told["crf"] else replace(found, crf=replace(found.crf, iterations=0))
 
 
 def decided_masks(config: RefineConfig, told: dict[str, Any]) -> RefineConfig:
     """Return the settings of masks with what was decided of them."""
-    return config if told.get("crf", True) else replace(config, crf=replace(config.crf, iterations=0))
+    if not told:
+        return config
+    found = replace(config, check_crf=False)
+    return found if told["crf"] else replace(found, crf=replace(config.crf, iterations=0))
 
 
 def decide_seeds(config: SeedConfig, samples: Sequence[WeakSample], activations: Path, folder: Path) -> dict[str, Any]:
     """Decide what settings of seeds leave to the images of a run, once; write it into the step's folder, and say it.
+
+    Where thresholds are ``auto`` and the CRF is left out, both become the score between them: nothing is undecided.
 
     Args:
         config: With background ``threshold``.
@@ -67,23 +73,24 @@ def decide_seeds(config: SeedConfig, samples: Sequence[WeakSample], activations:
     if told := decided(folder):
         return told
     found: dict[str, Any] = {}
-    if "auto" in (config.strict, config.lenient):
+    auto = "auto" in (config.strict, config.lenient)
+    if auto:
         background = background_of(samples, activations)
         score = NO_SCORE if background.score is None else background.score
         config = config.with_score(score)
         why = f"at {score:g} foreground and background of {background.images} images look most unlike each other"
         if background.score is None:
             why = "no image says anything of them"
-        text = f"seeds.strict, seeds.lenient (auto): {config.strict} and {config.lenient}, for {why}"
-        found = {"separability": background.separability, "text": text}
-        logger.info(text)
-    strict, lenient = config.numbers
+        found = {"separability": background.separability, "why": why}
     crf = True
     if config.check_crf and config.crf.iterations:
-        lost, shown = crf_takes(samples, activations, config)
-        crf = not takes_too_much(lost, shown)
-        _tell_crf("seeds", lost, shown, crf, found)
-    found = {"strict": strict, "lenient": lenient, "crf": crf, **found}
+        found |= _tried("seeds", *crf_takes(samples, activations, config))
+        crf = found["crf"]
+    strict, lenient = config.numbers if crf or not auto else config.without_crf.numbers
+    found |= {"strict": strict, "lenient": lenient, "crf": crf}
+    if auto:
+        found["text"] = f"seeds.strict, seeds.lenient (auto): {strict} and {lenient}, for {found.pop('why')}"
+        logger.info(found["text"])
     write_json(folder / DECIDED_FILE, found)
     return found
 
@@ -105,23 +112,31 @@ def decide_masks(
     if told := decided(folder):
         return told
     lost = shown = 0
-    for sample in drawn(samples, seeds, TRIED, ".png"):
-        before = LabelMap.load(seeds / f"{sample.id}.png")
-        after = refine_image(before, sample.load_image(), config, with_background=with_background)
-        taken = losses(before, after)
-        lost, shown = lost + sum(taken), shown + len(taken)
-    found: dict[str, Any] = {"crf": not takes_too_much(lost, shown)}
-    _tell_crf("masks", lost, shown, found["crf"], found)
+    seen = drawn(samples, seeds, TRIED, ".png")
+    with track("CRF tried", len(seen)) as advance:
+        for sample in seen:
+            with left_out(sample):
+                before = LabelMap.load(seeds / f"{sample.id}.png")
+                after = refine_image(before, sample.load_image(), config, with_background=with_background)
+                taken = losses(before, after)
+                lost, shown = lost + sum(taken), shown + len(taken)
+            advance(1)
+    found = _tried("masks", lost, shown)
     write_json(folder / DECIDED_FILE, found)
     return found
 
 
-def _tell_crf(section: str, lost: int, shown: int, kept: bool, found: dict[str, Any]) -> None:
-    """Note, and say where it is left out, what a CRF did when it was tried."""
-    found |= {"crf_tried": shown, "crf_lost": lost}
-    if not kept:
-        found["warnings"] = [
-            f"{section}.crf: left out, for where it was tried it took more than half of their area from {lost} of "
-            f"{shown} classes of images; look at the activations. {section}.check_crf false keeps it"
-        ]
-        logger.warning(found["warnings"][0])
+def _tried(section: str, lost: int, shown: int) -> dict[str, Any]:
+    """Return, and say, what follows from what a CRF took when it was tried."""
+    kept = not takes_too_much(lost, shown)
+    found: dict[str, Any] = {"crf": kept, "crf_tried": shown, "crf_lost": lost}
+    tried = f"where it was tried it took more than half of their area from {lost} of {shown} classes of images"
+    if kept:
+        logger.info("%s.crf: kept; %s", section, tried)
+        return found
+    undecided = " What seeds leave undecided stays so (255)." if section == "masks" else ""
+    found["warnings"] = [
+        f"{section}.crf: left out, for {tried}; look at the activations.{undecided} {section}.check_crf false keeps it"
+    ]
+    logger.warning(found["warnings"][0])
+    return found

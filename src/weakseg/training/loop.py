@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 Records = list[dict[str, Any]]
+MOST_SAVED = 50  # states of a training, about
 Loss = Callable[[nn.Module, list[Tensor]], Tensor | tuple[Tensor, Any]]
 
 
@@ -71,7 +72,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """All batches of an epoch have been learned from; the state is saved when the next moment is asked for.
+    """All batches of an epoch have been learned from; its state, if it is saved, is when the next moment is asked for.
 
     Attributes:
         epoch: From 0.
@@ -151,7 +152,7 @@ class Fit:
                     )
                 records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun})
                 yield EpochDone(epoch, loss, tuple(records))
-                if accelerator.is_main_process:
+                if accelerator.is_main_process and is_saved(epoch, course.num_epochs):
                     file.save(Progress(accelerator.unwrap_model(model), optimizer, epoch + 1, records), kept)
                     self._write_metrics(records)
         _return_memory()
@@ -218,6 +219,11 @@ class Fit:
         """Return what the weights depend on."""
         counted = {name: value for name, value in asdict(self.config).items() if name not in CHANGES_NOTHING}
         return {**counted, "seed": self.place.seed}
+
+
+def is_saved(epoch: int, num_epochs: int) -> bool:
+    """Return whether the state is saved after an epoch, from 0: after each, of many after every fiftieth part."""
+    return epoch + 1 == num_epochs or (epoch + 1) % max(1, num_epochs // MOST_SAVED) == 0
 
 
 def drained(moments: Moments, see: Callable[[StepDone | EpochDone], None] | None = None) -> Records:

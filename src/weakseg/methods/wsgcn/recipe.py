@@ -10,7 +10,7 @@ from weakseg.settings.boundary import BoundaryConfig
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import GraphConfig
-from weakseg.settings.seed import SeedConfig, psa_readings
+from weakseg.settings.seed import SeedConfig, auto_seeds, psa_readings
 
 
 def wsgcn_masks() -> DecodeConfig:
@@ -30,7 +30,7 @@ class WsgcnRecipe(TagRecipe):
         graph: How an image's graph is built.
     """
 
-    seeds: SeedConfig = field(default_factory=SeedConfig)
+    seeds: SeedConfig = field(default_factory=auto_seeds)
     partial_from: Literal["activations", "seeds"] = "activations"
     completion: WsgcnConfig = field(default_factory=WsgcnConfig)
     masks: DecodeConfig = field(default_factory=wsgcn_masks)

@@ -76,6 +76,8 @@ class RecamClassifier(TagClassifier):
             return super().forward(images, further=further, are_features=are_features)
         if present is None:
             raise ConfigError("RecamClassifier: 'reactivated' needs present, the tagged classes of each image")
+        if are_features:
+            raise ConfigError("RecamClassifier: 'reactivated' is made of images, and features are given")
         features, levels = self.backbone.features_and_levels(images)
         features = self.convolutions(features)
         scores = self.head(features)

@@ -68,6 +68,8 @@ class SeamClassifier(TagClassifier):
         check_further(self, further, self.gives)
         if not set(further) & {"raw", "refined"}:
             return super().forward(images, further=further, are_features=are_features)
+        if are_features:
+            raise ConfigError("SeamClassifier: 'raw' and 'refined' are made of images, and features are given")
         features, levels = self.backbone.features_and_levels(images)
         raw = self.head(self.dropout(features))
         found = {"levels": levels, "raw": raw}
