@@ -10,7 +10,7 @@ import pytest
 from generated import write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
-from weakseg.files import read_json
+from weakseg.files import read_json, write_json
 
 Capture = pytest.CaptureFixture[str]
 
@@ -51,16 +51,21 @@ def test_it_finds_the_threshold_of_the_checked_masks(run: Path, capsys: Capture)
 
 
 def test_what_was_decided_is_compared_with(run: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Thresholds and CRF of the run's own row are those that its steps have decided; masks of other images are told."""
     shutil.copytree(run / "out", tmp_path / "out")
-    decided = read_json(next((run / "out" / "steps").glob("masks-*/decided.json")))
-    assert decided["crf_tried"] >= 4
+    steps = tmp_path / "out" / "steps"
+    (masks,), (seeds,) = steps.glob("masks-*/decided.json"), steps.glob("seeds-*")
+    assert read_json(masks)["crf_tried"] >= 4
+    write_json(masks, {"crf": False})
+    write_json(seeds / "decided.json", {"strict": 0.5, "lenient": 0.4, "crf": True})
     one = tmp_path / "one"
     one.mkdir()
     shutil.copy(run / "data" / "masks" / "i03.png", one)
     shutil.copy(run / "data" / "masks" / "i03.png", one / "other.png")
     assert main(["sweep", str(tmp_path / "out"), "--method", "cam", "--checked", str(one)]) == 0
     found = capsys.readouterr()
-    assert "1 of 2 masks are of no training image" in found.err or "of 1 checked images" in found.out
+    own = "--seeds.strict 0.5 --seeds.lenient 0.4 --seeds.crf.iterations 0 --masks.crf.iterations 0"
+    assert own in found.out and "of 1 checked images" in found.out
 
 
 @pytest.mark.parametrize("kind", ["none", "other"])

@@ -1,16 +1,26 @@
 """Folders of runs and comparisons that were laid out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from weakseg.errors import CheckpointError, ConfigError, StoreError
 from weakseg.files import write_json
-from weakseg.methods.finished import COMPARISON_FILE, PLACE_FILE, is_finished, open_finished, remember_place
+from weakseg.methods.cam.config import CamRecipe
+from weakseg.methods.finished import (
+    COMPARISON_FILE,
+    PLACE_FILE,
+    FinishedRun,
+    is_finished,
+    open_finished,
+    remember_place,
+)
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, recipe_as_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Step, StepResult, Work
+from weakseg.steps.decided import DECIDED_FILE
 
 STEP = Step("classifier", Kind.MODEL, {}, {}, Work("tests.nothing", lambda context: StepResult()))
 
@@ -106,3 +116,19 @@ def test_other_results_are_no_comparison(tmp_path: Path) -> None:
     assert not is_finished(tmp_path)
     with pytest.raises(StoreError, match="no run folder"):
         open_finished(tmp_path)
+
+
+def test_what_a_run_has_decided_is_in_its_recipe(tmp_path: Path) -> None:
+    """New images are labelled by it; where nothing was tried nothing is decided now."""
+    recipe = load_recipe("cam")
+    run = FinishedRun(tmp_path, recipe, {"masks": "steps/masks-1"})
+    write_json(tmp_path / "seeds" / DECIDED_FILE, {"strict": 0.3, "lenient": 0.2, "crf": True})
+    write_json(tmp_path / "steps" / "masks-1" / DECIDED_FILE, {"crf": False})
+    found = run.decided_recipe
+    assert isinstance(found, CamRecipe) and isinstance(recipe, CamRecipe)
+    assert found.seeds.numbers == (0.3, 0.2) and found.seeds.crf == recipe.seeds.crf
+    assert found.masks.crf.iterations == 0 and not (found.seeds.check_crf or found.masks.check_crf)
+    before = FinishedRun(tmp_path / "before", load_recipe("cam", ["--seeds.strict=0.45", "--seeds.lenient=0.35"]))
+    old = before.decided_recipe
+    assert isinstance(old, CamRecipe) and old.seeds.numbers == (0.45, 0.35)
+    assert old.masks == replace(recipe.masks, check_crf=False) and not old.seeds.check_crf
