@@ -72,4 +72,8 @@ def test_a_run_from_tags_to_a_report(method: str, data: Path, tmp_path: Path) ->
     assert main(["label", str(out), *labels, "--workers", "1"]) == 0
     made, again = ({p.name: p.read_bytes() for p in (f / "masks").glob("*.png")} for f in (out, tmp_path / "new"))
     assert made == again and len(made) == len(tags)
+    listed = [
+        sorted(r.split(",")[:2] for r in (f / "masks.csv").read_text().splitlines()) for f in (out, tmp_path / "new")
+    ]
+    assert listed[0] == listed[1] and len(listed[0]) == 1 + sum(map(len, tags.values()))
     assert not {"foreground", "background", "segmenter"} & {p.name for p in (tmp_path / "new").iterdir()}

@@ -16,10 +16,11 @@ from weakseg.methods.run import CONTENT_FILE, RunResult, write_classes
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import digest_of, hash_of
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Kind, Step, result_of, way_to
+from weakseg.pipeline.plan import TRAIN, Kind, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.store import Store
 from weakseg.steps.base import given_model
+from weakseg.steps.reliability import LIST_FILE, RELIABILITY, reliability_step, write_list
 from weakseg.steps.saliency import check_weights
 from weakseg.steps.segment import PREDICTIONS, SEGMENTER, in_round, restricted_step
 
@@ -31,6 +32,8 @@ def label_images(
     run: Path, images: Path, labels: Path, out: Path, options: RunOptions | None = None, *, method: str = ""
 ) -> RunResult:
     """Make masks of new tagged images with the networks that a run, or a method of a comparison, has trained.
+
+    ``masks.csv`` lists them with their reliability.
 
     Args:
         run: Folder of a run of a method that starts from tags, or of a comparison.
@@ -66,8 +69,11 @@ def label_images(
         ]
         write_classes(out, dataset.classes.names)
         told, way = {LABEL_FILE: recipe_as_json(recipe), CONTENT_FILE: content}, way_to(plan, plan[-1].name)
+        way.append(reliability_step(intake.dataset, way, way[-1]))
         failures = run_plan(way, store, hash_of(content), options, failures=intake.failures, told=told)
-    return RunResult(out, failures, out / plan[-1].name)
+        masks, ids = out / plan[-1].name, [sample.id for sample in intake.dataset.splits[TRAIN]]
+        write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, masks)
+    return RunResult(out, failures, masks)
 
 
 def labelling_steps(recipe: Recipe, dataset: Dataset, plan: Sequence[Step]) -> list[Step]:
