@@ -149,7 +149,7 @@ def test_a_changed_setting_makes_anew_what_it_touches(
     with caplog.at_level("INFO"):
         assert main(run_words(data, out, "--seeds.strict=0.9", "--workers=1")) == 0
     assert before == [(out / name).stat().st_mtime_ns for name in kept]
-    assert "activations: done before" in caplog.text and "seeds: made anew: strict: auto -> 0.9" in caplog.text
+    assert "activations: done before" in caplog.text and 'seeds: made anew: strict: "auto" -> 0.9' in caplog.text
     assert open_finished(out).recipe.seeds.strict == 0.9  # type: ignore[attr-defined]
     assert products(out) != products(finished)
     caplog.clear()

@@ -111,7 +111,7 @@ class ClassifierConfig:
         if count >= FEW or self._has_to_learn:
             return replace(self, frozen=False)
         augment, fit = self.augment, self.fit
-        if not augment.variants and not self.convolutions and not fit.loader_workers:
+        if not augment.variants and not self.convolutions:
             augment = replace(augment, variants=KEPT_VARIANTS)
         if self._changed <= BESIDE_RATE:
             own: dict[str, Any] = {name: getattr(fit, name) for name in self._changed}

@@ -1,6 +1,7 @@
 """Train the tag classifier."""
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from weakseg.training.augment import View, draw_view, plain_size
 from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
 from weakseg.training.train import Training, train_model
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -86,15 +89,17 @@ def train_classifier(
     """
     config = config.for_images(len(train))
     data = tag_data(train, classes, config, place)
-    alone = config.frozen is True and not config.convolutions
-    kept = alone and config.augment.variants > 0 and not config.fit.loader_workers  # whose processes keep nothing
+    kept = config.frozen is True and config.augment.variants > 0 and not config.convolutions
     training = classifier_training(data, val, classes, config, are_features=kept)
     if config.class_graph.weight:
         known = known_classes(config.class_graph, classes, data.samples, seed=place.seed)
         training = with_class_graph(training, known, config, are_features=kept)
     if kept:
+        if config.fit.loader_workers:
+            logger.info("classifier: features are kept by this process alone; fit.loader_workers has no effect")
         build = training.build
-        training = replace(training, build=lambda: _with_features(build(), data, place))
+        alone = replace(config.fit, loader_workers=0)
+        training = replace(training, build=lambda: _with_features(build(), data, place), fit=alone)
     return train_model(training, place)
 
 
