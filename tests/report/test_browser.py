@@ -132,7 +132,9 @@ def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sampl
     page.keyboard.press("z")
     assert page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
     page.keyboard.press("Escape")
-    assert not page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
+    page.wait_for_function(
+        "!document.getElementById('viewer').classList.contains('zoomed')"
+    )  # told after it has closed
     page.reload()  # it is kept
     for choice, expected in (("accepted", {first}), ("rejected", {second})):
         page.select_option("#show", choice)
@@ -144,6 +146,22 @@ def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sampl
     assert saved.value.suggested_filename == "checked.csv"
     rows = Path(saved.value.path()).read_text().splitlines()
     assert rows[0] == "image,verdict" and set(rows[1:]) == {f'"{first}",accepted', f'"{second}",rejected'}
+
+
+def test_panels_fade_over_the_photograph(page):
+    """Key and slider say how strongly; the photograph itself stays, and so does the choice on the next card."""
+    page.locator(".card .open").first.click()
+    strengths = "[...document.querySelectorAll('#viewer .panels img')].map(image => image.style.opacity)"
+    before = page.evaluate(strengths)
+    assert len(before) > 1 and set(before[1:]) == {"1"} and before[0] == ""
+    page.keyboard.press("o")
+    assert set(page.evaluate(strengths)[1:]) == {"0.5"}
+    page.keyboard.press("ArrowRight")
+    assert set(page.evaluate(strengths)[1:]) == {"0.5"} and page.evaluate(strengths)[0] == ""
+    behind = page.evaluate("document.querySelector('#viewer .behind').style.backgroundImage")
+    assert behind == f'url("{page.locator("#viewer .panels img").first.get_attribute("src")}")'
+    page.fill("#strength", "0.25")
+    assert set(page.evaluate(strengths)[1:]) == {"0.25"}
 
 
 def test_verdicts_are_of_these_masks_alone(open_page, path, sample_report):
