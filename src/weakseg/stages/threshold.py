@@ -1,7 +1,7 @@
 """What is decided for all images of a run without a true mask: the background score, and whether a CRF follows."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,6 @@ MAX_SIDE = 512
 SUFFIX = ".safetensors"
 LOST = 0.5  # of its area: what a CRF may take from a class
 TOO_MANY = 1 / 3  # of the classes of the images, and one, may lose more
-
 
 logger = logging.getLogger(__name__)
 
@@ -98,13 +97,28 @@ def crf_takes(samples: Sequence[WeakSample], folder: Path, config: SeedConfig) -
         config: Of seeds, with numbers for both thresholds; the strict one is tried.
     """
     one = config.with_numbers(config.numbers[0], config.numbers[0])
+
+    def both(sample: WeakSample) -> tuple[LabelMap, LabelMap]:
+        activations, image = Activations.load(folder / f"{sample.id}{SUFFIX}"), sample.load_image()
+        return seed_image(activations, image, one.without_crf), seed_image(activations, image, one)
+
+    return counted_losses(drawn(samples, folder, TRIED, SUFFIX), both)
+
+
+def counted_losses(
+    samples: Sequence[WeakSample], both: Callable[[WeakSample], tuple[LabelMap, LabelMap]]
+) -> tuple[int, int]:
+    """Return from how many classes of images more than half of their area is taken, and of how many.
+
+    Args:
+        samples: The images.
+        both: Makes the labels of an image without a CRF and with it.
+    """
     lost = shown = 0
-    seen = drawn(samples, folder, TRIED, SUFFIX)
-    with track("CRF tried", len(seen)) as advance:
-        for sample in seen:
+    with track("CRF tried", len(samples)) as advance:
+        for sample in samples:
             with left_out(sample):
-                activations, image = Activations.load(folder / f"{sample.id}{SUFFIX}"), sample.load_image()
-                taken = losses(*(seed_image(activations, image, each) for each in (one.without_crf, one)))
+                taken = losses(*both(sample))
                 lost, shown = lost + sum(taken), shown + len(taken)
             advance(1)
     return lost, shown

@@ -10,11 +10,10 @@ from weakseg.artifacts import LabelMap
 from weakseg.data.sample import WeakSample
 from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.plan import StepContext, StepResult, Work
-from weakseg.progress import track
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
 from weakseg.stages.refine import refine_image
-from weakseg.stages.threshold import TRIED, background_of, crf_takes, drawn, left_out, losses, takes_too_much
+from weakseg.stages.threshold import TRIED, background_of, counted_losses, crf_takes, drawn, takes_too_much
 
 DECIDED_FILE = "decided.json"
 """In a step's folder; what it says holds for images that are done later, too."""
@@ -111,17 +110,12 @@ def decide_masks(
         return {}
     if told := decided(folder):
         return told
-    lost = shown = 0
-    seen = drawn(samples, seeds, TRIED, ".png")
-    with track("CRF tried", len(seen)) as advance:
-        for sample in seen:
-            with left_out(sample):
-                before = LabelMap.load(seeds / f"{sample.id}.png")
-                after = refine_image(before, sample.load_image(), config, with_background=with_background)
-                taken = losses(before, after)
-                lost, shown = lost + sum(taken), shown + len(taken)
-            advance(1)
-    found = _tried("masks", lost, shown)
+
+    def both(sample: WeakSample) -> tuple[LabelMap, LabelMap]:
+        before = LabelMap.load(seeds / f"{sample.id}.png")
+        return before, refine_image(before, sample.load_image(), config, with_background=with_background)
+
+    found = _tried("masks", *counted_losses(drawn(samples, seeds, TRIED, ".png"), both))
     write_json(folder / DECIDED_FILE, found)
     return found
 
