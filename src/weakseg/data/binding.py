@@ -21,7 +21,7 @@ from weakseg.data.annotations import (
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, unknown_class
 from weakseg.data.paths import image_id_of
-from weakseg.data.regions import count_pixels, whole_runs
+from weakseg.data.regions import count_pixels, is_whole, whole_runs
 from weakseg.data.sample import Tags
 from weakseg.data.stray import STRAY_SHARE, share_outside
 from weakseg.errors import DataError
@@ -84,6 +84,8 @@ def bind(table: AnnotationTable, classes: Classes, class_map: ClassMap | None = 
             100 * STRAY_SHARE,
             strayed[0],
         )
+    if whole := sum(is_whole(one.drawn) for one in bound.values()):
+        logger.info("%s: %d photographs have whole masks, as a person has accepted them; these stay", table.path, whole)
     if partial := [image_id for image_id, one in bound.items() if one.partial]:
         logger.warning(
             "%s: on %d photographs classes are outlined, and others are there that are not, or were left out; what no "

@@ -91,6 +91,38 @@ def runs_of_polygons(rings: Sequence[Sequence[Position]], size: Size, where: str
     return _counts(encode_runs(flat, check_size(size, where), where))
 
 
+def runs_of_brush(path: Sequence[Position], radius: float, size: Size, where: str) -> bytes:
+    """Return the pixels whose centres are within ``radius`` of a line, cut at the borders of the image.
+
+    Args:
+        path: At least one (row, column) position.
+        radius: In pixels, above 0.
+        size: (rows, columns) of the image.
+        where: File and entry, for errors.
+
+    Raises:
+        DataError: If the size is absurd.
+    """
+    mask = np.zeros(check_size(size, where), np.bool_)
+    for start, end in zip(path, (*path[1:], path[-1]), strict=True):
+        _paint_segment(mask, start, end, radius)
+    return runs_of_mask(mask)
+
+
+def _paint_segment(mask: NDArray[np.bool_], start: Position, end: Position, radius: float) -> None:
+    """Set the pixels of ``mask`` whose centres are within ``radius`` of a straight line."""
+    low = [max(math.floor(min(a, b) - radius), 0) for a, b in zip(start, end, strict=True)]
+    high = [min(math.ceil(max(a, b) + radius) + 1, n) for a, b, n in zip(start, end, mask.shape, strict=True)]
+    if low[0] >= high[0] or low[1] >= high[1]:
+        return
+    rows = np.arange(low[0], high[0])[:, None] + 0.5 - start[0]
+    columns = np.arange(low[1], high[1])[None] + 0.5 - start[1]
+    down, right = end[0] - start[0], end[1] - start[1]
+    along = np.clip((rows * down + columns * right) / max(down * down + right * right, 1e-12), 0.0, 1.0)
+    near = np.square(rows - along * down) + np.square(columns - along * right) <= radius * radius
+    mask[low[0] : high[0], low[1] : high[1]] |= near
+
+
 def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:
     """Return the runs of an ``(H, W)`` mask; holes and separate parts are kept."""
     return encode_masks(np.asarray(mask, np.bool_)[None])[0]
@@ -173,8 +205,15 @@ def outlines_of(drawn: Drawn) -> tuple[Region, ...]:
     return drawn.regions[1:] if is_partial(drawn) else drawn.regions
 
 
+def is_whole(drawn: Drawn) -> bool:
+    """Return whether regions decide every pixel, as an accepted mask does: one of them is all of the photograph."""
+    return any(one.class_id != IGNORED and one.runs == whole_runs(one.size) for one in drawn.regions)
+
+
 def deciding(drawn: Drawn) -> LabelKind:
     """Return the strongest kind of what decides where no region does; ``regions`` where they say all."""
+    if is_whole(drawn):
+        return "regions"
     if drawn.open != Drawn() or not drawn.regions:
         return drawn.open.strongest
     return "tags" if is_partial(drawn) else "regions"

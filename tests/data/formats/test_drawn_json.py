@@ -149,7 +149,7 @@ def test_painted_pixels_have_no_place(tmp_path: Path) -> None:
         ({"scribbles": [{"class": "cat", "path": []}]}, "scribble of 'cat' has no points"),
         ({"effort": {"seconds": "long"}}, "effort 'seconds' must be a finite number, got 'long'"),
         ({"effort": [1]}, "effort must be an object"),
-        ({"masks": []}, "unknown key 'masks'; there are size, tags, effort, boxes, points, scribbles"),
+        ({"masks": []}, "unknown key 'masks'; there are file, size, tags, unknown, boxes, points, scribbles"),
     ],
 )
 def test_refused_image(tmp_path: Path, image: dict[str, Any], message: str) -> None:

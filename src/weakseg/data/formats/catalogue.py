@@ -123,7 +123,6 @@ FORMATS: dict[str, LabelFormat] = {
         by_itself(drawn_json.read_table),
         (".json",),
         lambda content: content.has_keys("weakseg"),
-        uses=frozenset({"drawn", "photograph"}),
     ),
     "csv": LabelFormat(
         "CSV of points or boxes",

@@ -1,24 +1,20 @@
-"""weakseg's own file of drawn labels (JSON), as simulation writes it: by image id, with the effort that they took."""
+"""weakseg's own file of drawn labels (JSON), as the page and simulation write it: by image id, with their effort."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Box, Drawn, Dropped, Kind, Position, Shape
+from weakseg.data.annotations import AnnotationTable, Box, Drawn, Position
 from weakseg.data.classes import Classes
-from weakseg.data.formats.shapes import left_out, text_label, usable_shapes
-from weakseg.data.paths import image_id_of, parse_json, read_text
-from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
+from weakseg.data.formats.drawn_record import read_record
+from weakseg.data.paths import parse_json, read_text
+from weakseg.data.values import as_list, as_number, as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_compact_json
-from weakseg.ops.runs import Size
 
 VERSION = 1
 DECIMALS = 2
-_LISTS: dict[str, Kind] = {"boxes": "box", "points": "point", "scribbles": "scribble"}
-_Entry = tuple[Kind, object]
-_KEYS: dict[Kind, str] = {"box": "rectangle", "point": "position", "scribble": "path"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def write_drawn(path: Path, file: DrawnFile) -> None:
     """Write drawn labels, coordinates to a hundredth of a pixel.
 
     Raises:
-        DataError: If there are regions or strokes, which the file has no place for; save those as label maps.
+        DataError: If there are regions or strokes, which simulation never makes; save those as label maps.
     """
     if wrong := [i for i, image in file.images.items() if image.drawn.regions or image.drawn.strokes]:
         raise DataError(f"{path}: image {wrong[0]!r} has painted pixels; save them as an indexed PNG instead")
@@ -167,59 +163,5 @@ def _effort(record: dict[str, object], where: str) -> dict[str, float]:
 
 def _table(path: Path, document: dict[str, object]) -> AnnotationTable:
     classes = tuple(as_text(c, "a class", str(path)) for c in as_list(document.get("classes"), "classes", str(path)))
-    return AnnotationTable(path, tuple(_image(i, record, path) for i, record in _images(path, document)), classes)
-
-
-def _image(image_id: str, record: dict[str, object], path: Path) -> AnnotatedImage:
-    """Return the labels of one photograph; of a malformed record, that is what is left out."""
-    where = f"{path}: image {image_id!r}"
-    name = image_id if image_id_of(image_id) == image_id else f"{image_id}.png"  # an id may end as a file name does
-    try:
-        size, tags, entries = _content(record, where)
-    except DataError as error:
-        return AnnotatedImage(name, (), where, dropped={where: left_out(error, where, None)})
-    dropped: dict[str, Dropped] = {}
-    shapes = usable_shapes(entries, lambda entry, at: [_shape(*entry, at)], _labels_of, dropped)
-    return AnnotatedImage(name, tuple(shapes), where, tags, size, dropped=dropped)
-
-
-def _content(record: dict[str, object], where: str) -> tuple[Size, frozenset[str], list[tuple[str, _Entry]]]:
-    """Return size, tags and entries of a record, the latter by their place and with their kind."""
-    if unknown := sorted(set(record) - {"size", "tags", "effort", *_LISTS}):
-        raise DataError(f"{where}: unknown key {shown(unknown[0])}; there are size, tags, effort, {', '.join(_LISTS)}")
-    numbers = [as_number(value, "size", where) for value in as_list(record.get("size"), "size", where)]
-    if len(numbers) != 2:
-        raise DataError(f"{where}: size must be rows and columns, got {len(numbers)} numbers; correct it")
-    tags = frozenset(as_text(tag, "a tag", where) for tag in as_list(record.get("tags", []), "tags", where))
-    entries = [
-        (f"{where}: {key}[{n}]", (kind, value))
-        for key, kind in _LISTS.items()
-        for n, value in enumerate(as_list(record.get(key, []), key, where))
-    ]
-    return as_size(numbers[0], numbers[1], where), tags, entries
-
-
-def _labels_of(entry: _Entry) -> frozenset[str] | None:
-    _, value = entry
-    return text_label(value.get("class")) if isinstance(value, dict) else None
-
-
-def _shape(kind: Kind, value: object, where: str) -> Shape:
-    record = as_record(value, "an entry", where)
-    label = as_text(record.get("class"), "class", where)
-    key = _KEYS[kind]
-    values = as_list(record.get(key), key, where)
-    if kind == "scribble":
-        path = tuple(_position(as_list(value, "a position", where), where) for value in values)
-        return Shape(kind, label, path, where)
-    if kind == "point":
-        return Shape(kind, label, (_position(values, where),), where)
-    if len(values) != 4:
-        raise DataError(f"{where}: rectangle must be top, left, bottom, right, got {len(values)} values; correct it")
-    return Shape(kind, label, (_position(values[:2], where), _position(values[2:], where)), where)
-
-
-def _position(values: list[object], where: str) -> Position:
-    if len(values) != 2:
-        raise DataError(f"{where}: a position is row and column, got {len(values)} values; correct it")
-    return as_number(values[0], "a row", where), as_number(values[1], "a column", where)
+    images = (read_record(i, record, f"{path}: image {i!r}") for i, record in _images(path, document))
+    return AnnotationTable(path, tuple(images), classes)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.data.annotations import Dropped, Position, Shape
-from weakseg.data.regions import count_pixels, runs_of_mask, runs_of_polygons
+from weakseg.data.regions import count_pixels, runs_of_brush, runs_of_mask, runs_of_polygons
 from weakseg.errors import DataError, WeaksegError
 from weakseg.ops.runs import Size
 
@@ -116,6 +116,26 @@ def region_inside(label: str, outline: Sequence[Position], size: Size, where: st
             f"the outline reaches farther outside the image of {size[0]} x {size[1]} pixels than that is long"
         )
     return _region(label, runs_of_polygons([outline], size, where), size, where, ignored)
+
+
+def painted_along(
+    label: str, path: Sequence[Position], radius: float, size: Size, where: str, *, ignored: bool = False
+) -> Shape:
+    """Return the pixels that a round brush of ``radius`` pixels covers along a path, cut at the borders of the image.
+
+    Raises:
+        Unusable: If there is no position, one is not finite or farther outside than the image is long, the radius is
+            not above 0 or more than that, or no pixel of the image is covered.
+        DataError: If the size is absurd.
+    """
+    _check_positions(path, 1, "brush stroke")
+    reach = max(size)
+    if not (0 < radius <= reach and all(-reach <= value <= 2 * reach for position in path for value in position)):
+        raise Unusable(
+            f"a brush of radius {radius:g}, or its path, reaches farther outside the image of {size[0]} x {size[1]} "
+            "pixels than that is long"
+        )
+    return _region(label, runs_of_brush(path, radius, size, where), size, where, ignored)
 
 
 def region_of(label: str, mask: NDArray[np.bool_], where: str, *, ignored: bool = False) -> Shape:
