@@ -23,7 +23,7 @@ LEVELS = (
     {"steps"},
     {"methods"},
     {"photograph"},
-    {"cli", "report", "api", "__init__", "__main__"},
+    {"cli", "report", "web", "api", "__init__", "__main__"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 DATA_LEVELS = (

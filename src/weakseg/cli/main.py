@@ -25,6 +25,7 @@ from weakseg.version import __version__
 VERBS = {
     "demo": "segment photographs that come with the installation, from tags, and show a report",
     "segment": "mask of one photograph from tags, with no training",
+    "page": "label photographs in a browser: draw a little, see the mask, correct it, train",
     "words": "search the vocabulary that 'segment' knows",
     "run": "a whole recipe: data to masks, a trained segmenter, scores and a report",
     "compare": "several methods from the same activations: figures, and masks side by side",

@@ -1,0 +1,135 @@
+"""What stands before every request: the token, where it comes from, and how much it may bring."""
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BYTES = 32 << 20
+HEADERS = (
+    (b"content-security-policy", b"default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+RUN_POLICY = b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+OWN_HEADER = b"x-weakseg"
+
+
+class _TooMuchError(Exception):
+    """A body is longer than ``MOST_BYTES``."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets requests through that know the token, come from the page itself, and are not too long.
+
+    Attributes:
+        app: What is guarded; gets paths without the token.
+        token: First part of every path.
+        hosts: Names that the server is called by, in lower case; a page of another name that has been led here is
+            refused. Empty: any, where a password is asked for.
+        password: Of HTTP's basic authentication, whatever the user; empty: none.
+        open_paths: First parts of paths that need no token, for programs that call by fixed addresses.
+    """
+
+    app: App
+    token: str
+    hosts: frozenset[str] = frozenset()
+    password: str = ""
+    open_paths: frozenset[str] = frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        refused = self._refusal(scope)
+        if refused is not None:
+            await _refuse(send, *refused)
+            return
+        first, _, rest = scope["path"].lstrip("/").partition("/")
+        path = scope["path"] if first in self.open_paths else f"/{rest}"
+        inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                own = {name for name, _ in message.get("headers", ())}
+                message = {
+                    **message,
+                    "headers": [*message.get("headers", ()), *(h for h in HEADERS if h[0] not in own)],
+                }
+            await send(message)
+
+        try:
+            await self.app(inner, _limited(receive), sent)
+        except _TooMuchError:
+            if not started:
+                await _refuse(send, 413, f"more than {MOST_BYTES >> 20} MB; send less")
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Return status and reason of a refusal; ``None`` where nothing speaks against a request."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if self.hosts and host.rpartition(":")[0] not in self.hosts and host not in self.hosts:
+            return 421, "this server is not called so; open the address that the command has printed"
+        if self.password and not self._knows_password(headers.get(b"authorization", b"")):
+            return 401, "a password is asked for"
+        first, slash, _ = scope["path"].lstrip("/").partition("/")
+        if first not in self.open_paths and not (
+            slash and hmac.compare_digest(first.encode("utf-8", "surrogatepass"), self.token.encode())
+        ):
+            return 403, "wrong or missing token; open the whole address that the command has printed"
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            return 413, f"more than {MOST_BYTES >> 20} MB; send less"
+        if scope["method"] in ("GET", "HEAD") or first in self.open_paths:
+            return None
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        site = headers.get(b"sec-fetch-site", b"same-origin")
+        if OWN_HEADER not in headers or site != b"same-origin" or (origin and origin.partition("://")[2] != host):
+            return 403, "changes are taken from the page itself alone"
+        return None
+
+    def _knows_password(self, given: bytes) -> bool:
+        kind, _, coded = given.partition(b" ")
+        try:
+            _, _, word = base64.b64decode(coded, validate=True).partition(b":")
+        except binascii.Error:
+            return False
+        return kind.lower() == b"basic" and hmac.compare_digest(word, self.password.encode())
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return a stream of messages that ends with an error where a body is too long, whatever its header said."""
+    got = 0
+
+    async def limited() -> Message:
+        nonlocal got
+        message = await receive()
+        got += len(message.get("body", b""))
+        if got > MOST_BYTES:
+            raise _TooMuchError
+        return message
+
+    return limited
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    asked = [(b"www-authenticate", b'Basic realm="weakseg", charset="UTF-8"')] if status == 401 else []
+    body = json.dumps({"error": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *HEADERS, *asked]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

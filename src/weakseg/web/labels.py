@@ -1,0 +1,298 @@
+"""The labels of the page: records by image id, on disk before anybody is told that they are saved."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weakseg.data.annotations import AnnotatedImage
+from weakseg.data.classes import BACKGROUND_NAMES, Classes
+from weakseg.data.file_state import FileState
+from weakseg.data.formats.drawn_json import VERSION
+from weakseg.data.formats.drawn_record import LISTS, Record, read_record
+from weakseg.data.paths import parse_json, read_text
+from weakseg.data.values import as_list, as_record, as_text, shown
+from weakseg.errors import DataError
+from weakseg.files import write_bytes
+from weakseg.pipeline.lock import lock_folder
+
+KIND = "page"
+
+
+class StaleError(DataError):
+    """A photograph has been changed since the change that is to be made was begun."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is said of one photograph.
+
+    Attributes:
+        record: As it is stored, see ``data/formats/drawn_record.py``.
+        revision: How often it has been changed.
+        text: The record as JSON.
+        error: Why it cannot be used as it is; empty where it can.
+    """
+
+    record: Record
+    revision: int
+    text: str
+    error: str = ""
+
+    @property
+    def state(self) -> str:
+        """``empty``, ``tagged``, ``drawn``, ``accepted``, ``rejected`` or ``broken``."""
+        if self.error:
+            return "broken"
+        if self.record.get("verdict"):
+            return str(self.record["verdict"])
+        return "drawn" if self.shapes else "tagged" if self.record else "empty"
+
+    @property
+    def shapes(self) -> list[Record]:
+        """All that is drawn."""
+        lists = (self.record.get(key) for key in LISTS)
+        return [one for found in lists if isinstance(found, list) for one in found if isinstance(one, dict)]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes that are there."""
+        tags = self.record.get("tags")
+        named = [*(tags if isinstance(tags, list) else []), *(one.get("class") for one in self.shapes)]
+        return sorted({name for name in named if isinstance(name, str)} - BACKGROUND_NAMES)
+
+
+class LabelBook:
+    """A file of labels, which one page at a time works on.
+
+    Every change is written at once and atomically, before it counts; one that cannot be written has not been made.
+    Photographs of which nothing is said are not in the file, for in it what is not named is absent.
+
+    Attributes:
+        path: The file; need not be there yet.
+        notices: What the user should know of it.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str] = ()) -> None:
+        """Read the file where there is one.
+
+        Raises:
+            DataError: If it is no such file, or of other classes.
+            StoreError: If another page works on it, or the folder cannot be written.
+        """
+        self.path = path
+        self.notices: list[str] = []
+        self._changing = threading.Lock()
+        self._held = lock_folder(path.parent)
+        self._names, self._entries = self._read() if path.is_file() else ((), {})
+        self._state = FileState.of(path) if path.is_file() else None
+        self._emptied: dict[str, Entry] = {}
+        if classes and self._names and set(self._names) - set(classes):
+            raise DataError(
+                f"--classes: {path} has {', '.join(self._names)}; give these too, in any order, or another --labels"
+            )
+        for name in classes:
+            self._check_name(name, self._names)
+            self._names = (*self._names, *([name] if name not in self._names else []))
+
+    @property
+    def classes(self) -> Classes | None:
+        """The classes, in the order of their ids; ``None`` where there is none yet."""
+        return Classes(self._names) if self._names else None
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What is said, by image id."""
+        return self._entries
+
+    def entry(self, image_id: str) -> Entry:
+        """Return what is said of a photograph; of one that nobody has looked at, nothing."""
+        return self._entries.get(image_id) or self._emptied.get(image_id, Entry({}, 0, "{}"))
+
+    def labels(self, image_id: str) -> AnnotatedImage:
+        """Return the labels of a photograph, as every reader of the file sees them."""
+        return read_record(image_id, self.entry(image_id).record, self._where(image_id))
+
+    def put(self, image_id: str, revision: int, record: Record) -> Entry:
+        """Store what is said of a photograph.
+
+        Args:
+            image_id: Of the photograph.
+            revision: That the change was made of.
+            record: All that is said now, with ``size`` and ``file``.
+
+        Raises:
+            StaleError: If there is another revision.
+            DataError: If something of it cannot be used; nothing is stored then.
+            OutputError: If the file cannot be written; nothing is stored then.
+        """
+        with self._changing:
+            old = self.entry(image_id)
+            if old.error:
+                raise DataError(f"{old.error}; correct {self.path.name}, and start the page again")
+            if revision != old.revision:
+                raise StaleError(f"{image_id}: has been changed elsewhere meanwhile, perhaps in another tab")
+            new = self._checked(image_id, {**record, "revision": revision + 1})
+            others = {i: entry for i, entry in self._entries.items() if i != image_id}
+            if new.record:
+                self._write(self._names, {**self._entries, image_id: new})
+            elif image_id in self._entries:
+                self._write(self._names, others)
+            self._emptied = {**self._emptied, image_id: new} if not new.record else self._emptied
+            return new
+
+    def add_class(self, name: str) -> None:
+        """Add a class behind the others; it is open on photographs that are labelled already.
+
+        Raises:
+            DataError: If it has no usable name, or is there already.
+        """
+        with self._changing:
+            self._check_name(name, self._names)
+            if name in self._names:
+                raise DataError(f"class {shown(name)} is there already")
+            opened = {i: _opened(entry, name) for i, entry in self._entries.items()}
+            self._write((*self._names, name), opened)
+            if opened:
+                self.notices.append(
+                    f"{name} is a new class: whether it is on the {len(opened)} photographs that are labelled already "
+                    "is open, until you say so"
+                )
+
+    def rename_class(self, old: str, new: str) -> None:
+        """Call a class otherwise, wherever it is used; revisions stay.
+
+        Raises:
+            DataError: If there is no such class, or one of the new name.
+        """
+        with self._changing:
+            self._check_known(old)
+            self._check_name(new, self._names)
+            if new in self._names:
+                raise DataError(f"class {shown(new)} is there already; classes cannot be joined here")
+            names = tuple(new if name == old else name for name in self._names)
+            self._write(names, {i: _renamed(entry, old, new) for i, entry in self._entries.items()})
+
+    def remove_class(self, name: str) -> None:
+        """Remove a class that nothing is labelled as.
+
+        Raises:
+            DataError: If there is no such class, or it is used.
+        """
+        with self._changing:
+            self._check_known(name)
+            if used := [i for i, entry in self._entries.items() if _renamed(entry, name, "") is not entry]:
+                raise DataError(f"class {shown(name)} is used on {len(used)} photographs, the first {used[0]!r}")
+            self._write(tuple(one for one in self._names if one != name), self._entries)
+
+    def _checked(self, image_id: str, record: Record) -> Entry:
+        """Return a record that a browser sent as it is stored, or say what is wrong with it."""
+        where = self._where(image_id)
+        for key in ("tags", "unknown"):
+            if not set(map(str, as_list(record.get(key, []), key, where))) <= set(self._names):
+                raise DataError(f"{where}: {key} {shown(record[key])} are none of the classes; add them first")
+        image = read_record(image_id, record, where)
+        if image.dropped:
+            place, dropped = next(iter(image.dropped.items()))
+            raise DataError(f"{place}: {dropped.reason}")
+        if strange := sorted(image.labels - set(self._names) - BACKGROUND_NAMES - {""}):
+            raise DataError(f"{where}: {shown(strange[0])} is none of the classes; add it first")
+        if not (image.tags or image.shapes or "unknown" in record or record.get("verdict")):
+            return Entry({}, _revision(record), "{}")
+        named = {key: [one for one in self._names if one in getattr(image, key)] for key in ("tags", "unknown")}
+        kept: Record = {key: value for key, value in record.items() if value not in ([], None) or key == "mask"}
+        return _entry({**kept, **named})
+
+    def _write(self, names: tuple[str, ...], entries: Mapping[str, Entry]) -> None:
+        self._keep_foreign()
+        head = json.dumps({"weakseg": VERSION, "kind": KIND, "classes": names}, ensure_ascii=False)[:-1]
+        lines = (f"{json.dumps(image_id, ensure_ascii=False)}: {entry.text}" for image_id, entry in entries.items())
+        write_bytes(self.path, (head + ', "images": {\n' + ",\n".join(lines) + "\n}}\n").encode())
+        self._names, self._entries, self._state = names, dict(entries), FileState.of(self.path)
+
+    def _keep_foreign(self) -> None:
+        """Put the file aside where another program has changed it since it was read or written here."""
+        if self._state is None or not self.path.is_file() or self._state.seems_same(self.path):
+            return
+        if FileState.of(self.path).content_hash == self._state.content_hash:
+            return
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.stem}.other-{number}.json")).exists():
+            number += 1
+        write_bytes(aside, self.path.read_bytes())
+        self.notices.append(
+            f"{self.path.name} was changed by another program; what it wrote is kept as {aside.name}, and the page "
+            "goes on with its own labels"
+        )
+
+    def _read(self) -> tuple[tuple[str, ...], dict[str, Entry]]:
+        where = str(self.path)
+        document = as_record(parse_json(self.path, read_text(self.path, "file of labels")), "the file", where)
+        if document.get("weakseg") != VERSION:
+            raise DataError(f"{where}: is no file of weakseg's own labels; give another --labels, which need not exist")
+        names = tuple(as_text(name, "a class", where) for name in as_list(document.get("classes"), "classes", where))
+        images = as_record(document.get("images"), "images", where)
+        entries = {i: self._entry_of(i, record, names) for i, record in images.items()}
+        if broken := [entry.error for entry in entries.values() if entry.error]:
+            self.notices.append(f"{len(broken)} photographs cannot be changed here; the first: {broken[0]}")
+        return names, entries
+
+    def _entry_of(self, image_id: str, value: object, names: Sequence[str]) -> Entry:
+        """Return an entry of the file; one that cannot be used is kept as it is."""
+        record = value if isinstance(value, dict) else {"value": value}
+        text = json.dumps(value, ensure_ascii=False)
+        try:
+            image = read_record(image_id, as_record(value, "an image", self._where(image_id)), self._where(image_id))
+            dropped = [f"{place}: {one.reason}" for place, one in image.dropped.items()]
+            strange = sorted(image.labels - set(names) - BACKGROUND_NAMES)
+            error = (dropped or [f"{self._where(image_id)}: no class {shown(name)}" for name in strange] or [""])[0]
+            return Entry(record, _revision(record), text, error)
+        except DataError as error:
+            return Entry(record, 0, text, str(error))
+
+    def _where(self, image_id: str) -> str:
+        return f"{self.path.name}: image {image_id!r}"
+
+    def _check_known(self, name: str) -> None:
+        if name not in self._names:
+            raise DataError(f"no class {shown(name)}; there are {', '.join(self._names)}")
+
+    def _check_name(self, name: object, names: Sequence[str]) -> None:
+        text = as_text(name, "the name of a class", self.path.name)
+        if text != name or text in BACKGROUND_NAMES or not text.isprintable() or len(text) > 100 or "," in text:
+            raise DataError(f"{shown(name)} cannot be the name of a class; take a short one, without commas")
+        Classes((*names, *([text] if text not in names else [])))
+
+
+def _revision(record: Mapping[str, Any]) -> int:
+    revision = record.get("revision", 0)
+    return revision if isinstance(revision, int) and not isinstance(revision, bool) else 0
+
+
+def _renamed(entry: Entry, old: str, new: str) -> Entry:
+    """Return an entry in which a class is called otherwise; itself where it does not have that class."""
+    if entry.error:
+        return entry
+    record: Record = dict(entry.record)
+    for key in ("tags", "unknown"):
+        record[key] = [new if tag == old else tag for tag in as_list(record.get(key, []), key, "")]
+    for key in LISTS:
+        shapes = [as_record(shape, key, "") for shape in as_list(record.get(key, []), key, "")]
+        record[key] = [{**shape, "class": new} if shape.get("class") == old else shape for shape in shapes]
+    if "mask" in record:
+        record["mask"] = {new if k == old else k: v for k, v in as_record(record["mask"], "mask", "").items()}
+    kept = {key: value for key, value in record.items() if value != [] or key in entry.record}
+    return entry if kept == entry.record else _entry(kept)
+
+
+def _opened(entry: Entry, name: str) -> Entry:
+    """Return an entry in which it is open whether a class is there."""
+    if entry.error:
+        return entry
+    return _entry({**entry.record, "unknown": [*as_list(entry.record.get("unknown", []), "unknown", ""), name]})
+
+
+def _entry(record: Record) -> Entry:
+    return Entry(record, _revision(record), json.dumps(record, ensure_ascii=False, allow_nan=False))

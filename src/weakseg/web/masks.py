@@ -1,0 +1,174 @@
+"""The mask of a photograph as it is labelled now, from marks, tags, a trained run, or a person's own hand."""
+
+import base64
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from weakseg.artifacts import LabelMap
+from weakseg.data.annotations import AnnotatedImage, Box, Drawn, Point, Scribble
+from weakseg.data.binding import bind_image
+from weakseg.data.classes import Classes
+from weakseg.data.regions import is_whole
+from weakseg.errors import DataError
+from weakseg.ops.resample import resize_labels
+from weakseg.photograph.config import SegmentOptions
+from weakseg.photograph.marks import Marks
+from weakseg.photograph.photograph import Photograph
+from weakseg.stages.reliability import OUTLINED, Reliability
+from weakseg.stages.weak_seeds import keep_outlines, paint_regions
+from weakseg.web.album import Album, Recent, shown_size
+from weakseg.web.trained import Trained
+
+KEPT_PHOTOGRAPHS = 4
+ACCEPTED, DRAWN, TAGS = "accepted", "drawn", "tags"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A mask, and what is said of it.
+
+    Attributes:
+        labels: ``(H, W)`` class ids at full size.
+        by: What made it: ``accepted``, ``drawn``, ``tags``, ``run``, or ``a2gnn``.
+        reliability: By name of class.
+        warnings: What the user should know.
+        seconds: That it took.
+    """
+
+    labels: LabelMap
+    by: str
+    reliability: Mapping[str, Reliability] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    seconds: float = 0.0
+
+    @property
+    def lowest(self) -> float | None:
+        """The lowest reliability; ``None`` where none is known."""
+        return min((one.value for one in self.reliability.values()), default=None)
+
+    def as_json(self, revision: int) -> dict[str, Any]:
+        """Return the mask as a browser gets it."""
+        size = shown_size((self.labels.labels.shape[0], self.labels.labels.shape[1]))
+        held = io.BytesIO()
+        Image.fromarray(resize_labels(self.labels.labels, size)).save(held, "PNG", compress_level=1)
+        return {
+            "revision": revision,
+            "size": list(size),
+            "png": base64.b64encode(held.getvalue()).decode(),
+            "reliability": {name: round(one.value, 3) for name, one in self.reliability.items()},
+            "reasons": {name: list(one.reasons) for name, one in self.reliability.items()},
+            "warnings": list(self.warnings),
+            "seconds": round(self.seconds, 3),
+            "by": self.by,
+        }
+
+
+class MaskMaker:
+    """Makes masks; of the photographs that were looked at last, what does not depend on marks is kept."""
+
+    def __init__(self, album: Album, trained: Trained | None = None) -> None:
+        self.trained = trained
+        self._album = album
+        self._kept: Recent[Photograph] = Recent(KEPT_PHOTOGRAPHS)
+
+    def make(self, image_id: str, labels: AnnotatedImage, classes: Classes | None) -> Shown | None:
+        """Return the mask that the labels of a photograph ask for; ``None`` where nothing does.
+
+        Args:
+            image_id: Of the photograph.
+            labels: What its record says.
+            classes: Of the page.
+
+        Raises:
+            DataError: If the photograph cannot be read, or its labels make no mask; says why.
+        """
+        start = time.perf_counter()
+        bound = bind_image(labels, classes) if classes else None
+        if bound is None or not (bound.drawn != Drawn() or bound.tags.present):
+            made = self._trained(image_id, frozenset())
+        elif is_whole(bound.drawn):
+            size = self._album.size(image_id)
+            made = Shown(paint_regions(bound.drawn.regions, size), ACCEPTED)
+        else:
+            made = self._made(image_id, bound.drawn, bound.tags.present, classes)
+        return replace(made, seconds=time.perf_counter() - start) if made else None
+
+    def warm(self, image_id: str) -> None:
+        """Compute what the first mark on a photograph will need."""
+        photograph, options = self.photograph(image_id), SegmentOptions()
+        photograph.graph(options.drawn.graph)
+
+    def photograph(self, image_id: str) -> Photograph:
+        """Return a photograph with what has been computed of it.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        path = self._album.path(image_id)
+        state = path.stat()
+        return self._kept.get((image_id, state.st_mtime_ns, state.st_size), lambda: Photograph(path))
+
+    def _made(self, image_id: str, drawn: Drawn, present: frozenset[int], classes: Classes | None) -> Shown | None:
+        if classes is None:
+            return None
+        if drawn.open == Drawn():
+            shown = self._tagged(image_id, drawn, present, classes)
+        else:
+            shown = self._marked(image_id, drawn.open, classes)
+        if shown is None:
+            shown = Shown(paint_regions(drawn.regions, self._album.size(image_id)), DRAWN)
+        known = dict(shown.reliability)
+        for region in drawn.regions:
+            if 0 < region.class_id <= len(classes):
+                known.setdefault(classes.name_of(region.class_id), OUTLINED)
+        return replace(shown, labels=keep_outlines(shown.labels, drawn), reliability=known)
+
+    def _tagged(self, image_id: str, drawn: Drawn, present: frozenset[int], classes: Classes) -> Shown | None:
+        """Return what a run, or the vocabulary of ImageNet, sees of the tags; nothing where all are outlined."""
+        outlined = frozenset(region.class_id for region in drawn.regions)
+        if not present - outlined:
+            return None
+        if (shown := self._trained(image_id, present)) is not None:
+            return shown
+        names = tuple(classes.name_of(class_id) for class_id in sorted(present))
+        return self._segmented(image_id, Marks(names, Drawn()), sorted(present), TAGS)
+
+    def _marked(self, image_id: str, drawn: Drawn, classes: Classes) -> Shown:
+        """Return what marks make; a point beside strokes is a short one."""
+        if drawn.scribbles or drawn.strokes:
+            lines = (Scribble(point.class_id, ((point.row, point.column),)) for point in drawn.points)
+            drawn = replace(drawn, scribbles=(*drawn.scribbles, *lines), points=())
+        ids = sorted(drawn.class_ids)
+        if not ids:
+            raise DataError("only the background is marked; mark an object, too")
+        names = tuple(classes.name_of(class_id) for class_id in ids)
+        return self._segmented(image_id, Marks(names, _relabelled(drawn, ids)), ids, "a2gnn")
+
+    def _segmented(self, image_id: str, marks: Marks, ids: Sequence[int], by: str) -> Shown:
+        found = self.photograph(image_id).segment(marks)
+        table = np.arange(256, dtype=np.uint8)
+        table[1 : 1 + len(ids)] = ids
+        return Shown(LabelMap(table[found.mask]), by, found.reliabilities, found.warnings)
+
+    def _trained(self, image_id: str, present: frozenset[int]) -> Shown | None:
+        """Return what a run has made of a photograph, or its segmenter makes of it now."""
+        if self.trained is None:
+            return None
+        found = self.trained.mask(image_id, self.photograph(image_id).image, present)
+        return Shown(found.labels, "run", found.reliability) if found else None
+
+
+def _relabelled(drawn: Drawn, ids: Sequence[int]) -> Drawn:
+    """Return marks whose classes are numbered from 1 on, in the order of ``ids``; the background stays 0."""
+    label = {0: 0, **{class_id: number for number, class_id in enumerate(ids, start=1)}}
+    return Drawn(
+        tuple(Box(label[b.class_id], b.top, b.left, b.bottom, b.right) for b in drawn.boxes),
+        tuple(Point(label[p.class_id], p.row, p.column) for p in drawn.points),
+        tuple(Scribble(label[s.class_id], s.path) for s in drawn.scribbles),
+    )

@@ -1,0 +1,260 @@
+"""What is labelled on the page: photographs, their labels, their masks, and the run that learns from them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from weakseg.artifacts import LabelMap, voc_palette
+from weakseg.data.annotations import AnnotatedImage
+from weakseg.data.classes import Classes
+from weakseg.data.formats.drawn_record import Record
+from weakseg.data.regions import runs_of_mask
+from weakseg.data.values import shown
+from weakseg.errors import DataError, WeaksegError
+from weakseg.version import __version__
+from weakseg.web.album import Album, shown_size
+from weakseg.web.labels import Entry, LabelBook, StaleError
+from weakseg.web.masks import MaskMaker, Shown
+from weakseg.web.trained import Trained
+from weakseg.web.training import Training
+from weakseg.web.worker import Worker
+
+UNDO_STEPS = 100
+LABELS_FILE = "weakseg.json"
+OWN_KEYS = ("mask", "verdict", "size", "file", "revision")
+
+
+class Page:
+    """A folder of photographs that somebody labels.
+
+    Attributes:
+        album: The photographs.
+        book: Their labels.
+        worker: Makes masks.
+        training: The run.
+        trained: A finished run whose networks are used; ``None`` where there is none.
+    """
+
+    def __init__(self, album: Album, book: LabelBook, run: Path | None = None) -> None:
+        self.album, self.book = album, book
+        self.notices = [*album.left_out]
+        self.training = Training(album.folder, book.path.resolve())
+        self.worker = Worker()
+        self.trained = Trained(run, book.classes) if run and book.classes else None
+        if run and not book.classes:
+            self.notices.append(f"--run {run} is not used: there is no class yet; give --classes as in the run")
+        self._maker = MaskMaker(album, self.trained)
+        if strange := sorted(set(book.entries) - set(album.files)):
+            self.notices.append(
+                f"{book.path.name} has labels of {len(strange)} photographs that are not in the folder, the first "
+                f"{strange[0]!r}; they are kept"
+            )
+
+    def classes(self) -> list[dict[str, Any]]:
+        """Return names and colours of the classes, in the order of their ids."""
+        names = self.book.classes.names if self.book.classes else ()
+        return [
+            {"name": name, "colour": [int(value) for value in voc_palette()[number]]}
+            for number, name in enumerate(names, start=1)
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a browser needs to begin with."""
+        trained = self.trained
+        run = trained and {"folder": str(trained.finished.folder), "method": trained.finished.recipe.method}
+        return {
+            "folder": self.album.folder.name,
+            "labels": str(self.book.path),
+            "version": __version__,
+            "limits": {"undo": UNDO_STEPS},
+            "classes": self.classes(),
+            "photographs": [self._listed(image_id) for image_id in self.album.files],
+            "run": run,
+            "training": self.trained_state(),
+            "saved": True,
+            "notice": [*self.notices, *self.book.notices, *(trained.notices if trained else ())],
+        }
+
+    def standing(self, image_id: str) -> dict[str, Any]:
+        """Return how a photograph stands: labelled or not, and by whom its mask is."""
+        entry, answer = self.book.entry(image_id), self.worker.answers.get(image_id)
+        by = "person" if entry.state == "accepted" else "machine" if answer and answer.shown else None
+        known = self.trained.doubts.get(image_id, {}) if self.trained else {}
+        lowest = min((one.value for one in known.values()), default=None)
+        if answer is not None and answer.shown is not None:
+            lowest = answer.shown.lowest
+        elif known and by is None:
+            by = "machine"
+        return {"state": entry.state, "by": by, "reliability": lowest, "revision": entry.revision}
+
+    def photograph(self, image_id: str) -> dict[str, Any]:
+        """Return a photograph's size and record, and have computed what its first mark will need.
+
+        Raises:
+            DataError: If there is no such photograph.
+        """
+        self.album.path(image_id)
+        entry, error, size = self.book.entry(image_id), "", (0, 0)
+        try:
+            size = self.album.size(image_id)
+            self._check_size(image_id, size)
+            self.worker.warm(image_id, lambda: self._maker.warm(image_id))
+        except DataError as problem:
+            error = str(problem)
+        return {
+            "id": image_id,
+            "file": self.album.name(image_id),
+            "size": list(size),
+            "shown": list(shown_size(size)) if min(size) else [0, 0],
+            "revision": entry.revision,
+            "record": self.sent(image_id, entry),
+            "error": error or entry.error or None,
+            **{key: value for key, value in self.standing(image_id).items() if key != "revision"},
+        }
+
+    def sent(self, image_id: str, entry: Entry) -> Record:
+        """Return a record as a browser gets it; the accepted mask comes as a picture, by itself."""
+        return {} if entry.error else {key: value for key, value in entry.record.items() if key != "mask"}
+
+    def ask_mask(self, image_id: str, revision: int) -> None:
+        """Have the mask of a photograph made as it is labelled now.
+
+        Raises:
+            DataError: If there is no such photograph, or such a revision.
+        """
+        self.album.path(image_id)
+        entry = self.book.entry(image_id)
+        if revision > entry.revision:
+            raise DataError(f"revision: {image_id!r} has no revision {revision}; it has {entry.revision}")
+        labels = self.book.labels(image_id) if entry.record else AnnotatedImage(image_id, (), image_id)
+        if entry.error:
+            raise DataError(entry.error)
+        classes = self.book.classes
+        self.worker.ask(image_id, entry.revision, lambda: self._maker.make(image_id, labels, classes))
+
+    def put(self, image_id: str, revision: int, record: Record) -> Entry:
+        """Store what is said of a photograph; a mask that was accepted is not so any longer.
+
+        Raises:
+            StaleError: If it has another revision.
+            DataError: If something of it cannot be used, or there is no such photograph.
+            OutputError: If it cannot be written.
+        """
+        size = self.album.size(image_id)
+        drawn = {key: value for key, value in record.items() if key not in OWN_KEYS}
+        return self.book.put(image_id, revision, {**self._place(image_id, size), **drawn})
+
+    def accept(self, image_id: str, revision: int) -> Entry:
+        """Make the mask that is shown the photograph's label.
+
+        Raises:
+            StaleError: If the photograph has another revision.
+            DataError: If it has no mask.
+        """
+        found = self._shown(image_id, revision)
+        classes = self._known_classes()
+        mask = {
+            classes.name_of(label): runs_of_mask(found.labels == label).decode("latin-1")
+            for label in sorted(found.label_ids - {0, 255})
+        }
+        if undecided := int((found.labels == 255).sum()):
+            raise DataError(f"{undecided} pixels are undecided; paint them first")
+        return self._judged(image_id, revision, {"verdict": "accepted", "mask": mask})
+
+    def reject(self, image_id: str, revision: int) -> Entry:
+        """Say that a mask is bad.
+
+        Raises:
+            StaleError: If the photograph has another revision.
+        """
+        return self._judged(image_id, revision, {"verdict": "rejected"})
+
+    def reopen(self, image_id: str, revision: int) -> Entry:
+        """Take the verdict on a mask back.
+
+        Raises:
+            StaleError: If the photograph has another revision.
+        """
+        return self._judged(image_id, revision, {})
+
+    def change_classes(self, change: Mapping[str, Any]) -> None:
+        """Add, rename or remove a class.
+
+        Raises:
+            DataError: If the change is none of these, or cannot be made.
+        """
+        changes: dict[str, Callable[[Any], None]] = {
+            "add": self.book.add_class,
+            "remove": self.book.remove_class,
+            "rename": lambda pair: self.book.rename_class(*_pair(pair)),
+        }
+        if len(change) != 1 or (word := next(iter(change))) not in changes:
+            raise DataError(f"classes: give one of {', '.join(changes)}, got {shown(dict(change))}")
+        changes[word](change[word])
+        self.worker.forget()
+
+    def queue(self, first: int) -> list[dict[str, Any]]:
+        """Return what to draw next, the best first."""
+        return []
+
+    def trained_state(self) -> dict[str, Any]:
+        """Return how the run stands."""
+        return self.training.as_json(self.book.entries)
+
+    def _listed(self, image_id: str) -> dict[str, Any]:
+        entry = self.book.entry(image_id)
+        return {
+            "id": image_id,
+            "file": self.album.name(image_id),
+            "classes": entry.classes,
+            "marks": len(entry.shapes),
+            "error": entry.error or None,
+            **self.standing(image_id),
+        }
+
+    def _judged(self, image_id: str, revision: int, verdict: Record) -> Entry:
+        entry = self.book.entry(image_id)
+        kept = {key: value for key, value in entry.record.items() if key not in OWN_KEYS}
+        place = self._place(image_id, self.album.size(image_id))
+        return self.book.put(image_id, revision, {**place, **kept, **verdict})
+
+    def _shown(self, image_id: str, revision: int) -> LabelMap:
+        """Return the mask of a revision, which may have to be made."""
+        entry = self.book.entry(image_id)
+        if entry.revision != revision:
+            raise StaleError(f"{image_id}: has been changed elsewhere meanwhile, perhaps in another tab")
+        answer = self.worker.answers.get(image_id)
+        found: Shown | None = answer.shown if answer and answer.revision == revision else None
+        if found is None:
+            found = self._maker.make(image_id, self.book.labels(image_id), self.book.classes) if entry.record else None
+        if found is None:
+            raise DataError(f"{image_id}: there is no mask that could be accepted; mark something first")
+        return found.labels
+
+    def _check_size(self, image_id: str, size: tuple[int, int]) -> None:
+        stated = self.book.entry(image_id).record.get("size")
+        if stated and stated != list(size):
+            raise DataError(
+                f"{self.album.name(image_id)}: was labelled with {shown_text(stated)} pixels (rows x columns), but has "
+                f"{size[0]} x {size[1]} now; restore the photograph, or delete its entry in {self.book.path.name}"
+            )
+
+    def _place(self, image_id: str, size: tuple[int, int]) -> Record:
+        self._check_size(image_id, size)
+        return {"file": self.album.name(image_id), "size": list(size)}
+
+    def _known_classes(self) -> Classes:
+        if self.book.classes is None:
+            raise WeaksegError("there is no class yet; add one")
+        return self.book.classes
+
+
+def shown_text(size: object) -> str:
+    """Return a stated size in words."""
+    return " x ".join(map(str, size)) if isinstance(size, list) else shown(size)
+
+
+def _pair(value: object) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(one, str) for one in value):
+        raise DataError(f"rename: give the old and the new name, got {shown(value)}")
+    return value[0], value[1]

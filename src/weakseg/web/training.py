@@ -1,0 +1,130 @@
+"""A run that the page starts: a process of its own, which goes on where it was stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from weakseg.errors import DataError
+from weakseg.web.labels import Entry
+
+State = Literal["none", "running", "done", "failed", "stopped"]
+RUN_FOLDER = "weakseg-run"
+KEPT_LINES = 200
+FEWEST = 2
+LINKS = (
+    ("Report", "report.html"),
+    ("Masks and how far to trust them", "masks.csv"),
+    ("Trained segmenter", "segmenter/model.safetensors"),
+)
+STOP_SECONDS = 15.0
+
+
+class Training:
+    """One run at a time on the labels of the page.
+
+    Attributes:
+        folder: Of the run.
+    """
+
+    def __init__(self, root: Path, labels: Path) -> None:
+        self.folder = labels.parent / RUN_FOLDER
+        self._root, self._labels = root, labels
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._state: State = "done" if (self.folder / "report.html").is_file() else "none"
+        self._started = self._ended = 0.0
+        self._lock = threading.Lock()
+
+    def needed(self, entries: Mapping[str, Entry]) -> str | None:
+        """Return why training cannot start; ``None`` where it can."""
+        if not self._labels.is_relative_to(self._root):
+            return f"labels lie outside of {self._root}; start the page with --labels inside it"
+        labelled = [entry for entry in entries.values() if not entry.error]
+        if len(labelled) < FEWEST or not any(entry.classes for entry in labelled):
+            return f"label {FEWEST} photographs at least; {len(labelled)} are"
+        return None
+
+    def start(self, entries: Mapping[str, Entry]) -> None:
+        """Start the run, or let it go on.
+
+        Raises:
+            DataError: If it is running, or cannot start.
+        """
+        with self._lock:
+            if self._state == "running":
+                raise DataError("training is running already")
+            if reason := self.needed(entries):
+                raise DataError(reason)
+            method = "a2gnn" if any(entry.shapes or "mask" in entry.record for entry in entries.values()) else "cam"
+            words = self.words(method)
+            self._lines.clear()
+            self._lines.append(f"$ weakseg {' '.join(words)}")
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "weakseg", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+            self._state, self._started = "running", time.monotonic()
+            threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+
+    def words(self, method: str) -> list[str]:
+        """Return the command line of the run, without the program."""
+        train = self._labels.relative_to(self._root).as_posix()
+        data = {"root": str(self._root), "format": "weakseg", "train": train, "images": "."}
+        return ["run", method, "--out", str(self.folder), *(w for k, v in data.items() for w in (f"--data.{k}", v))]
+
+    def stop(self) -> None:
+        """Ask the run to stop; what is finished is kept."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        _interrupt(process)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    def as_json(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
+        """Return how it stands."""
+        end = time.monotonic() if self._state == "running" else self._ended
+        lines = list(self._lines)
+        return {
+            "state": self._state,
+            "seconds": round(max(end - self._started, 0.0), 1),
+            "lines": lines,
+            "step": next((line for line in reversed(lines) if line.strip()), None),
+            "folder": str(self.folder),
+            "labelled": len(entries),
+            "accepted": sum(entry.state == "accepted" for entry in entries.values()),
+            "needed": self.needed(entries),
+            "links": [{"text": text, "href": f"run/{name}"} for text, name in LINKS if (self.folder / name).is_file()],
+        }
+
+    def _follow(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._lines.append(line.rstrip("\n")[-1000:])
+        code = process.wait()
+        ended: dict[int, State] = {0: "done", 1: "done", 130: "stopped", 143: "stopped", -signal.SIGKILL: "stopped"}
+        with self._lock:
+            self._ended, self._state = time.monotonic(), ended.get(code, "failed")
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)

@@ -1,0 +1,125 @@
+"""Masks are computed beside the server's loop, one at a time; the newest mark overtakes older work."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from weakseg.errors import WeaksegError
+from weakseg.web.masks import Shown
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 30.0
+KEPT_ANSWERS = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one revision of a photograph: a mask, none, or why there is none."""
+
+    revision: int
+    shown: Shown | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Job:
+    image_id: str
+    revision: int
+    make: Callable[[], Shown | None]
+    warm: Callable[[], None] | None = None
+
+
+class Worker:
+    """One thread that makes masks. Of jobs that wait, the last one of each photograph is done, the newest first."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer] = {}
+        self._waiting: list[_Job] = []
+        self._changed = threading.Condition()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="masks", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work; called within the loop that waits for masks."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the job at hand."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+
+    def ask(self, image_id: str, revision: int, make: Callable[[], Shown | None]) -> None:
+        """Have a mask made, before all that waits; older revisions of the photograph are dropped."""
+        with self._changed:
+            known = self.answers.get(image_id)
+            if known is not None and known.revision >= revision:
+                return
+            if any(job.image_id == image_id and job.revision >= revision for job in self._waiting if not job.warm):
+                return
+            self._waiting = [job for job in self._waiting if job.image_id != image_id or job.warm]
+            self._waiting.append(_Job(image_id, revision, make))
+            self._changed.notify()
+
+    def warm(self, image_id: str, warm: Callable[[], None]) -> None:
+        """Have something computed when nothing else waits; what was to be computed for other photographs is dropped."""
+        with self._changed:
+            self._waiting = [job for job in self._waiting if not job.warm]
+            self._waiting.insert(0, _Job(image_id, -1, lambda: None, warm))
+            self._changed.notify()
+
+    def forget(self, image_id: str | None = None) -> None:
+        """Drop what is known of a photograph, or of all: classes or the run are others now."""
+        with self._changed:
+            self.answers = {} if image_id is None else {i: a for i, a in self.answers.items() if i != image_id}
+
+    async def wait(self, image_id: str, revision: int) -> Answer | None:
+        """Return the answer of a revision or a newer one; ``None`` after ``WAIT_SECONDS``."""
+        end = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while True:
+            arrived = self._arrived
+            answer = self.answers.get(image_id)
+            if answer is not None and answer.revision >= revision:
+                return answer
+            left = end - asyncio.get_running_loop().time()
+            try:
+                await asyncio.wait_for(arrived.wait(), max(left, 0))
+            except TimeoutError:
+                return None
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopping:
+                    self._changed.wait()
+                if self._stopping:
+                    return
+                job = self._waiting.pop()
+            answer = self._done(job)
+            if answer is not None and self._loop is not None:
+                with self._changed:
+                    kept = list(self.answers.items())[-KEPT_ANSWERS:]
+                    self.answers = {**{i: a for i, a in kept if i != job.image_id}, job.image_id: answer}
+                self._loop.call_soon_threadsafe(self._announce)
+
+    def _done(self, job: _Job) -> Answer | None:
+        try:
+            if job.warm is not None:
+                job.warm()
+                return None
+            return Answer(job.revision, job.make())
+        except WeaksegError as error:
+            return None if job.warm else Answer(job.revision, error=str(error))
+        except Exception as error:
+            logger.exception("mask of %r", job.image_id)
+            return None if job.warm else Answer(job.revision, error=f"this is a bug of weakseg: {error!r:.300}")
+
+    def _announce(self) -> None:
+        self._arrived.set()
+        self._arrived = asyncio.Event()
