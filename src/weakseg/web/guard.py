@@ -23,6 +23,7 @@ HEADERS = (
 )
 RUN_POLICY = b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 OWN_HEADER = b"x-weakseg"
+TOO_MUCH = f"more than {MOST_BYTES >> 20} MB; send less"
 
 
 class _TooMuchError(Exception):
@@ -60,12 +61,12 @@ class Guard:
         first, _, rest = scope["path"].lstrip("/").partition("/")
         path = scope["path"] if first in self.open_paths else f"/{rest}"
         inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
-        started = False
+        limit = _Limit(receive)
 
         async def sent(message: Message) -> None:
-            nonlocal started
+            if limit.passed:  # what the application makes of its error
+                return
             if message["type"] == "http.response.start":
-                started = True
                 own = {name for name, _ in message.get("headers", ())}
                 message = {
                     **message,
@@ -74,10 +75,9 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(inner, _limited(receive), sent)
+            await self.app(inner, limit.receive, sent)
         except _TooMuchError:
-            if not started:
-                await _refuse(send, 413, f"more than {MOST_BYTES >> 20} MB; send less")
+            await _refuse(send, 413, TOO_MUCH)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason of a refusal; ``None`` where nothing speaks against a request."""
@@ -94,7 +94,7 @@ class Guard:
             return 403, "wrong or missing token; open the whole address that the command has printed"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MOST_BYTES:
-            return 413, f"more than {MOST_BYTES >> 20} MB; send less"
+            return 413, TOO_MUCH
         if scope["method"] in ("GET", "HEAD") or first in self.open_paths:
             return None
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
@@ -112,19 +112,26 @@ class Guard:
         return kind.lower() == b"basic" and hmac.compare_digest(word, self.password.encode())
 
 
-def _limited(receive: Receive) -> Receive:
-    """Return a stream of messages that ends with an error where a body is too long, whatever its header said."""
-    got = 0
+class _Limit:
+    """A stream of messages that ends with an error where a body is too long, whatever its header said."""
 
-    async def limited() -> Message:
-        nonlocal got
-        message = await receive()
-        got += len(message.get("body", b""))
-        if got > MOST_BYTES:
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._got = 0
+        self.passed = False
+
+    async def receive(self) -> Message:
+        """Return the next message.
+
+        Raises:
+            _TooMuchError: If the body is too long.
+        """
+        message = await self._receive()
+        self._got += len(message.get("body", b""))
+        if self._got > MOST_BYTES:
+            self.passed = True
             raise _TooMuchError
         return message
-
-    return limited
 
 
 async def _refuse(send: Send, status: int, reason: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from weakseg.data.annotations import AnnotationTable, Box, Drawn, Position
 from weakseg.data.classes import Classes
-from weakseg.data.formats.drawn_record import read_record
+from weakseg.data.formats.drawn_record import effort_of, read_record
 from weakseg.data.paths import parse_json, read_text
-from weakseg.data.values import as_list, as_number, as_record, as_text, shown
+from weakseg.data.values import as_list, as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_compact_json
 
@@ -90,7 +90,9 @@ def read_document(path: Path) -> DrawnDocument:
     """
     document = _document(path)
     table = _table(path, document)
-    efforts = {image_id: _effort(record, f"{path}: image {image_id!r}") for image_id, record in _images(path, document)}
+    efforts = {
+        image_id: effort_of(record, f"{path}: image {image_id!r}") for image_id, record in _images(path, document)
+    }
     return DrawnDocument(as_text(document.get("kind"), "kind", str(path)), table, efforts)
 
 
@@ -154,11 +156,6 @@ def _document(path: Path) -> dict[str, object]:
 def _images(path: Path, document: dict[str, object]) -> list[tuple[str, dict[str, object]]]:
     images = as_record(document.get("images"), "images", str(path))
     return [(i, as_record(record, "an image", f"{path}: image {i!r}")) for i, record in images.items()]
-
-
-def _effort(record: dict[str, object], where: str) -> dict[str, float]:
-    effort = as_record(record.get("effort", {}), "effort", where)
-    return {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
 
 
 def _table(path: Path, document: dict[str, object]) -> AnnotationTable:

@@ -47,6 +47,16 @@ def _file(record: Record, image_id: str, where: str) -> str:
     return file
 
 
+def effort_of(record: Record, where: str) -> dict[str, float]:
+    """Return what the labels took, by any names.
+
+    Raises:
+        DataError: If a value is no number.
+    """
+    effort = as_record(record.get("effort", {}), "effort", where)
+    return {name: as_number(value, f"effort {name!r}", where) for name, value in effort.items()}
+
+
 def verdict_of(record: Record, where: str) -> Verdict | None:
     """Return what a person has said of the mask; ``None`` where nobody has.
 
@@ -73,6 +83,7 @@ def _content(record: Record, where: str) -> tuple[Size, frozenset[str], frozense
         for key in ("tags", "unknown")
     )
     verdict_of(record, where)
+    effort_of(record, where)
     entries: list[tuple[str, _Entry]] = [
         (f"{where}: {key}[{n}]", (kind, value))
         for key, kind in LISTS.items()

@@ -1,0 +1,362 @@
+"""The page's server by its own requests: labels, masks, verdicts, classes; and what hostile ones are answered."""
+
+import base64
+import io
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from served import TOKEN, Served, serving, write_photographs
+
+from weakseg import files
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.data.regions import is_whole, mask_of_runs
+from weakseg.errors import DataError, OutputError, StoreError
+from weakseg.web.labels import LabelBook
+
+BOX = {"class": "cat", "rectangle": [12, 16, 36, 48]}
+POLYGON = {"class": "cat", "outline": [[12, 16], [12, 48], [36, 48], [36, 16]]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_photographs(tmp_path / "photos", "a.png", "deep/b.png", "c.png")
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[Served]:
+    with serving(folder) as found:
+        yield found
+
+
+def _mask(served: Served, image_id: str, revision: int) -> np.ndarray:
+    answer = served.get(f"api/mask?id={image_id}&revision={revision}")
+    assert answer.status == 200, answer.body
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json["png"]))))
+
+
+def _stored(folder: Path) -> dict[str, dict[str, object]]:
+    images: dict[str, dict[str, object]] = json.loads((folder / "weakseg.json").read_text())["images"]
+    return images
+
+
+def test_a_record_is_on_disk_when_the_answer_comes_and_every_reader_knows_it(served: Served, folder: Path) -> None:
+    answer = served.save("deep/b", 0, boxes=[BOX], points=[{"class": "background", "position": [2, 2]}])
+    assert answer.status == 200 and answer.json["revision"] == 1 and answer.json["state"] == "drawn"
+    assert _stored(folder)["deep/b"]["boxes"] == [BOX]
+    data = open_dataset(DataConfig(root=str(folder), format="weakseg", train="weakseg.json", images="."))
+    (sample,) = data.splits["train"]
+    assert sample.id == "deep/b" and sample.drawn.boxes[0].right == 48 and sample.tags.present == {1}
+    assert sample.image_path == (folder / "deep/b.png").resolve()
+
+
+def test_a_mask_comes_back_and_changes_with_the_next_mark(served: Served) -> None:
+    assert served.get("api/mask?id=a&revision=0").status == 204
+    served.save("a", 0, boxes=[BOX])
+    first = _mask(served, "a", 1)
+    assert first.shape == (48, 64) and set(np.unique(first)) == {0, 1} and first[24, 32] == 1 and first[4, 4] == 0
+    brush = {"class": "background", "path": [[24, 32]], "radius": 4}
+    served.save("a", 1, boxes=[BOX], regions=[brush])
+    second = _mask(served, "a", 2)
+    assert second[24, 32] == 0 and second[14, 18] == first[14, 18]
+
+
+def test_an_accepted_mask_is_the_label_until_it_is_opened_again(served: Served, folder: Path) -> None:
+    served.save("a", 0, regions=[POLYGON])
+    wanted = _mask(served, "a", 1)
+    answer = served.post("api/accept", {"id": "a", "revision": 1})
+    assert answer.json["state"] == "accepted" and answer.json["by"] == "person" and "mask" not in answer.json["record"]
+    runs = _stored(folder)["a"]["mask"]["cat"]  # type: ignore[index]
+    assert np.array_equal(mask_of_runs(runs.encode(), (48, 64)), wanted == 1)
+    data = open_dataset(DataConfig(root=str(folder), format="weakseg", train="weakseg.json", images="."))
+    assert is_whole(data.splits["train"][0].drawn)
+    assert served.get("api/mask?id=a&revision=2").json["by"] == "accepted"
+    assert served.post("api/reopen", {"id": "a", "revision": 2}).json["state"] == "drawn"
+    assert "mask" not in _stored(folder)["a"] and _stored(folder)["a"]["regions"] == [POLYGON]
+    assert served.post("api/reject", {"id": "a", "revision": 3}).json["state"] == "rejected"
+
+
+def test_what_is_drawn_on_an_accepted_photograph_opens_it(served: Served, folder: Path) -> None:
+    served.save("a", 0, regions=[POLYGON])
+    served.post("api/accept", {"id": "a", "revision": 1})
+    assert served.save("a", 2, regions=[POLYGON], boxes=[BOX]).json["state"] == "drawn"
+    assert not {"mask", "verdict"} & set(_stored(folder)["a"])
+
+
+def test_nothing_that_could_be_accepted(served: Served) -> None:
+    answer = served.post("api/accept", {"id": "a", "revision": 0})
+    assert answer.status == 400 and "no mask" in answer.json["error"]
+
+
+def test_of_two_tabs_the_later_is_told_and_nothing_is_lost(served: Served, folder: Path) -> None:
+    served.save("a", 0, boxes=[BOX])
+    late = served.save("a", 0, regions=[POLYGON])
+    assert late.status == 409 and late.json["revision"] == 1 and late.json["record"]["boxes"] == [BOX]
+    assert _stored(folder)["a"]["boxes"] == [BOX]
+    assert served.save("a", 1, regions=[POLYGON], boxes=[BOX]).status == 200
+
+
+def test_a_photograph_of_which_nothing_is_said_is_not_in_the_file(served: Served, folder: Path) -> None:
+    served.save("a", 0, boxes=[BOX])
+    served.save("c", 0, tags=["dog"], unknown=["cat"])
+    assert served.save("a", 1).json == {
+        "revision": 2, "record": {}, "state": "empty", "by": None, "reliability": None,
+    }  # fmt: skip
+    assert list(_stored(folder)) == ["c"]
+    assert served.save("a", 2, unknown=[]).json["state"] == "tagged"  # none of the classes: that is said
+    assert _stored(folder)["a"]["tags"] == [] and _stored(folder)["a"]["unknown"] == []
+
+
+def test_work_survives_a_restart(folder: Path) -> None:
+    with serving(folder) as first:
+        first.save("a", 0, boxes=[BOX], effort={"seconds": 3.5})
+        first.post("api/classes", {"add": "bird"})
+    with serving(folder, ()) as second:
+        assert [one["name"] for one in second.get("api/state").json["classes"]] == ["cat", "dog", "bird"]
+        found = second.get("api/photograph?id=a").json
+        assert found["revision"] == 1 and found["record"]["effort"] == {"seconds": 3.5}
+        assert found["record"]["unknown"] == ["bird"]  # a class that came later is open on it
+        assert second.save("a", 1, boxes=[BOX, BOX]).status == 200
+
+
+def test_classes_are_added_renamed_and_removed_where_unused(served: Served, folder: Path) -> None:
+    served.save("a", 0, boxes=[BOX], tags=["cat"])
+    assert served.post("api/classes", {"rename": ["cat", "tiger"]}).status == 200
+    assert _stored(folder)["a"]["boxes"][0]["class"] == "tiger"  # type: ignore[index]
+    assert "used on 1 photographs" in served.post("api/classes", {"remove": "tiger"}).json["error"]
+    assert served.post("api/classes", {"remove": "dog"}).status == 200
+    for bad in ("background", "", "tiger", "a,b", "x" * 101, 7, "a\nb"):
+        assert served.post("api/classes", {"add": bad}).status == 400, bad
+
+
+def test_pictures_are_upright_and_as_large_as_asked_for(folder: Path) -> None:
+    pixels = np.zeros((40, 400, 3), np.uint8)
+    pixels[:, :200] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(pixels).save(folder / "turned.jpg", exif=exif, quality=95)
+    with serving(folder) as served:
+        assert served.get("api/photograph?id=turned").json["size"] == [400, 40]
+        shown = np.asarray(Image.open(io.BytesIO(served.get("api/image?id=turned&side=256").body)))
+        assert shown.shape == (256, 26, 3) and shown[10].mean() > 250 and shown[-10].mean() < 5
+        assert served.get("api/image?id=turned&side=300").status == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "api/photograph?id=../../etc/passwd",
+        "api/image?id=..%2F..%2Fetc%2Fpasswd&side=64",
+        "api/mask?id=%00&revision=0",
+        "run/../weakseg.json",
+        "run/%2e%2e/weakseg.json",
+        "run/..%2Fweakseg.json",
+        "run/%2Fetc%2Fpasswd",
+        "static/..%2Fserver.py",
+        "static/../server.py",
+        "static/%2e%2e%2fserver.py",
+        "weakseg.json",
+        "%2e%2e/%2e%2e/etc/passwd",
+    ],
+)
+def test_nothing_outside_is_served(served: Served, folder: Path, path: str) -> None:
+    (folder / "weakseg-run").mkdir()
+    answer = served.get(path)
+    assert answer.status in (400, 403, 404) and "error" in answer.json
+
+
+def test_links_that_lead_outside_are_left_out_and_told(tmp_path: Path, folder: Path) -> None:
+    outside = write_photographs(tmp_path / "outside", "secret.png")
+    (folder / "link.png").symlink_to(outside / "secret.png")
+    with serving(folder) as served:
+        state = served.get("api/state").json
+        assert "link" not in [one["id"] for one in state["photographs"]]
+        assert any("link.png" in text and "outside" in text for text in state["notice"])
+        (folder / "c.png").unlink()
+        (folder / "c.png").symlink_to(outside / "secret.png")
+        assert served.get("api/image?id=c&side=64").status == 400
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "secre", "secret%00", "s\u00e9cret".encode().hex()])
+def test_without_the_token_nothing_is_told(served: Served, token: str) -> None:
+    assert served.get("api/state", token=token).status == 403
+    assert served.post("api/record", {}, token=token).status == 403
+
+
+def test_changes_come_from_the_page_alone(served: Served, folder: Path) -> None:
+    body = {"id": "a", "revision": 0, "record": {"boxes": [BOX]}}
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": f"http://127.0.0.1:{served.port + 1}"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"host": "evil.example"},
+    ):
+        assert served.post("api/record", body, **headers).status in (403, 421), headers
+    plain = {"content-type": "application/json"}  # what a form or a foreign page can send
+    assert served.ask("POST", f"/{TOKEN}/api/record", json.dumps(body).encode(), plain).status == 403
+    assert not (folder / "weakseg.json").exists()
+    assert served.post("api/record", body, origin=f"http://127.0.0.1:{served.port}").status == 200
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"boxes": [{"class": "cat", "rectangle": [float("nan"), 0, 5, 5]}]},
+        {"boxes": [{"class": "cat", "rectangle": [float("inf"), 0, 5, 5]}]},
+        {"boxes": [{"class": "cat", "rectangle": [1e308, 0, 5]}]},
+        {"boxes": [{"class": "tiger", "rectangle": [1, 1, 5, 5]}]},
+        {"boxes": "all"},
+        {"points": [{"class": "cat", "position": ["a", 2]}]},
+        {"points": [None]},
+        {"scribbles": [{"class": "cat", "path": [[1, 2, 3]]}]},
+        {"regions": [{"class": "cat", "path": [[1, 2]], "radius": 1e300}]},
+        {"regions": [{"class": "cat", "runs": "\u0000\uffff"}]},
+        {"tags": ["unicorn"]},
+        {"tags": [["cat"]]},
+        {"unknown": 7},
+        {"effort": {"seconds": "long"}},
+        {"whatever": 1},
+        {"points": [{"class": "cat", "position": [1, 1]}] * 100_000},
+    ],
+    ids=str,
+)
+def test_bad_labels_are_refused_whole(served: Served, folder: Path, record: dict[str, object]) -> None:
+    assert served.save("a", 0, boxes=[BOX]).status == 200
+    before = (folder / "weakseg.json").read_bytes()
+    answer = served.save("a", 1, **record)
+    assert answer.status == 400 and answer.json["error"]
+    assert (folder / "weakseg.json").read_bytes() == before
+    assert served.save("a", 1, boxes=[BOX, BOX]).status == 200  # the server is alive
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"id": "a"}', b'{"id": 3}'])
+def test_bodies_that_are_no_change(served: Served, body: bytes) -> None:
+    assert served.post("api/record", body).status == 400
+    assert served.post("api/accept", body).status == 400
+    assert served.get("api/state").status == 200
+
+
+def test_a_body_of_a_gigabyte_is_refused_before_it_is_read(served: Served) -> None:
+    assert served.post("api/record", b"{}", content_length=str(1 << 30)).status == 413
+    with socket.create_connection(("127.0.0.1", served.port), 60) as line:  # or when its length was hidden
+        head = f"POST /{TOKEN}/api/record HTTP/1.1\r\nhost: 127.0.0.1:{served.port}\r\nx-weakseg: 1\r\n"
+        line.sendall(f"{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        part = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+        try:
+            for _ in range(40):
+                line.sendall(part)
+            answer = line.recv(100)
+        except ConnectionError:
+            answer = b" 413 "
+        assert b" 413 " in answer
+    assert served.get("api/state").status == 200
+
+
+def test_a_photograph_that_has_gone(served: Served, folder: Path) -> None:
+    (folder / "a.png").unlink()
+    for path in ("api/photograph?id=a", "api/image?id=a&side=64", "api/mask?id=a&revision=0"):
+        answer = served.get(path)
+        assert answer.status == 400 and "no longer there" in answer.json["error"], path
+    assert served.save("a", 0, boxes=[BOX]).status == 400
+    assert served.save("c", 0, boxes=[BOX]).status == 200
+
+
+def test_a_photograph_that_has_another_size_than_its_labels(folder: Path) -> None:
+    with serving(folder) as served:
+        served.save("a", 0, boxes=[BOX])
+    write_photographs(folder, "a.png", size=(20, 30))
+    with serving(folder) as served:
+        assert "48 x 64" in served.get("api/photograph?id=a").json["error"]
+        assert served.save("a", 1, boxes=[]).status == 400
+    assert _stored(folder)["a"]["boxes"] == [BOX]
+
+
+def test_a_full_disk_loses_nothing(served: Served, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.save("a", 0, boxes=[BOX])
+    before = (folder / "weakseg.json").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        answer = served.save("a", 1, boxes=[BOX, BOX])
+        assert answer.status == 507 and "No space left" in answer.json["error"]
+    assert (folder / "weakseg.json").read_bytes() == before and len(list(folder.iterdir())) == 5
+    assert served.save("a", 1, boxes=[BOX, BOX]).json["revision"] == 2
+
+
+def test_no_file_is_written_but_the_labels(served: Served, folder: Path) -> None:
+    before = set(folder.parent.rglob("*"))
+    served.save("a", 0, boxes=[BOX])
+    _mask(served, "a", 1)
+    served.post("api/accept", {"id": "a", "revision": 1})
+    assert {path.name for path in set(folder.parent.rglob("*")) - before} == {"weakseg.json"}
+
+
+def test_what_another_program_wrote_is_kept_aside(served: Served, folder: Path) -> None:
+    served.save("a", 0, boxes=[BOX])
+    (folder / "weakseg.json").write_text("written by hand")
+    served.save("a", 1, boxes=[BOX, BOX])
+    assert (folder / "weakseg.other-1.json").read_text() == "written by hand"
+    assert any("weakseg.other-1.json" in text for text in served.get("api/state").json["notice"])
+    assert len(_stored(folder)["a"]["boxes"]) == 2  # type: ignore[arg-type]
+
+
+def test_an_entry_that_cannot_be_used_is_kept_and_closed_and_the_rest_goes_on(folder: Path) -> None:
+    odd = {"size": [48, 64], "boxes": [{"class": "cat", "rectangle": [1, 2]}]}
+    images = {"a": odd, "c": {"size": [48, 64], "tags": ["cat"]}, "gone": {"size": [1, 1], "tags": ["dog"]}}
+    document = {"weakseg": 1, "kind": "page", "classes": ["cat", "dog"], "images": images}
+    (folder / "weakseg.json").write_text(json.dumps(document))
+    with serving(folder) as served:
+        state = served.get("api/state").json
+        states = {one["id"]: one["state"] for one in state["photographs"]}
+        assert states == {"a": "broken", "c": "tagged", "deep/b": "empty"}
+        assert any("rectangle" in text for text in state["notice"]) and any("gone" in text for text in state["notice"])
+        assert "rectangle" in served.save("a", 0, boxes=[BOX]).json["error"]
+        assert served.save("c", 0, tags=["dog"]).status == 200
+    assert _stored(folder)["a"] == odd and _stored(folder)["gone"] == images["gone"]
+
+
+def test_files_that_are_no_labels_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "weakseg.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(DataError, match="no file of weakseg's own labels"):
+        LabelBook(tmp_path / "weakseg.json")
+    (tmp_path / "weakseg.json").write_text('{"weakseg": 1, "kind": "page", "classes": ["cat"], "images": {}}')
+    with pytest.raises(DataError, match="--classes"):
+        LabelBook(tmp_path / "weakseg.json", ("dog",))
+
+
+def test_labels_that_cannot_be_written_stay_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = LabelBook(tmp_path / "weakseg.json", ("cat",))
+
+    def fails(*_: object) -> None:
+        raise OutputError("no")
+
+    monkeypatch.setattr("weakseg.web.labels.write_bytes", fails)
+    with pytest.raises(StoreError):
+        book.add_class("dog")
+    assert book.classes is not None and book.classes.names == ("cat",)
+
+
+def test_a_word_that_nobody_knows_gets_an_answer_and_not_a_mask(served: Served) -> None:
+    served.post("api/classes", {"add": "qwertz"})
+    served.save("a", 0, tags=["qwertz"])
+    answer = served.get("api/mask?id=a&revision=1")
+    assert answer.status == 422 and "qwertz" in answer.json["error"]
+    served.save("c", 0, points=[{"class": "background", "position": [3, 3]}])
+    assert "only the background" in served.get("api/mask?id=c&revision=1").json["error"]
+
+
+def test_training_says_what_it_needs(served: Served) -> None:
+    assert "label 2 photographs" in served.get("api/train").json["needed"]
+    assert served.post("api/train", {"action": "start"}).status == 400
+    assert served.post("api/train", {"action": "dance"}).status == 400
+    assert served.post("api/train", {"action": "stop"}).json["state"] == "none"
