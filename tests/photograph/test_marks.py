@@ -67,13 +67,17 @@ def test_what_leaves_nothing_is_refused(
         marks_of_file(tmp_path / "i.png", write_labelme(tmp_path, *shapes, size=size))
 
 
-def test_what_is_not_looked_at_is_said() -> None:
+def test_what_will_not_be_in_the_mask_is_said() -> None:
     marks = read_marks(["cow"], boxes=[("cat", (1, 2, 30, 30))], points=[("dog", (5, 6))])
-    assert check_marks(marks, (30, 40)) == [
-        "points are not looked at, for boxes are drawn, which decide",
-        "'cow' has none of the boxes, which decide: it will not be in the mask",
-        "'dog' has none of the boxes, which decide: it will not be in the mask",
-    ]
+    assert check_marks(marks, (30, 40)) == ["nothing is drawn of 'cow', but of others: it will not be in the mask"]
+    assert marks.decided == {2, 3} and marks.corrections.points == marks.drawn.points
+    assert [marks.kind_of(label) for label in (1, 2, 3)] == ["tags", "boxes", "points"]
+
+
+def test_clicks_beside_strokes_are_short_strokes() -> None:
+    marks = read_marks(scribbles=[("cat", [(1, 2), (3, 4)])], points=[("dog", (5, 6)), ("background", (7, 8))])
+    assert [(one.class_id, one.path[0]) for one in marks.marked.scribbles] == [(2, (2, 1)), (1, (6, 5)), (0, (8, 7))]
+    assert not marks.marked.points and not marks.corrections.points
     assert not check_marks(read_marks(["cat", "dog"]), (30, 40))
     assert not check_marks(read_marks(scribbles=[("cat", [(1, 1)]), ("background", [(5, 5)])]), (30, 40))
 

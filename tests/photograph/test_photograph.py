@@ -192,13 +192,16 @@ class TestMarking:
     def test_what_was_doubted_stands_in_the_result(
         self, image: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
     ) -> None:
-        result = weakseg.segment(image, boxes=[("ball", 8, 4, 30, 40)], points=("brick", 46, 24))
-        assert result.warnings == (
-            "points are not looked at, for boxes are drawn, which decide",
-            "'brick' has none of the boxes, which decide: it will not be in the mask",
-        )
+        result = weakseg.segment(image, ["brick"], boxes=[("ball", 8, 4, 30, 40)])
+        assert result.warnings == ("nothing is drawn of 'brick', but of others: it will not be in the mask",)
         assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [*result.warnings]
         assert "ImageNet has 2 of 468 kinds" in weakseg.segment(image, "flower").warnings[0]
+
+    def test_clicks_beside_a_box_correct_its_mask(self, image: NDArray[np.uint8]) -> None:
+        before = weakseg.segment(image, boxes=[("ball", 8, 4, 30, 40)]).mask
+        after = weakseg.segment(image, boxes=[("ball", 8, 4, 30, 40)], points=("brick", 46, 24))
+        assert after.mask[24, 46] == 2 and not (before == 2).any()
+        assert ((before == 1) == (after.mask == 1)).mean() > 0.95 and set(after.reliabilities) == {"ball", "brick"}
 
     def test_the_mask_is_the_best_of_its_scores(self, image: NDArray[np.uint8]) -> None:
         result = weakseg.segment(image, boxes=[BRICK])

@@ -12,6 +12,7 @@ from weakseg.data.annotations import IGNORED, Drawn, LabelKind, Position, Region
 from weakseg.data.image import MAX_PIXELS
 from weakseg.data.values import shown
 from weakseg.errors import DataError
+from weakseg.ops.raster import brush_mask
 from weakseg.ops.runs import Size, as_coco, check_counts, counts_of_text, encode_masks, run_areas
 
 Runs = dict[str, Any]
@@ -103,24 +104,7 @@ def runs_of_brush(path: Sequence[Position], radius: float, size: Size, where: st
     Raises:
         DataError: If the size is absurd.
     """
-    mask = np.zeros(check_size(size, where), np.bool_)
-    for start, end in zip(path, (*path[1:], path[-1]), strict=True):
-        _paint_segment(mask, start, end, radius)
-    return runs_of_mask(mask)
-
-
-def _paint_segment(mask: NDArray[np.bool_], start: Position, end: Position, radius: float) -> None:
-    """Set the pixels of ``mask`` whose centres are within ``radius`` of a straight line."""
-    low = [max(math.floor(min(a, b) - radius), 0) for a, b in zip(start, end, strict=True)]
-    high = [min(math.ceil(max(a, b) + radius) + 1, n) for a, b, n in zip(start, end, mask.shape, strict=True)]
-    if low[0] >= high[0] or low[1] >= high[1]:
-        return
-    rows = np.arange(low[0], high[0])[:, None] + 0.5 - start[0]
-    columns = np.arange(low[1], high[1])[None] + 0.5 - start[1]
-    down, right = end[0] - start[0], end[1] - start[1]
-    along = np.clip((rows * down + columns * right) / max(down * down + right * right, 1e-12), 0.0, 1.0)
-    near = np.square(rows - along * down) + np.square(columns - along * right) <= radius * radius
-    mask[low[0] : high[0], low[1] : high[1]] |= near
+    return runs_of_mask(brush_mask(path, check_size(size, where), radius))
 
 
 def runs_of_mask(mask: NDArray[np.bool_]) -> bytes:

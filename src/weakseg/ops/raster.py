@@ -105,15 +105,31 @@ def _clamped(path: Line, size: tuple[int, int]) -> NDArray[np.float64]:
 
 def _line_mask(path: NDArray[np.float64], size: tuple[int, int], radius: float) -> NDArray[np.bool_]:
     """Return the pixels that hold a position of the line, or whose centre is within ``radius`` of it."""
-    mask = np.zeros(size, np.bool_)
+    mask = brush_mask(path, size, radius)
     rows, columns = path.astype(np.int64).T
     mask[rows, columns] = True
+    return mask
+
+
+def brush_mask(path: Line, size: tuple[int, int], radius: float) -> NDArray[np.bool_]:
+    """Return the pixels whose centre is within ``radius`` of an open line, which may leave the image.
+
+    Args:
+        path: At least one (row, column) position; pixel (r, c) covers [r, r + 1) x [c, c + 1).
+        size: (rows, columns) of the image.
+        radius: In pixels, > 0.
+
+    Raises:
+        ShapeError: If a position is not finite.
+    """
+    mask, path = np.zeros(size, np.bool_), _positions(path)
     for start, end in pairwise(path if len(path) > 1 else [path[0], path[0]]):
         low = np.maximum(np.floor(np.minimum(start, end) - radius - 0.5), 0).astype(np.int64)
-        high = np.minimum(np.ceil(np.maximum(start, end) + radius + 0.5), size).astype(np.int64)
+        high = np.clip(np.ceil(np.maximum(start, end) + radius + 0.5), 0, size).astype(np.int64)
         near = (slice(low[0], high[0]), slice(low[1], high[1]))
         row, column = np.arange(low[0], high[0])[:, None] + 0.5, np.arange(low[1], high[1])[None] + 0.5
-        mask[near] |= _squared_distance(row, column, start, end) <= radius**2 * (1 + 1e-9)
+        if row.size and column.size:
+            mask[near] |= _squared_distance(row, column, start, end) <= radius**2 * (1 + 1e-9)
     return mask
 
 

@@ -9,6 +9,7 @@ from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, Smoothnes
 from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.settings.corrections import CorrectionConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.refine import RefineConfig
@@ -45,12 +46,14 @@ class DrawnOptions:
         graph: The pixel graph; its stride is 8.
         completion: The photograph's network.
         decode: The CRF on the scores.
+        corrections: How strokes and clicks beside boxes change the mask that these make.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
     graph: FreeGraphConfig = field(default_factory=lambda: FreeGraphConfig(stride=GRID_STRIDE, max_side=320))
     completion: A2gnnConfig = field(default_factory=quick)
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
+    corrections: CorrectionConfig = field(default_factory=CorrectionConfig)
 
     def __post_init__(self) -> None:
         """Refuse what would have no effect."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.data.annotations import STRENGTH, Box, Drawn, Point, Position, Region, Scribble
+from weakseg.data.annotations import STRENGTH, Box, Drawn, LabelKind, Point, Position, Region, Scribble
 from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes, odd_names
 from weakseg.data.image import check_frame, image_size
@@ -44,9 +44,28 @@ class Marks:
 
     @property
     def decided(self) -> frozenset[int]:
-        """Labels that are outlined, or marked by the strongest kind, which decides."""
-        marked = self.drawn.open.of_kind(self.drawn.open.strongest)
-        return frozenset(mark.class_id for mark in (*self.regions, *marked)) - {0, UNDECIDED}
+        """Labels that something is drawn of."""
+        return self.drawn.class_ids | {region.class_id for region in self.regions} - {0, UNDECIDED}
+
+    @property
+    def marked(self) -> Drawn:
+        """What the mask is made from: boxes alone; else strokes, and clicks as short ones."""
+        drawn = self.drawn.open
+        if drawn.strongest != "scribbles":
+            return drawn.only(drawn.strongest)
+        clicks = (Scribble(point.class_id, ((point.row, point.column),)) for point in drawn.points)
+        return Drawn(scribbles=(*drawn.scribbles, *clicks), strokes=drawn.strokes)
+
+    @property
+    def corrections(self) -> Drawn:
+        """Strokes and clicks beside boxes, which correct the mask that these make."""
+        drawn = self.drawn.open
+        return Drawn(points=drawn.points, scribbles=drawn.scribbles) if drawn.boxes else Drawn()
+
+    def kind_of(self, label: int) -> LabelKind:
+        """Return the strongest kind of mark that a label has, outlines apart; ``tags`` where it has none."""
+        kinds = (kind for kind in STRENGTH if any(m.class_id == label for m in self.drawn.open.of_kind(kind)))
+        return next(kinds, "tags")
 
     @property
     def label_ids(self) -> tuple[int, ...]:
@@ -127,7 +146,7 @@ def merged_marks(said: Iterable[Mapping[str, Any]]) -> Marks:
 
 
 def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
-    """Return what is probably not meant: labels outside in part, or that will not be looked at, and odd names.
+    """Return what is probably not meant: labels outside in part, names that nothing is drawn of, and odd names.
 
     Raises:
         DataError: If nothing is said of the photograph, or nothing of a label lies inside one of ``size``.
@@ -140,14 +159,10 @@ def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
             raise DataError(f"{what} (width x height); coordinates are x, y from its upper left corner")
         doubts.append(f"{what} (width x height); what is outside is left out")
     doubts += odd_names(marks.names)
-    strongest = marks.drawn.open.strongest
     if marks.drawn == Drawn():
         return doubts
-    weaker = (kind for kind in STRENGTH[STRENGTH.index(strongest) + 1 :] if marks.drawn.of_kind(kind))
-    doubts += [f"{kind} are not looked at, for {strongest} are drawn, which decide" for kind in weaker]
-    what = "outlines" if strongest == "tags" else strongest
     return doubts + [
-        f"{name!r} has none of the {what}, which decide: it will not be in the mask"
+        f"nothing is drawn of {name!r}, but of others: it will not be in the mask"
         for label, name in zip(marks.label_ids, marks.names, strict=True)
         if label not in marks.decided
     ]

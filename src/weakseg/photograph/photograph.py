@@ -31,10 +31,11 @@ from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
+from weakseg.stages.corrections import corrected
 from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
 from weakseg.stages.mask_cues import SIDE, Looked, mask_cues
 from weakseg.stages.refine import best_labels, refined_scores
-from weakseg.stages.reliability import Reliability, reliability_of
+from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
@@ -102,9 +103,10 @@ class Photograph:
         return merged_marks(self._said)
 
     def segment(self, marks: Marks | None = None, options: SegmentOptions | None = None) -> Segmentation:
-        """Return the mask that marks ask for; of drawn labels boxes decide, else scribbles, else points.
+        """Return the mask that marks ask for: boxes make it, else scribbles and points together.
 
-        Outlined and painted regions are in the mask as they are; what is open beside them is completed from the others.
+        Scribbles and points beside boxes correct the mask that these make, see ``stages/corrections.py``. Outlined and
+        painted regions are in the mask as they are; what is open beside them is completed from the others.
 
         Args:
             marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
@@ -116,7 +118,7 @@ class Photograph:
         """
         marks, options = self.marks if marks is None else marks, options or SegmentOptions()
         doubts = check_marks(marks, self.size)
-        drawn, regions = marks.drawn.open.only(marks.drawn.open.strongest), marks.regions
+        drawn, regions = marks.marked, marks.regions
         if drawn == Drawn() and not regions:
             doubts += word_doubts(marks.names)
             self._warn(doubts)
@@ -132,6 +134,7 @@ class Photograph:
         by = options.method if options.method != "auto" else "a2gnn"
         made = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
+        mask = corrected(mask, self.image, marks.corrections, options.drawn.corrections)
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
         return self._result(marks, activations, seeds, made, doubts)
 
@@ -177,15 +180,11 @@ class Photograph:
 
     def _reliability(self, label: int, marks: Marks, looked: Looked) -> Reliability:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
-        cues, marked = mask_cues(label, looked), marks.drawn.open
-        source = marked.strongest
+        cues = mask_cues(label, looked)
         if marks.drawn == Drawn():
             return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
-        if source in ("boxes", "scribbles", "points") and any(
-            m.class_id == label for m in marks.drawn.open.of_kind(source)
-        ):
-            return reliability_of(source, cues)
-        return Reliability(1.0)
+        source = marks.kind_of(label)
+        return OUTLINED if source == "tags" else reliability_of(source, cues)
 
     def _warn(self, doubts: Sequence[str]) -> None:
         for doubt in doubts:
