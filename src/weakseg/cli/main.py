@@ -40,6 +40,7 @@ VERBS = {
     "predict-instances": "objects of images with a trained instance segmenter",
     "export": "objects or masks as COCO or VOC files",
     "evaluate": "compare masks or instances with ground truth",
+    "queue": "what to draw next: the photographs, classes and kinds of label that help most a second",
     "sweep": "thresholds that suit a run best, by a few masks that somebody has checked",
     "report": "write the HTML report of a run folder",
     "data": "look at a data set: 'weakseg data check', or simulate weak labels from true masks",

@@ -1,9 +1,10 @@
 """Lists of images beside those of the splits: parts that a keyed rule cuts, and what results are scored on."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.csv_files import read_csv
@@ -15,7 +16,8 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.rng import derive_seed
 
-VERDICT_COLUMNS, VERDICTS = ("image", "verdict"), ("accepted", "rejected")
+Verdict = Literal["accepted", "rejected"]
+VERDICT_COLUMNS, VERDICTS = ("image", "verdict"), get_args(Verdict)
 logger = logging.getLogger(__name__)
 
 Members = tuple[WeakSample, ...]
@@ -59,25 +61,36 @@ def keep_rejected(path: Path, reading: Reading) -> Reading:
     """
     if not path.is_file():
         raise DataError(f"data.only: there is no file {path}; put the list that a report has saved below data.root")
-    file = read_csv(path, "expected the columns image and verdict, as reports save them")
-    if file.first != VERDICT_COLUMNS:
-        raise DataError(f"{path}:1: expected the columns {','.join(VERDICT_COLUMNS)}, got {','.join(file.first)[:80]}")
     found, dropped = set(), {}
     known = {sample.id for sample in reading.splits["train"]}
-    for where, cells in file.rows[1:]:
-        if len(cells) != len(VERDICT_COLUMNS) or cells[1] not in VERDICTS:
-            raise DataError(
-                f"{where}: expected an image id, and one of {', '.join(VERDICTS)}; got {','.join(cells)[:80]}"
-            )
-        if cells[0] not in known:
-            dropped[where] = f"image {cells[0]!r} is no training image"
-        elif cells[1] == "rejected":
-            found.add(cells[0])
+    for where, image_id, verdict in read_verdicts(path):
+        if image_id not in known:
+            dropped[where] = f"image {image_id!r} is no training image"
+        elif verdict == "rejected":
+            found.add(image_id)
     if not found:
         raise DataError(f"{path}: rejects no training image; reject some in the report, or leave data.only out")
     logger.info("data.only: %d of %d training images take part, which %s rejects", len(found), len(known), path.name)
     kept = tuple(sample for sample in reading.splits["train"] if sample.id in found)
     return replace(reading, splits={**reading.splits, "train": kept}, dropped={**reading.dropped, **dropped})
+
+
+def read_verdicts(path: Path) -> Iterator[tuple[str, str, Verdict]]:
+    """Yield file and line, image id, and verdict of each row of a list that a report has saved.
+
+    Raises:
+        DataError: If the file is no such list.
+    """
+    file = read_csv(path, "expected the columns image and verdict, as reports save them")
+    if file.first != VERDICT_COLUMNS:
+        raise DataError(f"{path}:1: expected the columns {','.join(VERDICT_COLUMNS)}, got {','.join(file.first)[:80]}")
+    for where, cells in file.rows[1:]:
+        verdict: Verdict | None = next((one for one in VERDICTS if cells[1:] == (one,)), None)
+        if verdict is None:
+            raise DataError(
+                f"{where}: expected an image id, and one of {', '.join(VERDICTS)}; got {','.join(cells)[:80]}"
+            )
+        yield where, cells[0], verdict
 
 
 def part_ids(ids: Iterable[str], sizes: Mapping[str, int]) -> dict[str, frozenset[str]]:
