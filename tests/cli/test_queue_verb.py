@@ -16,7 +16,10 @@ from weakseg.data.classes import Classes
 from weakseg.data.formats.drawn_json import DrawnFile, DrawnImage, write_drawn
 from weakseg.data.paths import read_classes
 from weakseg.files import read_json, write_json
+from weakseg.methods.finished import open_finished
+from weakseg.methods.queue import Since, known_photographs
 from weakseg.pipeline.plan import Kind
+from weakseg.stages.known import uncertain_region
 
 Capture = pytest.CaptureFixture[str]
 SUFFIX = Kind.RELIABILITY.suffix
@@ -172,3 +175,23 @@ def test_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["queue", "--help"])
     assert "weakseg queue out --labels drawn.json" in capsys.readouterr().out
+
+
+def test_a_whole_run_is_asked_where_its_segmenter_differs(run: Path, tmp_path: Path) -> None:
+    """Of a run without photographs held out, the segmenter's view of the training images is looked at."""
+    data, out = run / "data", tmp_path / "run"
+    words = ["--data.format=folder", f"--data.root={data}", "--data.train=tags.json", "--workers=1"]
+    words += [f"--activations.from_folder={data / 'cams'}", "--seeds.crf.iterations=0", "--masks.crf.iterations=2"]
+    words += ["--seeds.strict=0.45", "--seeds.lenient=0.35", "--segmenter.fit.epochs=1", "--segmenter.augment.crop=64"]
+    assert main(["run", "cam", f"--out={out}", *words]) == 0
+    names, known = read_classes(out, ()) or (), known_photographs(open_finished(out), Since())
+    shown = [(one.id, each) for one in known for each in one.classes if each.disagreement is not None]
+    assert shown and len(known) == 6
+    for image_id, each in shown:
+        class_id = names.index(each.name) + 1
+        own, seen = (
+            LabelMap.load(out / name / f"{image_id}.png").labels == class_id for name in ("masks", "predictions")
+        )
+        assert each.disagreement == pytest.approx(1 - (own & seen).sum() / (own | seen).sum())
+        assert each.region == uncertain_region(own, seen)
+    assert main(["queue", str(out), "--out", str(out / "queue.csv")]) == 0
