@@ -9,7 +9,42 @@ from jsonargparse import ArgumentParser, Namespace
 from weakseg.cli.common import add_overwrite, build_parser, check_output, out_path, parse
 from weakseg.errors import ConfigError
 
-Format = Literal["coco", "coco-results", "voc", "segmentation-mask"]
+Format = Literal[
+    "coco", "coco-results", "voc", "segmentation-mask", "yolo-segments", "yolo-boxes", "labelme", "labelstudio"
+]
+DESCRIPTION = (
+    "Write objects (ID.instances.json) or masks (ID.png) as other programs read them.\n"
+    "SOURCE is a run folder, or a folder of such files; a run's objects are taken where it has some, else its "
+    "masks.\n\n"
+    "  coco          a data set: images, annotations, categories. All pixels of a class of a mask are one object\n"
+    "  coco-results  a list of detections, for evaluation servers, with the numbers of the data set --like\n"
+    "  voc           SegmentationClass and, of objects, SegmentationObject, as indexed PNGs, with their lists\n"
+    "  segmentation-mask  the same in colours: its zipped content is CVAT's 'Segmentation mask 1.1'\n"
+    "  yolo-segments      images, labels (outlines) and data.yaml, as Ultralytics trains on them\n"
+    "  yolo-boxes         the same with boxes; of masks one around each part of a class\n"
+    "  labelme            a JSON file beside a copy of each photograph; undecided pixels are '__ignore__'\n"
+    "  labelstudio        tasks.json with predictions (brush), and labelstudio.xml, the labelling configuration"
+)
+EXAMPLES = (
+    "  weakseg export out --format coco --out objects.json\n"
+    "  weakseg export out --product masks --format coco --polygons --out masks.json\n"
+    "  weakseg export out --format segmentation-mask --out for_cvat\n"
+    "  weakseg export out --format yolo-segments --out for_yolo\n"
+    "  weakseg export out --format labelme --out to_correct\n"
+    "  weakseg export out --format labelstudio --url-prefix '/data/local-files/?d=photos/' --out tasks\n"
+    "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
+    "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json"
+)
+LOCAL_FILES = "/data/local-files/?d="
+YOLO = ("yolo-segments", "yolo-boxes")
+ONLY: dict[str, tuple[str, ...]] = {  # what flags are for, all others apart
+    "polygons": ("coco", "labelme"),
+    "like": ("coco-results",),
+    "holes": ("yolo-segments",),
+    "undecided": YOLO,
+    "photographs": (*YOLO, "labelme"),
+    "url_prefix": ("labelstudio",),
+}
 
 
 def main(words: Sequence[str]) -> int:
@@ -22,44 +57,64 @@ def main(words: Sequence[str]) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = build_parser(
-        "export",
-        "Write objects (ID.instances.json) or masks (ID.png) as other programs read them.\n"
-        "SOURCE is a run folder, or a folder of such files; a run's objects are taken where it has some, else its "
-        "masks.\n\n"
-        "  coco          a data set: images, annotations, categories. All pixels of a class of a mask are one object\n"
-        "  coco-results  a list of detections, for evaluation servers, with the numbers of the data set --like\n"
-        "  voc           SegmentationClass and, of objects, SegmentationObject, as indexed PNGs, with their lists\n"
-        "  segmentation-mask  the same in colours: its zipped content is CVAT's 'Segmentation mask 1.1'",
-        "  weakseg export out --format coco --out objects.json\n"
-        "  weakseg export out --product masks --format coco --polygons --out masks.json\n"
-        "  weakseg export out --format segmentation-mask --out for_cvat\n"
-        "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
-        "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json",
-    )
+    parser = build_parser("export", DESCRIPTION, EXAMPLES)
     parser.add_argument("source", type=Path, help="folder of a run, of a comparison, or of objects or masks")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
     parser.add_argument(
-        "--out", type=out_path, required=True, help="JSON file to write; of voc and segmentation-mask: folder"
+        "--out", type=out_path, required=True, help="folder to write; of coco and coco-results: JSON file"
     )
     add_overwrite(parser)
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
     parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")
     parser.add_argument("--classes", type=Path, help="class names, one a line; a run knows its own")
     parser.add_argument("--score", type=float, default=0.0, help="leave out objects of a lower score")
-    parser.add_argument("--polygons", action="store_true", help="of coco: polygons, not runs; the same pixels")
+    parser.add_argument(
+        "--polygons", action="store_true", help="of coco and labelme: polygons, not runs or masks; the same pixels"
+    )
     parser.add_argument(
         "--like", type=Path, help="of coco-results: COCO file with the numbers of images and categories"
     )
+    _add_choices(parser)
     return parser
+
+
+def _add_choices(parser: ArgumentParser) -> None:
+    """Add what formats cannot hold, and where they look for photographs."""
+    parser.add_argument(
+        "--holes",
+        choices=("bridge", "refuse"),
+        default="bridge",
+        help="of yolo-segments: an outline runs into holes over bridges of no width; or leave such photographs out",
+    )
+    parser.add_argument(
+        "--undecided",
+        choices=("refuse", "background"),
+        default="refuse",
+        help="of yolo: leave out photographs with undecided pixels; or these become background",
+    )
+    parser.add_argument(
+        "--photographs",
+        choices=("copy", "leave"),
+        default="copy",
+        help="of yolo and labelme: copy them to the labels; or leave them, and LabelMe's files name their path",
+    )
+    parser.add_argument(
+        "--url-prefix",
+        type=str,
+        default=LOCAL_FILES,
+        help="of labelstudio: what stands before the name of a photograph, which is quoted then; '' for names alone",
+    )
 
 
 def _check(given: Namespace) -> None:
     """Refuse flags that do not go together."""
-    for flag, only in (("polygons", "coco"), ("like", "coco-results")):
-        if given[flag] and given.format != only:
-            raise ConfigError(f"--{flag}: is for --format {only}, got {given.format}; leave it out")
+    defaults = _parser().get_defaults()
+    for flag, only in ONLY.items():
+        if given[flag] != defaults[flag] and given.format not in only:
+            raise ConfigError(
+                f"--{flag.replace('_', '-')}: is for --format {' or '.join(only)}, got {given.format}; leave it out"
+            )
     if given.format == "coco-results" and given.like is None:
         raise ConfigError("--like: coco-results need it: the COCO file whose numbers of images and categories count")
     if not 0 <= given.score <= 1:

@@ -8,8 +8,9 @@ from jsonargparse import Namespace
 
 from weakseg.artifacts import LabelMap
 from weakseg.cli.common import conclude, read_class_file
+from weakseg.cli.writers import WRITERS
 from weakseg.data.classes import Classes
-from weakseg.data.dataset import Dataset, open_dataset, open_plain_folder
+from weakseg.data.dataset import open_dataset, open_plain_folder
 from weakseg.data.formats import coco
 from weakseg.data.formats.instances_out import (
     regions_of,
@@ -19,16 +20,19 @@ from weakseg.data.formats.instances_out import (
     write_voc,
     write_voc_lists,
 )
+from weakseg.data.formats.outgoing import Outgoing
 from weakseg.data.paths import visible_files
 from weakseg.data.sample import WeakSample
-from weakseg.errors import ConfigError, DataError
+from weakseg.errors import ConfigError, DataError, OutputError, StoreError
 from weakseg.instances import SUFFIX, Instances
 from weakseg.methods import METHODS
 from weakseg.methods.finished import is_finished, open_finished
 from weakseg.methods.plans import last_masks
 from weakseg.methods.recipe import Recipe
 from weakseg.names import composed
-from weakseg.pipeline.plan import Kind
+from weakseg.pipeline.plan import Failure, Kind, Step
+from weakseg.pipeline.runner import FAILURES_FILE, write_failures
+from weakseg.steps.reliability import RELIABILITY, doubts_of
 
 COLOURED = "segmentation-mask"
 FOLDERS = ("voc", COLOURED)
@@ -41,12 +45,19 @@ class Source:
     Attributes:
         folder: Holds ``ID.instances.json`` or ``ID.png``.
         classes: Names of the classes.
-        file_names: Name of the photograph by image id; empty where nobody gave the photographs.
+        photographs: File of the photograph by image id; empty where nobody gave the photographs.
+        reliability: Folder of what a run says of its masks; ``None`` where it says nothing of these.
     """
 
     folder: Path
     classes: Classes
-    file_names: Mapping[str, str]
+    photographs: Mapping[str, Path]
+    reliability: Path | None = None
+
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        """Name of the photograph by image id, relative to the folder of all."""
+        return {image_id: f"{image_id}{path.suffix}" for image_id, path in self.photographs.items()}
 
     def files(self) -> tuple[str, dict[str, Path]]:
         """Return the suffix of the files, that of objects where there are any, and the files by image id."""
@@ -72,6 +83,8 @@ def export(given: Namespace) -> int:
     suffix, files = source.files()
     if suffix == ".png" and given.format == "coco-results":
         raise ConfigError(f"--format: {source.folder} holds masks, but coco-results are of objects; take coco")
+    if given.format in WRITERS:
+        return _write_each(given, source, files)
     if suffix == ".png" and given.format in FOLDERS:
         undecided = _write_masks(given.out, source, files, coloured=given.format == COLOURED)
         more = f", {undecided} with undecided pixels, which are of the class 'undecided'" if undecided else ""
@@ -88,7 +101,7 @@ def _source(given: Namespace) -> Source:
     """Return what a run folder, or a folder of files with its flags, holds."""
     if not given.source.is_dir():
         raise DataError(f"{given.source}: no such folder; give a run folder, or one of objects or masks")
-    images = _names(open_plain_folder(given.images)) if given.images else None
+    images = _photographs(open_plain_folder(given.images)) if given.images else None
     classes = read_class_file(given.classes) if given.classes else None
     if not is_finished(given.source):
         if given.method:
@@ -100,23 +113,25 @@ def _source(given: Namespace) -> Source:
         return Source(given.source, classes, images or {})
     finished = open_finished(given.source, given.method)
     dataset = open_dataset(finished.recipe.data)
-    products = [given.product] if given.product else _products(finished.recipe, dataset)
+    steps = METHODS[finished.recipe.method].build(finished.recipe, dataset)
+    products = [given.product] if given.product else _products(finished.recipe, steps)
     folder = next((f for f in map(finished.step_folder, products) if f.is_dir()), None)
     if folder is None:
         raise DataError(f"{given.source}: has no {' and no '.join(products)}; finish the run, or name a --product")
     samples = [sample for split in dataset.splits.values() for sample in split]
-    return Source(folder, classes or dataset.classes, images or _names(samples))
+    judged = [finished.step_folder(next(iter(step.needs))) for step in steps if step.name == RELIABILITY]
+    doubts = finished.step_folder(RELIABILITY) if folder in judged else None
+    return Source(folder, classes or dataset.classes, images or _photographs(samples), doubts)
 
 
-def _products(recipe: Recipe, dataset: Dataset) -> list[str]:
+def _products(recipe: Recipe, steps: Sequence[Step]) -> list[str]:
     """Return the names of a run's objects, and of its last masks."""
-    steps = METHODS[recipe.method].build(recipe, dataset)
     result = last_masks(recipe, steps)
     return [step.name for step in steps if step.kind == Kind.INSTANCES] + ([result.name] if result else [])
 
 
-def _names(samples: Sequence[WeakSample]) -> dict[str, str]:
-    return {sample.id: f"{sample.id}{sample.image_path.suffix}" for sample in samples}
+def _photographs(samples: Sequence[WeakSample]) -> dict[str, Path]:
+    return {sample.id: sample.image_path for sample in samples}
 
 
 def _objects(path: Path, score: float) -> Instances:
@@ -125,6 +140,42 @@ def _objects(path: Path, score: float) -> Instances:
         return regions_of(LabelMap.load(path))
     found = Instances.load(path)
     return found.chosen([number for number, value in enumerate(found.scores) if value >= score])
+
+
+def _write_each(given: Namespace, source: Source, files: Mapping[str, Path]) -> int:
+    """Write photograph by photograph, and return the exit code; one that cannot be written does not stop the rest."""
+    writer, failures, counted = WRITERS[given.format](given, source.classes), [], 0
+    for image_id, path in files.items():
+        try:
+            item = _outgoing(image_id, path, source, given.score)
+            source.check(item.objects.class_ids, image_id)
+            writer.add(item)
+            counted += len(item.objects)
+        except OutputError:
+            raise
+        except (DataError, StoreError) as error:
+            failures.append(Failure(image_id, "export", str(error)))
+    if len(failures) == len(files):
+        raise DataError(f"{source.folder}: nothing can be exported: {failures[0].reason}")
+    told = "".join(f"; {what}" for what in writer.finish())
+    (given.out / FAILURES_FILE).unlink(missing_ok=True)
+    if failures:
+        write_failures(given.out, failures)
+    kind = "regions" if any(path.suffix == ".png" for path in files.values()) else "objects"
+    done = f"{counted} {kind} on {len(files) - len(failures)} images{told}: {given.out.resolve()}"
+    return conclude(failures, done, listed=given.out / FAILURES_FILE)
+
+
+def _outgoing(image_id: str, path: Path, source: Source, score: float) -> Outgoing:
+    """Return what is written of one photograph."""
+    photograph = source.photographs.get(image_id)
+    name = f"{image_id}{photograph.suffix if photograph else ''}"
+    if path.suffix == ".png":
+        doubts = doubts_of(source.reliability, image_id) if source.reliability else ()
+        sure = min((one.reliability for one in doubts), default=None)
+        return Outgoing.of_mask(image_id, name, photograph, LabelMap.load(path), sure)
+    found = _objects(path, score)
+    return Outgoing(image_id, name, photograph, found, score=sum(found.scores) / len(found) if len(found) else None)
 
 
 def _write_masks(out: Path, source: Source, files: Mapping[str, Path], *, coloured: bool) -> int:

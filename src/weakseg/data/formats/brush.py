@@ -1,4 +1,4 @@
-"""Label Studio's compressed brush strokes become pixels.
+"""Label Studio's compressed brush strokes become pixels, and pixels strokes.
 
 A stream of bits, high bits first: 32 for the number of elements, 5 for the bits of an element less 1, four times 4
 for the widths less 1 in which run lengths are written. Then runs: 1 bit, set where one element is repeated; 2 bits
@@ -15,6 +15,8 @@ from weakseg.ops.runs import Size
 
 _CHANNELS = 4
 _HALF = 128  # strokes have soft edges
+_COUNT_BITS, _ELEMENT_BITS = 32, 8
+_WIDTHS = (3, 4, 8, 16)  # of run lengths, as Label Studio itself writes them
 
 
 def mask_of_brush(stream: bytes, size: Size, where: str) -> NDArray[np.bool_]:
@@ -49,6 +51,37 @@ def mask_of_brush(stream: bytes, size: Size, where: str) -> NDArray[np.bool_]:
         elements[start:stop] = bits.number(8) if repeated else bits.elements(stop - start)
         start = stop
     return np.asarray(elements.reshape(rows, columns, _CHANNELS)[..., 3] >= _HALF)
+
+
+def brush_of_mask(mask: NDArray[np.bool_]) -> bytes:
+    """Return the stream of an ``(H, W)`` mask: its pixels white and opaque, all others transparent."""
+    pixels = mask.ravel()
+    starts = np.flatnonzero(np.concatenate([[True], pixels[1:] != pixels[:-1]]))
+    lengths = np.diff(np.append(starts, pixels.size)) * _CHANNELS
+    longest = 2 ** _WIDTHS[-1]
+    pieces = -(-lengths // longest)  # of each run, for the longest lengths are written as several
+    values = np.repeat(pixels[starts].astype(np.int64) * 255, pieces)
+    written = np.full(values.size, longest)
+    written[np.cumsum(pieces) - 1] = lengths - (pieces - 1) * longest
+    choices = np.searchsorted(2 ** np.array(_WIDTHS), written)
+    widths = np.array(_WIDTHS)[choices]
+    heads = ((4 + choices) << widths) + written - 1  # a set bit, two of the choice, the length less 1
+    sizes = [_COUNT_BITS, 5, *[4] * len(_WIDTHS)]
+    numbers = [pixels.size * _CHANNELS, _ELEMENT_BITS - 1, *(width - 1 for width in _WIDTHS)]
+    return _packed(
+        np.concatenate([numbers, (heads << _ELEMENT_BITS) + values]),
+        np.concatenate([sizes, 3 + widths + _ELEMENT_BITS]),
+    )
+
+
+def _packed(numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> bytes:
+    """Return numbers of ``sizes`` bits each, one after another, the last byte filled up with zeros."""
+    starts = np.cumsum(sizes) - sizes
+    bits = np.zeros(int(sizes.sum()), np.uint8)
+    for bit in range(int(sizes.max())):
+        has = sizes > bit
+        bits[starts[has] + bit] = numbers[has] >> (sizes[has] - 1 - bit) & 1
+    return np.packbits(bits).tobytes()
 
 
 class _Bits:
