@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from generated import CLASSES as GENERATED
+from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.annotations import IGNORED, Box, Shape
@@ -406,3 +408,28 @@ def test_names_that_mean_something_else(kind: str, name: str, data: Path, capsys
     Path("classes.txt").write_text("\n".join([name, *CLASSES[1:]]), encoding="utf-8")
     assert export(kind) == 2
     assert f"classes: {name!r}" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_real_run_goes_to_every_program(tmp_path: Path, capsys: Capture) -> None:
+    """From labels to masks, and to the four formats, as typed."""
+    root, run = write_folder(tmp_path / "data", 4), tmp_path / "run"
+    fast = [*FAST, "--segmenter.fit.epochs=1", "--workers=1", "--device=cpu"]
+    assert main(["run", "cam", "--out", str(run), *folder_arguments(root), *fast]) == 0
+    masks = {path.stem: LabelMap.load(path).labels for path in (run / "masks").glob("*.png")}
+    assert len(masks) == 3 and any((labels > 0).any() for labels in masks.values())
+    for kind in ("yolo-segments", "yolo-boxes", "labelme", "labelstudio"):
+        more = [] if kind.startswith("label") else ["--undecided", "background"]
+        assert export(kind, *more, source=[str(run)], out=str(tmp_path / kind)) == 0
+        assert "regions on 3 images" in capsys.readouterr().out
+    samples = open_dataset(
+        DataConfig(root=str(tmp_path / "yolo-segments"), format="yolo", train="images", classes=GENERATED)
+    ).splits["train"]
+    for sample in samples:
+        again = np.zeros_like(masks[sample.id])
+        for region in sample.drawn.regions:
+            again[mask_of_runs(region.runs, region.size)] = region.class_id
+        np.testing.assert_array_equal(again, np.where(masks[sample.id] == 255, 0, masks[sample.id]))
+    tasks = json.loads((tmp_path / "labelstudio/tasks.json").read_text())
+    scores = [task["predictions"][0].get("score") for task in tasks]
+    assert any(score is not None for score in scores) and all(0 <= score <= 1 for score in scores if score is not None)
