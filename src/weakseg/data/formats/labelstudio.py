@@ -47,7 +47,7 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
     for number, task in enumerate(tasks):
         where = f"{path}: tasks[{number}]"
         try:
-            images.append(_image(as_task(as_record(task, "a task", where)), where, around))
+            images.append(task_image(as_task(as_record(task, "a task", where)), where, around))
         except (Unusable, DataError) as error:
             skipped[where] = str(error).removeprefix(f"{where}: ")
     if skipped and not images:
@@ -87,7 +87,7 @@ def _last(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def _address(data: Record, where: str) -> str:
+def task_address(data: Record, where: str) -> str:
     """Return what a task calls its photograph: at ``image``, else at the one key that looks like one."""
     if "image" in data:
         return text_in(data, "image", where)
@@ -126,11 +126,19 @@ class _Result:
         return frozenset().union(*known) if known and len(known) == len(found) else None
 
 
-def _image(task: Record, where: str, around: Surroundings | None) -> AnnotatedImage:
+def task_image(task: Record, where: str, around: Surroundings | None) -> AnnotatedImage:
+    """Return what one task says: its first annotation that was not cancelled.
+
+    The place of a shape is ``WHERE: annotations[N]: result[M]``.
+
+    Raises:
+        Unusable: If nobody has completed an annotation, or the photograph was rotated for labelling.
+        DataError: If it is malformed, or names no photograph.
+    """
     dropped: dict[str, Dropped] = {}
     if not {"data", "annotations"} <= task.keys():
         raise DataError(f"{where}: has no 'data' or no 'annotations'; export from Label Studio as 'JSON', not another")
-    name = image_name(_address(as_record(task.get("data"), "'data'", where), where), where)
+    name = image_name(task_address(as_record(task.get("data"), "'data'", where), where), where)
     place, annotation = _first_completed(task, where, dropped)
     results = _results(list_in(annotation, "result", place), place, dropped)
     size = next((result.size for result in results.values() if result.size is not None), None)

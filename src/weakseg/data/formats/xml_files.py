@@ -26,11 +26,29 @@ def parse_xml(path: Path, what: str, remedy: str) -> Element:
         DataError: If it is missing, malformed, or defines entities.
     """
     try:
-        root: Element | None = ElementTree.fromstring(_content(path))
-    except (OSError, ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        content = _content(path)
+    except (OSError, ValueError, LookupError) as error:
         raise DataError(f"{path}: {what} cannot be read ({error}); {remedy}") from error
+    return xml_root(content, f"{path}: {what}", remedy)
+
+
+def xml_root(content: bytes | str, what: str, remedy: str) -> Element:
+    """Return the root element of XML.
+
+    Args:
+        content: The XML.
+        what: What it is to the user, and where it stands, for the error.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        DataError: If it is malformed, or defines entities.
+    """
+    try:
+        root: Element | None = ElementTree.fromstring(content)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise DataError(f"{what} cannot be read ({error}); {remedy}") from error
     if root is None:
-        raise DataError(f"{path}: {what} is empty; {remedy}")
+        raise DataError(f"{what} is empty; {remedy}")
     return root
 
 

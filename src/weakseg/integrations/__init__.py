@@ -1,0 +1,1 @@
+"""Annotation programs that talk to weakseg while somebody labels: one module a program."""
