@@ -23,6 +23,7 @@ LEVELS = (
     {"steps"},
     {"methods"},
     {"photograph"},
+    {"integrations"},
     {"cli", "report", "web", "api", "__init__", "__main__"},
 )
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
@@ -48,7 +49,7 @@ DATA_LEVELS = (
     {"check", "saliency_check", "truth", "simulated"},
 )
 DATA_LEVEL_OF = {part: level for level, parts in enumerate(DATA_LEVELS) for part in parts}
-NEVER_EVALUATION = {"data", "nn", "graph", "pipeline", "stages", "training", "methods", "photograph"}
+NEVER_EVALUATION = {"data", "nn", "graph", "pipeline", "stages", "training", "methods", "photograph", "integrations"}
 TRUTH = "weakseg.data.truth"
 MAY_SEE_TRUTH = (
     "evaluation/",

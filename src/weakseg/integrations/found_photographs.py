@@ -15,7 +15,7 @@ from weakseg.photograph.photograph import Photograph
 
 Made = TypeVar("Made")
 _KEPT = 4  # photographs of which graphs are kept; each takes tens of megabytes
-_DEEPEST = 64  # folders of a path
+_LONGEST = 4096  # characters of a path
 _LOST_BY_UPLOADS = re.compile(r"[^-\w.]")
 
 
@@ -42,7 +42,9 @@ class FoundPhotographs:
         Raises:
             DataError: If there is none, or several, or the name leads outside of the folder.
         """
-        parts = PurePosixPath(name.replace("\\", "/")).parts[-_DEEPEST:]
+        if len(name) > _LONGEST:
+            raise DataError(f"{where}: {quoted(name)} has {len(name)} characters, more than any path")
+        parts = PurePosixPath(name.replace("\\", "/")).parts
         inside(self.root, name, where)
         for start in range(len(parts)):
             path = inside(self.root, str(PurePosixPath(*parts[start:])), where)

@@ -103,7 +103,13 @@ class _Backend:
 
 
 async def _posted(work: _Answer, request: Request) -> Response:
-    """Return the answer to a JSON object, or a typed error as Label Studio shows it."""
+    """Return the answer to a JSON object, or a typed error as Label Studio shows it.
+
+    Other types of content are refused: a browser sends those from any page, JSON only where the server agrees.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return JSONResponse({"error": f"request: its type is {kind!r:.60}; send application/json"}, 415)
     try:
         content = await _content(request)
     except DataError as error:

@@ -18,7 +18,7 @@ from weakseg.data.values import as_record
 from weakseg.errors import WeaksegError
 from weakseg.integrations.found_photographs import FoundPhotographs
 from weakseg.integrations.labelstudio_view import View
-from weakseg.photograph.marks import Marks
+from weakseg.photograph.marks import Marks, with_short_strokes
 from weakseg.photograph.photograph import Photograph
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.version import __version__
@@ -123,7 +123,8 @@ def _marks(said: _Said, size: tuple[int, int]) -> Marks:
     drawn, strokes = (_bound(said.image, some, names, size) for some in (others, painted))
     if shapes and drawn == strokes == Drawn():
         raise Unusable("nothing that is drawn lies on it")
-    return Marks(names, replace(drawn, strokes=tuple(one for one in strokes.regions if one.class_id <= len(names))))
+    known = tuple(one for one in strokes.regions if one.class_id <= len(names))
+    return Marks(names, with_short_strokes(replace(drawn, strokes=known)))
 
 
 def _signed(said: _Said) -> list[Shape]:

@@ -145,6 +145,14 @@ def merged_marks(said: Iterable[Mapping[str, Any]]) -> Marks:
     return read_marks(tags, **drawn)
 
 
+def with_short_strokes(drawn: Drawn) -> Drawn:
+    """Return labels in which points beside scribbles or painted strokes are scribbles too, which would decide alone."""
+    if not (drawn.scribbles or drawn.strokes):
+        return drawn
+    short = (Scribble(point.class_id, ((point.row, point.column),)) for point in drawn.points)
+    return replace(drawn, scribbles=(*drawn.scribbles, *short), points=())
+
+
 def check_marks(marks: Marks, size: tuple[int, int]) -> list[str]:
     """Return what is probably not meant: labels outside in part, names that nothing is drawn of, and odd names.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_rgb_uint8, check_same_size
 from weakseg.data.annotations import Drawn
+from weakseg.data.regions import mask_of_runs
 from weakseg.graph.superpixel import slic_regions
 from weakseg.ops.raster import raster_lines, raster_points
 from weakseg.ops.resample import resize_image, scaled_size
@@ -44,9 +45,12 @@ def stroke_seeds(
 
 
 def raster_strokes(drawn: Drawn, size: tuple[int, int], config: StrokeSeedConfig) -> NDArray[np.uint8]:
-    """Return the ``(H, W)`` label map of scribbles, and points on top of them; 255 elsewhere."""
+    """Return the ``(H, W)`` label map of scribbles, painted strokes on them, and points on top; 255 elsewhere."""
     paths, stroke_ids = [stroke.path for stroke in drawn.scribbles], [stroke.class_id for stroke in drawn.scribbles]
     lines = raster_lines(paths, stroke_ids, size, width=config.width, contested=config.contested)
+    for painted in drawn.strokes:
+        check_same_size("stroke", painted.size, "image", size)
+        lines[mask_of_runs(painted.runs, size)] = painted.class_id
     points = [(point.row, point.column) for point in drawn.points]
     clicks = raster_points(points, [point.class_id for point in drawn.points], size)
     return np.where(clicks == UNDECIDED, lines, clicks).astype(np.uint8)
