@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 import uvicorn
 from numpy.typing import NDArray
 from PIL import Image
@@ -53,6 +54,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("a.png", "x/y/b 1 (2).png", "twice/c.png", "also/c.png"):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(photos / name)
+    Image.fromarray(skimage.data.cat()[::4, ::4]).save(photos / "cat.png")
     Image.fromarray(image).save(folder / "secret.png")
     (photos / "link.png").symlink_to(folder / "secret.png")
     (photos / "broken.png").write_bytes(b"no photograph")
@@ -289,7 +291,7 @@ class TestPhotographs:
             ("broken.png", "cannot be read"),
             ("data:image/png;base64,AAAA", "is written into the task"),
             ("/".join(["a"] * 100_000) + ".png", "more than any path"),
-            ("/".join(["a"] * 2000) + ".png", "is no photograph in"),
+            ("/".join(["a"] * 2000) + "/none.png", "is no photograph in"),
             ("a" * 4000 + ".png", "is no usable path"),
             ("a\0.png", "no prediction"),
             ("", "must be text"),

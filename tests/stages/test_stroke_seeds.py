@@ -8,9 +8,10 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from weakseg.artifacts import LabelMap
-from weakseg.data.annotations import Box, Drawn, Point, Scribble
+from weakseg.data.annotations import Box, Drawn, Point, Region, Scribble
 from weakseg.data.config import DataConfig, SimulationConfig
 from weakseg.data.dataset import open_dataset
+from weakseg.data.regions import runs_of_mask
 from weakseg.data.simulated import simulate_image
 from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
@@ -88,6 +89,22 @@ class TestSeeds:
         assert not (labels[:, 30:] == 1).any() and not (labels[:, :30] == 0).any()
         assert (labels != 255).sum() > 2 * (annotated != 255).sum()
         np.testing.assert_array_equal(labels[annotated != 255], annotated[annotated != 255])
+
+    def test_painted_strokes_lie_over_lines_and_under_points(self) -> None:
+        painted = np.zeros((40, 60), np.bool_)
+        painted[4:6, 2:9] = True
+        drawn = Drawn(
+            points=(Point(3, 4.2, 6.9),),
+            scribbles=(Scribble(2, ((4.5, 2.5), (4.5, 12.5))),),
+            strokes=(Region(1, (40, 60), runs_of_mask(painted)),),
+        )
+        config = StrokeSeedConfig(superpixels=0, width=1)
+        labels = stroke_seeds(drawn, two_halves(), config).labels
+        assert labels[4, 6] == 3 and (labels == 1).sum() == 13 and (labels == 2).sum() == 4
+        alone = stroke_seeds(Drawn(strokes=drawn.strokes), two_halves(), StrokeSeedConfig()).labels
+        assert (alone[painted] == 1).all() and (alone == 1).sum() > painted.sum() and set(np.unique(alone)) == {1, 255}
+        with pytest.raises(ShapeError, match="stroke"):
+            stroke_seeds(drawn, two_halves()[:30], config)
 
     def test_none_without_superpixels(self) -> None:
         drawn = Drawn(points=(Point(3, 4.2, 6.9),), scribbles=(Scribble(2, ((4.5, 2.5), (4.5, 12.5))),))

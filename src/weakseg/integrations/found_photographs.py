@@ -15,7 +15,7 @@ from weakseg.photograph.photograph import Photograph
 
 Made = TypeVar("Made")
 _KEPT = 4  # photographs of which graphs are kept; each takes tens of megabytes
-_LONGEST = 4096  # characters of a path
+_LONGEST, _DEEPEST = 4096, 32  # characters of a path, and folders of one that are looked for
 _LOST_BY_UPLOADS = re.compile(r"[^-\w.]")
 
 
@@ -46,7 +46,7 @@ class FoundPhotographs:
             raise DataError(f"{where}: {quoted(name)} has {len(name)} characters, more than any path")
         parts = PurePosixPath(name.replace("\\", "/")).parts
         inside(self.root, name, where)
-        for start in range(len(parts)):
+        for start in range(max(len(parts) - _DEEPEST, 0), len(parts)):
             path = inside(self.root, str(PurePosixPath(*parts[start:])), where)
             if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
                 return path
