@@ -65,12 +65,15 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, classes: tuple[str, ...] = ("cat", "dog"), run: Path | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path, classes: tuple[str, ...] = ("cat", "dog"), run: Path | None = None, *, label_studio: bool = False
+) -> Iterator[Served]:
     """Yield the page of a folder while it is served."""
     page = Page(Album(folder), LabelBook((folder / LABELS_FILE).resolve(), classes), run)
     place = Place("127.0.0.1", 0, TOKEN)
     listening = place.listen()
-    server = uvicorn.Server(uvicorn.Config(guarded(page, place), log_level="critical", timeout_graceful_shutdown=1))
+    app = guarded(page, place, label_studio=label_studio)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

@@ -360,3 +360,28 @@ def test_training_says_what_it_needs(served: Served) -> None:
     assert served.post("api/train", {"action": "start"}).status == 400
     assert served.post("api/train", {"action": "dance"}).status == 400
     assert served.post("api/train", {"action": "stop"}).json["state"] == "none"
+
+
+def test_what_to_draw_next_comes_with_its_reason_and_leaves_out_what_is_accepted(served: Served) -> None:
+    asked = served.get("api/queue").json["queue"]
+    assert {(one["id"], one["kind"]) for one in asked} == {("a", "tag"), ("c", "tag"), ("deep/b", "tag")}
+    served.save("a", 0, tags=["cat"])
+    served.save("c", 0, regions=[POLYGON])
+    served.post("api/accept", {"id": "c", "revision": 1})
+    asked = served.get("api/queue").json["queue"]
+    assert {one["id"] for one in asked} == {"a", "deep/b"}
+    (mine,) = [one for one in asked if one["id"] == "a"]
+    assert mine["class"] == "cat" and mine["kind"] in ("box", "point", "scribble") and mine["reason"]
+    assert mine["gain"] > 0 and mine["seconds"] > 0
+    assert len(served.get("api/queue?first=1").json["queue"]) == 1
+
+
+def test_label_studio_is_answered_below_the_token(folder: Path) -> None:
+    with serving(folder, label_studio=True) as served:
+        assert served.get("label-studio/health").json["status"] == "UP"
+        plain = {"content-type": "application/json"}  # Label Studio knows nothing of the page's own header
+        answer = served.ask("POST", f"/{TOKEN}/label-studio/predict", b'{"tasks": []}', plain)
+        assert answer.status in (200, 400) and answer.json
+        assert served.ask("POST", "/label-studio/predict", b"{}", plain).status == 403
+    with serving(folder) as served:
+        assert served.get("label-studio/health").status == 404

@@ -31,10 +31,11 @@ def main(words: Sequence[str]) -> int:
 
     place, page = Place(given.host, given.port, secrets.token_urlsafe(18), _password(given)), _page(given)
     with place.listen() as listening:
-        print(announce(page, place, listening), flush=True)
+        print(announce(page, place, listening, label_studio=given.label_studio), flush=True)
         if given.browser and place.is_local:
             webbrowser.open(place.address(listening))
-        config = uvicorn.Config(guarded(page, place), log_level="warning", timeout_graceful_shutdown=3)
+        app = guarded(page, place, label_studio=given.label_studio)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
         uvicorn.Server(config).run(sockets=[listening])
     return 0
 
@@ -69,6 +70,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--port", type=int, default=PORT, help="0: any that is free")
     parser.add_argument("--host", type=str, default="127.0.0.1", help="beyond this computer it needs --password-file")
     parser.add_argument("--password-file", type=Path, help="file whose first line is the password that is asked for")
+    parser.add_argument("--label-studio", action="store_true", help="answer Label Studio as its ML backend, too")
     parser.add_argument("--browser", type=bool, default=True, help="open a browser where there is one")
     return parser
 

@@ -40,14 +40,15 @@ class Guard:
         hosts: Names that the server is called by, in lower case; a page of another name that has been led here is
             refused. Empty: any, where a password is asked for.
         password: Of HTTP's basic authentication, whatever the user; empty: none.
-        open_paths: First parts of paths that need no token, for programs that call by fixed addresses.
+        programs: First parts of paths, behind the token, by which other programs ask; they send JSON, which no page of
+            another site can, and know nothing of the page's own header.
     """
 
     app: App
     token: str
     hosts: frozenset[str] = frozenset()
     password: str = ""
-    open_paths: frozenset[str] = frozenset()
+    programs: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -58,8 +59,7 @@ class Guard:
         if refused is not None:
             await _refuse(send, *refused)
             return
-        first, _, rest = scope["path"].lstrip("/").partition("/")
-        path = scope["path"] if first in self.open_paths else f"/{rest}"
+        path = "/" + scope["path"].lstrip("/").partition("/")[2]
         inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
         limit = _Limit(receive)
 
@@ -87,15 +87,13 @@ class Guard:
             return 421, "this server is not called so; open the address that the command has printed"
         if self.password and not self._knows_password(headers.get(b"authorization", b"")):
             return 401, "a password is asked for"
-        first, slash, _ = scope["path"].lstrip("/").partition("/")
-        if first not in self.open_paths and not (
-            slash and hmac.compare_digest(first.encode("utf-8", "surrogatepass"), self.token.encode())
-        ):
+        first, slash, rest = scope["path"].lstrip("/").partition("/")
+        if not (slash and hmac.compare_digest(first.encode("utf-8", "surrogatepass"), self.token.encode())):
             return 403, "wrong or missing token; open the whole address that the command has printed"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return 413, TOO_MUCH
-        if scope["method"] in ("GET", "HEAD") or first in self.open_paths:
+        if scope["method"] in ("GET", "HEAD") or rest.partition("/")[0] in self.programs:
             return None
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         site = headers.get(b"sec-fetch-site", b"same-origin")

@@ -3,65 +3,25 @@
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from weakseg.data.annotations import AnnotatedImage
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.file_state import FileState
 from weakseg.data.formats.drawn_json import VERSION
-from weakseg.data.formats.drawn_record import LISTS, Record, read_record
+from weakseg.data.formats.drawn_record import Record, read_record
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_list, as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_bytes
 from weakseg.pipeline.lock import lock_folder
+from weakseg.web.entry import Entry, entry_of, opened, renamed, revision_of
 
 KIND = "page"
 
 
 class StaleError(DataError):
     """A photograph has been changed since the change that is to be made was begun."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is said of one photograph.
-
-    Attributes:
-        record: As it is stored, see ``data/formats/drawn_record.py``.
-        revision: How often it has been changed.
-        text: The record as JSON.
-        error: Why it cannot be used as it is; empty where it can.
-    """
-
-    record: Record
-    revision: int
-    text: str
-    error: str = ""
-
-    @property
-    def state(self) -> str:
-        """``empty``, ``tagged``, ``drawn``, ``accepted``, ``rejected`` or ``broken``."""
-        if self.error:
-            return "broken"
-        if self.record.get("verdict"):
-            return str(self.record["verdict"])
-        return "drawn" if self.shapes else "tagged" if self.record else "empty"
-
-    @property
-    def shapes(self) -> list[Record]:
-        """All that is drawn."""
-        lists = (self.record.get(key) for key in LISTS)
-        return [one for found in lists if isinstance(found, list) for one in found if isinstance(one, dict)]
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes that are there."""
-        tags = self.record.get("tags")
-        named = [*(tags if isinstance(tags, list) else []), *(one.get("class") for one in self.shapes)]
-        return sorted({name for name in named if isinstance(name, str)} - BACKGROUND_NAMES)
 
 
 class LabelBook:
@@ -153,11 +113,11 @@ class LabelBook:
             self._check_name(name, self._names)
             if name in self._names:
                 raise DataError(f"class {shown(name)} is there already")
-            opened = {i: _opened(entry, name) for i, entry in self._entries.items()}
-            self._write((*self._names, name), opened)
-            if opened:
+            entries = {i: opened(entry, name) for i, entry in self._entries.items()}
+            self._write((*self._names, name), entries)
+            if entries:
                 self.notices.append(
-                    f"{name} is a new class: whether it is on the {len(opened)} photographs that are labelled already "
+                    f"{name} is a new class: whether it is on the {len(entries)} photographs that are labelled already "
                     "is open, until you say so"
                 )
 
@@ -173,7 +133,7 @@ class LabelBook:
             if new in self._names:
                 raise DataError(f"class {shown(new)} is there already; classes cannot be joined here")
             names = tuple(new if name == old else name for name in self._names)
-            self._write(names, {i: _renamed(entry, old, new) for i, entry in self._entries.items()})
+            self._write(names, {i: renamed(entry, old, new) for i, entry in self._entries.items()})
 
     def remove_class(self, name: str) -> None:
         """Remove a class that nothing is labelled as.
@@ -183,7 +143,7 @@ class LabelBook:
         """
         with self._changing:
             self._check_known(name)
-            if used := [i for i, entry in self._entries.items() if _renamed(entry, name, "") is not entry]:
+            if used := [i for i, entry in self._entries.items() if renamed(entry, name, "") is not entry]:
                 raise DataError(f"class {shown(name)} is used on {len(used)} photographs, the first {used[0]!r}")
             self._write(tuple(one for one in self._names if one != name), self._entries)
 
@@ -200,10 +160,10 @@ class LabelBook:
         if strange := sorted(image.labels - set(self._names) - BACKGROUND_NAMES - {""}):
             raise DataError(f"{where}: {shown(strange[0])} is none of the classes; add it first")
         if not (image.tags or image.shapes or "unknown" in record or record.get("verdict")):
-            return Entry({}, _revision(record), "{}")
+            return Entry({}, revision_of(record), "{}")
         named = {key: [one for one in self._names if one in getattr(image, key)] for key in ("tags", "unknown")}
         kept: Record = {key: value for key, value in record.items() if value not in ([], None) or key == "mask"}
-        return _entry({**kept, **named})
+        return entry_of({**kept, **named})
 
     def _write(self, names: tuple[str, ...], entries: Mapping[str, Entry]) -> None:
         self._keep_foreign()
@@ -248,7 +208,7 @@ class LabelBook:
             dropped = [f"{place}: {one.reason}" for place, one in image.dropped.items()]
             strange = sorted(image.labels - set(names) - BACKGROUND_NAMES)
             error = (dropped or [f"{self._where(image_id)}: no class {shown(name)}" for name in strange] or [""])[0]
-            return Entry(record, _revision(record), text, error)
+            return Entry(record, revision_of(record), text, error)
         except DataError as error:
             return Entry(record, 0, text, str(error))
 
@@ -264,35 +224,3 @@ class LabelBook:
         if text != name or text in BACKGROUND_NAMES or not text.isprintable() or len(text) > 100 or "," in text:
             raise DataError(f"{shown(name)} cannot be the name of a class; take a short one, without commas")
         Classes((*names, *([text] if text not in names else [])))
-
-
-def _revision(record: Mapping[str, Any]) -> int:
-    revision = record.get("revision", 0)
-    return revision if isinstance(revision, int) and not isinstance(revision, bool) else 0
-
-
-def _renamed(entry: Entry, old: str, new: str) -> Entry:
-    """Return an entry in which a class is called otherwise; itself where it does not have that class."""
-    if entry.error:
-        return entry
-    record: Record = dict(entry.record)
-    for key in ("tags", "unknown"):
-        record[key] = [new if tag == old else tag for tag in as_list(record.get(key, []), key, "")]
-    for key in LISTS:
-        shapes = [as_record(shape, key, "") for shape in as_list(record.get(key, []), key, "")]
-        record[key] = [{**shape, "class": new} if shape.get("class") == old else shape for shape in shapes]
-    if "mask" in record:
-        record["mask"] = {new if k == old else k: v for k, v in as_record(record["mask"], "mask", "").items()}
-    kept = {key: value for key, value in record.items() if value != [] or key in entry.record}
-    return entry if kept == entry.record else _entry(kept)
-
-
-def _opened(entry: Entry, name: str) -> Entry:
-    """Return an entry in which it is open whether a class is there."""
-    if entry.error:
-        return entry
-    return _entry({**entry.record, "unknown": [*as_list(entry.record.get("unknown", []), "unknown", ""), name]})
-
-
-def _entry(record: Record) -> Entry:
-    return Entry(record, _revision(record), json.dumps(record, ensure_ascii=False, allow_nan=False))

@@ -39,6 +39,7 @@ class Shown:
         reliability: By name of class.
         warnings: What the user should know.
         seconds: That it took.
+        shares: Of the photograph's pixels, by name of class.
     """
 
     labels: LabelMap
@@ -46,6 +47,7 @@ class Shown:
     reliability: Mapping[str, Reliability] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     seconds: float = 0.0
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def lowest(self) -> float | None:
@@ -97,7 +99,11 @@ class MaskMaker:
             made = Shown(paint_regions(bound.drawn.regions, size), ACCEPTED)
         else:
             made = self._made(image_id, bound.drawn, bound.tags.present, classes)
-        return replace(made, seconds=time.perf_counter() - start) if made else None
+        if made is None or classes is None:
+            return made
+        counts = np.bincount(made.labels.labels.ravel(), minlength=256) / made.labels.labels.size
+        shares = {name: float(counts[label]) for label, name in enumerate(classes.names, start=1)}
+        return replace(made, seconds=time.perf_counter() - start, shares=shares)
 
     def warm(self, image_id: str) -> None:
         """Compute what the first mark on a photograph will need."""

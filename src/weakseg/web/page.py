@@ -13,8 +13,10 @@ from weakseg.data.values import shown
 from weakseg.errors import DataError, WeaksegError
 from weakseg.version import __version__
 from weakseg.web.album import Album, shown_size
-from weakseg.web.labels import Entry, LabelBook, StaleError
+from weakseg.web.entry import Entry
+from weakseg.web.labels import LabelBook, StaleError
 from weakseg.web.masks import MaskMaker, Shown
+from weakseg.web.queue import next_labels
 from weakseg.web.trained import Trained
 from weakseg.web.training import Training
 from weakseg.web.worker import Worker
@@ -195,7 +197,7 @@ class Page:
 
     def queue(self, first: int) -> list[dict[str, Any]]:
         """Return what to draw next, the best first."""
-        return []
+        return next_labels(self.album.files, self.book, self.worker.answers, self.trained)[:first]
 
     def trained_state(self) -> dict[str, Any]:
         """Return how the run stands."""

@@ -5,10 +5,12 @@ import socket
 from dataclasses import dataclass
 
 from weakseg.errors import ConfigError
+from weakseg.integrations import labelstudio
 from weakseg.web.guard import Guard
 from weakseg.web.page import Page
 from weakseg.web.server import Server
 
+LABEL_STUDIO = "label-studio"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -54,16 +56,26 @@ class Place:
         return f"http://{host}:{listening.getsockname()[1]}/{self.token}/"
 
 
-def guarded(page: Page, place: Place) -> Guard:
-    """Return the application that answers for a page at a place."""
+def guarded(page: Page, place: Place, *, label_studio: bool = False) -> Guard:
+    """Return the application that answers for a page at a place.
+
+    Args:
+        page: What is labelled.
+        place: Where it is served.
+        label_studio: Whether it also answers Label Studio, below ``label-studio``.
+    """
     hosts = LOOPBACK_NAMES | {place.host.lower()} if place.is_local else frozenset[str]()
-    return Guard(Server(page).app(), place.token, hosts, place.password)
+    names = page.book.classes.names if page.book.classes else ()
+    more = labelstudio.routes(page.album.folder, names, prefix=f"/{LABEL_STUDIO}") if label_studio else []
+    return Guard(Server(page).app(more), place.token, hosts, place.password, frozenset({LABEL_STUDIO}))
 
 
-def announce(page: Page, place: Place, listening: socket.socket) -> str:
+def announce(page: Page, place: Place, listening: socket.socket, *, label_studio: bool = False) -> str:
     """Return what the command says when it begins."""
     labelled = len(page.book.entries)
+    address = place.address(listening)
+    backend = f"Label Studio's backend: {address}{LABEL_STUDIO}\n" if label_studio else ""
     return (
         f"{len(page.album.files)} photographs, {labelled} of them labelled; labels: {page.book.path}\n"
-        f"open {place.address(listening)}\nCtrl-C stops the page; nothing is lost"
+        f"open {address}\n{backend}Ctrl-C stops the page; nothing is lost"
     )

@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from weakseg.data.paths import inside
 from weakseg.errors import DataError, OutputError, WeaksegError
+from weakseg.web.entry import Entry
 from weakseg.web.guard import MOST_BYTES, RUN_POLICY
-from weakseg.web.labels import Entry, StaleError
+from weakseg.web.labels import StaleError
 from weakseg.web.page import Page
 
 STATIC = Path(__file__).parent / "static"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from weakseg.errors import DataError
-from weakseg.web.labels import Entry
+from weakseg.web.entry import Entry
 
 State = Literal["none", "running", "done", "failed", "stopped"]
 RUN_FOLDER = "weakseg-run"
