@@ -1,6 +1,4 @@
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,27 +107,3 @@ def leave_steps(tiny_data: DataConfig) -> Callable[..., dict[str, Any]]:
         return score_maps("masks", truth, folder / "masks", protocol=protocol).as_json(dataset.classes)
 
     return leave
-
-
-@pytest.fixture(scope="session")
-def chromium_path() -> str:
-    """The browser's path; without one the tests are skipped, but fail where the environment says CI=true."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        message = f"none of {names} is on the PATH; install one to test the report in a real browser"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
-
-
-@pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium_path, args=arguments)
-        yield running
-        running.close()

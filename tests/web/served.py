@@ -42,6 +42,11 @@ class Served:
     page: Page
     port: int
 
+    @property
+    def address(self) -> str:
+        """What a browser opens."""
+        return f"http://127.0.0.1:{self.port}/{TOKEN}/"
+
     def get(self, path: str, *, token: str = TOKEN, **headers: str) -> Answered:
         return self.ask("GET", f"/{token}/{path}", None, headers)
 
