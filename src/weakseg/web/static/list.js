@@ -34,12 +34,11 @@ export function focusSearch() {
   search.select();
 }
 
-/** Put the filter to work. The one in front stays in the list, so that the next one is next to it. */
+/** Put the filter to work. */
 function narrow() {
   const needle = search.value.trim().toLowerCase();
   const wanted = WANTED[filter.value];
-  const fits = (one) => wanted(one) && one.id.toLowerCase().includes(needle);
-  entries = state.photographs.filter((one) => fits(one) || (one.id === state.front && !needle && !document.activeElement?.matches("#filter")));
+  entries = state.photographs.filter((one) => wanted(one) && one.id.toLowerCase().includes(needle));
   for (const element of elements.values()) element.remove();
   elements.clear();
   rows.style.height = `${entries.length * ROW}px`;
@@ -131,7 +130,6 @@ search.addEventListener("keydown", (event) => {
 on("photographs", narrow);
 on("list", render);
 on("photograph", () => {
-  if (!entries.some(({ id }) => id === state.front)) narrow();
   render();
   reveal();
 });

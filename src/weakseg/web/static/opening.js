@@ -30,9 +30,12 @@ export async function open(id, hint = null) {
   showPicture(state.current).then(prefetchNext, () => say("The picture could not be fetched."));
 }
 
+/** The next or previous one of the list; the one in front need not be in it. */
 function neighbour(step) {
-  const index = order().findIndex(({ id }) => id === state.front);
-  return order()[index + step];
+  const places = new Map(state.photographs.map(({ id }, place) => [id, place]));
+  const from = places.get(state.front) ?? -1;
+  if (step > 0) return order().find(({ id }) => places.get(id) > from);
+  return order().findLast(({ id }) => places.get(id) < from);
 }
 
 function prefetchNext() {
