@@ -207,9 +207,9 @@ def test_wheel_zooms_about_the_pointer_and_space_pans(tab):
 def test_two_tabs_on_one_photograph(new_tab, address, tab):
     other = new_tab().open(f"{address}#{tab.get('id')}")
     other.settle()  # a tab that waits for a mask is told what another has done, and takes it
-    tab.press("d", "1")
     other.press("d", "2")
     for row, choice, kept, lost in ((20, "Keep mine", "spoon", "cup"), (40, "Take theirs", "cup", "spoon")):
+        tab.press("d", "1")
         tab.drag((row, 20), (row, 60))
         tab.settle()
         other.drag((row + 10, 20), (row + 10, 60))

@@ -80,10 +80,6 @@ addEventListener("hashchange", () => {
   const id = decodeURIComponent(location.hash.slice(1));
   if (id !== state.front && state.byId.has(id)) open(id);
 });
-byId("list-toggle").addEventListener("click", () => {
-  const isOpen = document.body.classList.toggle("list-open");
-  byId("list-toggle").setAttribute("aria-expanded", String(isOpen));
-});
 
 /**
  * For tests and measurements, all of it read-only:

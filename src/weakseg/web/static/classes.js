@@ -4,6 +4,7 @@ import { say, turnTag, whisper } from "./editing.js";
 import { byId, make, write } from "./make.js";
 import { knownPhotographs } from "./photograph.js";
 import { renamed, tagOf, withOpenClass } from "./record.js";
+import { retry } from "./saving.js";
 import { BACKGROUND, IGNORED, byName, colourOf, css, isLight, on, state, tell } from "./state.js";
 import { TOOLS } from "./tools.js";
 
@@ -124,6 +125,7 @@ async function rename(event) {
   if (problem) return write(byId("class-problem"), problem);
   if (state.className === before) state.className = after;
   for (const photograph of knownPhotographs()) photograph.history.map((record) => renamed(record, before, after));
+  retry(); // a mark of the old name may just have been refused
   dialog.close();
   say(`${before} is called ${after} now.`);
   tell("classes");

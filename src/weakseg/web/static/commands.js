@@ -7,7 +7,7 @@ import { nextOfQueue } from "./queue.js";
 import { isEmpty, isSaid } from "./record.js";
 import { decide, retry } from "./saving.js";
 import { setOption, state, tell } from "./state.js";
-import { TOOLS } from "./tools.js";
+import { TOOLS, draft, removeCorner } from "./tools.js";
 import { fit, zoomBy, zoomToPixels } from "./view.js";
 
 const LARGEST_BRUSH = 0.4;
@@ -63,7 +63,10 @@ export const COMMANDS = {
   keyboard: {
     group: "Tools", text: "Draw by keyboard", keys: ["k"], run: toggleKeyboard, pressed: () => state.keyboard, enabled: there,
   },
-  undo: { group: "Marks", text: "Undo", keys: ["Mod+z"], run: undo, enabled: () => Boolean(state.current?.history.canUndo) },
+  undo: {
+    group: "Marks", text: "Undo", keys: ["Mod+z"], run: () => removeCorner() || undo(),
+    enabled: () => Boolean(draft.now || state.current?.history.canUndo),
+  },
   redo: {
     group: "Marks", text: "Redo", keys: ["Mod+Shift+z", "Mod+y"], run: redo,
     enabled: () => Boolean(state.current?.history.canRedo),

@@ -3,7 +3,7 @@ import { say, whisper } from "./editing.js";
 import { labelAt } from "./mask.js";
 import { on, nameOf, state, tell } from "./state.js";
 import { cancel, enter, hover } from "./tools.js";
-import { reveal, view } from "./view.js";
+import { reveal, stage, view } from "./view.js";
 
 const STEP = 8; // pixels of the screen; one of the photograph with Alt, five steps with Shift
 export const crosshair = { position: [0, 0] };
@@ -13,6 +13,7 @@ export function toggleKeyboard() {
   if (!state.current) return;
   state.keyboard = !state.keyboard;
   cancel();
+  stage.focus({ preventScroll: true });
   if (state.keyboard) say("Keyboard drawing: arrows move the crosshair, Enter draws, Escape leaves.");
   else say("Keyboard drawing has ended.");
   tell("focus");

@@ -2,6 +2,7 @@
 import { turnClass, chooseClass } from "./classes.js";
 import { COMMANDS } from "./commands.js";
 import { crosshairKey, toggleKeyboard } from "./crosshair.js";
+import { showList } from "./list.js";
 import { showMode, space } from "./pointers.js";
 import { BACKGROUND, IGNORED, on, state, tell } from "./state.js";
 import { cancel, closePolygon, draft, removeCorner } from "./tools.js";
@@ -25,7 +26,8 @@ function keyDown(event) {
   if (event.defaultPrevented || event.isComposing || isTyped(at) || document.querySelector("dialog[open]")) return;
   const takes = at.matches("[data-arrows] *, input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key);
   if (takes || (event.altKey && !state.keyboard)) return;
-  if (crosshairKey(event) || drawingKey(event) || classKey(event) || command(event)) event.preventDefault();
+  const isOnButton = at.matches("button, summary, a");
+  if ((!isOnButton && crosshairKey(event)) || drawingKey(event) || classKey(event) || command(event)) event.preventDefault();
 }
 
 /** Keys that belong to what is being drawn: Enter, Escape, Backspace, and space to pan. */
@@ -43,6 +45,7 @@ function drawingKey(event) {
   if (event.key === "Backspace" && removeCorner()) return true;
   if (event.key !== "Escape") return false;
   if (draft.now) cancel();
+  else if (document.body.classList.contains("list-open")) showList(false);
   else if (state.selection) {
     state.selection = null;
     tell("selection");

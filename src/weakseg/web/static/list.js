@@ -28,8 +28,14 @@ const WANTED = {
 /** The photographs that the list shows, in its order. */
 export const order = () => entries;
 
+/** Open or close the list where it is a drawer; elsewhere it is always there. */
+export function showList(isOpen) {
+  document.body.classList.toggle("list-open", isOpen);
+  byId("list-toggle").setAttribute("aria-expanded", String(isOpen));
+}
+
 export function focusSearch() {
-  document.body.classList.add("list-open");
+  showList(true);
   search.focus();
   search.select();
 }
@@ -118,6 +124,8 @@ function arrows(event) {
   elements.get(index)?.firstChild.focus({ preventScroll: true });
 }
 
+byId("list-toggle").addEventListener("click", () => showList(!document.body.classList.contains("list-open")));
+byId("stage").addEventListener("pointerdown", () => showList(false));
 frame.addEventListener("scroll", render, { passive: true });
 frame.addEventListener("keydown", arrows);
 new ResizeObserver(render).observe(frame);

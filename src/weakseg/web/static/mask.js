@@ -59,7 +59,11 @@ function overtaken(photograph) {
 }
 
 function arrived(photograph, answer) {
-  if (photograph !== state.current || photograph.unsaved) return; // one of what is drawn now will come
+  if (photograph !== state.current) return;
+  if (photograph.unsaved) {
+    shown.waiting = false; // one of what is drawn now will come
+    return tell("mask");
+  }
   if (painting) {
     held = answer;
     return;
@@ -162,7 +166,7 @@ export function brushTo(from, to, radius, name) {
   const scaled = (radius * shown.map.columns) / state.current.size[1];
   const rect = paintLine(shown.map, onMap(from), onMap(to), scaled, labelOf(name));
   colour(rect);
-  tell("mask");
+  tell("paint");
 }
 
 /** The brush is up: what it painted stays, or is taken back. */

@@ -1,7 +1,7 @@
 // Which photograph is in front, and which comes next.
 import { get } from "./api.js";
 import { say } from "./editing.js";
-import { order } from "./list.js";
+import { order, showList } from "./list.js";
 import { ask, clear, recall } from "./mask.js";
 import { remembered } from "./photograph.js";
 import { on, state, tell } from "./state.js";
@@ -11,7 +11,7 @@ import { fit, prefetch, showPicture } from "./view.js";
 export async function open(id, hint = null) {
   state.front = id;
   history.replaceState(null, "", `#${encodeURIComponent(id)}`);
-  document.body.classList.remove("list-open");
+  showList(false);
   let answer;
   try {
     answer = await get("photograph", { id });

@@ -43,9 +43,12 @@ async function pump() {
   const next = [...unsaved].find((one) => !one.conflict && !one.refused);
   if (!next) return;
   busy = true;
-  await send(next);
-  busy = false;
-  tell("saving");
+  try {
+    await send(next);
+  } finally {
+    busy = false;
+    tell("saving");
+  }
   pump();
 }
 

@@ -18,7 +18,7 @@ export const BACKGROUND = "background";
 export const IGNORED = "ignored"; // not a class: regions that count for nothing
 
 // Events: "photograph" another one is in front; "record" its marks changed; "stored" it was stored; "saving" the state of
-// saving changed; "mask" another mask; "classes", "list", "tool", "options", "selection", "draft", "hint", "view", "train", "focus".
+// saving changed; "mask" another mask; "paint" the brush paints on it; "classes", "list", "tool", "options", "selection", "draft", "hint", "view", "train", "focus".
 export const state = {
   folder: "",
   classes: [], // [{name, colour: [r, g, b]}]

@@ -17,7 +17,7 @@ export const TOOLS = {
   eraser: { text: "Eraser", paints: true },
 };
 const SMALLEST_BOX = 4; // pixels of the screen
-const NEAR = 10; // pixels of the screen: a corner that is hit again
+const NEAR = matchMedia("(pointer: coarse)").matches ? 22 : 10; // pixels of the screen: a corner that is hit again
 export const draft = { now: null, hover: null };
 
 /** Of the brush, in pixels of the photograph; it always covers at least one. */
@@ -73,10 +73,10 @@ export function extend(position) {
   tell("draft");
 }
 
-/** The pointer moves without being pressed. */
+/** The pointer moves without being pressed; null: it has left. */
 export function hover(position) {
   draft.hover = position;
-  if (draft.now) draft.now.cursor = within(position);
+  if (draft.now) draft.now.cursor = position && within(position);
   tell("draft");
 }
 

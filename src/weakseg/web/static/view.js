@@ -209,7 +209,7 @@ function measured() {
 }
 
 new ResizeObserver(measured).observe(stage);
-on("record mask selection draft hint focus", () => refresh("above"));
+on("record mask paint selection draft hint focus", () => refresh("above"));
 on("classes", () => refresh("above"));
 on("options", () => {
   below.style.filter = `brightness(${state.options.brightness}) contrast(${state.options.contrast})`;
