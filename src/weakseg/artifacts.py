@@ -251,8 +251,12 @@ class LabelMap:
         """The labels that occur, 255 left out."""
         return frozenset(np.unique(self.labels).tolist()) - {UNDECIDED}
 
-    def save(self, path: Path) -> None:
-        """Write as indexed PNG with the VOC palette.
+    def save(self, path: Path, colours: NDArray[np.uint8] | None = None) -> None:
+        """Write as indexed PNG.
+
+        Args:
+            path: The file.
+            colours: ``(256, 3)`` colour of each label; ``None``: the VOC palette.
 
         Raises:
             StoreError: If the path's suffix says that it is something else.
@@ -260,7 +264,7 @@ class LabelMap:
         if path.suffix.lower() != ".png":
             raise StoreError(f"{path}: masks are PNG files; call it {path.with_suffix('.png').name}")
         image = Image.fromarray(self.labels)
-        image.putpalette(voc_palette().tobytes())
+        image.putpalette((voc_palette() if colours is None else colours).tobytes())
         with atomic_path(path) as temporary:
             image.save(temporary, format="PNG")
 

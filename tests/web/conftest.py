@@ -1,11 +1,9 @@
 """Tabs of a browser, and a page to open in them."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
 from browsing import Tab, save_photograph
 from served import serving
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from browsing import Tab, save_photograph
+from PIL import Image
 from served import serving
 
 PORT = 8911
@@ -24,7 +23,8 @@ CUP = 1
 def commanded(folder: Path, *words: str) -> Iterator[str]:
     """Run ``weakseg page``, and give the address that it prints."""
     command = [sys.executable, "-m", "weakseg", "page", str(folder), "--port", str(PORT), "--browser", "false", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as run:
+    told = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told) as run:
         assert run.stdout is not None
         lines = (found.group() for line in run.stdout if (found := re.search(r"http://\S+", line)))
         try:

@@ -10,7 +10,7 @@ from weakseg.cli.common import add_overwrite, build_parser, check_output, out_pa
 from weakseg.errors import ConfigError
 
 Format = Literal[
-    "coco", "coco-results", "voc", "segmentation-mask", "yolo-segments", "yolo-boxes", "labelme", "labelstudio"
+    "coco", "coco-results", "voc", "segmentation-mask", "cvat", "yolo-segments", "yolo-boxes", "labelme", "labelstudio"
 ]
 DESCRIPTION = (
     "Write objects (ID.instances.json) or masks (ID.png) as other programs read them.\n"
@@ -20,6 +20,7 @@ DESCRIPTION = (
     "  coco-results  a list of detections, for evaluation servers, with the numbers of the data set --like\n"
     "  voc           SegmentationClass and, of objects, SegmentationObject, as indexed PNGs, with their lists\n"
     "  segmentation-mask  the same in colours: its zipped content is CVAT's 'Segmentation mask 1.1'\n"
+    "  cvat          CVAT's XML 'CVAT 1.1' for images: masks of objects, or with --polygons polygons\n"
     "  yolo-segments      images, labels (outlines) and data.yaml, as Ultralytics trains on them\n"
     "  yolo-boxes         the same with boxes; of masks one around each part of a class\n"
     "  labelme            a JSON file beside a copy of each photograph; undecided pixels are '__ignore__'\n"
@@ -28,7 +29,8 @@ DESCRIPTION = (
 EXAMPLES = (
     "  weakseg export out --format coco --out objects.json\n"
     "  weakseg export out --product masks --format coco --polygons --out masks.json\n"
-    "  weakseg export out --format segmentation-mask --out for_cvat\n"
+    "  weakseg export out --format segmentation-mask --palette labelmap.txt --out for_cvat\n"
+    "  weakseg export out --format cvat --out annotations.xml\n"
     "  weakseg export out --format yolo-segments --out for_yolo\n"
     "  weakseg export out --format labelme --out to_correct\n"
     "  weakseg export out --format labelstudio --url-prefix '/data/local-files/?d=photos/' --out tasks\n"
@@ -36,9 +38,11 @@ EXAMPLES = (
     "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json"
 )
 LOCAL_FILES = "/data/local-files/?d="
+FILES = {"coco": ".json", "coco-results": ".json", "cvat": ".xml"}  # all others are folders
 YOLO = ("yolo-segments", "yolo-boxes")
 ONLY: dict[str, tuple[str, ...]] = {  # what flags are for, all others apart
-    "polygons": ("coco", "labelme"),
+    "polygons": ("coco", "cvat", "labelme"),
+    "palette": ("voc", "segmentation-mask", "cvat"),
     "like": ("coco-results",),
     "holes": ("yolo-segments",),
     "undecided": YOLO,
@@ -62,15 +66,16 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
     parser.add_argument(
-        "--out", type=out_path, required=True, help="folder to write; of coco and coco-results: JSON file"
+        "--out", type=out_path, required=True, help="folder to write; of coco, coco-results and cvat: file"
     )
     add_overwrite(parser)
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
     parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")
     parser.add_argument("--classes", type=Path, help="class names, one a line; a run knows its own")
     parser.add_argument("--score", type=float, default=0.0, help="leave out objects of a lower score")
+    parser.add_argument("--polygons", action="store_true", help="of coco, cvat and labelme: polygons; the same pixels")
     parser.add_argument(
-        "--polygons", action="store_true", help="of coco and labelme: polygons, not runs or masks; the same pixels"
+        "--palette", type=Path, help="of voc, segmentation-mask, cvat: labelmap.txt whose colours classes keep"
     )
     parser.add_argument(
         "--like", type=Path, help="of coco-results: COCO file with the numbers of images and categories"
@@ -119,6 +124,7 @@ def _check(given: Namespace) -> None:
         raise ConfigError("--like: coco-results need it: the COCO file whose numbers of images and categories count")
     if not 0 <= given.score <= 1:
         raise ConfigError(f"--score: must lie in [0, 1], got {given.score}")
-    if given.format.startswith("coco") and given.out.suffix != ".json":
-        raise ConfigError(f"--out: {given.out} must end in .json")
-    check_output("--out", given.out, overwrite=given.overwrite, folder=not given.format.startswith("coco"))
+    suffix = FILES.get(given.format)
+    if suffix and given.out.suffix != suffix:
+        raise ConfigError(f"--out: {given.out} must end in {suffix}")
+    check_output("--out", given.out, overwrite=given.overwrite, folder=suffix is None)

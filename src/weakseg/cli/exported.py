@@ -6,12 +6,14 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from weakseg.artifacts import LabelMap
+from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.cli.common import conclude, read_class_file
 from weakseg.cli.writers import WRITERS
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import open_dataset, open_plain_folder
 from weakseg.data.formats import coco
+from weakseg.data.formats.cvat_out import write_cvat
+from weakseg.data.formats.cvat_shapes import UNDECIDED_NAME
 from weakseg.data.formats.instances_out import (
     regions_of,
     write_coco_annotations,
@@ -21,6 +23,7 @@ from weakseg.data.formats.instances_out import (
     write_voc_lists,
 )
 from weakseg.data.formats.outgoing import Outgoing
+from weakseg.data.formats.palettes import Palette, label_colours, read_palette
 from weakseg.data.paths import visible_files
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError, DataError, OutputError, StoreError
@@ -70,7 +73,7 @@ class Source:
 
     def check(self, class_ids: Iterable[int], image_id: str) -> None:
         """Raise ``DataError`` if an image shows a class that has no name."""
-        if (top := max(class_ids, default=0)) > len(self.classes):
+        if (top := max(set(class_ids) - {UNDECIDED}, default=0)) > len(self.classes):
             raise DataError(
                 f"{self.folder}: image {image_id!r} has class {top}, but there are {len(self.classes)} classes; give "
                 "--classes that it was made with"
@@ -79,25 +82,36 @@ class Source:
 
 def export(given: Namespace) -> int:
     """Write what the command line asks for, and return the exit code."""
-    source = _source(given)
+    source = source_of(given)
     suffix, files = source.files()
     if suffix == ".png" and given.format == "coco-results":
         raise ConfigError(f"--format: {source.folder} holds masks, but coco-results are of objects; take coco")
     if given.format in WRITERS:
         return _write_each(given, source, files)
+    palette = read_palette(given.palette) if given.palette else None
     if suffix == ".png" and given.format in FOLDERS:
-        undecided = _write_masks(given.out, source, files, coloured=given.format == COLOURED)
+        undecided = _write_masks(given.out, source, files, palette, coloured=given.format == COLOURED)
         more = f", {undecided} with undecided pixels, which are of the class 'undecided'" if undecided else ""
         return conclude((), f"{len(files)} masks{more}: {given.out.resolve()}")
-    found = {image_id: _objects(path, given.score) for image_id, path in files.items()}
+    undecided_too = given.format == "cvat"
+    found = {image_id: objects_of(path, given.score, undecided=undecided_too) for image_id, path in files.items()}
     for image_id, objects in found.items():
         source.check(objects.class_ids, image_id)
-    _write(given, source, found)
+    _write(given, source, found, palette)
     counted = f"{sum(map(len, found.values()))} {'objects' if suffix == SUFFIX else 'regions'}"
-    return conclude((), f"{counted} on {len(found)} images: {given.out.resolve()}")
+    said = _told_of_cvat(found) if given.format == "cvat" else ""
+    return conclude((), f"{counted} on {len(found)} images{said}: {given.out.resolve()}")
 
 
-def _source(given: Namespace) -> Source:
+def _told_of_cvat(found: Mapping[str, Instances]) -> str:
+    """Return what the XML does not hold as it was."""
+    undecided = sum(UNDECIDED in objects.class_ids for objects in found.values())
+    said = f", {undecided} with undecided pixels, which have the label {UNDECIDED_NAME!r}" if undecided else ""
+    scored = any(score < 1 for objects in found.values() for score in objects.scores)
+    return said + (", without their scores, for which CVAT's file has no place" if scored else "")
+
+
+def source_of(given: Namespace) -> Source:
     """Return what a run folder, or a folder of files with its flags, holds."""
     if not given.source.is_dir():
         raise DataError(f"{given.source}: no such folder; give a run folder, or one of objects or masks")
@@ -134,10 +148,10 @@ def _photographs(samples: Sequence[WeakSample]) -> dict[str, Path]:
     return {sample.id: sample.image_path for sample in samples}
 
 
-def _objects(path: Path, score: float) -> Instances:
-    """Return the objects of a file that are sure enough; of a mask, one of each class."""
+def objects_of(path: Path, score: float, *, undecided: bool = False) -> Instances:
+    """Return the objects of a file that are sure enough; of a mask, one of each class, and of 255 if that is wanted."""
     if path.suffix == ".png":
-        return regions_of(LabelMap.load(path))
+        return regions_of(LabelMap.load(path), undecided=undecided)
     found = Instances.load(path)
     return found.chosen([number for number, value in enumerate(found.scores) if value >= score])
 
@@ -174,27 +188,30 @@ def _outgoing(image_id: str, path: Path, source: Source, score: float) -> Outgoi
         doubts = doubts_of(source.reliability, image_id) if source.reliability else ()
         sure = min((one.reliability for one in doubts), default=None)
         return Outgoing.of_mask(image_id, name, photograph, LabelMap.load(path), sure)
-    found = _objects(path, score)
+    found = objects_of(path, score)
     return Outgoing(image_id, name, photograph, found, score=sum(found.scores) / len(found) if len(found) else None)
 
 
-def _write_masks(out: Path, source: Source, files: Mapping[str, Path], *, coloured: bool) -> int:
+def _write_masks(
+    out: Path, source: Source, files: Mapping[str, Path], palette: Palette | None, *, coloured: bool
+) -> int:
     """Write masks, and return how many of them show a colour for undecided pixels."""
-    undecided = 0
+    undecided, colours = 0, label_colours(source.classes, palette, undecided=coloured)
     for image_id, path in files.items():
         labels = LabelMap.load(path)
         source.check(labels.label_ids, image_id)
-        write_mask(out / "SegmentationClass" / f"{image_id}.png", labels, coloured=coloured)
+        write_mask(out / "SegmentationClass" / f"{image_id}.png", labels, coloured=coloured, colours=colours)
         undecided += coloured and labels.coverage < 1
-    write_voc_lists(out, list(files), source.classes, undecided=undecided > 0)
+    write_voc_lists(out, list(files), source.classes, undecided=undecided > 0, palette=palette)
     return undecided
 
 
-def _write(given: Namespace, source: Source, found: Mapping[str, Instances]) -> None:
+def _write(given: Namespace, source: Source, found: Mapping[str, Instances], palette: Palette | None) -> None:
     if given.format in FOLDERS:
+        colours = label_colours(source.classes, palette)
         for image_id, objects in found.items():
-            write_voc(given.out, image_id, objects, coloured=given.format == COLOURED)
-        write_voc_lists(given.out, list(found), source.classes)
+            write_voc(given.out, image_id, objects, coloured=given.format == COLOURED, colours=colours)
+        write_voc_lists(given.out, list(found), source.classes, palette=palette)
     elif given.format == "coco-results":
         file = coco.read_instances(given.like)
         categories = {class_id: category for category, class_id in file.class_ids(source.classes).items()}
@@ -202,4 +219,8 @@ def _write(given: Namespace, source: Source, found: Mapping[str, Instances]) -> 
     else:
         if unnamed := sorted(set(found) - set(source.file_names)):
             raise DataError(f"{source.folder}: {unnamed[0]!r} has no photograph; give their folder with --images")
-        write_coco_annotations(given.out, found, source.file_names, source.classes, polygons=given.polygons)
+        if given.format == "cvat":
+            names = source.file_names
+            write_cvat(given.out, found, names, source.classes, polygons=given.polygons, palette=palette)
+        else:
+            write_coco_annotations(given.out, found, source.file_names, source.classes, polygons=given.polygons)

@@ -1,11 +1,20 @@
 """CVAT: one XML file of images or of the tracks of a video, with shapes, skeletons, masks and tags."""
 
 import posixpath
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from weakseg.data.annotations import AnnotatedImage, AnnotationTable, Dropped
-from weakseg.data.formats.cvat_shapes import attribute, integer, labels_of, order_of, shapes_of
+from weakseg.data.formats.cvat_shapes import (
+    UNDECIDED_NAME,
+    attribute,
+    integer,
+    is_undecided,
+    labels_of,
+    order_of,
+    shapes_of,
+)
 from weakseg.data.formats.cvat_video import images_of_tracks
 from weakseg.data.formats.label_format import Surroundings, claim_check
 from weakseg.data.formats.repeated import without_repeats
@@ -22,7 +31,8 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
     Polygons, ellipses and masks become regions, polylines scribbles, each of several points a point of its own, the
     visible points of a skeleton points of its class, tags tags. A box that is rotated about its centre becomes the
     upright box around it. Shapes stand in the order of ``z_order``, those above later, and in the order of the file
-    where it is equal. Labels with a parent are points of skeletons, and no classes.
+    where it is equal. Labels with a parent are points of skeletons, and no classes. Regions of the label ``undecided``,
+    as ``weakseg export`` writes them, say nothing of their pixels.
 
     A photograph of a project is in the folder of its subset, if it is there. The shapes of tracks are those of the
     frames ``frame_000000`` and so on.
@@ -38,7 +48,7 @@ def read_table(path: Path, around: Surroundings | None = None) -> AnnotationTabl
     if root.tag != "annotations":
         raise DataError(f"{path}: holds no <annotations>; export it from CVAT as 'CVAT for images 1.1'")
     labels = [node for node in root.iterfind("meta//labels/label") if node.find("parent") is None]
-    names = [(node.findtext("name") or "").strip() for node in labels]
+    names = [name for node in labels if (name := (node.findtext("name") or "").strip()) != UNDECIDED_NAME]
     nodes = [(f"{path}: image[{number}]", node) for number, node in enumerate(root.iterfind("image"))]
     skipped: dict[str, str] = {}
     if root.find("track") is not None:
@@ -68,6 +78,8 @@ def _image(node: Element, where: str, around: Surroundings | None) -> AnnotatedI
     drawn = sorted((entry for entry in entries if entry[1].tag != "tag"), key=lambda entry: order_of(entry[1]))
     claim = claim_check(around, name, size, where)
     shapes = usable_shapes(drawn, lambda child, place: shapes_of(child, size, place, claim), labels_of, dropped)
+    lost = {place for place, child in drawn if place in dropped and is_undecided(child)}
+    dropped |= {place: replace(dropped[place], ignored=True) for place in lost}
     return AnnotatedImage(name, tuple(shapes), where, frozenset(tags), size, dropped=dropped)
 
 

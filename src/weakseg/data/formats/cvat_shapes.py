@@ -24,14 +24,19 @@ from weakseg.data.values import shown
 from weakseg.errors import DataError
 from weakseg.ops.runs import Size
 
-LEFT_OUT = "left_out"
+LEFT_OUT, UNDECIDED_NAME = "left_out", "undecided"
 _KINDS = ("box", "polygon", "ellipse", "polyline", "points", "mask", "skeleton")
 _REGIONS = ("polygon", "ellipse", "mask")
 
 
 def labels_of(node: Element) -> frozenset[str] | None:
-    """Return the class of a shape that is left out; ``None`` where it has none."""
-    return text_label(node.get("label"))
+    """Return the class of a shape that is left out, of undecided pixels none; ``None`` where it has none."""
+    return frozenset() if is_undecided(node) else text_label(node.get("label"))
+
+
+def is_undecided(node: Element) -> bool:
+    """Return whether a shape says nothing of its pixels, as ``weakseg export`` writes those that are undecided."""
+    return (node.get("label") or "").strip() == UNDECIDED_NAME
 
 
 def order_of(node: Element) -> float:
@@ -73,10 +78,11 @@ def shapes_of(node: Element, size: Size, where: str, check_claim: Callable[[], N
 
 
 def _region(node: Element, label: str, size: Size, where: str) -> Shape:
+    ignored = is_undecided(node)
     if node.tag == "mask":
-        return region_of(label, _mask(node, size, where), where)
+        return region_of(label, _mask(node, size, where), where, ignored=ignored)
     outline = _ellipse(node, where) if node.tag == "ellipse" else _positions(node, where)
-    return region_inside(label, outline, size, where)
+    return region_inside(label, outline, size, where, ignored=ignored)
 
 
 def _skeleton(node: Element, label: str, where: str) -> list[Shape]:

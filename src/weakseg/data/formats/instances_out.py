@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from weakseg.artifacts import UNDECIDED, LabelMap, voc_palette
 from weakseg.data.classes import Classes
 from weakseg.data.formats.coco_objects import Key
 from weakseg.data.formats.coco_polygons import polygons_of
+from weakseg.data.formats.palettes import FILE_NAME, Palette, palette_rows
 from weakseg.errors import DataError
 from weakseg.files import atomic_path, write_bytes
 from weakseg.instances import Instances
@@ -20,9 +22,14 @@ from weakseg.ops.runs import decode_runs
 Record = dict[str, Any]
 
 
-def regions_of(labels: LabelMap) -> Instances:
-    """Return all pixels of each class of a mask as one object; background and undecided pixels are in none."""
-    ids = sorted(labels.label_ids - {0, UNDECIDED})
+def regions_of(labels: LabelMap, *, undecided: bool = False) -> Instances:
+    """Return all pixels of each class of a mask as one object; the background is in none.
+
+    Args:
+        labels: The mask.
+        undecided: Whether undecided pixels are one of class 255, and not left out.
+    """
+    ids = sorted(labels.label_ids - {0}) + [UNDECIDED] * (undecided and labels.coverage < 1)
     return Instances.of(labels.labels == np.reshape(ids, (-1, 1, 1)), ids)
 
 
@@ -94,7 +101,20 @@ def write_coco_results(
     _write(path, records)
 
 
-def write_voc(root: Path, image_id: str, instances: Instances, *, coloured: bool = False) -> None:
+def drawing_order(instances: Instances) -> list[int]:
+    """Return the numbers of objects, those above later: the surer lies on top, of equal ones the smaller."""
+    areas = instances.areas
+    return sorted(range(len(instances)), key=lambda n: (instances.scores[n], -areas[n], -n))
+
+
+def write_voc(
+    root: Path,
+    image_id: str,
+    instances: Instances,
+    *,
+    coloured: bool = False,
+    colours: NDArray[np.uint8] | None = None,
+) -> None:
     """Write ``SegmentationObject/ID.png`` and ``SegmentationClass/ID.png``: objects numbered from 1 in their order.
 
     Where objects overlap, the surer one is seen, of equal ones the smaller; so what VOC holds of an object may be less
@@ -105,6 +125,7 @@ def write_voc(root: Path, image_id: str, instances: Instances, *, coloured: bool
         image_id: Id of the image.
         instances: Its objects.
         coloured: Whether the PNGs hold colours of 24 bits, not indices of them.
+        colours: ``(256, 3)`` colour of each class; objects have VOC's.
 
     Raises:
         DataError: If there are more objects than masks of 8 bits hold.
@@ -115,24 +136,33 @@ def write_voc(root: Path, image_id: str, instances: Instances, *, coloured: bool
             "low score"
         )
     objects, labels = np.zeros(instances.image_size, np.uint8), np.zeros(instances.image_size, np.uint8)
-    areas, masks = instances.areas, instances.masks
-    for number in sorted(range(len(masks)), key=lambda n: (instances.scores[n], -areas[n], -n)):
+    masks = instances.masks
+    for number in drawing_order(instances):
         objects[masks[number]] = number + 1
         labels[masks[number]] = instances.class_ids[number]
     write_mask(root / "SegmentationObject" / f"{image_id}.png", LabelMap(objects), coloured=coloured)
-    write_mask(root / "SegmentationClass" / f"{image_id}.png", LabelMap(labels), coloured=coloured)
+    write_mask(root / "SegmentationClass" / f"{image_id}.png", LabelMap(labels), coloured=coloured, colours=colours)
 
 
-def write_mask(path: Path, labels: LabelMap, *, coloured: bool = False) -> None:
-    """Write a mask as PNG with VOC's colours: indices of them, or the colours themselves in 24 bits."""
+def write_mask(
+    path: Path, labels: LabelMap, *, coloured: bool = False, colours: NDArray[np.uint8] | None = None
+) -> None:
+    """Write a mask as PNG: indices of colours, or the colours themselves in 24 bits; VOC's where none are given."""
     if not coloured:
-        labels.save(path)
+        labels.save(path, colours)
         return
     with atomic_path(path) as temporary:
-        Image.fromarray(voc_palette()[labels.labels]).save(temporary, format="PNG")
+        Image.fromarray((voc_palette() if colours is None else colours)[labels.labels]).save(temporary, format="PNG")
 
 
-def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes, *, undecided: bool = False) -> None:
+def write_voc_lists(
+    root: Path,
+    image_ids: Sequence[str],
+    classes: Classes,
+    *,
+    undecided: bool = False,
+    palette: Palette | None = None,
+) -> None:
     """Write ``ImageSets/Segmentation/default.txt`` and ``labelmap.txt``, which CVAT reads beside folders of masks.
 
     A line of the label map is name, colour, parts and actions; a colon in a name would end it.
@@ -142,21 +172,16 @@ def write_voc_lists(root: Path, image_ids: Sequence[str], classes: Classes, *, u
         image_ids: The images.
         classes: Their classes.
         undecided: Whether ``undecided`` has a line of its own, as masks in colours need where they show it.
+        palette: Whose lines are kept, in their order; ``None``: VOC's colours.
 
     Raises:
-        DataError: If a name has a colon.
+        DataError: If a name has a colon, or the palette lacks a class.
     """
-    if wrong := [name for name in classes.names if ":" in name]:
-        raise DataError(
-            f"{root / 'labelmap.txt'}: class {wrong[0]!r} has a colon, which the file cannot hold; rename it"
-        )
-    colours = voc_palette().tolist()
-    rows = [
-        *zip(("background", *classes.names), colours, strict=False),
-        *[("undecided", colours[UNDECIDED])][:undecided],
-    ]
-    lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in rows]
-    write_bytes(root / "labelmap.txt", _text(["# label:color_rgb:parts:actions", *lines]))
+    rows = palette_rows(classes, palette, undecided=undecided)
+    if wrong := [name for name in rows if ":" in name]:
+        raise DataError(f"{root / FILE_NAME}: class {wrong[0]!r} has a colon, which the file cannot hold; rename it")
+    lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in rows.items()]
+    write_bytes(root / FILE_NAME, _text(["# label:color_rgb:parts:actions", *lines]))
     write_bytes(root / "ImageSets" / "Segmentation" / "default.txt", _text(image_ids))
 
 

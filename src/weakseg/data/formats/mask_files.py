@@ -14,12 +14,11 @@ from PIL import Image
 from weakseg.artifacts import UNDECIDED
 from weakseg.data.class_map import ClassMap
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
-from weakseg.data.formats.palettes import FILE_NAME, Palette, read_palette
+from weakseg.data.formats.palettes import FILE_NAME, VOID_NAMES, Palette, read_palette
 from weakseg.errors import ConfigError, DataError
 from weakseg.image_file import LOSSLESS, opened_image
 
 Void = Literal["auto", "none"] | int
-VOID_NAMES = frozenset({"void", "ignore", "ignored", "undecided", "unlabelled", "unlabeled", "__ignore__"})
 _MODES = ("1", "L", "P", "RGB", "RGBA")
 _NO_CLASS = -1
 _STRIP = 1 << 20  # pixels of a coloured mask that are looked up at once
