@@ -64,5 +64,9 @@ class CheckpointError(WeaksegError):
     """A weight file is truncated, hostile, or belongs to another model."""
 
 
+class ServerError(WeaksegError):
+    """A server of another program cannot be reached, or refuses."""
+
+
 class EvaluationError(WeaksegError):
     """Predictions and ground truth cannot be compared."""

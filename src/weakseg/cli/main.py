@@ -39,6 +39,7 @@ VERBS = {
     "train-instances": "train Mask R-CNN on instance masks",
     "predict-instances": "objects of images with a trained instance segmenter",
     "export": "objects or masks as COCO or VOC files",
+    "cvat": "bring the labels of a task on a CVAT server here, or masks there",
     "evaluate": "compare masks or instances with ground truth",
     "queue": "what to draw next: the photographs, classes and kinds of label that help most a second",
     "sweep": "thresholds that suit a run best, by a few masks that somebody has checked",

@@ -1,13 +1,11 @@
 """``weakseg predict``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.image_verb import ImageVerb
 from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
-from weakseg.errors import ConfigError
 from weakseg.settings.predict import PredictConfig
 
 if TYPE_CHECKING:
@@ -17,26 +15,14 @@ if TYPE_CHECKING:
 
 
 def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
+    from weakseg.methods.finished import segmenter_of
     from weakseg.stages.segment import load_segmenter
     from weakseg.steps.segment import PredictJob
 
     check_overlays(given.overlays, given.images, given.out)
-    model = _segmenter_of(given.model, given.method)
+    model = segmenter_of(given.model, given.method)
     load_segmenter(model)  # a bad model is one error, not one for each image
     return PredictJob(model, given.out, config, device)
-
-
-def _segmenter_of(path: Path, method: str) -> Path:
-    """Return a model file: as given, or the last segmenter of a run, or of a method of a comparison."""
-    from weakseg.methods.finished import is_finished, open_finished
-    from weakseg.steps.segment import SEGMENTER, in_round
-
-    if is_finished(path):
-        finished = open_finished(path, method)
-        return finished.model_of(in_round(SEGMENTER, finished.recipe.rounds))
-    if method:
-        raise ConfigError(f"--method: {path} is no folder of a comparison; leave it out")
-    return path
 
 
 def _extend(parser: ArgumentParser) -> None:

@@ -1,1 +1,1 @@
-"""Annotation programs that talk to weakseg while somebody labels: one module a program."""
+"""What other programs ask of weakseg, in their own terms; each needs an extra of its own."""

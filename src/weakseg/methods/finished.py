@@ -17,6 +17,7 @@ from weakseg.settings.old_words import refuse_old_words
 from weakseg.settings.refine import RefineConfig
 from weakseg.settings.seed import SeedConfig
 from weakseg.steps.decided import decided, decided_masks, decided_seeds
+from weakseg.steps.segment import SEGMENTER, in_round
 
 PLACE_FILE = "data/place.json"
 COMPARISON_FILE = "results.json"
@@ -93,6 +94,21 @@ def open_finished(folder: Path, method: str = "") -> FinishedRun:
     refuse_old_words(settings, str(folder / COMPARISON_FILE))
     words = ["--config", json.dumps(settings), *_root_words(folder)]
     return FinishedRun(folder, parse_recipe(_method_of(settings, folder), words, str(folder)), entry["steps"])
+
+
+def segmenter_of(path: Path, method: str = "") -> Path:
+    """Return a model file: as given, or the last segmenter of a run, or of a method of a comparison.
+
+    Raises:
+        ConfigError: If a method is named of what is no comparison.
+        CheckpointError: If the segmenter has not been trained to the end.
+    """
+    if is_finished(path):
+        finished = open_finished(path, method)
+        return finished.model_of(in_round(SEGMENTER, finished.recipe.rounds))
+    if method:
+        raise ConfigError(f"--method: {path} is no folder of a comparison; leave it out")
+    return path
 
 
 def is_finished(folder: Path) -> bool:
