@@ -1,6 +1,7 @@
 """An HTTP server that answers as CVAT's interface describes, for what the real cvat-sdk asks in tests."""
 
 import io
+import itertools
 import json
 import threading
 import zipfile
@@ -18,7 +19,6 @@ from PIL import Image
 
 USER, PASSWORD, TOKEN = "anna", "secret word", "token-of-anna"
 CREATED = "2026-01-02T03:04:05.678901Z"
-XML_NAMES = {"rectangle": "box"}
 
 
 @dataclass
@@ -41,9 +41,11 @@ class FakeTask:
     tags: list[dict[str, Any]] = field(default_factory=list)
     deleted: tuple[int, ...] = ()
     dimension: str = "2d"
+    video: bool = False
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
     refuse: dict[tuple[str, str], int] = field(default_factory=dict)
     spoiled: dict[str, bytes] = field(default_factory=dict)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
 
     @property
     def label_ids(self) -> dict[str, int]:
@@ -57,7 +59,7 @@ class FakeTask:
         """Add a shape as the interface gives it."""
         shape = {"type": kind, "label_id": self.label_ids[label], "frame": frame, "points": points}
         usual = {"occluded": False, "outside": False, "z_order": 0, "rotation": 0.0, "group": 0, "source": "manual"}
-        self.shapes.append({**shape, **usual, "id": 1000 + len(self.shapes), "attributes": [], "elements": [], **more})
+        self.shapes.append({**shape, **usual, "id": next(self.ids), "attributes": [], "elements": [], **more})
 
     def written(self) -> list[tuple[str, str]]:
         """Return the requests that change something, logging in and out and exports apart."""
@@ -74,10 +76,8 @@ class FakeTask:
                 continue
             inside = [_element(shape, names) for shape in self.shapes if shape["frame"] == number]
             inside += [f"<tag label={quoteattr(names[t['label_id']])}/>" for t in self.tags if t["frame"] == number]
-            rows, columns = photograph.shape[:2]
-            images.append(
-                f'<image id="{number}" name={quoteattr(name)} width="{columns}" height="{rows}">{"".join(inside)}</image>'
-            )
+            size = 'width="{1}" height="{0}"'.format(*photograph.shape)
+            images.append(f'<image id="{number}" name={quoteattr(name)} {size}>{"".join(inside)}</image>')
         head = f"<version>1.1</version><meta><task><labels>{labels}</labels></task></meta>"
         return f'<?xml version="1.0" encoding="utf-8"?><annotations>{head}{"".join(images)}</annotations>'
 
@@ -207,8 +207,6 @@ class _Handler(BaseHTTPRequestHandler):
                 }
                 names = {number: name for name, number in self.task.label_ids.items()}
                 self.task.draw(shape["type"], names[shape["label_id"]], shape["frame"], shape["points"], **more)
-            for number, shape in enumerate(self.task.shapes):
-                shape["id"] = 5000 + number
         self._send(200, {"version": 1, "tags": self.task.tags, "shapes": self.task.shapes, "tracks": []})
 
     def _send(self, status: int, value: Any, headers: Mapping[str, list[str]] | None = None) -> None:
@@ -248,7 +246,7 @@ def _task(task: FakeTask) -> dict[str, Any]:
         "name": "cats",
         "project_id": None,
         "project_name": None,
-        "mode": "annotation",
+        "mode": "interpolation" if task.video else "annotation",
         "owner": {"url": "http://cvat/api/users/1", "id": 1, "username": USER, "first_name": "", "last_name": ""},
         "assignee": None,
         "bug_tracker": "",
@@ -284,12 +282,13 @@ def _meta(task: FakeTask) -> dict[str, Any]:
         {"name": name, "width": p.shape[1], "height": p.shape[0], "related_files": 0, "has_related_context": False}
         for name, p in task.photographs.items()
     ]
+    frames = [{**frames[0], "name": "film.mp4"}] if task.video else frames
     return {
         "chunk_size": 72,
-        "size": len(frames),
+        "size": len(task.photographs),
         "image_quality": 70,
         "start_frame": 0,
-        "stop_frame": len(frames) - 1,
+        "stop_frame": len(task.photographs) - 1,
         "frame_filter": "",
         "chunks_updated_date": CREATED,
         "frames": frames,

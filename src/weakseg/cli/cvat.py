@@ -57,7 +57,7 @@ def _parser() -> ArgumentParser:
         "--replace",
         choices=("none", "auto", "all"),
         default="none",
-        help="push: take away, on frames that get masks, those that a program made, or all shapes",
+        help="push: take away, on frames of what is pushed, masks that a program made, or all shapes",
     )
     parser.add_argument(
         "--skip-unknown", action="store_true", help="push: leave out classes that the task has no label of"

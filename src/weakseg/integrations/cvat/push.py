@@ -71,8 +71,8 @@ class PushOptions:
 
     Attributes:
         form: Masks or polygons.
-        replace: Which shapes of the frames that get new ones are taken away: ``none``; ``auto``, masks and polygons
-            that a program made; ``all`` but tracks and tags.
+        replace: Which shapes on the frames of pushed images are taken away: ``none``; ``auto``, masks and polygons that
+            a program made; ``all`` but tracks and tags.
         skip_unknown: Whether classes whose label the task lacks are left out, and not refused.
     """
 
