@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generated import CLASSES, FAST, draw, folder_arguments, write_folder
+from generated import CLASSES, draw, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.classes import Classes
@@ -126,15 +126,3 @@ class TestPalette:
     def test_a_format_without_colours(self, data: Path, palette: str, capsys: Capture) -> None:
         assert export("masks", *GIVEN, "--format", "coco", "--palette", palette, "--out", "o.json") == 2
         assert "--palette: is for --format voc or segmentation-mask or cvat, got coco" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_real_run_through_the_command_line(data: Path, capsys: Capture) -> None:
-    """Masks of a run that has been carried out, as CVAT's file, are its masks again."""
-    assert main(["run", "cam", *folder_arguments(data), *FAST, "--out", "out"]) == 0
-    capsys.readouterr()
-    assert export("out", "--product", "masks", "--format", "cvat", "--out", "a.xml") == 0
-    found = masks_of_data_set(data)
-    assert set(found) == {path.stem for path in (data / "out/masks").glob("*.png")} and found
-    for name, labels in found.items():
-        np.testing.assert_array_equal(labels, LabelMap.load(data / f"out/masks/{name}.png").labels)
