@@ -337,7 +337,7 @@ class TestLabelStudio:
             "--photographs: is for --format yolo-segments or yolo-boxes or lab",
         ),
         ("labelme", ("--url-prefix", ""), "--url-prefix: is for --format labelstudio, got labelme"),
-        ("yolo-segments", ("--polygons",), "--polygons: is for --format coco or labelme, got yolo-segments"),
+        ("yolo-segments", ("--polygons",), "--polygons: is for --format coco or cvat or labelme, got yolo-segments"),
     ],
 )
 def test_flags_that_do_not_go_together(

@@ -13,9 +13,8 @@ Format = Literal[
     "coco", "coco-results", "voc", "segmentation-mask", "cvat", "yolo-segments", "yolo-boxes", "labelme", "labelstudio"
 ]
 DESCRIPTION = (
-    "Write objects (ID.instances.json) or masks (ID.png) as other programs read them.\n"
-    "SOURCE is a run folder, or a folder of such files; a run's objects are taken where it has some, else its "
-    "masks.\n\n"
+    "Write objects (ID.instances.json) or masks (ID.png) for other programs.\n"
+    "Of a run its objects are taken where it has some, else its masks.\n\n"
     "  coco          a data set: images, annotations, categories. All pixels of a class of a mask are one object\n"
     "  coco-results  a list of detections, for evaluation servers, with the numbers of the data set --like\n"
     "  voc           SegmentationClass and, of objects, SegmentationObject, as indexed PNGs, with their lists\n"
@@ -28,14 +27,10 @@ DESCRIPTION = (
 )
 EXAMPLES = (
     "  weakseg export out --format coco --out objects.json\n"
-    "  weakseg export out --product masks --format coco --polygons --out masks.json\n"
     "  weakseg export out --format segmentation-mask --palette labelmap.txt --out for_cvat\n"
-    "  weakseg export out --format cvat --out annotations.xml\n"
     "  weakseg export out --format yolo-segments --out for_yolo\n"
-    "  weakseg export out --format labelme --out to_correct\n"
     "  weakseg export out --format labelstudio --url-prefix '/data/local-files/?d=photos/' --out tasks\n"
-    "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json\n"
-    "  weakseg export found --classes classes.txt --format coco-results --like val.json --out results.json"
+    "  weakseg export found --images photos --classes classes.txt --format coco --score 0.5 --out found.json"
 )
 LOCAL_FILES = "/data/local-files/?d="
 FILES = {"coco": ".json", "coco-results": ".json", "cvat": ".xml"}  # all others are folders
@@ -62,24 +57,18 @@ def main(words: Sequence[str]) -> int:
 
 def _parser() -> ArgumentParser:
     parser = build_parser("export", DESCRIPTION, EXAMPLES)
-    parser.add_argument("source", type=Path, help="folder of a run, of a comparison, or of objects or masks")
+    parser.add_argument("source", type=Path, help="folder of a run, comparison, objects or masks")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
-    parser.add_argument(
-        "--out", type=out_path, required=True, help="folder to write; of coco, coco-results and cvat: file"
-    )
+    parser.add_argument("--out", type=out_path, required=True, help="folder; file for coco(-results) and cvat")
     add_overwrite(parser)
     parser.add_argument("--product", type=str, default="", help="of a run: step to export, such as predictions")
-    parser.add_argument("--images", type=Path, help="folder of the images, for their names; a run knows its own")
+    parser.add_argument("--images", type=Path, help="folder of the images; a run knows its own")
     parser.add_argument("--classes", type=Path, help="class names, one a line; a run knows its own")
     parser.add_argument("--score", type=float, default=0.0, help="leave out objects of a lower score")
-    parser.add_argument("--polygons", action="store_true", help="of coco, cvat and labelme: polygons; the same pixels")
-    parser.add_argument(
-        "--palette", type=Path, help="of voc, segmentation-mask, cvat: labelmap.txt whose colours classes keep"
-    )
-    parser.add_argument(
-        "--like", type=Path, help="of coco-results: COCO file with the numbers of images and categories"
-    )
+    parser.add_argument("--polygons", action="store_true", help="of coco, cvat and labelme: polygons")
+    parser.add_argument("--palette", type=Path, help="labelmap.txt whose colours classes keep")
+    parser.add_argument("--like", type=Path, help="of coco-results: COCO file whose numbers count")
     _add_choices(parser)
     return parser
 
@@ -90,25 +79,25 @@ def _add_choices(parser: ArgumentParser) -> None:
         "--holes",
         choices=("bridge", "refuse"),
         default="bridge",
-        help="of yolo-segments: an outline runs into holes over bridges of no width; or leave such photographs out",
+        help="of yolo-segments: bridge them, or leave these out",
     )
     parser.add_argument(
         "--undecided",
         choices=("refuse", "background"),
         default="refuse",
-        help="of yolo: leave out photographs with undecided pixels; or these become background",
+        help="of yolo: leave such photographs out",
     )
     parser.add_argument(
         "--photographs",
         choices=("copy", "leave"),
         default="copy",
-        help="of yolo and labelme: copy them to the labels; or leave them, and LabelMe's files name their path",
+        help="of yolo, labelme: beside labels",
     )
     parser.add_argument(
         "--url-prefix",
         type=str,
         default=LOCAL_FILES,
-        help="of labelstudio: what stands before the name of a photograph, which is quoted then; '' for names alone",
+        help="of labelstudio: before photographs' quoted names",
     )
 
 

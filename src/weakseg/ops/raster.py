@@ -105,7 +105,7 @@ def _clamped(path: Line, size: tuple[int, int]) -> NDArray[np.float64]:
 
 def _line_mask(path: NDArray[np.float64], size: tuple[int, int], radius: float) -> NDArray[np.bool_]:
     """Return the pixels that hold a position of the line, or whose centre is within ``radius`` of it."""
-    mask = brush_mask(path, size, radius)
+    mask = brush_mask([(row, column) for row, column in path], size, radius)
     rows, columns = path.astype(np.int64).T
     mask[rows, columns] = True
     return mask
@@ -122,8 +122,8 @@ def brush_mask(path: Line, size: tuple[int, int], radius: float) -> NDArray[np.b
     Raises:
         ShapeError: If a position is not finite.
     """
-    mask, path = np.zeros(size, np.bool_), _positions(path)
-    for start, end in pairwise(path if len(path) > 1 else [path[0], path[0]]):
+    mask, line = np.zeros(size, np.bool_), _positions(path)
+    for start, end in pairwise(line if len(line) > 1 else [line[0], line[0]]):
         low = np.maximum(np.floor(np.minimum(start, end) - radius - 0.5), 0).astype(np.int64)
         high = np.clip(np.ceil(np.maximum(start, end) + radius + 0.5), 0, size).astype(np.int64)
         near = (slice(low[0], high[0]), slice(low[1], high[1]))

@@ -81,7 +81,7 @@ def _cut(
     try:
         return grab_cut(pixels, marks, config.iterations)
     except cv2.error:  # nothing is left of the object, or of the rest
-        return np.where(said, strokes == class_id, own)
+        return np.asarray(np.where(said, strokes == class_id, own))
 
 
 def _touched(parts: NDArray[np.bool_], by: NDArray[np.bool_]) -> NDArray[np.bool_]:
