@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
 COCO ?= ../shared/data/coco
 
-.PHONY: demo test recipes lint fuzz torture bench results clean
+.PHONY: demo test page-test recipes lint fuzz torture bench results clean
 
 demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo --overwrite
 
 test: lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+page-test: $(STAMP)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/web/page_long.py
 
 recipes: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 tests/all_recipes.py

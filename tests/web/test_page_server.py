@@ -69,7 +69,8 @@ def test_a_mask_comes_back_and_changes_with_the_next_mark(served: Served) -> Non
 def test_an_accepted_mask_is_the_label_until_it_is_opened_again(served: Served, folder: Path) -> None:
     served.save("a", 0, regions=[POLYGON])
     wanted = _mask(served, "a", 1)
-    answer = served.post("api/accept", {"id": "a", "revision": 1})
+    answer = served.post("api/accept", {"id": "a", "revision": 1, "seconds": 4.5})
+    assert _stored(folder)["a"]["effort"] == {"seconds": 4.5}
     assert answer.json["state"] == "accepted" and answer.json["by"] == "person" and "mask" not in answer.json["record"]
     runs = _stored(folder)["a"]["mask"]["cat"]  # type: ignore[index]
     assert np.array_equal(mask_of_runs(runs.encode(), (48, 64)), wanted == 1)

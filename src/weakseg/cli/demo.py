@@ -54,6 +54,8 @@ SCRIBBLES = {  # a line on the object, lines on the background
     ),
 }
 
+NEXT = "draw on your own photographs in a browser: weakseg page FOLDER --classes NAME,NAME"
+
 
 def main(words: Sequence[str]) -> int:
     """Segment the photographs of scikit-image from each kind of label, and write masks and a report."""
@@ -82,7 +84,8 @@ def main(words: Sequence[str]) -> int:
             advance(1)
     save(build_demo_report({name: found[name] for name in TAGS}), out / "report.html")
     seconds = monotonic() - begun
-    return conclude((), f"{len(found)} photographs in {seconds:.0f} s; open {(out / 'report.html').resolve()}")
+    told = f"{len(found)} photographs in {seconds:.0f} s; open {(out / 'report.html').resolve()}"
+    return conclude((), f"{told}\n{NEXT}")
 
 
 def photograph(name: str) -> "NDArray[np.uint8]":

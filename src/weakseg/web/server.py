@@ -134,7 +134,8 @@ class Server:
         if word not in changes:
             return await _missing(request, None)
         body = await _body(request)
-        return await self._changed(partial(changes[word], _text(body, "id"), _revision_of(body)), body)
+        effort = {"effort": {"seconds": body["seconds"]}} if "seconds" in body else {}
+        return await self._changed(partial(changes[word], _text(body, "id"), _revision_of(body), effort), body)
 
     async def classes(self, request: Request) -> Response:
         """Add, rename or remove a class."""

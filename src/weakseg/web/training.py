@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,11 @@ FEWEST = 2
 LINKS = (
     ("Report", "report.html"),
     ("Masks and how far to trust them", "masks.csv"),
+    ("Masks as COCO", "exports/masks.json"),
     ("Trained segmenter", "segmenter/model.safetensors"),
 )
 STOP_SECONDS = 15.0
+STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # exit codes
 
 
 class Training:
@@ -37,6 +39,7 @@ class Training:
         self.folder = labels.parent / RUN_FOLDER
         self._root, self._labels = root, labels
         self._process: subprocess.Popen[str] | None = None
+        self._stopping = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._state: State = "done" if (self.folder / "report.html").is_file() else "none"
         self._started = self._ended = 0.0
@@ -63,22 +66,11 @@ class Training:
             if reason := self.needed(entries):
                 raise DataError(reason)
             method = "a2gnn" if any(entry.shapes or "mask" in entry.record for entry in entries.values()) else "cam"
-            words = self.words(method)
             self._lines.clear()
-            self._lines.append(f"$ weakseg {' '.join(words)}")
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "weakseg", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                start_new_session=True,
-            )
+            self._stopping = False
             self._state, self._started = "running", time.monotonic()
-            threading.Thread(target=self._follow, args=(self._process,), daemon=True).start()
+            commands = [self.words(method), self.export_words()]
+            threading.Thread(target=self._carry_out, args=(commands,), daemon=True).start()
 
     def words(self, method: str) -> list[str]:
         """Return the command line of the run, without the program."""
@@ -86,8 +78,14 @@ class Training:
         data = {"root": str(self._root), "format": "weakseg", "train": train, "images": "."}
         return ["run", method, "--out", str(self.folder), *(w for k, v in data.items() for w in (f"--data.{k}", v))]
 
+    def export_words(self) -> list[str]:
+        """Return the command line that makes a COCO file of the masks, without the program."""
+        out = self.folder / "exports" / "masks.json"
+        return ["export", str(self.folder), "--format", "coco", "--out", str(out), "--overwrite"]
+
     def stop(self) -> None:
         """Ask the run to stop; what is finished is kept."""
+        self._stopping = True
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -113,14 +111,38 @@ class Training:
             "links": [{"text": text, "href": f"run/{name}"} for text, name in LINKS if (self.folder / name).is_file()],
         }
 
-    def _follow(self, process: subprocess.Popen[str]) -> None:
+    def _carry_out(self, commands: Sequence[Sequence[str]]) -> None:
+        """Carry out commands one after the other, up to the first that fails or is stopped."""
+        state: State = "done"
+        for words in commands:
+            if self._stopping:
+                state = "stopped"
+                break
+            code = self._followed(words)
+            if code not in (0, 1):  # 1: some images failed, which the log names
+                state = "stopped" if self._stopping or code in STOPPED else "failed"
+                break
+        with self._lock:
+            self._ended, self._state = time.monotonic(), state
+
+    def _followed(self, words: Sequence[str]) -> int:
+        """Carry out a command, keep what it says, and return its exit code."""
+        self._lines.append(f"$ weakseg {' '.join(words)}")
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-m", "weakseg", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,
+        )
         assert process.stdout is not None
         for line in process.stdout:
             self._lines.append(line.rstrip("\n")[-1000:])
-        code = process.wait()
-        ended: dict[int, State] = {0: "done", 1: "done", 130: "stopped", 143: "stopped", -signal.SIGKILL: "stopped"}
-        with self._lock:
-            self._ended, self._state = time.monotonic(), ended.get(code, "failed")
+        return process.wait()
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
