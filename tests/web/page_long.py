@@ -23,8 +23,8 @@ CUP = 1
 def commanded(folder: Path, *words: str) -> Iterator[str]:
     """Run ``weakseg page``, and give the address that it prints."""
     command = [sys.executable, "-m", "weakseg", "page", str(folder), "--port", str(PORT), "--browser", "false", *words]
-    told = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told) as run:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
         assert run.stdout is not None
         lines = (found.group() for line in run.stdout if (found := re.search(r"http://\S+", line)))
         try:

@@ -8,7 +8,7 @@ import pytest
 from browsing import Tab, save_photograph
 from served import serving
 
-ON_CUP, TABLE, SAUCER = (55.0, 63.0), (10.0, 138.0), (60.0, 100.0)
+ON_CUP, TABLE = (55.0, 63.0), (10.0, 138.0)
 CUP, SPOON = 1, 2
 
 

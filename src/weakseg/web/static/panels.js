@@ -11,7 +11,7 @@ import { stage, view } from "./view.js";
 const VERDICTS = { accepted: "accepted", rejected: "rejected" };
 const MAKERS = {
   a2gnn: "a graph network of this photograph", grabcut: "GrabCut from the box", tags: "the tags", run: "the run",
-  drawn: "what is drawn", accepted: "you",
+  drawn: "what is drawn",
 };
 
 // The name
@@ -53,7 +53,8 @@ function maskLine([label, share]) {
   const sure = make("span.sure", {}, typeof reliability === "number" ? `${word(reliability)} (${Math.round(reliability * 100)} %)` : "");
   if (typeof reliability === "number") sure.dataset.sure = word(reliability);
   const reasons = reliability < 0.75 ? shown.facts.reasons?.[name] ?? [] : [];
-  if (reasons.length) sure.append(`: ${reasons.join("; ")}`);
+  const isWarned = shown.facts?.warnings?.some((text) => text.includes(`'${name}'`)); // with the reasons
+  if (reasons.length && !isWarned) sure.append(`: ${reasons.join("; ")}`);
   return make("li", {}, swatch, make("span.name", {}, name), make("span.share", {}, percent), sure);
 }
 
@@ -62,7 +63,8 @@ function showMask() {
   const parts = shares();
   byId("mask-list").replaceChildren(...(map ? parts.map(maskLine) : []));
   byId("mask-warnings").replaceChildren(...(facts?.warnings ?? []).map((text) => make("li", {}, text)));
-  const made = facts?.by ? `Made by ${MAKERS[facts.by] ?? facts.by}` : "";
+  const maker = facts?.by === "accepted" ? "Accepted by you" : `Made by ${MAKERS[facts?.by] ?? facts?.by}`;
+  const made = facts ? maker : "";
   const time = facts?.seconds && !["accepted", "drawn"].includes(facts.by) ? ` in ${facts.seconds.toFixed(2)} s` : "";
   const nothing = map ? (parts.length ? "" : "All of it is background. ") : "No mask yet. Draw a mark, or say which classes are there.";
   write(byId("mask-made"), error ?? `${nothing}${made}${made ? `${time}.` : ""}`);

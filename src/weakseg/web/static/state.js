@@ -32,7 +32,7 @@ export const state = {
   hint: null, // an entry of the queue
   keyboard: false, // drawing by keyboard
   options: stored({
-    opacity: 0.55, mask: true, outlines: true, marks: true, brightness: 1, contrast: 1, radius: 1 / 50,
+    opacity: 0.45, mask: true, outlines: true, marks: true, brightness: 1, contrast: 1, radius: 1 / 50,
   }),
   undoSteps: 100,
 };

@@ -145,10 +145,10 @@ function drawOutlines(context, across, down) {
   context.lineCap = "square";
   const width = 1 / (view.scale * across);
   for (const [label, path] of shown.paths) {
-    context.lineWidth = 3.5 * width;
+    context.lineWidth = 3 * width;
     context.strokeStyle = casingOf(nameOf(label));
     context.stroke(path);
-    context.lineWidth = 1.75 * width;
+    context.lineWidth = 1.5 * width;
     context.strokeStyle = label === 255 ? "rgb(255 255 255 / 0.8)" : css(colourOf(nameOf(label)));
     context.stroke(path);
   }

@@ -1,0 +1,118 @@
+"""How long a person waits on the page: from the end of a stroke to its mask, in a real browser.
+
+    python benchmarks/page.py [--strokes 50] [--threads 2]
+
+The page is served by a process of its own on four photographs of scikit-image, each resized to 375 x 500 pixels, and
+driven by Chromium. On each, strokes are drawn in turns on the object and beside it, at places drawn with seed 0, each when
+the mask of the one before is there. The first stroke of a photograph is told apart: its graph is made when the photograph
+is opened, two seconds before. Waits are taken in the page itself, from the release of the button to the mask on the
+screen, storing on the disk included.
+
+Prints and appends one JSON line to benchmarks/results/page.jsonl: median and 95th percentile of first and further
+strokes, in seconds.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.data
+from PIL import Image
+from playwright.sync_api import sync_playwright
+from rows import append_rows
+
+NAMES, SIZE, OPEN_SECONDS, LENGTH = ("cat", "coffee", "astronaut", "rocket"), (500, 375), 2.0, 30
+OBJECT = {"cat": (150, 220), "coffee": (190, 260), "astronaut": (220, 230), "rocket": (180, 255)}  # row, column
+BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+WATCH = """() => {
+  window.waits = [];
+  let since = null, seen = window.weakseg.masks;
+  addEventListener("pointerup", () => { since = performance.now(); }, true);
+  const look = () => {
+    if (since !== null && window.weakseg.masks > seen && !window.weakseg.waiting && !window.weakseg.unsaved) {
+      window.waits.push(performance.now() - since);
+      since = null;
+    }
+    if (since === null) seen = window.weakseg.masks;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strokes", type=int, default=50, help="in all")
+    parser.add_argument("--threads", type=int, default=2, help="of the server")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in NAMES:
+            Image.fromarray(getattr(skimage.data, name)()).resize(SIZE).save(Path(folder) / f"{name}.jpg", quality=92)
+        command = [sys.executable, "-m", "weakseg", "page", folder, "--classes", "object", "--port", "0"]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
+        words = [*command, "--browser", "false"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as server:
+            try:
+                address = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+", line)))
+                row = measure(address, given.strokes)
+            finally:
+                server.terminate()
+    print(json.dumps(row))
+    append_rows("page", [row], strokes=given.strokes, server_threads=given.threads)
+
+
+def measure(address: str, strokes: int) -> dict[str, Any]:
+    """Return waits in seconds, by first and further strokes."""
+    first: list[float] = []
+    further: list[float] = []
+    draw = np.random.default_rng(0)
+    with sync_playwright() as play:
+        path = next(path for path in BROWSERS if Path(path).exists())
+        page = play.chromium.launch(executable_path=path, args=["--no-sandbox"]).new_page()
+        for number, name in enumerate(NAMES):
+            page.goto("about:blank")
+            page.goto(f"{address}#{name}")
+            page.wait_for_selector("body.ready")
+            page.evaluate(WATCH)
+            time.sleep(OPEN_SECONDS)
+            page.keyboard.press("s")
+            for stroke in range(strokes // len(NAMES) + (number < strokes % len(NAMES))):
+                page.keyboard.press("1" if stroke % 2 == 0 else "0")
+                spot = OBJECT[name] if stroke % 2 == 0 else (20, 20)
+                row, column = np.clip(np.array(spot) + draw.uniform(-15, 15, 2), 5, 340)
+                (first if stroke == 0 else further).append(wait(page, row, column))
+    told = {"first": first, "further": further}
+    return {
+        f"{what}_{kind}": round(float(np.percentile(found, share)), 3)
+        for what, found in told.items()
+        for kind, share in (("median", 50), ("p95", 95))
+    }
+
+
+def wait(page: Any, row: float, column: float) -> float:
+    """Draw a stroke, and return the seconds until its mask is there."""
+    before = page.evaluate("window.waits.length")
+    places = [page.evaluate(f"weakseg.client({row}, {column + offset})") for offset in (0, LENGTH / 2, LENGTH)]
+    page.mouse.move(places[0]["x"], places[0]["y"])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(place["x"], place["y"], steps=4)
+    page.mouse.up()
+    end = time.monotonic() + 120
+    while page.evaluate("window.waits.length") == before:
+        if time.monotonic() > end:
+            raise SystemExit("no mask after two minutes")
+        page.wait_for_timeout(10)
+    return float(page.evaluate("window.waits.at(-1)")) / 1000
+
+
+if __name__ == "__main__":
+    main()
