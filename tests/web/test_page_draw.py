@@ -273,6 +273,24 @@ def test_classes_are_added_and_renamed(new_tab, tmp_path):
         assert tag.get_attribute("aria-label") == "plate: not known. Change"  # nobody has looked for it here
 
 
+def test_the_queue_says_what_to_draw_and_why(new_tab, tmp_path):
+    for name in ("a", "b"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    with serving(tmp_path, ("cup",)) as served:
+        tab = new_tab().open(f"{served.address}#a")
+        tab.press("d", "1")
+        tab.drag((50, 50), (50, 80))
+        tab.settle()
+        tab.press("q")
+        tab.until("weakseg.id === 'b'")
+        tab.page.locator("#hint strong").wait_for()
+        assert "Say which classes are here" in tab.page.text_content("#hint p") and tab.get("tool") == "tags"
+        (first, *_) = [entry for entry in served.get("api/queue?first=9").json["queue"] if entry["id"] == "b"]
+        assert first["reason"] in tab.page.text_content("#hint p")
+        tab.page.get_by_role("button", name="Close this advice").click()
+        assert not tab.page.locator("#hint").is_visible()
+
+
 def test_fingers_at_the_width_of_a_phone(new_tab, tmp_path):
     save_photograph(tmp_path / "coffee.jpg")
     with serving(tmp_path, ("cup", "spoon")) as served:

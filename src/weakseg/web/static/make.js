@@ -5,7 +5,7 @@ export const byId = (id) => document.getElementById(id);
 export function make(kind, properties = {}, ...children) {
   const [name, ...classes] = kind.split(".");
   const element = document.createElement(name);
-  element.classList.add(...classes);
+  if (classes.length) element.classList.add(...classes);
   for (const [key, value] of Object.entries(properties)) {
     if (key in element && !key.startsWith("aria")) element[key] = value;
     else element.setAttribute(key, value);

@@ -6,7 +6,7 @@ import { open } from "./opening.js";
 import { on, state, tell } from "./state.js";
 
 const TOOL = { box: "box", point: "point", scribble: "stroke", tag: "tags" };
-const WORD = { box: "a box of", point: "a point on", scribble: "a stroke on", tag: "whether there is" };
+const WORD = { box: "Draw a box of", point: "Draw a point on", scribble: "Draw a stroke on", tag: "Say whether there is" };
 const banner = byId("hint");
 const visited = new Set(); // in this round
 
@@ -34,17 +34,22 @@ async function follow(entry) {
   if (entry.class) state.className = entry.class;
   tell("tool");
   tell("hint");
-  whisper(`Next: draw ${WORD[entry.kind] ?? ""} ${entry.class ?? ""}. ${entry.reason}`);
+  whisper(inWords(entry).join(""));
+}
+
+/** What is to be done, and of which class; a tag that names none is of all. */
+function inWords({ kind, class: name, reason, seconds }) {
+  const why = `. ${reason}${/[.!?]$/.test(reason) ? "" : "."}`;
+  const time = seconds ? ` About ${Math.round(seconds)} s.` : "";
+  return name ? [`${WORD[kind] ?? "Draw"} `, name, why + time] : ["", "Say which classes are here", why + time];
 }
 
 function show() {
   const { hint } = state;
   banner.hidden = !hint;
   if (!hint) return;
-  const what = [`Draw ${WORD[hint.kind] ?? ""} `, make("strong", {}, hint.class ?? "what is there")];
-  if (hint.kind === "tag") what[0] = "Say whether there is ";
-  const time = hint.seconds ? ` About ${Math.round(hint.seconds)} s.` : "";
-  banner.firstElementChild.replaceChildren(...what, `. ${hint.reason}${/[.!?]$/.test(hint.reason) ? "" : "."}${time}`);
+  const [before, what, after] = inWords(hint);
+  banner.firstElementChild.replaceChildren(before, make("strong", {}, what), after);
 }
 
 byId("hint-close").addEventListener("click", () => {
