@@ -5,8 +5,8 @@
 The page is served by a process of its own on four photographs of scikit-image, each resized to 375 x 500 pixels, and
 driven by Chromium. On each, strokes are drawn in turns on the object and beside it, at places drawn with seed 0, each
 when the mask of the one before is there. The first stroke of a photograph is told apart: its graph is made when the
-photograph is opened, two seconds before. Waits are taken in the page itself, from the release of the button to the mask on the
-screen, storing on the disk included.
+photograph is opened, two seconds before. Waits are taken in the page itself, from the release of the button to the mask
+on the screen, storing on the disk included.
 
 Prints and appends one JSON line to benchmarks/results/page.jsonl: median and 95th percentile of first and further
 strokes, in seconds.
