@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from weakseg.artifacts import UNDECIDED
@@ -39,10 +39,10 @@ class PushPlan:
     label_ids: Mapping[int, int]
     form: Form
     old: Mapping[int, Sequence[Any]]
-    kept: int
-    again: int
-    left_out: Mapping[str, int]
-    failures: Sequence[Failure]
+    kept: int = 0
+    again: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    failures: Sequence[Failure] = ()
 
     @property
     def count(self) -> int:
