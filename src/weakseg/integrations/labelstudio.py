@@ -46,10 +46,10 @@ def routes(root: Path, classes: Sequence[str] = (), *, prefix: str = "") -> list
         "setup": backend.setup,
         "predict": backend.predict,
         "webhook": backend.webhook,
-        "versions": backend.versions,
     }
     return [
         Route(f"{prefix}/health", backend.health, methods=["GET"]),
+        Route(f"{prefix}/versions", backend.versions, methods=["GET", "POST"]),
         *(Route(f"{prefix}/{name}", partial(_posted, work), methods=["POST"]) for name, work in posts.items()),
     ]
 
@@ -98,8 +98,8 @@ class _Backend:
         logger.info("Label Studio: event %.100r; nothing is trained by it: export the annotations, and run", action)
         return {"status": "ignored", "reason": "weakseg trains from an export of the annotations, not from events"}
 
-    async def versions(self, body: dict[str, Any], request: Request) -> dict[str, Any]:
-        return {"versions": [MODEL_VERSION]}
+    async def versions(self, request: Request) -> Response:
+        return JSONResponse({"versions": [MODEL_VERSION]})
 
 
 async def _posted(work: _Answer, request: Request) -> Response:
