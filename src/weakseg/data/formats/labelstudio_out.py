@@ -18,7 +18,6 @@ from weakseg.ops.runs import Size
 Record = dict[str, Any]
 UNDECIDED_NAME = "undecided"
 BRUSH, BOX, IMAGE = "brush", "box", "image"
-LOCAL_FILES = "/data/local-files/?d="
 
 
 def address_of(name: str, prefix: str) -> str:
