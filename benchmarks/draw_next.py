@@ -35,6 +35,7 @@ from rows import append_rows
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.dataset import open_dataset
+from weakseg.data.effort import SECONDS
 from weakseg.data.truth import open_truth
 from weakseg.evaluation.confusion import Confusion
 from weakseg.methods.finished import FinishedRun, open_finished
@@ -109,6 +110,12 @@ class Folder:
     @cached_property
     def known(self) -> list[KnownPhotograph]:
         return [scene.known for scene in self.scenes.values()]
+
+    @cached_property
+    def kinds(self) -> list[str]:
+        """Kinds of label that have been drawn on all classes of all photographs."""
+        wanted = [(s, s.classes[one.name]) for s in self.scenes.values() for one in s.known.classes]
+        return [kind for kind in KINDS if all((class_id, kind) in scene.drawn for scene, class_id in wanted)]
 
     def seconds(self, label: Label) -> float:
         return self.scenes[label[0]].drawn[label[1:]].seconds
@@ -194,25 +201,29 @@ def disagreeing(one: KnownClass, class_id: int, machine: NDArray[np.uint8], agai
 
 def orders_of(folder: Folder, kind: str, seed: int) -> dict[str, list[Step]]:
     """Return what is drawn, in which order, by each rule."""
-    by_random = random_order(folder, kind, seed)
-    found: dict[str, list[Step]] = {"random": by_random}
-    found |= {f"random, {other}": random_order(folder, other, seed) for other in KINDS if other != kind}
+    kinds = folder.kinds
+    found: dict[str, list[Step]] = {"random": random_order(folder, kind, seed)}
+    found |= {f"random, {other}": random_order(folder, other, seed) for other in kinds if other != kind}
     found["least confidence"] = least_confident(folder, kind)
-    found["queue"] = queued(folder, KINDS)
-    found |= {f"queue, {one}": queued(folder, (one,)) for one in KINDS}
-    agreed = lambda one: replace(one, disagreement=None)  # noqa: E731
+    found |= {"queue": queued(folder, kinds), **{f"queue, {one}": queued(folder, (one,)) for one in kinds}}
+    for name, change in WITHOUT.items():
+        found[f"queue without {name}"] = queued(folder, kinds, change)
     if any(one.disagreement is not None for each in folder.known for one in each.classes):
-        found["queue with disagreement"] = found["queue"]
-        found["queue"] = queued(folder, KINDS, agreed)
-        found |= {f"queue, {one}": queued(folder, (one,), agreed) for one in KINDS}
-    plain: dict[str, Callable[[KnownClass], KnownClass]] = {
-        "reliability": lambda one: replace(agreed(one), reliability=None),
-        "areas": lambda one: replace(agreed(one), share=None),
-        "objects": lambda one: replace(agreed(one), objects=1),
-    }
-    found |= {f"queue without {name}": queued(folder, KINDS, change) for name, change in plain.items()}
+        found["queue with disagreement"] = queued(folder, kinds, lambda one: one)
     found["best"] = best_order(folder)
     return found
+
+
+def agreed(one: KnownClass) -> KnownClass:
+    """Return what is known of a class but for another method's masks."""
+    return replace(one, disagreement=None)
+
+
+WITHOUT: Mapping[str, Callable[[KnownClass], KnownClass]] = {
+    "reliability": lambda one: replace(agreed(one), reliability=None),
+    "areas": lambda one: replace(agreed(one), share=None),
+    "numbers of objects": lambda one: replace(agreed(one), objects=1),
+}
 
 
 def random_order(folder: Folder, kind: str, seed: int) -> list[Step]:
@@ -233,7 +244,7 @@ def least_confident(folder: Folder, kind: str) -> list[Step]:
 def queued(
     folder: Folder,
     kinds: Sequence[str],
-    change: Callable[[KnownClass], KnownClass] = lambda one: one,
+    change: Callable[[KnownClass], KnownClass] = agreed,
     expected: Expected = EXPECTED,
 ) -> list[Step]:
     """Return labels as they are listed; when all are drawn, those that are listed then."""
@@ -305,18 +316,20 @@ def measured(folder: Folder) -> dict[str, Any]:
     for row in rows:
         areas[row["class"]] = areas.get(row["class"], 0.0) + row["area"]
     weights = np.sqrt([row["area"] / areas[row["class"]] for row in rows])
-    value = {name: np.array([row[name] for row in rows], float) for name in rows[0] if name not in ("image",)}
+    value = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
     told: dict[str, Any] = {"masks": len(rows), "now": line(value["reliability"], value["now"], weights)}
     for kind in KINDS:
         told[f"after {kind}"] = line(value["reliability"], value[kind], weights)
         told[f"now, by own reliability, {kind}"] = line(value[f"own {kind}"], value[kind], weights)
-        told[f"seconds {kind}"] = round(float(value[f"seconds {kind}"].mean()), 2)
+        told[f"seconds {kind}"] = round(float(np.nanmean(value[f"seconds {kind}"])), 2)
     bad = value["now"] < 0.6
     told["rejected"] = round(float(np.average(value["now"][bad], weights=weights[bad] ** 2)), 3)
     told["usual"] = round(float(value["reliability"].mean()), 3)
-    told["objects"] = {name: round(float(value[name].mean()), 2) for name in ("objects", "parts")}
-    told["objects"]["correlation"] = round(float(np.corrcoef(value["objects"], value["parts"])[0, 1]), 2)
-    told["share"] = round(float(np.corrcoef(value["area"], value["share"])[0, 1]), 3)
+    drawn = np.isfinite(value["objects"])
+    objects, parts = value["objects"][drawn], value["parts"][drawn]
+    told["objects, parts of masks"] = [round(float(x), 2) for x in (objects.mean(), parts.mean())]
+    told["their correlation"] = round(float(np.corrcoef(objects, parts)[0, 1]), 2)
+    told["correlation of areas"] = round(float(np.corrcoef(value["area"], value["share"])[0, 1]), 3)
     if np.isfinite(value["disagreement"]).all():
         design = np.stack([np.ones(len(rows)), value["reliability"], value["disagreement"]], 1)
         fitted = np.linalg.lstsq(design * weights[:, None], value["now"] * weights, rcond=None)[0]
@@ -325,27 +338,30 @@ def measured(folder: Folder) -> dict[str, Any]:
 
 
 def line(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:
+    """Return IoUs at reliability 0 and 1 by weighted least squares, their mean, and how far off the line is."""
+    there = np.isfinite(x) & np.isfinite(y)
+    x, y, weights = x[there], y[there], weights[there]
     slope, low = np.polyfit(x, y, 1, w=weights)
     residual = np.average((y - low - slope * x) ** 2, weights=weights**2) ** 0.5
-    return {"low": round(low, 3), "high": round(low + slope, 3), "mean": round(y.mean(), 3), "off": round(residual, 3)}
+    told = {"low": low, "high": low + slope, "mean": y.mean(), "off": residual}
+    return {"masks": len(y), **{name: round(float(value), 3) for name, value in told.items()}}
 
 
 def _rows(folder: Folder) -> Iterator[dict[str, Any]]:
+    """Yield what is known, and true, of each class of each photograph; NaN for what has not been drawn."""
     for scene in folder.scenes.values():
         for one in scene.known.classes:
             class_id = scene.classes[one.name]
-            row = {"image": scene.id, "class": class_id, "reliability": one.reliability or 0.0, "share": one.share or 0}
-            row |= {
-                "area": float((scene.truth == class_id).mean()),
-                "now": scene.iou(class_id, {}),
-                "parts": one.objects,
-            }
-            row["disagreement"] = np.nan if one.disagreement is None else one.disagreement
-            row["objects"] = scene.drawn[class_id, "box"].seconds / 7  # seven a box
+            row: dict[str, Any] = {"class": class_id, "area": float((scene.truth == class_id).mean())}
+            row |= {"reliability": one.reliability or 0.0, "share": one.share or 0.0, "now": scene.iou(class_id, {})}
+            row |= {"parts": one.objects, "disagreement": np.nan if one.disagreement is None else one.disagreement}
+            row["objects"] = scene.drawn[class_id, "box"].seconds / SECONDS["box"] if scene.drawn else np.nan
             for kind in KINDS:
-                made = scene.drawn[class_id, kind]
-                row |= {kind: scene.iou(class_id, {class_id: kind}), f"own {kind}": made.reliability}
-                row[f"seconds {kind}"] = made.seconds
+                made = scene.drawn.get((class_id, kind))
+                row[kind] = scene.iou(class_id, {class_id: kind}) if made else np.nan
+                row[f"own {kind}"], row[f"seconds {kind}"] = (
+                    (made.reliability, made.seconds) if made else (np.nan, np.nan)
+                )
             yield row
 
 

@@ -48,25 +48,36 @@ def test_the_gain_of_one_photograph() -> None:
     assert one.reason == "its mask may be better (reliability 0.50)"
 
 
+def _rise(now: float, after: float, masks: tuple[float, float], areas: tuple[float, float]) -> float:
+    """Return by how much the IoU of a class of two photographs rises when the first one's mask becomes better."""
+    together = [(mask + area) / (1 + now) for mask, area in zip(masks, areas, strict=True)]
+    made = 2 * areas[0] / (1 + after)
+    return (now * together[1] + after * made) / (together[1] + made) - now
+
+
 def test_areas_share_the_class() -> None:
-    """Trusted masks of 0.3 and 0.1: three quarters and a quarter of the class."""
-    sure = Expected(now=dict.fromkeys(STEEP.now, Line(0.5, 0.5)), after=STEEP.after)
-    known = [_photograph(name, KnownClass("cat", 1.0, share)) for name, share in (("a", 0.3), ("b", 0.1))]
-    found = what_to_draw(known, kinds=("box",), expected=sure)
+    """Masks of 0.3 and 0.1, so 0.2 on average: 0.25 and 0.15 are expected."""
+    known = [_photograph(name, KnownClass("cat", 0.5, share)) for name, share in (("a", 0.3), ("b", 0.1))]
+    found = _draw(*known)
     assert [one.photograph for one in found] == ["a", "b"]
-    assert [one.gain for one in found] == pytest.approx([40 * 0.75 / 2, 40 * 0.25 / 2])
+    one, other = (
+        _rise(0.6, 0.9, masks, areas) for masks, areas in (((0.3, 0.1), (0.25, 0.15)), ((0.1, 0.3), (0.15, 0.25)))
+    )
+    assert [each.gain for each in found] == pytest.approx([100 * one / 2, 100 * other / 2])
 
 
-def test_a_mask_that_is_not_trusted_has_the_usual_area() -> None:
-    found = _draw(*(_photograph(name, KnownClass("cat", 0.0, share)) for name, share in (("a", 0.3), ("b", 0.1))))
-    assert found[0].gain == pytest.approx(found[1].gain) == pytest.approx(70 / 2 / 2)
+def test_a_class_without_a_mask_is_expected_to_be_as_large_as_elsewhere() -> None:
+    first, _ = _draw(_photograph("a", KnownClass("cat")), _photograph("b", _cat()))
+    before, after = (0.6 * 0.25) / (0.25 + 0.2), (0.6 * 0.25 + 0.9 * 0.4 / 1.9) / (0.25 + 0.4 / 1.9)
+    assert first.photograph == "a" and first.gain == pytest.approx(100 * (after - before) / 2)
 
 
 def test_rare_classes_come_first() -> None:
     common = [_photograph(f"a{number}", KnownClass("dog", 0.5, 0.2)) for number in range(9)]
     first, *others = _draw(*common, _photograph("z", _cat()))
     assert first.photograph == "z" and first.gain == pytest.approx(30 / 3)
-    assert all(one.gain == pytest.approx(30 / 3 / 9) for one in others)
+    rise = _rise(0.6, 0.9, (0.2, 8 * 0.2), (0.2, 8 * 0.2))
+    assert all(one.gain == pytest.approx(100 * rise / 3) for one in others) and rise < 0.3 / 8
     assert "the class is rare (1 photograph)" in first.reason and "rare" not in others[0].reason
 
 
@@ -92,7 +103,10 @@ def test_the_kind_that_brings_most_a_second_is_chosen() -> None:
 def test_accepted_photographs_never_come_but_count_as_area() -> None:
     one, other = _photograph("a", _cat(0.0), state="accepted"), _photograph("b", _cat(0.5))
     (found,) = _draw(one, other)
-    assert found.photograph == "b" and found.gain == pytest.approx(30 / 2 / 2)
+    together = [0.4 / 1.2, 0.4 / 1.6]  # of an IoU of 0.2, and of 0.6
+    before = (0.2 * together[0] + 0.6 * together[1]) / sum(together)
+    after = (0.2 * together[0] + 0.9 * 0.4 / 1.9) / (together[0] + 0.4 / 1.9)
+    assert found.photograph == "b" and found.gain == pytest.approx(100 * (after - before) / 2)
 
 
 def test_rejected_masks_are_expected_to_be_bad() -> None:

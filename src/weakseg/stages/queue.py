@@ -1,9 +1,10 @@
 """What to draw next: which photograph, class and kind of label, by the mIoU that a second of drawing is to bring.
 
-What a label of a kind brings is ``100 (after - now) a / (A (K + 1))`` points of the mean IoU over K classes and the
-background, from one confusion matrix over all photographs: ``now`` is the IoU to be expected of the class's mask as it
-is, ``after`` that of the mask which the label would make, ``a`` the area of the class in the photograph, ``A`` that in
-all of them. So the photographs of a rare class count for more, and so do large objects.
+The mean IoU is that of all masks, from one confusion matrix over all photographs. Of each class of a photograph the
+area is expected, and the IoU of its mask as it is (``now``) and as a label would make it (``after``): so the pixels
+that mask and truth have in common, and together. A label replaces these in the sums over all photographs, and the IoU of the
+class rises by what it brings, the mean by one of K classes and the background. So the photographs of a rare class count
+for more, and large objects, and masks that spill.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +17,7 @@ from weakseg.errors import DataError
 from weakseg.stages.known import MARK_KINDS, Frame, KnownClass, KnownPhotograph, MarkKind, State
 from weakseg.stages.reliability import DOUBTFUL
 
+OWN = 0.5  # of how far the area of a mask is from the usual one: that much is believed
 RARE = 0.5  # of the photographs that a class has on average: one that has no more is called rare
 
 
@@ -78,17 +80,17 @@ class Expected:
 
     now: Mapping[MarkKind, Line] = field(
         default_factory=lambda: {
-            "tag": Line(0.35, 0.85),
-            "click": Line(0.3, 0.85),
-            "stroke": Line(0.3, 0.9),
-            "box": Line(0.5, 0.9),
+            "tag": Line(-0.05, 0.86),
+            "click": Line(0.66, 0.87),
+            "stroke": Line(0.72, 0.9),
+            "box": Line(0.76, 0.89),
         }
     )
     after: Mapping[MarkKind, Line] = field(
-        default_factory=lambda: {"click": Line(0.5, 0.75), "stroke": Line(0.6, 0.8), "box": Line(0.75, 0.9)}
+        default_factory=lambda: {"click": Line(0.78, 0.77), "stroke": Line(0.81, 0.83), "box": Line(0.8, 0.86)}
     )
-    rejected: float = 0.35
-    usual: float = 0.7
+    rejected: float = 0.39
+    usual: float = 0.82
     disagreement: tuple[float, float] = (0.25, 0.5)
 
     def of_mask(self, one: KnownClass, state: State) -> float:
@@ -135,13 +137,8 @@ def what_to_draw(
     given = list(photographs)
     if twice := sorted(name for name, number in Counter(one.id for one in given).items() if number > 1):
         raise DataError(f"image {twice[0]!r}: is given twice; give it once")
-    weights = _Weights(given, classes)
-    found = [
-        candidate
-        for one in given
-        if one.state != "accepted"
-        for candidate in _of_photograph(one, weights, kinds, expected)
-    ]
+    folder = _Folder(given, classes, expected)
+    found = [candidate for one in given if one.state != "accepted" for candidate in _of_photograph(one, folder, kinds)]
     return sorted(found, key=_rank)
 
 
@@ -149,24 +146,22 @@ def _rank(one: Candidate) -> tuple[float, str, str, int]:
     return -one.rate, one.photograph, one.name, MARK_KINDS.index(one.kind)
 
 
-def _of_photograph(
-    photograph: KnownPhotograph, weights: "_Weights", kinds: Sequence[MarkKind], expected: Expected
-) -> Iterator[Candidate]:
+def _of_photograph(photograph: KnownPhotograph, folder: "_Folder", kinds: Sequence[MarkKind]) -> Iterator[Candidate]:
     """Yield the best label of each class of a photograph; of one of which nothing is known, its tags."""
-    if photograph.state == "nothing":
+    state = photograph.state
+    if state == "nothing":
         if "tag" in kinds:
-            gain = 100 * weights.usual * expected.now["tag"].at(expected.usual)
-            yield Candidate(photograph.id, "", "tag", gain, label_seconds("tag", weights.count), "it has no tags")
+            gain = 100 * folder.usual * folder.expected.now["tag"].at(folder.expected.usual)
+            yield Candidate(photograph.id, "", "tag", gain, label_seconds("tag", folder.count), "it has no tags")
         return
     for one in photograph.classes:
-        now = expected.of_mask(one, photograph.state)
-        usable = [kind for kind in kinds if kind != "tag" and _is_stronger(kind, one, photograph.state)]
-        better = {kind: expected.of_label(one, kind) - now for kind in usable}
+        usable = [kind for kind in kinds if kind != "tag" and _is_stronger(kind, one, state)]
+        gains = {kind: folder.gain(one, state, kind) for kind in usable}
         seconds = {kind: label_seconds(kind, one.objects) for kind in usable}
-        best = max(usable, key=lambda kind: better[kind] / seconds[kind], default=None)
-        if best is not None and better[best] > 0:
-            gain, reason = 100 * weights.of(one) * better[best], _reason(one, photograph.state, weights)
-            yield Candidate(photograph.id, one.name, best, gain, seconds[best], reason, one.region)
+        best = max(usable, key=lambda kind: (gains[kind] / seconds[kind], MARK_KINDS.index(kind)), default=None)
+        if best is not None and gains[best] > 0:
+            reason = _reason(one, state, folder)
+            yield Candidate(photograph.id, one.name, best, gains[best], seconds[best], reason, one.region)
 
 
 def _is_stronger(kind: MarkKind, one: KnownClass, state: State) -> bool:
@@ -187,41 +182,67 @@ def label_seconds(kind: MarkKind, count: int = 1) -> float:
     return SECONDS["box"] * count if kind == "box" else SECONDS["scribble"] * (count + 1)
 
 
-class _Weights:
-    """By how many points the mIoU rises, of 1, where the mask of a class of a photograph becomes perfect."""
+@dataclass(frozen=True)
+class _Counts:
+    """Shares of photographs that truth and mask of a class are expected to have in common, and together."""
 
-    def __init__(self, photographs: Sequence[KnownPhotograph], classes: Iterable[str]) -> None:
-        shown = defaultdict[str, list[KnownClass]](list)
+    common: float
+    together: float
+
+    @classmethod
+    def of(cls, mask: float, truth: float, iou: float) -> "_Counts":
+        """Return them for areas of both: ``together = mask + truth - common``, ``common = iou together``."""
+        together = (mask + truth) / (1 + iou)
+        return cls(iou * together, together)
+
+
+class _Folder:
+    """What all photographs have of each class: expected areas, and the expected IoU of the class."""
+
+    def __init__(self, photographs: Sequence[KnownPhotograph], classes: Iterable[str], expected: Expected) -> None:
+        shown = defaultdict[str, list[tuple[KnownClass, State]]](list)
         for photograph in photographs:
             for one in photograph.classes:
-                shown[one.name].append(one)
+                shown[one.name].append((one, photograph.state))
+        self.expected = expected
         self.count = len({*classes, *shown})
         self.photographs = {name: len(members) for name, members in shown.items()}
-        shares = {name: [one.share for one in members if one.share] for name, members in shown.items()}
-        usual = _mean([share for found in shares.values() for share in found], 1.0)
-        self._shares = {name: _mean(found, usual) for name, found in shares.items()}
-        self._areas = {name: fsum(map(self._area, members)) for name, members in shown.items()}
         most = RARE * sum(self.photographs.values()) / max(1, len(shown))
         self.rare = {name for name, number in self.photographs.items() if number <= most}
+        usual = _usual((one for members in shown.values() for one, _ in members), 1.0)
+        self._areas = {name: _usual((one for one, _ in members), usual) for name, members in shown.items()}
+        counts = {name: [self._now(*member) for member in members] for name, members in shown.items()}
+        self._sums = {
+            name: _Counts(fsum(c.common for c in found), fsum(c.together for c in found))
+            for name, found in counts.items()
+        }
         self.usual = max(1, self.count) / (max(1, self.count) + 1) / max(1, len(photographs))
 
-    def of(self, one: KnownClass) -> float:
-        return self._area(one) / self._areas[one.name] / (self.count + 1)
+    def gain(self, one: KnownClass, state: State, kind: MarkKind) -> float:
+        """Return by how many points (percent) the mean IoU is expected to rise by a label."""
+        iou, area = self.expected.of_label(one, kind), self._area(one)
+        whole, before, after = self._sums[one.name], self._now(one, state), _Counts.of(area, area, iou)
+        together = whole.together - before.together + after.together
+        rise = (whole.common - before.common + after.common) / together - whole.common / whole.together
+        return 100 * rise / (self.count + 1)
+
+    def _now(self, one: KnownClass, state: State) -> _Counts:
+        iou, area = self.expected.of_mask(one, state), self._area(one)
+        return _Counts.of(area if one.share is None and iou else one.share or 0.0, area, iou)
 
     def _area(self, one: KnownClass) -> float:
-        """Return the share of a photograph that a class is expected to cover: the mask's, so far as that is trusted."""
-        usual = self._shares[one.name]
-        if not one.share:
-            return usual
-        trust = DOUBTFUL if one.reliability is None else one.reliability
-        return trust * one.share + (1 - trust) * usual
+        """Return what a class is expected to cover: between what its mask does and what the class does elsewhere."""
+        usual = self._areas[one.name]
+        return usual + OWN * (one.share - usual) if one.share else usual
 
 
-def _mean(values: Sequence[float], default: float) -> float:
-    return fsum(values) / len(values) if values else default
+def _usual(members: Iterable[KnownClass], default: float) -> float:
+    """Return the mean share of masks that are not empty."""
+    found = [one.share for one in members if one.share]
+    return fsum(found) / len(found) if found else default
 
 
-def _reason(one: KnownClass, state: State, weights: _Weights) -> str:
+def _reason(one: KnownClass, state: State, folder: "_Folder") -> str:
     """Return why a label of a class would help, in words."""
     if state == "rejected":
         said = ["its mask was rejected"]
@@ -234,7 +255,7 @@ def _reason(one: KnownClass, state: State, weights: _Weights) -> str:
         said = [f"{doubt} (reliability {one.reliability:.2f})", *one.reasons]
     if one.disagreement is not None and one.disagreement > DOUBTFUL:
         said.append(f"two masks of it have an IoU of {1 - one.disagreement:.2f}")
-    if one.name in weights.rare:
-        number = weights.photographs[one.name]
+    if one.name in folder.rare:
+        number = folder.photographs[one.name]
         said.append(f"the class is rare ({number} photograph{'s' if number > 1 else ''})")
     return "; ".join(said)
