@@ -47,6 +47,7 @@ from weakseg.stages.queue import EXPECTED, Expected, what_to_draw
 VOID = 255
 BUDGETS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 GOAL = 0.6  # of the photographs
+GOOD = 0.6
 
 Label = tuple[str, int, str]  # photograph, class, kind
 Step = Sequence[Label]  # labels that are drawn together
@@ -310,20 +311,15 @@ def value_at(curve: NDArray[np.float64], seconds: float) -> float:
 
 
 def measured(folder: Folder) -> dict[str, Any]:
-    """Return lines of IoU by reliability, weighed by what the mIoU sees of each mask, and other means."""
+    """Return lines of IoU by reliability, every mask counting alike, and other means."""
     rows = list(_rows(folder))
-    areas: dict[int, float] = {}
-    for row in rows:
-        areas[row["class"]] = areas.get(row["class"], 0.0) + row["area"]
-    weights = np.sqrt([row["area"] / areas[row["class"]] for row in rows])
     value = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-    told: dict[str, Any] = {"masks": len(rows), "now": line(value["reliability"], value["now"], weights)}
+    told: dict[str, Any] = {"now": line(value["reliability"], value["now"])}
     for kind in KINDS:
-        told[f"after {kind}"] = line(value["reliability"], value[kind], weights)
-        told[f"now, by own reliability, {kind}"] = line(value[f"own {kind}"], value[kind], weights)
+        told[f"after {kind}"] = line(value["reliability"], value[kind])
+        told[f"now, by own reliability, {kind}"] = line(value[f"own {kind}"], value[kind])
         told[f"seconds {kind}"] = round(float(np.nanmean(value[f"seconds {kind}"])), 2)
-    bad = value["now"] < 0.6
-    told["rejected"] = round(float(np.average(value["now"][bad], weights=weights[bad] ** 2)), 3)
+    told["rejected"] = round(float(value["now"][value["now"] < GOOD].mean()), 3)
     told["usual"] = round(float(value["reliability"].mean()), 3)
     drawn = np.isfinite(value["objects"])
     objects, parts = value["objects"][drawn], value["parts"][drawn]
@@ -332,18 +328,17 @@ def measured(folder: Folder) -> dict[str, Any]:
     told["correlation of areas"] = round(float(np.corrcoef(value["area"], value["share"])[0, 1]), 3)
     if np.isfinite(value["disagreement"]).all():
         design = np.stack([np.ones(len(rows)), value["reliability"], value["disagreement"]], 1)
-        fitted = np.linalg.lstsq(design * weights[:, None], value["now"] * weights, rcond=None)[0]
+        fitted = np.linalg.lstsq(design, value["now"], rcond=None)[0]
         told["disagreement"] = [round(float(x), 3) for x in (value["disagreement"].mean(), *fitted)]
     return told
 
 
-def line(x: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]) -> dict[str, float]:
-    """Return IoUs at reliability 0 and 1 by weighted least squares, their mean, and how far off the line is."""
+def line(x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float]:
+    """Return IoUs at reliability 0 and 1 by least squares, their mean, and how far off the line is."""
     there = np.isfinite(x) & np.isfinite(y)
-    x, y, weights = x[there], y[there], weights[there]
-    slope, low = np.polyfit(x, y, 1, w=weights)
-    residual = np.average((y - low - slope * x) ** 2, weights=weights**2) ** 0.5
-    told = {"low": low, "high": low + slope, "mean": y.mean(), "off": residual}
+    x, y = x[there], y[there]
+    slope, low = np.polyfit(x, y, 1)
+    told = {"low": low, "high": low + slope, "mean": y.mean(), "off": np.mean((y - low - slope * x) ** 2) ** 0.5}
     return {"masks": len(y), **{name: round(float(value), 3) for name, value in told.items()}}
 
 

@@ -47,7 +47,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["--masks.crf.iterations=2", "--seeds.strict=0.45", "--seeds.lenient=0.35"]
     assert main(["compare", "cam", "--methods=cam", f"--out={root / 'out'}", *words]) == 0
     for number, path in enumerate(sorted(_doubts(root).glob(f"*{SUFFIX}"))):
-        write_json(path, [{**one, "reliability": number / 20} for one in read_json(path)])
+        write_json(path, [{**one, "reliability": number / 8} for one in read_json(path)])
     return root
 
 
