@@ -32,6 +32,7 @@ from skimage.segmentation import random_walker
 from sklearn.metrics import roc_auc_score
 
 from weakseg import Photograph
+from weakseg.artifacts import UNDECIDED
 from weakseg.data.annotations import Box, Drawn, Point, Scribble
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
@@ -53,13 +54,14 @@ Rgb = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scene:
-    """A photograph, one of its objects, and all pixels of the object's class."""
+    """A photograph, one of its objects, all pixels of the object's class, and those that the truth leaves out."""
 
     id: str
     image: Rgb
     truth: Mask
     word: str
     of_word: Mask
+    void: Mask
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ def scenes(config: DataConfig, listed: str = "") -> Iterator[Scene]:
             class_id = objects[largest].class_id
             name = dataset.classes.names[class_id - 1]
             of_word = resize_labels((truth == class_id).astype(np.uint8), size).astype(bool)
-            yield Scene(sample.id, resize_image(image, size), masks[largest], name if look_up(name) else "", of_word)
+            void = resize_labels((truth == UNDECIDED).astype(np.uint8), size).astype(bool)
+            word = name if look_up(name) else ""
+            yield Scene(sample.id, resize_image(image, size), masks[largest], word, of_word, void)
 
 
 def label(scene: Scene, kind: str, seed: int) -> Drawn:
