@@ -16,7 +16,8 @@ further clicks, each at the deepest point of what is wrong so far, as a person w
 
 What the truth leaves out (void, a fifth of MSRC) is not looked at; the same with void as background is told beside it
 (``of_all``). Prints and appends one JSON line a set to benchmarks/results/clicks.jsonl: mean IoU, how many have
-IoU >= 0.6, and the area under the ROC curve of that by reliability. ``--each FILE`` writes one line a photograph, ``--pictures DIR`` one picture each.
+IoU >= 0.6, and the area under the ROC curve of that by reliability. ``--each FILE`` writes one line a photograph,
+``--pictures DIR`` one picture each.
 """
 
 import argparse

@@ -31,7 +31,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "boxes and strokes": {"boxes": [BRICK], "scribbles": STROKES},
     "a named tag and boxes": {"tags": ["ball"], "boxes": [BRICK]},
 }
-BY_WORDS = SegmentOptions(drawn=DrawnOptions(seeds=WeakSeedConfig()))
+BY_WORDS = SegmentOptions("a2gnn", drawn=DrawnOptions(seeds=WeakSeedConfig()))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,14 @@ def assert_equal(found: Segmentation, expected: Segmentation) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_call_is_what_segment_gives(kind: str, image: NDArray[np.uint8]) -> None:
     assert_equal(Photograph(image).segment(read_marks(**KINDS[kind])), weakseg.segment(image, **KINDS[kind]))
+
+
+def test_clicks_are_no_method_of_other_marks(image: NDArray[np.uint8]) -> None:
+    for kind, told in (("boxes", "boxes"), ("strokes", "scribbles"), ("tags", "tags")):
+        with pytest.raises(DataError, match=f"method: 'clicks' is of points alone, and {told} decide here"):
+            Photograph(image).segment(read_marks(**KINDS[kind]), SegmentOptions("clicks"))
+    found = Photograph(image).segment(read_marks(**KINDS["points"]), SegmentOptions("clicks"))
+    assert_equal(found, Photograph(image).segment(read_marks(**KINDS["points"])))
 
 
 @pytest.mark.parametrize("kind", ["tags", "boxes"])
@@ -101,7 +109,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(place, name, counting)
 
-    for name in ("free_graph", "decoding_crf", "activate_image", "build_word_classifier"):
+    for name in ("free_graph", "decoding_crf", "activate_image", "build_word_classifier", "cell_maps"):
         count(module, name)
     count(problems, "crf_kernel")
     count(weak_seeds, "walk_graph_of")
@@ -126,6 +134,14 @@ class TestOnce:
             photograph.segment(read_marks(scribbles=STROKES[:count]))
             once = {"free_graph": 1, "walk_graph_of": 1, "crf_kernel": 1, "decoding_crf": 1}
             assert calls - Counter(grabCut=3) == once
+
+    def test_points(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
+        photograph, points = Photograph(image), [("brick", (46, 24)), ("background", (4, 90)), ("brick", (50, 28))]
+        for count in (1, 2, 3):
+            photograph.segment(read_marks(points=points[:count]))
+        assert calls == {"cell_maps": 1, "decoding_crf": 1}
+        photograph.segment(read_marks(points=points), SegmentOptions("a2gnn"))
+        assert calls["walk_graph_of"] == calls["free_graph"] == 1
 
     def test_boxes_and_strokes_share_graph_and_crf(self, image: NDArray[np.uint8], calls: Counter[str]) -> None:
         photograph = Photograph(image)

@@ -7,7 +7,7 @@ from weakseg.settings.weak_seeds import WeakSeedConfig
 
 
 def test_a_method_that_does_not_exist() -> None:
-    with pytest.raises(ConfigError, match="method: 'auto', 'cam', 'wsgcn' or 'a2gnn', got 'crf'"):
+    with pytest.raises(ConfigError, match="method: 'auto', 'cam', 'wsgcn', 'a2gnn' or 'clicks', got 'crf'"):
         SegmentOptions(method="crf")  # type: ignore[arg-type]
 
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from weakseg.errors import ConfigError
+from weakseg.data.annotations import LabelKind
+from weakseg.errors import ConfigError, DataError
 from weakseg.methods.a2gnn.config import A2GNN_CRF, PRESETS, A2gnnConfig
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, SmoothnessConfig, WsgcnConfig
 from weakseg.methods.wsgcn.recipe import wsgcn_masks
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.settings.click_odds import ClickOddsConfig
 from weakseg.settings.corrections import CorrectionConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
@@ -17,7 +19,7 @@ from weakseg.settings.rules import check_settings
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 
-PhotographMethod = Literal["auto", "cam", "wsgcn", "a2gnn"]
+PhotographMethod = Literal["auto", "cam", "wsgcn", "a2gnn", "clicks"]
 GRID_STRIDE = 8
 QUICK_SEEDS = WeakSeedConfig(boxes=BoxSeedConfig(iterations=3, max_side=320), boxes_as="grabcut", strokes_as="walk")
 
@@ -26,6 +28,11 @@ def free_completion() -> WsgcnConfig:
     """Return how seeds are completed on a graph that was not learned: one step of propagation, colour counts."""
     gcn = GcnConfig(propagation=PropagationConfig("affinity", diagonal="twice"))
     return WsgcnConfig(gcn=gcn, smoothness=SmoothnessConfig(color_denominator=0.02))
+
+
+def clicked_masks() -> DecodeConfig:
+    """Return the CRF on scores of clicks: few updates, while somebody waits."""
+    return DecodeConfig(replace(A2GNN_CRF, iterations=5), enlarged="logits", max_side=512)
 
 
 def quick() -> A2gnnConfig:
@@ -47,6 +54,8 @@ class DrawnOptions:
         completion: The photograph's network.
         decode: The CRF on the scores.
         corrections: How strokes and clicks beside boxes change the mask that these make.
+        clicks: For points alone: how they become scores without seeds and without a network.
+        clicks_decode: The CRF on these.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
@@ -54,6 +63,8 @@ class DrawnOptions:
     completion: A2gnnConfig = field(default_factory=quick)
     decode: DecodeConfig = field(default_factory=lambda: DecodeConfig(A2GNN_CRF, enlarged="logits"))
     corrections: CorrectionConfig = field(default_factory=CorrectionConfig)
+    clicks: ClickOddsConfig = field(default_factory=ClickOddsConfig)
+    clicks_decode: DecodeConfig = field(default_factory=clicked_masks)
 
     def __post_init__(self) -> None:
         """Refuse what would have no effect."""
@@ -71,7 +82,8 @@ class SegmentOptions:
     Attributes:
         method: ``cam``: a dense CRF decides what the seeds leave open. ``wsgcn``: a small graph network, trained on the
             seeds of this photograph alone, does, on a graph of colours and ImageNet features. ``a2gnn``: another, which
-            also knows that boxes are tight. ``auto``: ``a2gnn`` where something is drawn, else ``cam``.
+            also knows that boxes are tight. ``clicks``: a regression on cues of each place, for points alone, with no
+            training. ``auto``: ``clicks`` where points decide, ``a2gnn`` where boxes or scribbles do, else ``cam``.
         activations: Scales and size.
         seeds: Background and CRF.
         masks: For ``cam``: the CRF that decides every pixel.
@@ -94,6 +106,18 @@ class SegmentOptions:
     def __post_init__(self) -> None:
         """Refuse a method that does not exist."""
         check_settings("", self, method=get_args(PhotographMethod))
+
+
+def method_for(method: PhotographMethod, kind: LabelKind) -> PhotographMethod:
+    """Return the method of a photograph on which a kind of label decides.
+
+    Raises:
+        DataError: If it is ``clicks``, and something else than points decides.
+    """
+    if method == "clicks" and kind != "points":
+        raise DataError(f"method: 'clicks' is of points alone, and {kind} decide here; take another, or draw points")
+    usual: dict[LabelKind, PhotographMethod] = {"points": "clicks", "tags": "cam"}
+    return usual.get(kind, "a2gnn") if method == "auto" else method
 
 
 def group_options() -> SegmentOptions:

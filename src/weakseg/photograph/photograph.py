@@ -22,7 +22,7 @@ from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import grid_labels, image_tensor, resize_image, resize_labels, scaled_size
-from weakseg.photograph.config import DrawnOptions, SegmentOptions
+from weakseg.photograph.config import DrawnOptions, SegmentOptions, method_for
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
@@ -31,6 +31,8 @@ from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
+from weakseg.stages.click_maps import cell_maps
+from weakseg.stages.click_odds import click_scores, confident_seeds
 from weakseg.stages.corrections import corrected
 from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
 from weakseg.stages.mask_cues import SIDE, Looked, mask_cues
@@ -127,12 +129,11 @@ class Photograph:
         self._warn(doubts)
         if drawn == Drawn():
             outlined = paint_regions(regions, self.size)
-            made = Completed(outlined, None, None)
-            return self._result(marks, self._no_activations(), outlined, made, doubts)
+            return self._result(marks, self._no_activations(), outlined, Completed(outlined, None, None), doubts)
+        options = replace(options, method=method_for(options.method, drawn.strongest))
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         seeds = paint_regions(regions, self.size, on=seeds)
-        by = options.method if options.method != "auto" else "a2gnn"
-        made = self._completed(Marks(marks.names, drawn), seeds, replace(options, method=by))
+        made = self._completed(Marks(marks.names, drawn), seeds, options)
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         mask = corrected(mask, self.image, marks.corrections, options.drawn.corrections)
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
@@ -150,8 +151,8 @@ class Photograph:
             doubts: What was said of marks and words.
         """
         seeds = seed_image(activations, self.image, options.seeds)
-        by = options.method if options.method != "auto" else "cam"
-        made = self._completed(Marks(names, Drawn()), seeds, replace(options, method=by))
+        options = replace(options, method=method_for(options.method, "tags"))
+        made = self._completed(Marks(names, Drawn()), seeds, options)
         return self._result(Marks(names, Drawn()), activations, seeds, made, doubts)
 
     def _result(
@@ -234,6 +235,8 @@ class Photograph:
     ) -> tuple[Activations, LabelMap]:
         """Return activations and seeds of what is drawn; activations where points need them."""
         config = options.drawn.seeds
+        if options.method == "clicks":
+            return self._no_activations(), confident_seeds(self._by_clicks(drawn, options.drawn))
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
         needed = clicked and config.strokes_as == "superpixels"
         activations = self._evidence(names, options.activations) if needed else None
@@ -260,11 +263,21 @@ class Photograph:
             background = options.seeds.background != "none"
             decided = refined_scores(seeds, self.image, options.masks, with_background=background)
         else:
-            wsgcn = options.method == "wsgcn"
-            plain = self._by_wsgcn(marks, seeds, options) if wsgcn else self._by_a2gnn(marks, seeds, options.drawn)
-            decode = options.decode if wsgcn else options.drawn.decode
+            if options.method == "clicks":
+                plain, decode = self._by_clicks(marks.drawn, options.drawn), options.drawn.clicks_decode
+            elif options.method == "wsgcn":
+                plain, decode = self._by_wsgcn(marks, seeds, options), options.decode
+            else:
+                plain, decode = self._by_a2gnn(marks, seeds, options.drawn), options.drawn.decode
             decided = decoded_scores(plain, self.image, decode, crf=self._crf(decode))
         return Completed(seeds if decided is None else best_labels(decided), decided, plain)
+
+    def _by_clicks(self, drawn: Drawn, options: DrawnOptions) -> Scores:
+        """Return the scores of points; what is known of the photograph's cells is kept, and so are they."""
+        config = options.clicks
+        maps = self._once(("cells of clicks", config), lambda: cell_maps(self.image, config))
+        key = ("clicks", drawn.points, config)
+        return self._once(key, lambda: click_scores(drawn.points, maps, self.size, config))
 
     def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Scores:
         """Return the scores that WSGCN's network of the photograph makes of its seeds."""

@@ -3,7 +3,7 @@
 from weakseg.nn.backbones.architecture import Architecture
 from weakseg.nn.backbones.architectures import OWN, architecture, build_backbone, check_backbone, read_backbone
 from weakseg.nn.backbones.backbone import IMAGENET_MEAN, IMAGENET_STD, Backbone
-from weakseg.nn.backbones.embedded import embedded_backbone, embedded_state, load_embedded
+from weakseg.nn.backbones.embedded import embedded_backbone, embedded_classes, embedded_state, load_embedded
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -15,6 +15,7 @@ __all__ = [
     "build_backbone",
     "check_backbone",
     "embedded_backbone",
+    "embedded_classes",
     "embedded_state",
     "load_embedded",
     "read_backbone",

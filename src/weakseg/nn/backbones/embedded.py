@@ -50,6 +50,13 @@ def embedded_state() -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=1)
+def embedded_classes() -> tuple[Tensor, Tensor]:
+    """Return ``(1000, 1280)`` weights and ``(1000,)`` biases of ImageNet's classes on the embedded features."""
+    weights, biases = list(embedded_state().values())[-2:]
+    return weights, biases
+
+
+@lru_cache(maxsize=1)
 def embedded_backbone() -> Backbone:
     """Return the default backbone with its ImageNet weights, in evaluation mode on the CPU; the same in every call."""
     model = EfficientNetLite0(eps=BN_EPS)
