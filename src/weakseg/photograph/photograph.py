@@ -48,11 +48,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Completed:
-    """A mask, the scores that it is the best of, and those of the network before a CRF, where there are some."""
+    """A mask, the scores that it is the best of, those before a CRF, where there are some, and whether of clicks."""
 
     mask: LabelMap
     decided: Scores | None
     plain: Scores | None
+    clicked: bool = False
 
 
 class Photograph:
@@ -161,7 +162,7 @@ class Photograph:
         """Return what has been made, with how far it is to be trusted."""
         looked = Looked(self.image, made.mask, seeds, made.plain)
         found = {
-            name: self._reliability(label, marks, looked)
+            name: self._reliability(label, marks, looked, clicked=made.clicked)
             for label, name in zip(marks.label_ids, marks.names, strict=True)
             if marks.drawn == Drawn() or label in marks.decided
         }
@@ -179,13 +180,13 @@ class Photograph:
             reliabilities=found,
         )
 
-    def _reliability(self, label: int, marks: Marks, looked: Looked) -> Reliability:
+    def _reliability(self, label: int, marks: Marks, looked: Looked, *, clicked: bool) -> Reliability:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
         cues = mask_cues(label, looked)
         if marks.drawn == Drawn():
             return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
         source = marks.kind_of(label)
-        return OUTLINED if source == "tags" else reliability_of(source, cues)
+        return OUTLINED if source == "tags" else reliability_of("clicks" if clicked else source, cues)
 
     def _warn(self, doubts: Sequence[str]) -> None:
         for doubt in doubts:
@@ -270,7 +271,8 @@ class Photograph:
             else:
                 plain, decode = self._by_a2gnn(marks, seeds, options.drawn), options.drawn.decode
             decided = decoded_scores(plain, self.image, decode, crf=self._crf(decode))
-        return Completed(seeds if decided is None else best_labels(decided), decided, plain)
+        mask = seeds if decided is None else best_labels(decided)
+        return Completed(mask, decided, plain, clicked=options.method == "clicks")
 
     def _by_clicks(self, drawn: Drawn, options: DrawnOptions) -> Scores:
         """Return the scores of points; what is known of the photograph's cells is kept, and so are they."""

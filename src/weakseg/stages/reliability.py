@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from weakseg.data.annotations import LabelKind
 
@@ -46,7 +47,10 @@ class Regression:
     cues: Mapping[str, tuple[float, float, float]]
 
 
-REGRESSIONS: Mapping[LabelKind, Regression] = {
+Source = LabelKind | Literal["clicks"]  # the last: points whose masks a regression made, without walk and network
+
+REGRESSIONS: Mapping[Source, Regression] = {
+    "clicks": Regression(1.63, {"colour": (0.657, 0.728, 0.16), "kept": (0.755, 0.123, 1.35)}),
     "boxes": Regression(0.58, {"colour": (0.289, 0.935, 0.92)}),
     "points": Regression(
         -0.52,
@@ -65,9 +69,13 @@ REGRESSIONS: Mapping[LabelKind, Regression] = {
         -0.52, {"peak": (4.81, 2.84, 0.53), "frame": (0.202, 0.228, -0.58), "whole": (0.914, 0.164, 0.76)}
     ),
 }
-"""Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags."""
+"""Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags; ``clicks``
+on 117 of benchmarks/clicks.py, part ``settings``, 90 of them of photographs that its weights were not fitted on."""
 
-RUN_REGRESSIONS: Mapping[LabelKind, Regression] = {
+RUN_Source = LabelKind | Literal["clicks"]  # the last: points whose masks a regression made, without walk and network
+
+REGRESSIONS: Mapping[Source, Regression] = {
+    "clicks": Regression(1.63, {"colour": (0.657, 0.728, 0.16), "kept": (0.755, 0.123, 1.35)}),
     "boxes": Regression(1.99, {"colour": (0.61, 0.741, 0.5), "whole": (0.928, 0.162, 0.35)}),
     "points": Regression(0.02, {"colour": (-0.951, 1.88, 0.98)}),
     "scribbles": Regression(2.43, {"agreed": (0.899, 0.0986, 1.18), "colour": (0.673, 0.69, 0.62)}),
@@ -100,7 +108,7 @@ OUTLINED = Reliability(1.0)
 NOTHING = Reliability(0.0, (EMPTY,))
 
 
-def reliability_of(source: LabelKind, cues: Mapping[str, float]) -> Reliability:
+def reliability_of(source: Source, cues: Mapping[str, float]) -> Reliability:
     """Return how far a mask is to be trusted.
 
     Args:
