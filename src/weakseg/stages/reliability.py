@@ -69,13 +69,10 @@ REGRESSIONS: Mapping[Source, Regression] = {
         -0.52, {"peak": (4.81, 2.84, 0.53), "frame": (0.202, 0.228, -0.58), "whole": (0.914, 0.164, 0.76)}
     ),
 }
-"""Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags; ``clicks``
-on 117 of benchmarks/clicks.py, part ``settings``, 90 of them of photographs that its weights were not fitted on."""
+"""Fitted on the masks of benchmarks/first_contact.py, part ``settings``: 160 of each kind of mark, 79 of tags;
+``clicks`` on 117 of benchmarks/clicks.py, part ``settings``, 90 of photographs that its weights were not fitted on."""
 
-RUN_Source = LabelKind | Literal["clicks"]  # the last: points whose masks a regression made, without walk and network
-
-REGRESSIONS: Mapping[Source, Regression] = {
-    "clicks": Regression(1.63, {"colour": (0.657, 0.728, 0.16), "kept": (0.755, 0.123, 1.35)}),
+RUN_REGRESSIONS: Mapping[LabelKind, Regression] = {
     "boxes": Regression(1.99, {"colour": (0.61, 0.741, 0.5), "whole": (0.928, 0.162, 0.35)}),
     "points": Regression(0.02, {"colour": (-0.951, 1.88, 0.98)}),
     "scribbles": Regression(2.43, {"agreed": (0.899, 0.0986, 1.18), "colour": (0.673, 0.69, 0.62)}),
