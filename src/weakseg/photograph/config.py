@@ -56,6 +56,9 @@ class DrawnOptions:
         corrections: How strokes and clicks beside boxes change the mask that these make.
         clicks: For points alone: how they become scores without seeds and without a network.
         clicks_decode: The CRF on these.
+        surroundings: In photographs that ``decode.tiles`` are for each box is segmented in a view of its own, wider by
+            this share of its sides on each side; views that overlap are one. Not where regions are drawn, too, or views
+            are more than half of the photograph. 0: in the whole photograph, reduced.
     """
 
     seeds: WeakSeedConfig = field(default_factory=lambda: QUICK_SEEDS)
@@ -65,9 +68,11 @@ class DrawnOptions:
     corrections: CorrectionConfig = field(default_factory=CorrectionConfig)
     clicks: ClickOddsConfig = field(default_factory=ClickOddsConfig)
     clicks_decode: DecodeConfig = field(default_factory=clicked_masks)
+    surroundings: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what would have no effect."""
+        check_settings("drawn", self, surroundings=">= 0")
         if self.seeds.use != "strongest":
             raise ConfigError(
                 f"drawn.seeds.use: on one photograph the strongest label counts, got {self.seeds.use!r}; draw the "

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import pairwise
 from typing import TypeVar
 
@@ -100,7 +100,8 @@ def group_activations(
             )
     edges = group_edges(shown.float(), torch.zeros(len(photographs), dtype=torch.long))
     images = [photograph.image for photograph in photographs]
-    reading = GroupActivateConfig(**asdict(config), output="graph")
+    settings = {one.name: getattr(config, one.name) for one in fields(config)}
+    reading = GroupActivateConfig(**settings, output="graph")
     return activate_group(model, images, torch.ones(shown.shape), edges, reading)
 
 

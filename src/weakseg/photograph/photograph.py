@@ -26,6 +26,7 @@ from weakseg.photograph.config import DrawnOptions, SegmentOptions, method_for
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
+from weakseg.photograph.views import View, box_views, segment_views
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
@@ -36,7 +37,7 @@ from weakseg.stages.click_odds import click_scores, confident_seeds
 from weakseg.stages.corrections import corrected
 from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
 from weakseg.stages.mask_cues import SIDE, Looked, mask_cues
-from weakseg.stages.refine import best_labels, refined_scores
+from weakseg.stages.refine import mask_of, refined_scores
 from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
@@ -131,6 +132,8 @@ class Photograph:
         if drawn == Drawn():
             outlined = paint_regions(regions, self.size)
             return self._result(marks, self._no_activations(), outlined, Completed(outlined, None, None), doubts)
+        if views := [] if regions else box_views(drawn.boxes, self.size, options.drawn):
+            return self._from_near(views, marks, options, doubts)
         options = replace(options, method=method_for(options.method, drawn.strongest))
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         seeds = paint_regions(regions, self.size, on=seeds)
@@ -139,6 +142,22 @@ class Photograph:
         mask = corrected(mask, self.image, marks.corrections, options.drawn.corrections)
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
         return self._result(marks, activations, seeds, made, doubts)
+
+    def _from_near(
+        self, views: Sequence[View], marks: Marks, options: SegmentOptions, doubts: Sequence[str]
+    ) -> Segmentation:
+        """Return the mask of boxes on a large photograph, which are looked at in parts of it."""
+
+        def segment(view: View) -> Segmentation:
+            near = self._once(("view", view.place), lambda: Photograph(self.image[view.place], name=self.name))
+            return near.segment(view.marks(marks.names), options)
+
+        self._warn([f"boxes are looked at in {len(views)} parts of it (drawn.surroundings 0: in the whole)"])
+        no, none = LabelMap(np.zeros(self.size, np.uint8)), self._no_activations()
+        bare = Segmentation(self.image, marks.names, none, no, no, warnings=tuple(doubts), name=self.name)
+        found = segment_views(views, bare, segment)
+        mask = corrected(found.labels, self.image, marks.corrections, options.drawn.corrections)
+        return replace(found, labels=mask)
 
     def segment_shown(
         self, names: tuple[str, ...], activations: Activations, options: SegmentOptions, *, doubts: Sequence[str] = ()
@@ -168,16 +187,9 @@ class Photograph:
         }
         told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
         self._warn(told)
+        warnings = (*doubts, *told)
         return Segmentation(
-            self.image,
-            marks.names,
-            activations,
-            seeds,
-            made.mask,
-            made.decided,
-            warnings=(*doubts, *told),
-            name=self.name,
-            reliabilities=found,
+            self.image, marks.names, activations, seeds, made.mask, made.decided, warnings, self.name, found
         )
 
     def _reliability(self, label: int, marks: Marks, looked: Looked, *, clicked: bool) -> Reliability:
@@ -271,8 +283,10 @@ class Photograph:
             else:
                 plain, decode = self._by_a2gnn(marks, seeds, options.drawn), options.drawn.decode
             decided = decoded_scores(plain, self.image, decode, crf=self._crf(decode))
-        mask = seeds if decided is None else best_labels(decided)
-        return Completed(mask, decided, plain, clicked=options.method == "clicks")
+            mask = mask_of(decided, self.image, decode.crf, decode.tiles)
+            return Completed(mask, decided, plain, clicked=options.method == "clicks")
+        found = None if decided is None else mask_of(decided, self.image, options.masks.crf, options.masks.tiles)
+        return Completed(found or seeds, decided, None)
 
     def _by_clicks(self, drawn: Drawn, options: DrawnOptions) -> Scores:
         """Return the scores of points; what is known of the photograph's cells is kept, and so are they."""

@@ -10,7 +10,7 @@ from typing import Any
 from weakseg.errors import ConfigError
 from weakseg.files import Written
 from weakseg.pipeline.plan import Step, check_plan
-from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS
+from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS, is_default
 
 LAYOUT_VERSION = 2
 
@@ -50,13 +50,13 @@ def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
 
 
 def settings_that_count(settings: Any, where: str = "") -> Any:
-    """Return settings without those of ``CHANGES_NOTHING``, and with digests in place of ``FILES`` and ``FOLDERS``."""
+    """Return settings without those that change nothing, and with digests in place of ``FILES`` and ``FOLDERS``."""
     if isinstance(settings, Mapping):
         digests = {**dict.fromkeys(FILES, _of_file), **dict.fromkeys(FOLDERS, _of_folder)}
         return {
             name: digests.get(name, settings_that_count)(value, f"{where}.{name}")
             for name, value in settings.items()
-            if name not in CHANGES_NOTHING
+            if name not in CHANGES_NOTHING and not is_default(name, value)
         }
     if isinstance(settings, list | tuple):
         return [settings_that_count(value, where) for value in settings]

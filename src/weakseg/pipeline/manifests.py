@@ -8,6 +8,7 @@ from typing import Any
 
 from weakseg.errors import StoreError, cut
 from weakseg.files import read_json
+from weakseg.settings.counted import is_default
 from weakseg.version import __version__
 
 MANIFEST = "manifest.json"
@@ -64,9 +65,10 @@ def as_json(value: Any) -> Any:
 
 
 def without(value: Any, names: frozenset[str]) -> Any:
-    """Return a JSON value without the keys ``names``, at any depth."""
+    """Return a JSON value without the keys ``names``, and defaults that change nothing, at any depth."""
     if isinstance(value, dict):
-        return {key: without(each, names) for key, each in value.items() if key not in names}
+        kept = {key: each for key, each in value.items() if key not in names and not is_default(key, each)}
+        return {key: without(each, names) for key, each in kept.items()}
     return [without(each, names) for each in value] if isinstance(value, list) else value
 
 

@@ -1,9 +1,10 @@
 """Class activation maps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from weakseg.settings.rules import check_settings
+from weakseg.settings.tiles import TileConfig
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class ActivateConfig:
             published, which shifts it by up to half a cell down and to the right.
         roots: The square root of the evidence of each scale is added, as published for VGG16.
         normalize: Each map is divided by its ``max``, or stretched over its ``range``, as in SEAM.
+        tiles: How evidence in much larger images is looked for in tiles, too; it is added to that of all scales.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 1.5, 2.0)
@@ -27,6 +29,7 @@ class ActivateConfig:
     align: Literal["cells", "edges"] = "cells"
     roots: bool = False
     normalize: Literal["max", "range"] = "max"
+    tiles: TileConfig = field(default_factory=TileConfig)
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values."""

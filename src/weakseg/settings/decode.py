@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.rules import check_settings
+from weakseg.settings.tiles import TileConfig
 
 Unary = Literal["scores", "softmax", "labels"]
 Enlarged = Literal["scores", "logarithms", "logits"]
@@ -24,6 +25,7 @@ class DecodeConfig:
         enlarged: What is interpolated: ``scores``; their ``logarithms`` with aligned corners, as in WSGCN's code; or
             the ``logits`` whose softmax they are, as in A2GNN.
         max_side: Larger images are reduced to this for the CRF; bounds memory.
+        tiles: How the CRF finds outlines in much larger ones again, on their own pixels.
     """
 
     crf: CrfParams = field(default_factory=CrfParams)
@@ -31,6 +33,7 @@ class DecodeConfig:
     label_confidence: float = 0.7
     enlarged: Enlarged = "scores"
     max_side: int = 1024
+    tiles: TileConfig = field(default_factory=TileConfig)
 
     def __post_init__(self) -> None:
         """Refuse what does not exist."""

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from weakseg.errors import ConfigError
 from weakseg.settings.crf import PUBLISHED, CrfParams
 from weakseg.settings.rules import check_settings
+from weakseg.settings.tiles import TileConfig
 
 Fusion = Literal["mean_probabilities", "max_probabilities", "mean_logits", "max_logits"]
 Enlarged = Literal["logits", "probabilities"]
@@ -33,6 +34,7 @@ class PredictConfig:
         crf_params: For ``own``; the defaults are those of DeepLab-v2.
         max_side: Larger images are first reduced to this long side; ``scales`` apply to the reduced size.
         mask_side: Long side at most of the probabilities and of the CRF; larger masks are enlarged from it.
+        tiles: How much larger images are looked at in tiles, too.
     """
 
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
@@ -47,6 +49,7 @@ class PredictConfig:
     crf_params: CrfParams = field(default_factory=lambda: PUBLISHED["deeplab_v2"])
     max_side: int = 512
     mask_side: int = 1024
+    tiles: TileConfig = field(default_factory=TileConfig)
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values, words that do not exist, and settings that would do nothing."""

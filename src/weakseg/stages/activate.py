@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.artifacts import Activations
+from weakseg.ops.blend import Tile, blend_tiles
 from weakseg.ops.cam import grid_size, merge_evidence, normalize_evidence
 from weakseg.ops.resample import Cells, image_tensor, resample_cells, resize_image, scaled_size
 from weakseg.settings.activate import ActivateConfig
+from weakseg.stages.tiled import say_tiles
 
 
 class Evidence(Protocol):
@@ -55,7 +57,11 @@ def activate_image(
         return Activations(torch.zeros(0, *size), (), (height, width), config.stride)
     sizes = seen_sizes((height, width), config)
     maps = [_evidence_with_mirror(model, resize_image(image, scaled), class_ids) for scaled in sizes]
-    return merged_scales(maps, class_ids, (height, width), model.cells, config)
+    near = None
+    if config.tiles.covers((height, width)):
+        say_tiles("evidence of classes is looked for", (height, width), config.tiles)
+        near = _evidence_in_tiles(model, image, class_ids, config)
+    return merged_scales(maps, class_ids, (height, width), model.cells, config, near=near)
 
 
 def seen_sizes(image_size: tuple[int, int], config: ActivateConfig) -> list[tuple[int, int]]:
@@ -70,6 +76,8 @@ def merged_scales(
     image_size: tuple[int, int],
     cells: Cells,
     config: ActivateConfig,
+    *,
+    near: Tensor | None = None,
 ) -> Activations:
     """Return the activations that evidence at all scales gives.
 
@@ -79,6 +87,7 @@ def merged_scales(
         image_size: (rows, columns).
         cells: Where cells of the evidence lie.
         config: Stride, alignment, and how maps are normalised.
+        near: ``(K, rows, columns)`` evidence on the grid of the result that is added, as of tiles.
     """
     size = grid_size(image_size, config.stride)
     if config.roots:
@@ -86,8 +95,31 @@ def merged_scales(
     if config.align == "cells":
         seen = seen_sizes(image_size, config)
         maps = [resample_cells(found, size, scaled, cells) for found, scaled in zip(maps, seen, strict=True)]
-    values = normalize_evidence(merge_evidence(maps, size), by=config.normalize)
+    merged = merge_evidence(maps, size)
+    values = normalize_evidence(merged if near is None else merged + near, by=config.normalize)
     return Activations(values, class_ids, image_size, config.stride)
+
+
+def _evidence_in_tiles(
+    model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...], config: ActivateConfig
+) -> Tensor:
+    """Return ``(K, rows, columns)`` evidence on the grid of the result, of the image and its mirror image, by tiles."""
+    tiles, height, width = config.tiles, image.shape[0], image.shape[1]
+    grid, (side, overlap) = grid_size((height, width), config.stride), tiles.on_cells(config.stride)
+
+    def find(tile: Tile) -> Tensor:
+        rows, columns = (
+            slice(span.start * config.stride, min(span.stop * config.stride, length))
+            for span, length in zip(tile, (height, width), strict=True)
+        )
+        pair = _evidence_with_mirror(model, np.ascontiguousarray(image[rows, columns]), class_ids)
+        pair = pair.sqrt() if config.roots else pair
+        if config.align == "cells":
+            seen = rows.stop - rows.start, columns.stop - columns.start
+            pair = resample_cells(pair, tile.size, seen, model.cells)
+        return merge_evidence([pair], tile.size)
+
+    return torch.cat([found.clone() for _, found in blend_tiles(grid, side, overlap, find)], 1)
 
 
 def _evidence_with_mirror(model: Evidence, image: NDArray[np.uint8], class_ids: tuple[int, ...]) -> Tensor:

@@ -17,7 +17,7 @@ from weakseg.ops.crf import DenseCrf, build_crf, unary_from_labels, unary_from_s
 from weakseg.ops.fuse import fuse_scores
 from weakseg.ops.resample import Cells, resample_cells, resize_image, resize_maps, scaled_size
 from weakseg.settings.decode import DecodeConfig, Enlarged, Fusion
-from weakseg.stages.refine import best_labels
+from weakseg.stages.refine import mask_of
 
 SMALLEST = {"logarithms": 1e-30, "logits": 2.0**-24}  # of scores whose logarithm is taken; the latter is float16's
 
@@ -45,7 +45,8 @@ def decode_image(
     Reference:
         [pan2021wsgcn], [ahn2018affinitynet] and [ahn2019irnet], last step.
     """
-    return best_labels(decoded_scores(scores, image, config, device=device, crf=crf))
+    found = decoded_scores(scores, image, config, device=device, crf=crf)
+    return mask_of(found, image, config.crf, config.tiles, device=device)
 
 
 def decoded_scores(

@@ -13,12 +13,15 @@ from torch.nn import functional as F
 from weakseg.artifacts import LabelMap
 from weakseg.errors import ConfigError
 from weakseg.nn.segmenters import Segmenter
+from weakseg.ops.blend import Tile, blend_tiles
 from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import image_tensor, on_canvas, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.predict import PredictConfig
+from weakseg.stages.tiled import in_tile_crf, part_of, say_tiles
 
 GREY = 127.0  # around images of what is no segmenter of weakseg
+SHORTEST_TILE = 4  # cells of a network along a side of a tile
 
 
 class Restricted(NamedTuple):
@@ -50,7 +53,7 @@ def predict_image(model: nn.Module, image: NDArray[np.uint8], config: PredictCon
         ConfigError: If windows do not lie on the cells of a head whose corners are aligned.
     """
     probs = predict_probabilities(model, image, config, _working_size(image, config))
-    return _decided(probs, tuple(range(len(probs))), image, config)
+    return _decided(model, probs, tuple(range(len(probs))), image, config)
 
 
 def predict_restricted(
@@ -74,21 +77,67 @@ def predict_restricted(
     kept = sorted(label_ids & set(range(len(probs))))
     best = probs.argmax(0)
     changed = best.numel() - int(torch.isin(best, torch.tensor(kept, device=best.device)).sum())
-    probs = probs[kept] / probs[kept].sum(0, keepdim=True).clamp(min=torch.finfo(probs.dtype).tiny)
-    return Restricted(_decided(probs, tuple(kept), image, config), best.numel(), changed)
+    return Restricted(_decided(model, probs, tuple(kept), image, config), best.numel(), changed)
 
 
 def _working_size(image: NDArray[np.uint8], config: PredictConfig) -> tuple[int, int]:
     return scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.mask_side)
 
 
-def _decided(probs: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig) -> LabelMap:
-    """Return the best label of each pixel, after the CRF where there is one."""
+def _decided(
+    model: nn.Module, probs: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig
+) -> LabelMap:
+    """Return the best of some labels for each pixel, after the CRF where there is one.
+
+    Args:
+        model: As in ``predict_image``.
+        probs: ``(K + 1, h, w)`` of the whole image, of all labels.
+        label_ids: Those that there may be.
+        image: ``(H, W, 3)`` uint8.
+        config: As in ``predict_image``.
+    """
     size, working = (image.shape[0], image.shape[1]), (probs.shape[1], probs.shape[2])
+    probs = _among(probs, label_ids)
+    if config.tiles.covers(size):
+        return _decided_in_tiles(model, probs, label_ids, image, config)
     if config.crf and len(probs) > 1:
         pixels = torch.from_numpy(np.array(resize_image(image, working))).to(probs.device)
         probs = dense_crf(unary_from_scores(probs), pixels, config.crf_settings)
     return LabelMap(resize_labels(best_label(probs, label_ids).cpu().numpy(), size))
+
+
+def _among(probs: Tensor, label_ids: tuple[int, ...]) -> Tensor:
+    """Return probabilities of some labels, which sum to one again where others had some."""
+    if len(label_ids) == len(probs):
+        return probs
+    kept = probs[list(label_ids)]
+    return kept / kept.sum(0, keepdim=True).clamp(min=torch.finfo(probs.dtype).tiny)
+
+
+def _decided_in_tiles(
+    model: nn.Module, whole: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig
+) -> LabelMap:
+    """Return the best labels by the mean of what the model says of the whole image and of each tile.
+
+    The CRF, where there is one, is that of a tile's own pixels.
+    """
+    size, tiles, stride = (image.shape[0], image.shape[1]), config.tiles, _layout(model).stride
+    if tiles.tile < SHORTEST_TILE * stride:
+        raise ConfigError(
+            f"predictions.tiles.tile: a tile of {tiles.tile} pixels has too few cells of {stride} pixels; take at "
+            f"least {SHORTEST_TILE * stride}"
+        )
+    say_tiles("the segmenter looks at them", size, tiles)
+
+    def find(tile: Tile) -> Tensor:
+        own = _among(predict_probabilities(model, image[tile], config, tile.size), label_ids)
+        probs = (own + part_of(whole, tile, size)) / 2
+        return in_tile_crf(probs, image, tile, config.crf_settings) if config.crf and len(probs) > 1 else probs
+
+    labels = np.empty(size, np.uint8)
+    for rows, found in blend_tiles(size, tiles.tile, tiles.overlap, find):
+        labels[rows] = best_label(found, label_ids).cpu().numpy()
+    return LabelMap(labels)
 
 
 def predict_probabilities(

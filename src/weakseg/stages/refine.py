@@ -9,7 +9,10 @@ from weakseg.checks import check_same_size
 from weakseg.ops.crf import dense_crf, unary_from_labels
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+from weakseg.settings.crf import CrfParams
 from weakseg.settings.refine import RefineConfig
+from weakseg.settings.tiles import TileConfig
+from weakseg.stages.tiled import say_tiles, sharpened_labels
 
 
 def refine_image(
@@ -36,7 +39,9 @@ def refine_image(
         [kraehenbuehl2011densecrf]; undecided pixels have a uniform unary.
     """
     found = refined_scores(seeds, image, config, with_background=with_background, device=device)
-    return seeds if found is None else best_labels(found)
+    if found is None:
+        return seeds
+    return mask_of(found, image, config.crf, config.tiles, device=device)
 
 
 def refined_scores(
@@ -63,6 +68,16 @@ def refined_scores(
     unary = unary_from_labels(labels, len(label_ids), confidence=config.label_confidence)
     pixels = torch.from_numpy(np.array(resize_image(image, working))).to(device)
     return Scores(dense_crf(unary, pixels, config.crf).clamp(0, 1), label_ids, size)
+
+
+def mask_of(
+    scores: Scores, image: NDArray[np.uint8], crf: CrfParams, tiles: TileConfig, *, device: str = "cpu"
+) -> LabelMap:
+    """Return the mask of scores that a CRF has made of an image: sharp in tiles, where the image is large enough."""
+    if not crf.iterations or len(scores.values) < 2 or not tiles.covers(scores.image_size):
+        return best_labels(scores)
+    say_tiles("outlines of masks are found", scores.image_size, tiles)
+    return sharpened_labels(scores, image, crf, tiles, device=device)
 
 
 def best_labels(scores: Scores) -> LabelMap:
