@@ -1,7 +1,7 @@
 """What a key covers, and what changes none."""
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 from weakseg.errors import ConfigError
 from weakseg.pipeline.keys import digest_of, hash_of, settings_that_count, step_keys
 from weakseg.pipeline.plan import Kind, Role, Step, StepResult, Work
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.tiles import TileConfig
 
 
 def step(name: str, settings: dict[str, Any], code: str = "tests.work", **needs: Kind) -> Step:
@@ -54,6 +56,15 @@ def test_settings_that_change_nothing_are_left_out_at_any_depth() -> None:
     settings = {"fit": {"loader_workers": 2, "lr": 0.1}, "many": [{"memory_mb": 5}], "scales": (1.0, 2.0)}
     assert settings_that_count(settings) == {"fit": {"lr": 0.1}, "many": [{}], "scales": [1.0, 2.0]}
     assert step_keys(plan(loader_workers=1), "data") == step_keys(plan(loader_workers=8), "data")
+
+
+def test_tiles_as_they_are_by_default_leave_keys_as_they_were_before_there_were_any() -> None:
+    before, usual = {"max_side": 512}, asdict(RefineConfig())
+    assert "tiles" not in settings_that_count(usual) and "tiles" in usual
+    assert step_keys(plan(**before), "data") == step_keys(plan(**before, tiles=usual["tiles"]), "data")
+    others = [asdict(TileConfig(tile=0)), asdict(TileConfig(overlap=32)), asdict(TileConfig(beyond=1000))]
+    keys = [step_keys(plan(**before, tiles=tiles), "data")["a"] for tiles in [usual["tiles"], *others]]
+    assert len(set(keys)) == 4
 
 
 class TestFiles:

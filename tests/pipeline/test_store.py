@@ -1,6 +1,7 @@
 import errno
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from weakseg.pipeline.ledger import LEDGER, Ledger
 from weakseg.pipeline.lock import LOCK_FILE
 from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.store import Store
+from weakseg.settings.refine import RefineConfig
+from weakseg.settings.tiles import TileConfig
 
 
 def test_the_first_call_settles_and_a_later_one_must_agree(tmp_path: Path) -> None:
@@ -34,6 +37,16 @@ def test_what_changes_nothing_may_differ(tmp_path: Path) -> None:
     for other in (settings(0.2, 0, "a.pth"), settings(0.1, 0, "b.pth")):
         with pytest.raises(StoreError, match="other settings: parts: "):
             store.settle("recipe.json", other, "settings")
+
+
+def test_tiles_of_the_default_are_as_if_there_were_none(tmp_path: Path) -> None:
+    store, usual = Store(tmp_path), asdict(RefineConfig())
+    store.settle(
+        "recipe.json", {"masks": {name: value for name, value in usual.items() if name != "tiles"}}, "settings"
+    )
+    store.settle("recipe.json", {"masks": usual}, "settings")
+    with pytest.raises(StoreError, match="other settings: masks.tiles: null -> "):
+        store.settle("recipe.json", {"masks": asdict(RefineConfig(tiles=TileConfig(tile=0)))}, "settings")
 
 
 def test_many_differences_are_shortened(tmp_path: Path) -> None:

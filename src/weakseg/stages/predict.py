@@ -1,6 +1,7 @@
 """Apply a segmenter: scales, mirror images and windows to one map of probabilities, and to a mask."""
 
 from collections.abc import Iterator, Set
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
@@ -117,9 +118,10 @@ def _among(probs: Tensor, label_ids: tuple[int, ...]) -> Tensor:
 def _decided_in_tiles(
     model: nn.Module, whole: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig
 ) -> LabelMap:
-    """Return the best labels by the mean of what the model says of the whole image and of each tile.
+    """Return the best labels by the larger of the probabilities in the whole image and in a tile.
 
-    The CRF, where there is one, is that of a tile's own pixels.
+    Either knows what the other cannot see: objects larger than a tile, and what is too small in the whole, reduced.
+    Tiles are one scale more, and looked at once: neither reduced nor enlarged, nor in the mirror. The CRF, where there is one, is that of a tile's own pixels.
     """
     size, tiles, stride = (image.shape[0], image.shape[1]), config.tiles, _layout(model).stride
     if tiles.tile < SHORTEST_TILE * stride:
@@ -127,11 +129,13 @@ def _decided_in_tiles(
             f"predictions.tiles.tile: a tile of {tiles.tile} pixels has too few cells of {stride} pixels; take at "
             f"least {SHORTEST_TILE * stride}"
         )
+    once = replace(config, scales=(1.0,), flip=False)
     say_tiles("the segmenter looks at them", size, tiles)
 
     def find(tile: Tile) -> Tensor:
-        own = _among(predict_probabilities(model, image[tile], config, tile.size), label_ids)
-        probs = (own + part_of(whole, tile, size)) / 2
+        own = _among(predict_probabilities(model, image[tile], once, tile.size), label_ids)
+        best = torch.maximum(own, part_of(whole, tile, size))
+        probs = best / best.sum(0, keepdim=True)
         return in_tile_crf(probs, image, tile, config.crf_settings) if config.crf and len(probs) > 1 else probs
 
     labels = np.empty(size, np.uint8)

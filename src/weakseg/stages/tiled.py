@@ -19,7 +19,7 @@ from weakseg.settings.tiles import TileConfig
 
 logger = logging.getLogger(__name__)
 
-SURE = 0.9  # probability that the whole view is right where it knows no other label
+SURE = 0.7  # probability that the whole view is right where it knows no other label
 
 
 def sharpened_labels(
