@@ -37,7 +37,7 @@ def test_tiles_cover_the_image_and_are_all_of_one_size(tiling: tuple[tuple[int, 
         assert len({(tile.rows.start, tile.rows.stop) for tile in row}) == 1
         for tile in row:
             assert tile.size == (min(side, size[0]), min(side, size[1]))
-            assert 0 <= tile.rows.start and tile.rows.stop <= size[0] and tile.columns.stop <= size[1]
+            assert tile.rows.start >= 0 and tile.rows.stop <= size[0] and tile.columns.stop <= size[1]
             seen[tile] += 1
     assert seen.min() >= 1
     for before, after in zip(rows[0], rows[0][1:], strict=False):

@@ -109,5 +109,5 @@ def test_usual_photographs_are_segmented_as_before(far: NDArray[np.uint8]) -> No
 
 
 def test_surroundings_are_no_less_than_nothing() -> None:
-    with pytest.raises(ConfigError, match="drawn.surroundings: need >= 0, got -1"):
+    with pytest.raises(ConfigError, match=r"drawn\.surroundings: need >= 0, got -1"):
         DrawnOptions(surroundings=-1)

@@ -45,7 +45,7 @@ def test_tiles_of_the_default_are_as_if_there_were_none(tmp_path: Path) -> None:
         "recipe.json", {"masks": {name: value for name, value in usual.items() if name != "tiles"}}, "settings"
     )
     store.settle("recipe.json", {"masks": usual}, "settings")
-    with pytest.raises(StoreError, match="other settings: masks.tiles: null -> "):
+    with pytest.raises(StoreError, match=r"other settings: masks\.tiles: null -> "):
         store.settle("recipe.json", {"masks": asdict(RefineConfig(tiles=TileConfig(tile=0)))}, "settings")
 
 

@@ -114,7 +114,7 @@ class TestPredict:
     def test_tiles_of_too_few_cells_are_refused(self) -> None:
         backbone = BackboneConfig("resnet18", 16, "none")
         model = build_segmenter(SegmenterConfig(backbone), 2).eval()
-        with pytest.raises(ConfigError, match="predictions.tiles.tile: a tile of 32 pixels has too few cells of 16"):
+        with pytest.raises(ConfigError, match=r"predictions\.tiles\.tile: a tile of 32 pixels has too few cells of 16"):
             predict_image(model, dots()[0], replace(self.CONFIG, tiles=TileConfig(32, 8, 64)))
 
     def test_memory_follows_the_width_and_not_the_area(self) -> None:

@@ -121,7 +121,8 @@ def _decided_in_tiles(
     """Return the best labels by the larger of the probabilities in the whole image and in a tile.
 
     Either knows what the other cannot see: objects larger than a tile, and what is too small in the whole, reduced.
-    Tiles are one scale more, and looked at once: neither reduced nor enlarged, nor in the mirror. The CRF, where there is one, is that of a tile's own pixels.
+    Tiles are one scale more, and looked at once: neither reduced nor enlarged, nor in the mirror. The CRF, where there
+    is one, is that of a tile's own pixels.
     """
     size, tiles, stride = (image.shape[0], image.shape[1]), config.tiles, _layout(model).stride
     if tiles.tile < SHORTEST_TILE * stride:
