@@ -3,6 +3,7 @@
     python benchmarks/large_images.py cost --photograph cat.jpg --box 417,149,515,228 --tag dog \
         --classifier CLASSIFIER/model.safetensors --segmenter SEGMENTER/model.safetensors
     python benchmarks/large_images.py outlines --coco /path/to/coco [--photographs 30]
+    python benchmarks/large_images.py segmenter --msrc /path/to/msrc --segmenter SEGMENTER/model.safetensors
 
 ``cost`` enlarges a photograph to 6,000 pixels a side, with noise so that it is no smooth one, and runs each verb in a
 process of its own: seconds of wall time, and the largest resident memory of the process. The ratio is the time in tiles
@@ -12,6 +13,11 @@ over that of the whole alone; ``--only`` takes some of the verbs.
 box when reduced to 160 pixels, as a large one is when reduced to 1,024; then outlines are found on all pixels, in tiles
 of 128 that share 32, and in one tile that is the photograph. IoU with the truth; and how many pixels within 5 of true
 outlines differ between many tiles and one, within 4 pixels of the borders of tiles and elsewhere.
+
+``segmenter``: one that was trained on MSRC's train looks at photographs of val from the 67th on (how the whole
+and tiles are joined was chosen on the others): ``small things``: 24 photographs side by side on two sheets, and the
+whole sheet reduced to 240 pixels; ``photographs``, reduced to 107 pixels; ``close-ups``: six, enlarged three times, and
+the whole reduced to 320. mIoU in percent of the whole alone, and of the whole and tiles.
 
 Prints and appends JSON lines to benchmarks/results/large_images.jsonl.
 """
@@ -34,6 +40,7 @@ from rows import append_rows
 
 SIDE, NOISE, LIMIT_MB, SMALL = 6000, 6.0, 3 * 1024, 160
 BAND, SEAM = 5, 4
+SHEET_CELL = (213, 320)
 Mask = NDArray[np.bool_]
 
 
@@ -51,9 +58,14 @@ def main() -> None:
     outlines = parts.add_parser("outlines")
     outlines.add_argument("--coco", type=Path, required=True)
     outlines.add_argument("--photographs", type=int, default=30)
+    segmenter = parts.add_parser("segmenter")
+    segmenter.add_argument("--msrc", type=Path, required=True)
+    segmenter.add_argument("--segmenter", type=Path, required=True)
     given = parser.parse_args()
     if given.part == "cost":
         measure_costs(given)
+    elif given.part == "segmenter":
+        measure_segmenter(given.msrc, given.segmenter)
     else:
         measure_outlines(given.coco, given.photographs)
 
@@ -179,6 +191,65 @@ def measure_outlines(root: Path, photographs: int) -> None:
     better = sum(row["iou tiles"] > row["iou whole"] for row in rows)
     print(json.dumps({"photographs": len(rows), **told, "better": better}))
     append_rows("large_images", [{"photographs": len(rows), **told, "better": better}], part="outlines", small=SMALL)
+
+
+def measure_segmenter(root: Path, path: Path) -> None:
+    from weakseg.ops.resample import resize_image, resize_labels
+    from weakseg.settings.predict import PredictConfig
+    from weakseg.settings.tiles import TileConfig
+    from weakseg.stages.predict import predict_image
+    from weakseg.stages.segment import load_segmenter
+
+    model, _ = load_segmenter(path)
+    ids = (root / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[66:]
+    shown = [photograph(root, name) for name in ids]
+    sizes = [(3 * truth.shape[0], 3 * truth.shape[1]) for _, truth in shown[:6]]
+    near = [(resize_image(i, size), resize_labels(t, size)) for (i, t), size in zip(shown, sizes, strict=False)]
+    parts = {
+        "small things": ([sheet(shown[:12]), sheet(shown[12:24])], 240, TileConfig(320, 64, 320)),
+        "photographs": (shown, 107, TileConfig(128, 32, 128)),
+        "close-ups": (near, 320, TileConfig(320, 64, 320)),
+    }
+    for name, (scenes, side, tiles) in parts.items():
+        row: dict[str, object] = {"scenes": name, "number": len(scenes)}
+        for way, config in (("whole", TileConfig(tile=0)), ("tiles", tiles)):
+            settings = PredictConfig(max_side=side, mask_side=side, tiles=config)
+            row[way] = mean_iou([(predict_image(model, image, settings).labels, truth) for image, truth in scenes])
+        print(json.dumps(row), flush=True)
+        append_rows("large_images", [row], part="segmenter")
+
+
+def photograph(root: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    from weakseg.artifacts import LabelMap
+    from weakseg.data.image import load_rgb
+
+    image = load_rgb(next((root / "JPEGImages").glob(f"{name}.*")))
+    return image, LabelMap.load(root / "SegmentationClass" / f"{name}.png").labels
+
+
+def sheet(shown: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return photographs in rows of three, upright ones turned, with void where nothing lies."""
+    high, wide = SHEET_CELL
+    rows = -(-len(shown) // 3)
+    pixels, truth = np.zeros((rows * high, 3 * wide, 3), np.uint8), np.full((rows * high, 3 * wide), 255, np.uint8)
+    for number, (image, labels) in enumerate(shown):
+        if image.shape[0] > image.shape[1]:
+            image, labels = image.transpose(1, 0, 2), labels.T
+        image, labels = image[:high, :wide], labels[:high, :wide]
+        top, left = number // 3 * high, number % 3 * wide
+        pixels[top : top + image.shape[0], left : left + image.shape[1]] = image
+        truth[top : top + image.shape[0], left : left + image.shape[1]] = labels
+    return pixels, truth
+
+
+def mean_iou(pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> float:
+    """Return the mean IoU in percent of the labels that the truth has, of one matrix; void is left out."""
+    counts = np.zeros((256, 256), np.int64)
+    for found, truth in pairs:
+        known = truth != 255
+        np.add.at(counts, (truth[known], found[known]), 1)
+    right, there = np.diag(counts), counts.sum(1) > 0
+    return round(100 * float(np.mean(right[there] / (counts.sum(0) + counts.sum(1) - right)[there])), 2)
 
 
 def near_outlines(truth: Mask) -> Mask:

@@ -111,3 +111,11 @@ def test_usual_photographs_are_segmented_as_before(far: NDArray[np.uint8]) -> No
 def test_surroundings_are_no_less_than_nothing() -> None:
     with pytest.raises(ConfigError, match=r"drawn\.surroundings: need >= 0, got -1"):
         DrawnOptions(surroundings=-1)
+
+
+def test_strokes_beside_boxes_correct_the_mask_of_the_whole(far: NDArray[np.uint8]) -> None:
+    before = Photograph(far).segment(read_marks(boxes=BALLS), near())
+    stroke = ("background", [(70, 46), (76, 46)])
+    found = Photograph(far).segment(read_marks(boxes=BALLS, scribbles=stroke), near())
+    assert not found.mask[46, 70:77].any()
+    np.testing.assert_array_equal(found.mask[300:], before.mask[300:])
