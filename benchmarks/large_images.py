@@ -213,7 +213,7 @@ def measure_segmenter(root: Path, path: Path) -> None:
     for name, (scenes, side, tiles) in parts.items():
         row: dict[str, object] = {"scenes": name, "number": len(scenes)}
         for way, config in (("whole", TileConfig(tile=0)), ("tiles", tiles)):
-            settings = PredictConfig(max_side=side, mask_side=side, tiles=config)
+            settings = PredictConfig(max_side=side, mask_side=side, tiles=config, tiles_for="labels")
             row[way] = mean_iou([(predict_image(model, image, settings).labels, truth) for image, truth in scenes])
         print(json.dumps(row), flush=True)
         append_rows("large_images", [row], part="segmenter")

@@ -61,7 +61,9 @@ def test_settings_that_change_nothing_are_left_out_at_any_depth() -> None:
 def test_tiles_as_they_are_by_default_leave_keys_as_they_were_before_there_were_any() -> None:
     before, usual = {"max_side": 512}, asdict(RefineConfig())
     assert "tiles" not in settings_that_count(usual) and "tiles" in usual
-    assert step_keys(plan(**before), "data") == step_keys(plan(**before, tiles=usual["tiles"]), "data")
+    assert step_keys(plan(**before), "data") == step_keys(
+        plan(**before, tiles=usual["tiles"], tiles_for="outlines"), "data"
+    )
     others = [asdict(TileConfig(tile=0)), asdict(TileConfig(overlap=32)), asdict(TileConfig(beyond=1000))]
     keys = [step_keys(plan(**before, tiles=tiles), "data")["a"] for tiles in [usual["tiles"], *others]]
     assert len(set(keys)) == 4

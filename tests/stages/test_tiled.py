@@ -69,7 +69,7 @@ def scene(side: int = 200) -> tuple[NDArray[np.uint8], LabelMap]:
 
 
 class TestPredict:
-    CONFIG = PredictConfig(scales=(1.0,), max_side=64, mask_side=64, tiles=TILES)
+    CONFIG = PredictConfig(scales=(1.0,), max_side=64, mask_side=64, tiles=TILES, tiles_for="labels")
 
     def test_what_is_too_small_for_the_whole_view_is_seen_in_tiles(self) -> None:
         image, mask = dots()
@@ -77,6 +77,20 @@ class TestPredict:
         found = predict_image(Colours(), image, self.CONFIG).labels
         assert (whole[mask > 0] == mask[mask > 0]).mean() < 0.4
         assert (found == mask).all()
+
+    def test_for_outlines_the_whole_alone_is_looked_at(self) -> None:
+        """Its probabilities are enlarged, not its labels: a slanted outline is no stair of blocks."""
+        rows, columns = np.mgrid[:300, :300]
+        image = np.zeros((300, 300, 3), np.uint8)
+        image[rows + 2 * columns < 400] = (255, 0, 0)
+        truth = (image[..., 0] > 0).astype(np.uint8)
+        config, model = replace(self.CONFIG, tiles_for="outlines", flip=False), Colours()
+        found = predict_image(model, image, config).labels
+        blocks = predict_image(Colours(), image, replace(config, tiles=NONE)).labels
+        assert model.sizes == [(64, 64)]
+        assert (found != truth).sum() < 0.8 * (blocks != truth).sum()
+        crf = replace(config, crf=True, crf_params=CRF)
+        assert (predict_image(Colours(), image, crf).labels != truth).sum() <= (found != truth).sum()
 
     def test_there_are_no_seams(self) -> None:
         """A network of single pixels says the same of every tile size, at the borders of tiles as elsewhere."""

@@ -11,6 +11,7 @@ from weakseg.settings.tiles import TileConfig
 Fusion = Literal["mean_probabilities", "max_probabilities", "mean_logits", "max_logits"]
 Enlarged = Literal["logits", "probabilities"]
 Interpolation = Literal["bilinear", "bicubic"]
+TilesFor = Literal["outlines", "labels"]
 CrfPreset = Literal["own", "deeplab_v2", "dsrg", "oaa"]
 
 
@@ -34,7 +35,10 @@ class PredictConfig:
         crf_params: For ``own``; the defaults are those of DeepLab-v2.
         max_side: Larger images are first reduced to this long side; ``scales`` apply to the reduced size.
         mask_side: Long side at most of the probabilities and of the CRF; larger masks are enlarged from it.
-        tiles: How much larger images are looked at in tiles, too.
+        tiles: How much larger images are worked on in tiles, too.
+        tiles_for: ``outlines``: the whole, reduced, decides what is where, and outlines are those of enlarged
+            probabilities, or of a CRF on a tile's own pixels. ``labels``: the segmenter looks at each tile, too, for
+            segmenters that were trained on things as large as they are in tiles.
     """
 
     scales: tuple[float, ...] = (0.75, 1.0, 1.25)
@@ -50,13 +54,14 @@ class PredictConfig:
     max_side: int = 512
     mask_side: int = 1024
     tiles: TileConfig = field(default_factory=TileConfig)
+    tiles_for: TilesFor = "outlines"
 
     def __post_init__(self) -> None:
         """Refuse empty or non-positive values, words that do not exist, and settings that would do nothing."""
         check_settings("predictions", self, scales="> 0", max_side=">= 32", mask_side=">= 32", window=">= 0")
         check_settings("predictions", self, window_stride="in (0, 1]", fusion=get_args(Fusion))
         check_settings("predictions", self, enlarged=get_args(Enlarged), interpolation=get_args(Interpolation))
-        check_settings("predictions", self, crf_preset=get_args(CrfPreset))
+        check_settings("predictions", self, crf_preset=get_args(CrfPreset), tiles_for=get_args(TilesFor))
         if self.enlarged == "probabilities" and self.fusion.endswith("logits"):
             raise ConfigError(
                 f"predictions.enlarged: 'probabilities' belong to a fusion of them, and fusion is {self.fusion!r}"

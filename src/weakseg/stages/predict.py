@@ -118,31 +118,50 @@ def _among(probs: Tensor, label_ids: tuple[int, ...]) -> Tensor:
 def _decided_in_tiles(
     model: nn.Module, whole: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig
 ) -> LabelMap:
-    """Return the best labels by the larger of the probabilities in the whole image and in a tile.
+    """Return the best labels by what the model says of the whole image and, where ``tiles_for`` says so, of each tile.
 
-    Either knows what the other cannot see: objects larger than a tile, and what is too small in the whole, reduced.
-    Tiles are one scale more, and looked at once: neither reduced nor enlarged, nor in the mirror. The CRF, where there
-    is one, is that of a tile's own pixels.
+    The CRF, where there is one, is that of a tile's own pixels.
     """
-    size, tiles, stride = (image.shape[0], image.shape[1]), config.tiles, _layout(model).stride
-    if tiles.tile < SHORTEST_TILE * stride:
-        raise ConfigError(
-            f"predictions.tiles.tile: a tile of {tiles.tile} pixels has too few cells of {stride} pixels; take at "
-            f"least {SHORTEST_TILE * stride}"
-        )
-    once = replace(config, scales=(1.0,), flip=False)
-    say_tiles("the segmenter looks at them", size, tiles)
+    size, tiles = (image.shape[0], image.shape[1]), config.tiles
+    looks = config.tiles_for == "labels"
+    if looks:
+        _check_tiles(model, config)
+    say_tiles("the segmenter looks at them" if looks else "outlines of predictions are found", size, tiles)
 
     def find(tile: Tile) -> Tensor:
-        own = _among(predict_probabilities(model, image[tile], once, tile.size), label_ids)
-        best = torch.maximum(own, part_of(whole, tile, size))
-        probs = best / best.sum(0, keepdim=True)
-        return in_tile_crf(probs, image, tile, config.crf_settings) if config.crf and len(probs) > 1 else probs
+        probs = part_of(whole, tile, size)
+        if looks:
+            probs = _with_tile(model, probs, label_ids, np.ascontiguousarray(image[tile]), config)
+        unanimous = len(torch.unique(probs.argmax(0))) == 1
+        return in_tile_crf(probs, image, tile, config.crf_settings) if config.crf and not unanimous else probs
 
     labels = np.empty(size, np.uint8)
     for rows, found in blend_tiles(size, tiles.tile, tiles.overlap, find):
         labels[rows] = best_label(found, label_ids).cpu().numpy()
     return LabelMap(labels)
+
+
+def _with_tile(
+    model: nn.Module, whole: Tensor, label_ids: tuple[int, ...], image: NDArray[np.uint8], config: PredictConfig
+) -> Tensor:
+    """Return the larger of the probabilities in the whole image and in a tile, summing to one.
+
+    Either knows what the other cannot see: things larger than a tile, and what is too small in the whole, reduced.
+    A tile is looked at once: neither reduced nor enlarged, nor in the mirror.
+    """
+    once = replace(config, scales=(1.0,), flip=False, max_side=max(config.max_side, *image.shape[:2]))
+    own = _among(predict_probabilities(model, image, once, (image.shape[0], image.shape[1])), label_ids)
+    best = torch.maximum(own, whole)
+    return best / best.sum(0, keepdim=True)
+
+
+def _check_tiles(model: nn.Module, config: PredictConfig) -> None:
+    stride = _layout(model).stride
+    if config.tiles.tile < SHORTEST_TILE * stride:
+        raise ConfigError(
+            f"predictions.tiles.tile: a tile of {config.tiles.tile} pixels has too few cells of {stride} pixels; take "
+            f"at least {SHORTEST_TILE * stride}"
+        )
 
 
 def predict_probabilities(
