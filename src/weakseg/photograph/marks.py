@@ -53,8 +53,7 @@ class Marks:
         drawn = self.drawn.open
         if drawn.strongest != "scribbles":
             return drawn.only(drawn.strongest)
-        clicks = (Scribble(point.class_id, ((point.row, point.column),)) for point in drawn.points)
-        return Drawn(scribbles=(*drawn.scribbles, *clicks), strokes=drawn.strokes)
+        return with_short_strokes(replace(drawn, boxes=()))
 
     @property
     def corrections(self) -> Drawn:

@@ -1,16 +1,15 @@
 """A photograph that is segmented from marks, again and again."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, LabelMap, PixelGraph, Scores
+from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.annotations import Drawn
 from weakseg.data.knowledge.imagenet_words import word_doubts
 from weakseg.data.sample import Tags, WeakSample
@@ -18,31 +17,22 @@ from weakseg.errors import DataError
 from weakseg.methods.a2gnn.problem import build_cell_problem, image_cells, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.methods.wsgcn.complete import GcnTask, build_gcn_problem, complete_by_gcn
-from weakseg.nn.backbones import embedded_backbone
-from weakseg.nn.vocabulary import build_word_classifier
-from weakseg.ops.crf import DenseCrf
-from weakseg.ops.resample import grid_labels, image_tensor, resize_image, resize_labels, scaled_size
+from weakseg.ops.resample import grid_labels, resize_labels
+from weakseg.photograph.computed import Computed
 from weakseg.photograph.config import DrawnOptions, SegmentOptions, method_for
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.photograph.views import View, box_views, segment_views
 from weakseg.settings.activate import ActivateConfig
-from weakseg.settings.decode import DecodeConfig
-from weakseg.settings.graph import FreeGraphConfig
-from weakseg.stages.activate import activate_image
-from weakseg.stages.build_graph import free_graph
-from weakseg.stages.click_maps import cell_maps
-from weakseg.stages.click_odds import click_scores, confident_seeds
+from weakseg.stages.click_odds import confident_seeds
 from weakseg.stages.corrections import corrected
-from weakseg.stages.decode import decoded_scores, decoding_crf, keep_to_boxes
-from weakseg.stages.mask_cues import SIDE, Looked, mask_cues
+from weakseg.stages.decode import decoded_scores, keep_to_boxes
+from weakseg.stages.mask_cues import Looked, mask_cues
 from weakseg.stages.refine import mask_of, refined_scores
 from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
-
-Made = TypeVar("Made")
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +47,7 @@ class Completed:
     clicked: bool = False
 
 
-class Photograph:
+class Photograph(Computed):
     """A photograph; graphs, kernels and activations are computed when they are first needed, and kept.
 
     Attributes:
@@ -66,15 +56,8 @@ class Photograph:
     """
 
     def __init__(self, image: Given, *, name: str = "") -> None:
-        self.image = read_given(image)
-        self.name = name or (str(image) if isinstance(image, str | Path) else "")
-        self._kept: dict[str, object] = {}
+        super().__init__(read_given(image), name or (str(image) if isinstance(image, str | Path) else ""))
         self._said: list[dict[str, Any]] = []
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.image.shape[0], self.image.shape[1]
 
     def mark(
         self, tags: str | Sequence[str] = (), *, boxes: Named = (), points: Named = (), scribbles: Named = ()
@@ -149,7 +132,7 @@ class Photograph:
         """Return the mask of boxes on a large photograph, which are looked at in parts of it."""
 
         def segment(view: View) -> Segmentation:
-            near = self._once(("view", view.place), lambda: Photograph(self.image[view.place], name=self.name))
+            near = self.once(("view", view.place), lambda: Photograph(self.image[view.place], name=self.name))
             return near.segment(view.marks(marks.names), options)
 
         self._warn([f"boxes are looked at in {len(views)} parts of it (drawn.surroundings 0: in the whole)"])
@@ -196,7 +179,7 @@ class Photograph:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
         cues = mask_cues(label, looked)
         if marks.drawn == Drawn():
-            return reliability_of("tags", {**cues, "peak": self._peaks(marks.names)[marks.names[label - 1]]})
+            return reliability_of("tags", {**cues, "peak": self.peaks(marks.names)[marks.names[label - 1]]})
         source = marks.kind_of(label)
         return OUTLINED if source == "tags" else reliability_of("clicks" if clicked else source, cues)
 
@@ -204,56 +187,17 @@ class Photograph:
         for doubt in doubts:
             logger.warning("%s%s", f"{self.name}: " if self.name else "", doubt)
 
-    def _peaks(self, names: tuple[str, ...]) -> dict[str, float]:
-        """Return the logit of each word for the whole photograph."""
-
-        def make() -> dict[str, float]:
-            model = build_word_classifier(names)
-            small = resize_image(self.image, scaled_size(self.size, 1.0, max_side=SIDE))
-            with torch.inference_mode():
-                logits = model(image_tensor(small)[None].to(model.device)).logits[0]
-            return dict(zip(names, logits.tolist(), strict=True))
-
-        return self._once(("peaks", names), make)
-
-    def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
-        """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""
-
-        def make() -> Activations:
-            model = build_word_classifier(names) if names else None
-            return activate_image(model, self.image, tuple(range(1, len(names) + 1)), config)
-
-        return self._once(("activations", names, config), make)
-
-    def graph(self, config: FreeGraphConfig) -> PixelGraph:
-        """Return the graph of the photograph, reduced to ``config.max_side``, with no training."""
-        return self._once(("graph", config), lambda: free_graph(embedded_backbone(), self.reduced(config), config))
-
-    def reduced(self, config: FreeGraphConfig) -> NDArray[np.uint8]:
-        """Return the pixels that a graph is made of."""
-        return resize_image(self.image, scaled_size(self.size, 1.0, max_side=config.max_side))
-
-    def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """Return what was made under a key of names and settings, made now or before."""
-        name = repr(key)
-        if name not in self._kept:
-            self._kept[name] = make()
-        return cast(Made, self._kept[name])
-
-    def _crf(self, config: DecodeConfig) -> DenseCrf | None:
-        return self._once(("crf", config), lambda: decoding_crf(self.image, config)) if config.crf.iterations else None
-
     def _drawn_seeds(
         self, names: tuple[str, ...], drawn: Drawn, options: SegmentOptions
     ) -> tuple[Activations, LabelMap]:
         """Return activations and seeds of what is drawn; activations where points need them."""
         config = options.drawn.seeds
         if options.method == "clicks":
-            return self._no_activations(), confident_seeds(self._by_clicks(drawn, options.drawn))
+            return self._no_activations(), confident_seeds(self.clicked(drawn.points, options.drawn.clicks))
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
         needed = clicked and config.strokes_as == "superpixels"
         activations = self._evidence(names, options.activations) if needed else None
-        parts = self._once(("seeds", config), SeedParts)
+        parts = self.once(("seeds", config), SeedParts)
         return activations or self._no_activations(), weak_seeds(drawn, self.image, activations, config, parts=parts)
 
     def _no_activations(self) -> Activations:
@@ -277,23 +221,16 @@ class Photograph:
             decided = refined_scores(seeds, self.image, options.masks, with_background=background)
         else:
             if options.method == "clicks":
-                plain, decode = self._by_clicks(marks.drawn, options.drawn), options.drawn.clicks_decode
+                plain, decode = self.clicked(marks.drawn.points, options.drawn.clicks), options.drawn.clicks_decode
             elif options.method == "wsgcn":
                 plain, decode = self._by_wsgcn(marks, seeds, options), options.decode
             else:
                 plain, decode = self._by_a2gnn(marks, seeds, options.drawn), options.drawn.decode
-            decided = decoded_scores(plain, self.image, decode, crf=self._crf(decode))
+            decided = decoded_scores(plain, self.image, decode, crf=self.crf(decode))
             mask = mask_of(decided, self.image, decode.crf, decode.tiles)
             return Completed(mask, decided, plain, clicked=options.method == "clicks")
         found = None if decided is None else mask_of(decided, self.image, options.masks.crf, options.masks.tiles)
         return Completed(found or seeds, decided, None)
-
-    def _by_clicks(self, drawn: Drawn, options: DrawnOptions) -> Scores:
-        """Return the scores of points; what is known of the photograph's cells is kept, and so are they."""
-        config = options.clicks
-        maps = self._once(("cells of clicks", config), lambda: cell_maps(self.image, config))
-        key = ("clicks", drawn.points, config)
-        return self._once(key, lambda: click_scores(drawn.points, maps, self.size, config))
 
     def _by_wsgcn(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Scores:
         """Return the scores that WSGCN's network of the photograph makes of its seeds."""
@@ -309,7 +246,7 @@ class Photograph:
         config, graph = options.completion, options.graph
         sample = WeakSample("photograph", Path(), Tags(frozenset(marks.label_ids)), Drawn(marks.drawn.boxes))
         sample, image, labels = reduce_labelled(sample, self.image, seeds, max_side=graph.max_side)
-        cells = self._once(("cells", graph, config), lambda: image_cells(image, self.graph(graph), config))
+        cells = self.once(("cells", graph, config), lambda: image_cells(image, self.graph(graph), config))
         problem = build_cell_problem(sample, cells, labels, config, num_classes=len(marks.names))
         (solution,) = train_a2gnn([problem], config)
         return solution.scores.of_photograph(self.size)

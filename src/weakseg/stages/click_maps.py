@@ -73,7 +73,7 @@ def cell_maps(image: NDArray[np.uint8], config: ClickOddsConfig) -> CellMaps:
     pixels = scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side)
     grid = grid_size(pixels, config.stride)
     colors = block_means(image_tensor(resize_image(image, pixels)), config.stride).permute(1, 2, 0).numpy() / 255
-    lab: Floats = cv2.cvtColor(colors, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    lab: Floats = np.asarray(cv2.cvtColor(colors, cv2.COLOR_RGB2LAB), np.float32).reshape(-1, 3)
     backbone, seen = embedded_backbone(), resize_image(image, scaled_size(pixels, config.enlarged))
     deep, found = backbone.features_and_levels(image_tensor(seen)[None].to(backbone.mean.device))
     size, strides = (seen.shape[0], seen.shape[1]), [stride for _, stride in backbone.level_shapes()]

@@ -1,9 +1,14 @@
-"""Strokes and clicks that are drawn on a mask to correct it: what they touch changes, and what is far away does not."""
+"""Strokes and clicks that are drawn on a mask to correct it: what they touch changes, and what is far away does not.
+
+Not from a paper: a cut of [rother2004grabcut] that starts from the mask, in which what is deep inside or outside of it
+and far from strokes is sure, and of which the parts that hold a stroke are taken.
+"""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.color import rgb2lab
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_rgb_uint8, check_same_size
@@ -14,22 +19,21 @@ from weakseg.settings.corrections import CorrectionConfig
 from weakseg.stages.grab_cut import LIKELY_OBJECT, LIKELY_REST, SURE_OBJECT, SURE_REST, grab_cut
 
 Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+SMALLEST_SIDE = 16.0  # pixels that an object is taken to measure at least
 
 
 def corrected(mask: LabelMap, image: NDArray[np.uint8], drawn: Drawn, config: CorrectionConfig) -> LabelMap:
     """Return a mask that agrees with strokes and clicks which were drawn on it.
 
-    Each class is cut anew by GrabCut, which starts from its mask with the strokes held fast. Of what changes, those
-    connected parts that a stroke touches are taken; strokes themselves always have their labels. Not from a paper.
+    Each class that a stroke takes from or gives to is cut anew. Of what changes, those connected parts that hold a
+    stroke are taken; strokes themselves always have their labels.
 
     Args:
         mask: ``(H, W)`` labels.
         image: ``(H, W, 3)`` uint8.
         drawn: Its points and scribbles count, later ones on top.
-        config: Size, width of strokes and iterations.
-
-    Reference:
-        [rother2004grabcut], user editing.
+        config: Size, and how far strokes reach.
     """
     check_rgb_uint8("image", image)
     check_same_size("mask", mask.labels.shape, "image", image.shape[:2])
@@ -39,11 +43,10 @@ def corrected(mask: LabelMap, image: NDArray[np.uint8], drawn: Drawn, config: Co
     said = strokes != UNDECIDED
     if not (said & (strokes != mask.labels)).any():
         return mask
-    pixels = np.ascontiguousarray(resize_image(image, working)[..., ::-1])  # B, G, R
-    labels = resize_labels(mask.labels, working)
-    changed = _changed(labels, _rastered(drawn, size, working, config.stroke_width), pixels, config)
-    taken = changed != labels
-    result = np.where(resize_labels(taken.astype(np.uint8), size) > 0, resize_labels(changed, size), mask.labels)
+    labels, small = resize_labels(mask.labels, working), _rastered(drawn, size, working, config.stroke_width)
+    changed = _changed(labels, small, resize_image(image, working), config)
+    taken = resize_labels((changed != labels).astype(np.uint8), size) > 0
+    result = np.where(taken, resize_labels(changed, size), mask.labels)
     result[said] = strokes[said]
     return LabelMap(result.astype(np.uint8))
 
@@ -56,35 +59,74 @@ def _rastered(drawn: Drawn, size: tuple[int, int], to: tuple[int, int], width: f
     return raster_lines([np.array(path) * scale for _, path in lines], [label for label, _ in lines], to, width=width)
 
 
-def _changed(labels: Labels, strokes: Labels, pixels: NDArray[np.uint8], config: CorrectionConfig) -> Labels:
+def _changed(labels: Labels, strokes: Labels, image: NDArray[np.uint8], config: CorrectionConfig) -> Labels:
     """Return the labels after a cut of each class that a stroke takes from or gives to."""
     result = labels.copy()
     wrong = (strokes != UNDECIDED) & (strokes != labels)
+    lab = rgb2lab(image).astype(np.float32)
     for class_id in sorted({*labels[wrong].tolist(), *strokes[wrong].tolist()} - {0, UNDECIDED}):
-        own = _cut(class_id, result, strokes, pixels, config)
-        gained = _touched(own & (result != class_id), strokes == class_id)
-        lost = ~own & (result == class_id)
-        result[gained] = class_id
+        own = result == class_id
+        cut = _cut(own, strokes == class_id, (strokes != class_id) & (strokes != UNDECIDED), image, lab, config)
+        result[cut & ~own] = class_id
+        lost = own & ~cut
         for label in sorted(set(strokes[wrong & (labels == class_id)].tolist()) - {class_id}):
-            result[_touched(lost, strokes == label)] = label
+            result[_holding(lost, strokes == label)] = label
     return result
 
 
 def _cut(
-    class_id: int, labels: Labels, strokes: Labels, pixels: NDArray[np.uint8], config: CorrectionConfig
-) -> NDArray[np.bool_]:
-    """Return where a class is, by GrabCut from its mask and the strokes; its mask where that cannot be cut."""
-    own = labels == class_id
-    marks = np.where(own, LIKELY_OBJECT, LIKELY_REST).astype(np.uint8)
-    said = strokes != UNDECIDED
-    marks[said] = np.where(strokes[said] == class_id, SURE_OBJECT, SURE_REST)
+    own: Mask, on: Mask, off: Mask, image: NDArray[np.uint8], lab: NDArray[np.float32], config: CorrectionConfig
+) -> Mask:
+    """Return the mask of an object after a cut that strokes on it and beside it hold fast."""
+    side = _side(own | on)
+    smooth = np.asarray(cv2.GaussianBlur(lab, (0, 0), max(config.disc * side / 2, 1.0)), np.float32)
+    to_on, to_off = _distance(on), _distance(off)
+    gained = _alike(smooth, on & ~own, ~own, config.like)
+    lost = _alike(smooth, off & own, own, config.like)
+    depth = np.where(own, _distance(~own), _distance(own))
+    far = np.minimum(to_on, to_off) > 2 * config.zone * side
+    sure = (depth > config.core * side) & far & ~gained & ~lost
+    marks = np.where(own, np.where(sure, SURE_OBJECT, LIKELY_OBJECT), np.where(sure, SURE_REST, LIKELY_REST))
+    marks[((to_on <= config.zone * side) & ~own) | gained] = LIKELY_OBJECT
+    marks[((to_off <= config.zone * side) & own) | lost] = LIKELY_REST
+    marks[(to_on <= config.disc * side) & (to_on < to_off)] = SURE_OBJECT
+    marks[(to_off <= config.disc * side) & (to_off < to_on)] = SURE_REST
+    marks[on], marks[off] = SURE_OBJECT, SURE_REST
     try:
-        return grab_cut(pixels, marks, config.iterations)
+        cut = grab_cut(np.ascontiguousarray(image[..., ::-1]), marks.astype(np.uint8), config.iterations)
     except cv2.error:  # nothing is left of the object, or of the rest
-        return np.asarray(np.where(said, strokes == class_id, own))
+        cut = np.isin(marks, (SURE_OBJECT, LIKELY_OBJECT))
+    return np.asarray(np.where(_holding(cut != own, on | off), cut, own))
 
 
-def _touched(parts: NDArray[np.bool_], by: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the connected parts of a mask that a stroke touches."""
+def _side(mask: Mask) -> float:
+    """Return the side of a square as large as the box around a mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return SMALLEST_SIDE
+    area = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)
+    return max(float(np.sqrt(area)), SMALLEST_SIDE)
+
+
+def _distance(to: Mask) -> NDArray[np.float32]:
+    """Return how many pixels each pixel is away from a mask; far where that is empty."""
+    if not to.any():
+        return np.full(to.shape, np.inf, np.float32)
+    return np.asarray(cv2.distanceTransform((~to).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+
+
+def _alike(smooth: NDArray[np.float32], strokes: Mask, within: Mask, like: float) -> Mask:
+    """Return the pixels of a mask that join a stroke by colours like those below it, of all strokes."""
+    found = np.zeros_like(within)
+    numbers, count = ndimage.label(strokes, np.ones((3, 3)))
+    for number in range(1, count + 1):
+        there = numbers == number
+        near = np.linalg.norm(smooth - smooth[there].mean(0), axis=2) <= like
+        found |= _holding((near | there) & within, there)
+    return found
+
+
+def _holding(parts: Mask, strokes: Mask) -> Mask:
+    """Return the connected parts of a mask that hold a pixel of a stroke."""
     numbers, _ = ndimage.label(parts)
-    return np.asarray(np.isin(numbers, np.unique(numbers[by & parts]), kind="table") & parts)
+    return np.asarray(np.isin(numbers, np.unique(numbers[strokes & parts]), kind="table") & parts)

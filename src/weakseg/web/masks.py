@@ -146,10 +146,7 @@ class MaskMaker:
         return self._segmented(image_id, Marks(names, Drawn()), sorted(present), TAGS)
 
     def _marked(self, image_id: str, drawn: Drawn, classes: Classes) -> Shown:
-        """Return what marks make; a point beside strokes is a short one."""
-        if drawn.scribbles or drawn.strokes:
-            lines = (Scribble(point.class_id, ((point.row, point.column),)) for point in drawn.points)
-            drawn = replace(drawn, scribbles=(*drawn.scribbles, *lines), points=())
+        """Return what marks make."""
         ids = sorted(drawn.class_ids)
         if not ids:
             raise DataError("only the background is marked; mark an object, too")

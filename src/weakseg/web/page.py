@@ -146,7 +146,7 @@ class Page:
         drawn = {key: value for key, value in record.items() if key not in OWN_KEYS}
         return self.book.put(image_id, revision, {**self._place(image_id, size), **drawn})
 
-    def accept(self, image_id: str, revision: int, effort: Record | None = None) -> Entry:
+    def accept(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
         """Make the mask that is shown the photograph's label.
 
         Raises:
@@ -163,7 +163,7 @@ class Page:
             raise DataError(f"{undecided} pixels are undecided; paint them first")
         return self._judged(image_id, revision, {"verdict": "accepted", "mask": mask, **(effort or {})})
 
-    def reject(self, image_id: str, revision: int, effort: Record | None = None) -> Entry:
+    def reject(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
         """Say that a mask is bad.
 
         Raises:
@@ -171,13 +171,13 @@ class Page:
         """
         return self._judged(image_id, revision, {"verdict": "rejected", **(effort or {})})
 
-    def reopen(self, image_id: str, revision: int, effort: Record | None = None) -> Entry:
+    def reopen(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
         """Take the verdict on a mask back.
 
         Raises:
             StaleError: If the photograph has another revision.
         """
-        return self._judged(image_id, revision, effort or {})
+        return self._judged(image_id, revision, dict(effort or {}))
 
     def change_classes(self, change: Mapping[str, Any]) -> None:
         """Add, rename or remove a class.

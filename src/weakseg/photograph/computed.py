@@ -1,0 +1,93 @@
+"""What is computed of a photograph and does not depend on marks: made when it is first needed, and kept."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from weakseg.artifacts import Activations, PixelGraph, Scores
+from weakseg.data.annotations import Point
+from weakseg.nn.backbones import embedded_backbone
+from weakseg.nn.vocabulary import build_word_classifier
+from weakseg.ops.crf import DenseCrf
+from weakseg.ops.resample import image_tensor, resize_image, scaled_size
+from weakseg.settings.activate import ActivateConfig
+from weakseg.settings.click_odds import ClickOddsConfig
+from weakseg.settings.decode import DecodeConfig
+from weakseg.settings.graph import FreeGraphConfig
+from weakseg.stages.activate import activate_image
+from weakseg.stages.build_graph import free_graph
+from weakseg.stages.click_maps import cell_maps
+from weakseg.stages.click_odds import click_scores
+from weakseg.stages.decode import decoding_crf
+from weakseg.stages.mask_cues import SIDE
+
+Made = TypeVar("Made")
+
+
+class Computed:
+    """A photograph, and what has been computed of it.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8, upright RGB.
+        name: What it is called in warnings; may be empty.
+    """
+
+    def __init__(self, image: NDArray[np.uint8], name: str) -> None:
+        self.image, self.name = image, name
+        self._kept: dict[str, object] = {}
+        self._clicked: tuple[tuple[object, ...], Scores] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.image.shape[0], self.image.shape[1]
+
+    def peaks(self, names: tuple[str, ...]) -> dict[str, float]:
+        """Return the logit of each word for the whole photograph."""
+
+        def make() -> dict[str, float]:
+            model = build_word_classifier(names)
+            small = resize_image(self.image, scaled_size(self.size, 1.0, max_side=SIDE))
+            with torch.inference_mode():
+                logits = model(image_tensor(small)[None].to(model.device)).logits[0]
+            return dict(zip(names, logits.tolist(), strict=True))
+
+        return self.once(("peaks", names), make)
+
+    def activations(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
+        """Return the activations of words of ImageNet, label ``i + 1`` being the i-th."""
+
+        def make() -> Activations:
+            model = build_word_classifier(names) if names else None
+            return activate_image(model, self.image, tuple(range(1, len(names) + 1)), config)
+
+        return self.once(("activations", names, config), make)
+
+    def graph(self, config: FreeGraphConfig) -> PixelGraph:
+        """Return the graph of the photograph, reduced to ``config.max_side``, with no training."""
+        return self.once(("graph", config), lambda: free_graph(embedded_backbone(), self.reduced(config), config))
+
+    def reduced(self, config: FreeGraphConfig) -> NDArray[np.uint8]:
+        """Return the pixels that a graph is made of."""
+        return resize_image(self.image, scaled_size(self.size, 1.0, max_side=config.max_side))
+
+    def once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Return what was made under a key of names and settings, made now or before."""
+        name = repr(key)
+        if name not in self._kept:
+            self._kept[name] = make()
+        return cast(Made, self._kept[name])
+
+    def crf(self, config: DecodeConfig) -> DenseCrf | None:
+        """Return the CRF that decodes scores; ``None`` where none does."""
+        return self.once(("crf", config), lambda: decoding_crf(self.image, config)) if config.crf.iterations else None
+
+    def clicked(self, points: tuple[Point, ...], config: ClickOddsConfig) -> Scores:
+        """Return the scores of points, the last of which are kept; so is what is known of the photograph's cells."""
+        maps, key = self.once(("cells of clicks", config), lambda: cell_maps(self.image, config)), (points, config)
+        if self._clicked is None or self._clicked[0] != key:
+            self._clicked = (key, click_scores(points, maps, self.size, config))
+        return self._clicked[1]
