@@ -110,7 +110,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(place, name, counting)
 
     for name in ("free_graph", "decoding_crf", "activate_image", "build_word_classifier", "cell_maps"):
-        count(module, name)
+        count(computed, name)
     count(problems, "crf_kernel")
     count(weak_seeds, "walk_graph_of")
     count(cv2, "grabCut")
