@@ -43,7 +43,8 @@ function pick(name, text, key) {
 function classRow({ name }, index) {
   const tag = make("button.tag", { type: "button" });
   tag.addEventListener("click", () => turnClass(name));
-  const more = make("button.more", { type: "button", title: `Rename or remove ${name}`, "aria-label": `Rename or remove ${name}` }, "⋯");
+  const title = `Rename or remove ${name}`;
+  const more = make("button.more", { type: "button", title, "aria-label": title }, "⋯");
   more.addEventListener("click", () => edit(name));
   return make("li.class", {}, pick(name, name, index < 9 ? String(index + 1) : null), tag, more);
 }
@@ -64,7 +65,8 @@ function update() {
   for (const button of list.querySelectorAll(".pick")) {
     const name = button.dataset.class;
     button.setAttribute("aria-pressed", String(name === state.className));
-    button.classList.toggle("unfit", (name === IGNORED && wanted !== "all") || (name === BACKGROUND && wanted === "named"));
+    const isUnfit = (name === IGNORED && wanted !== "all") || (name === BACKGROUND && wanted === "named");
+    button.classList.toggle("unfit", isUnfit);
   }
   list.querySelectorAll(".tag").forEach((button, index) => updateTag(button, state.classes[index].name));
   const chosen = byId("chosen");

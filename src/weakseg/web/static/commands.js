@@ -61,7 +61,8 @@ export const COMMANDS = {
   smaller: { group: "Tools", text: "Smaller brush", keys: ["["], run: () => resizeBrush(1 / 1.25) },
   larger: { group: "Tools", text: "Larger brush", keys: ["]"], run: () => resizeBrush(1.25) },
   keyboard: {
-    group: "Tools", text: "Draw by keyboard", keys: ["k"], run: toggleKeyboard, pressed: () => state.keyboard, enabled: there,
+    group: "Tools", text: "Draw by keyboard", keys: ["k"], run: toggleKeyboard, enabled: there,
+    pressed: () => state.keyboard,
   },
   undo: {
     group: "Marks", text: "Undo", keys: ["Mod+z"], run: () => removeCorner() || undo(),
@@ -97,12 +98,16 @@ export const COMMANDS = {
   zoomIn: { group: "View", text: "Zoom in", keys: ["+", "="], run: () => zoomBy(1.4) },
   zoomOut: { group: "View", text: "Zoom out", keys: ["-"], run: () => zoomBy(1 / 1.4) },
   pixels: { group: "View", text: "One pixel for one pixel", keys: ["z"], run: zoomToPixels },
-  mask: { group: "View", text: "Mask", keys: ["h"], run: () => turn("mask", "Mask"), pressed: () => state.options.mask },
+  mask: {
+    group: "View", text: "Mask", keys: ["h"], run: () => turn("mask", "Mask"), pressed: () => state.options.mask,
+  },
   outlines: {
     group: "View", text: "Outlines", keys: ["l"], run: () => turn("outlines", "Outlines"),
     pressed: () => state.options.outlines,
   },
-  marks: { group: "View", text: "Marks", keys: ["m"], run: () => turn("marks", "Marks"), pressed: () => state.options.marks },
+  marks: {
+    group: "View", text: "Marks", keys: ["m"], run: () => turn("marks", "Marks"), pressed: () => state.options.marks,
+  },
   plain: {
     group: "View", text: "Brightness and contrast as they are", keys: [],
     run: () => {

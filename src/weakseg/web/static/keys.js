@@ -27,7 +27,8 @@ function keyDown(event) {
   const takes = at.matches("[data-arrows] *, input[type=range]") && /^(Arrow|Home|End|Page)/.test(event.key);
   if (takes || (event.altKey && !state.keyboard)) return;
   const isOnButton = at.matches("button, summary, a");
-  if ((!isOnButton && crosshairKey(event)) || drawingKey(event) || classKey(event) || command(event)) event.preventDefault();
+  const isTaken = !isOnButton && crosshairKey(event);
+  if (isTaken || drawingKey(event) || classKey(event) || command(event)) event.preventDefault();
 }
 
 /** Keys that belong to what is being drawn: Enter, Escape, Backspace, and space to pan. */
@@ -90,13 +91,14 @@ addEventListener("blur", () => {
 });
 addEventListener("pointerdown", () => document.body.classList.remove("by-keyboard"), { capture: true });
 
-const WORDS = { ArrowLeft: "←", ArrowRight: "→", "Mod+": isMac ? "⌘" : "Ctrl ", "Shift+": "Shift ", Backspace: "Backspace" };
+const WORDS = { ArrowLeft: "←", ArrowRight: "→", "Mod+": isMac ? "⌘" : "Ctrl ", "Shift+": "Shift " };
 const written = (key) => Object.entries(WORDS).reduce((text, [name, word]) => text.replace(name, word), key);
 const shortcut = (key) => key.replace("Mod+", isMac ? "Meta+" : "Control+");
 
 // Buttons: what they do, whether they can, whether they are on.
 
-const buttons = [...document.querySelectorAll("[data-command]")].map((element) => [element, COMMANDS[element.dataset.command]]);
+const named = [...document.querySelectorAll("[data-command]")];
+const buttons = named.map((element) => [element, COMMANDS[element.dataset.command]]);
 
 for (const [element, { text, keys, run }] of buttons) {
   element.title = keys.length ? `${text} (${written(keys[0]).trim()})` : text;
@@ -104,7 +106,7 @@ for (const [element, { text, keys, run }] of buttons) {
   if (keys.length) element.setAttribute("aria-keyshortcuts", keys.map(shortcut).join(" "));
   element.addEventListener("click", (event) => {
     run();
-    if (event.detail && element.dataset.command !== "search") stage.focus({ preventScroll: true }); // a pointer: keys go to the photograph
+    if (event.detail) stage.focus({ preventScroll: true }); // a pointer: keys go to the photograph
   });
 }
 

@@ -13,7 +13,8 @@ export async function decodeGrey(text) {
     if (kind === "IHDR") {
       [columns, rows] = [view.getUint32(at + 8), view.getUint32(at + 12)];
       const [depth, colour, , , interlaced] = bytes.subarray(at + 16, at + 21);
-      if (depth !== 8 || (colour !== 0 && colour !== 3) || interlaced) throw new Error("the mask is no grey picture of 8 bits");
+      const isGrey = depth === 8 && (colour === 0 || colour === 3) && !interlaced;
+      if (!isGrey) throw new Error("the mask is no grey picture of 8 bits");
     }
     if (kind === "IDAT") parts.push(bytes.subarray(at + 8, at + 8 + view.getUint32(at)));
   }
@@ -103,7 +104,8 @@ export function colours(map, palette, rect) {
     const from = (row + rect.top) * map.columns + rect.left;
     for (let column = 0; column < width; column++) {
       const label = map.labels[from + column];
-      if (label === 255) words[row * width + column] = (row + rect.top + column + rect.left) % 8 < 3 ? 0xb0ffffff : 0x60404040;
+      const isHatch = (row + rect.top + column + rect.left) % 8 < 3;
+      if (label === 255) words[row * width + column] = isHatch ? 0xb0ffffff : 0x60404040;
       else if (label) words[row * width + column] = palette[label];
     }
   }

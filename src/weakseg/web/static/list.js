@@ -12,7 +12,8 @@ let entries = []; // as filtered
 const elements = new Map(); // index -> row
 
 const STATES = {
-  empty: "no labels", tagged: "tags", drawn: "marks", accepted: "accepted", rejected: "rejected", broken: "cannot be read",
+  empty: "no labels", tagged: "tags", drawn: "marks", accepted: "accepted", rejected: "rejected",
+  broken: "cannot be read",
 };
 const WANTED = {
   all: () => true,
@@ -75,7 +76,8 @@ function row(index) {
   const { id, file } = entries[index];
   const image = make("img", { alt: "", loading: "lazy", decoding: "async", src: imageAddress(id, SIDE) });
   const text = make("span.row-text", {}, make("span.row-name", {}, file), make("span.row-state"));
-  const button = make("button.row", { type: "button", title: file }, image, text, make("span.row-mark", { "aria-hidden": "true" }));
+  const mark = make("span.row-mark", { "aria-hidden": "true" });
+  const button = make("button.row", { type: "button", title: file }, image, text, mark);
   button.addEventListener("click", () => tell("open", { id }));
   const item = make("li", { "aria-posinset": index + 1, "aria-setsize": entries.length }, button);
   item.style.transform = `translateY(${index * ROW}px)`;

@@ -59,7 +59,8 @@ export function openPrevious() {
 export function openUnlabelled() {
   const all = state.photographs;
   const from = all.findIndex(({ id }) => id === state.front) + 1;
-  const found = [...all.slice(from), ...all.slice(0, from)].find((one) => one.state === "empty" && one.id !== state.front);
+  const others = [...all.slice(from), ...all.slice(0, from)].filter(({ id }) => id !== state.front);
+  const found = others.find((one) => one.state === "empty");
   if (found) open(found.id);
   else say("All photographs have labels.");
 }

@@ -50,8 +50,9 @@ function maskLine([label, share]) {
   const swatch = make("span.swatch", { "aria-hidden": "true" });
   swatch.style.background = label === 255 ? "" : css(colourOf(name));
   const percent = share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`;
-  const sure = make("span.sure", {}, typeof reliability === "number" ? `${word(reliability)} (${Math.round(reliability * 100)} %)` : "");
-  if (typeof reliability === "number") sure.dataset.sure = word(reliability);
+  const isKnown = typeof reliability === "number";
+  const sure = make("span.sure", {}, isKnown ? `${word(reliability)} (${Math.round(reliability * 100)} %)` : "");
+  if (isKnown) sure.dataset.sure = word(reliability);
   const reasons = reliability < 0.75 ? shown.facts.reasons?.[name] ?? [] : [];
   const isWarned = shown.facts?.warnings?.some((text) => text.includes(`'${name}'`)); // with the reasons
   if (reasons.length && !isWarned) sure.append(`: ${reasons.join("; ")}`);
@@ -66,7 +67,8 @@ function showMask() {
   const maker = facts?.by === "accepted" ? "Accepted by you" : `Made by ${MAKERS[facts?.by] ?? facts?.by}`;
   const made = facts ? maker : "";
   const time = facts?.seconds && !["accepted", "drawn"].includes(facts.by) ? ` in ${facts.seconds.toFixed(2)} s` : "";
-  const nothing = map ? (parts.length ? "" : "All of it is background. ") : "No mask yet. Draw a mark, or say which classes are there.";
+  const empty = map ? "All of it is background. " : "No mask yet. Draw a mark, or say which classes are there.";
+  const nothing = parts.length ? "" : empty;
   write(byId("mask-made"), error ?? `${nothing}${made}${made ? `${time}.` : ""}`);
   byId("mask-made").classList.toggle("bad", Boolean(error));
   document.body.classList.toggle("waiting", waiting);
@@ -116,7 +118,8 @@ function describeStage() {
   const marks = inWords(current.record) || "no marks";
   const mask = shares().map(([label, share]) => `${nameOf(label)} ${Math.round(share * 100)} %`).join(", ");
   const size = `${current.size[1]} by ${current.size[0]} pixels`;
-  stage.setAttribute("aria-label", `Photograph ${current.id}, ${size}. ${marks}. Mask: ${mask || "none"}. K draws by keyboard.`);
+  const text = `Photograph ${current.id}, ${size}. ${marks}. Mask: ${mask || "none"}. K draws by keyboard.`;
+  stage.setAttribute("aria-label", text);
 }
 
 // View and tools

@@ -36,7 +36,7 @@ export class Photograph {
   }
 }
 
-/** The photograph of an answer of api/photograph; unsaved marks of this page stay, and are compared when they are saved. */
+/** The photograph of an answer of api/photograph; unsaved marks of this page stay. */
 export function remembered(answer) {
   const photograph = known.get(answer.id);
   if (!photograph) known.set(answer.id, new Photograph(answer));

@@ -1,4 +1,5 @@
-// Mouse, pen, fingers and touch pad: one finger draws, two pan and zoom, the wheel zooms, space or the middle button pans.
+// Mouse, pen, fingers and touch pad: one finger draws, two pan and zoom, the wheel zooms, space or the middle button
+// pans.
 import { state } from "./state.js";
 import { begin, cancel, closePolygon, draft, drags, end, extend, hover, select } from "./tools.js";
 import { panBy, place, stage, toPhotograph, zoomAt } from "./view.js";
@@ -91,7 +92,10 @@ function left() {
 
 export function showMode() {
   const pans = mode === "pan" || mode === "pinch" || space.held || !drags(state.tool);
-  stage.dataset.cursor = mode === "pan" ? "grabbing" : pans ? (state.tool === "select" && !space.held ? "pick" : "grab") : "draw";
+  const picks = state.tool === "select" && !space.held;
+  if (mode === "pan") stage.dataset.cursor = "grabbing";
+  else if (pans) stage.dataset.cursor = picks ? "pick" : "grab";
+  else stage.dataset.cursor = "draw";
 }
 
 // The wheel zooms. Two fingers on a touch pad pan, and zoom where they pinch (browsers then say Ctrl).
@@ -108,7 +112,10 @@ function wheeled(event) {
   }
   gesture.until = event.timeStamp + GESTURE_SECONDS * 1000;
   if (gesture.kind === "pan" && !event.ctrlKey) panBy(-across, -along);
-  else zoomAt(place(event), Math.exp(-Math.max(-200, Math.min(200, along)) * (event.ctrlKey && Math.abs(along) < PAD_STEP ? 0.01 : 0.0025)));
+  else {
+    const speed = event.ctrlKey && Math.abs(along) < PAD_STEP ? 0.01 : 0.0025;
+    zoomAt(place(event), Math.exp(-Math.max(-200, Math.min(200, along)) * speed));
+  }
 }
 
 stage.addEventListener("pointerdown", pressed);
@@ -118,5 +125,7 @@ stage.addEventListener("pointercancel", lost);
 stage.addEventListener("pointerleave", left);
 stage.addEventListener("wheel", wheeled, { passive: false });
 stage.addEventListener("dblclick", closePolygon);
-for (const name of ["contextmenu", "dragstart", "selectstart"]) stage.addEventListener(name, (event) => event.preventDefault());
+for (const name of ["contextmenu", "dragstart", "selectstart"]) {
+  stage.addEventListener(name, (event) => event.preventDefault());
+}
 stage.addEventListener("mousedown", (event) => event.button === 1 && event.preventDefault()); // no scrolling by itself

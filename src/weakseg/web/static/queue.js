@@ -6,7 +6,9 @@ import { open } from "./opening.js";
 import { on, state, tell } from "./state.js";
 
 const TOOL = { box: "box", point: "point", scribble: "stroke", tag: "tags" };
-const WORD = { box: "Draw a box of", point: "Draw a point on", scribble: "Draw a stroke on", tag: "Say whether there is" };
+const WORD = {
+  box: "Draw a box of", point: "Draw a point on", scribble: "Draw a stroke on", tag: "Say whether there is",
+};
 const banner = byId("hint");
 const visited = new Set(); // in this round
 

@@ -4,7 +4,7 @@ import { BACKGROUND, IGNORED } from "./state.js";
 
 export const KINDS = ["points", "scribbles", "boxes", "regions"];
 
-/** The record with every list in its place, but for `unknown`: where that is missing, nothing may have been said yet. */
+/** The record with every list in its place, but for `unknown`: without it nothing may have been said yet. */
 export const whole = (record) => ({ tags: [], boxes: [], points: [], scribbles: [], regions: [], ...record });
 
 /** Has anything been said? Then classes that are neither there nor open are absent. */

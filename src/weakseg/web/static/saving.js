@@ -1,4 +1,4 @@
-// Storing: one request at a time, the newest state of a photograph is the one that is sent, and what could not be stored
+// Storing: one request at a time, the newest state of a photograph is sent, and what could not be stored
 // is kept and tried again.
 import { Refused, Unreachable, post } from "./api.js";
 import { marksOf, whole } from "./record.js";
@@ -80,7 +80,8 @@ function note(photograph, answer) {
   const entry = state.byId.get(photograph.id);
   if (entry) {
     const { state: word, by, revision, record } = answer;
-    Object.assign(entry, { state: word, by, revision, classes: record.tags ?? [], marks: marksOf(whole(record)).length });
+    const marks = marksOf(whole(record)).length;
+    Object.assign(entry, { state: word, by, revision, classes: record.tags ?? [], marks });
     tell("list");
   }
 }

@@ -18,7 +18,8 @@ function show(training) {
   start.disabled = Boolean(needed);
   write(start, word === "none" ? "Train" : word === "stopped" ? "Go on" : "Train again");
   byId("train-stop").hidden = !runs;
-  write(byId("train-needed"), needed ?? (word === "none" ? `${labelled} photographs with labels are learned from.` : ""));
+  const ready = word === "none" ? `${labelled} photographs with labels are learned from.` : "";
+  write(byId("train-needed"), needed ?? ready);
   const time = seconds ? ` · ${duration(seconds)}` : "";
   write(byId("train-state"), WORDS[word] && `${WORDS[word]}${step && runs ? `: ${step}` : ""}${time}`);
   byId("train-state").dataset.state = word;

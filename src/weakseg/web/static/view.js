@@ -29,7 +29,8 @@ export function place(event) {
 
 /** The nearest position within the photograph, in hundredths of a pixel. */
 export function within([row, column]) {
-  return [row, column].map((value, axis) => Math.round(Math.min(state.current.size[axis], Math.max(0, value)) * 100) / 100);
+  const bounded = (value, axis) => Math.min(state.current.size[axis], Math.max(0, value));
+  return [row, column].map((value, axis) => Math.round(bounded(value, axis) * 100) / 100);
 }
 
 function fittingScale() {
