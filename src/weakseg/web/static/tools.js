@@ -28,9 +28,10 @@ function drawnClass(background) {
   if (state.tool === "eraser") return BACKGROUND;
   const { classes } = TOOLS[state.tool];
   const name = background && classes !== "named" ? BACKGROUND : state.className;
-  if (name === BACKGROUND && classes === "named") return refuse("A box needs a class. Points and strokes mark background.");
+  const isLeft = name === BACKGROUND || name === IGNORED;
+  if (isLeft && classes === "named") return refuse("A box needs a class. Points and strokes mark background.");
   if (name === IGNORED && classes !== "all") return refuse("What does not count is drawn with polygon or brush.");
-  if (name !== BACKGROUND && name !== IGNORED && !byName(name)) return refuse("Add a class first.");
+  if (!isLeft && !byName(name)) return refuse("Add a class first.");
   return name;
 }
 
