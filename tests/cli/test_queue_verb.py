@@ -121,12 +121,12 @@ def test_what_people_have_said_counts(run: Path, tmp_path: Path, capsys: Capture
     assert "1 photographs are accepted" in capsys.readouterr().out
 
 
-def test_a_rejected_photograph_comes_before_what_it_was_behind(run: Path, tmp_path: Path) -> None:
-    before = _listed(run, tmp_path / "queue.csv", "--kinds", "box")
-    (tmp_path / "checked.csv").write_text(f"image,verdict\n{before[-1]['image']},rejected\n")
-    after = _listed(run, tmp_path / "queue.csv", "--kinds", "box", "--verdicts", str(tmp_path / "checked.csv"))
-    place = next(number for number, row in enumerate(after) if row["image"] == before[-1]["image"])
-    assert place < len(after) - 1 and after[place]["reason"].startswith("its mask was rejected")
+def test_of_a_rejected_mask_more_is_expected_of_a_label(run: Path, tmp_path: Path) -> None:
+    before = _listed(run, tmp_path / "queue.csv", "--kinds", "box")[-1]
+    (tmp_path / "checked.csv").write_text(f"image,verdict\n{before['image']},rejected\n")
+    rows = _listed(run, tmp_path / "queue.csv", "--kinds", "box", "--verdicts", str(tmp_path / "checked.csv"))
+    after = next(row for row in rows if (row["image"], row["class"]) == (before["image"], before["class"]))
+    assert float(after["gain"]) > float(before["gain"]) and after["reason"].startswith("its mask was rejected")
 
 
 def test_the_first_and_the_kinds(run: Path, capsys: Capture) -> None:
