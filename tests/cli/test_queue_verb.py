@@ -129,6 +129,21 @@ def test_of_a_rejected_mask_more_is_expected_of_a_label(run: Path, tmp_path: Pat
     assert float(after["gain"]) > float(before["gain"]) and after["reason"].startswith("its mask was rejected")
 
 
+def test_the_file_of_the_page_says_what_is_accepted_and_rejected(run: Path, tmp_path: Path) -> None:
+    before = _listed(run, tmp_path / "queue.csv", "--kinds", "box")
+    names = list(read_classes(run / "out", ()) or ())
+    (first, *_), last = before, before[-1]
+    records: dict[str, dict[str, object]] = {first["image"]: {"mask": {}, "verdict": "accepted"}}
+    records |= {last["image"]: {"tags": [last["class"]], "verdict": "rejected"}, "i99": {"size": "large"}}
+    size = LabelMap.load(run / "data" / "masks" / f"{first['image']}.png").labels.shape
+    images = {name: {"size": list(size), **record} for name, record in records.items()}
+    write_json(tmp_path / "weakseg.json", {"weakseg": 1, "kind": "page", "classes": names, "images": images})
+    after = _listed(run, tmp_path / "queue.csv", "--kinds", "box", "--labels", str(tmp_path / "weakseg.json"))
+    assert first["image"] not in {row["image"] for row in after}
+    found = next(row for row in after if (row["image"], row["class"]) == (last["image"], last["class"]))
+    assert found["reason"].startswith("its mask was rejected")
+
+
 def test_the_first_and_the_kinds(run: Path, capsys: Capture) -> None:
     assert main(["queue", str(run / "out"), "--first", "2", "--kinds", "click,stroke"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -174,7 +189,7 @@ def test_a_run_without_reliability_is_refused(run: Path, tmp_path: Path, capsys:
 def test_help(capsys: Capture) -> None:
     with pytest.raises(SystemExit):
         main(["queue", "--help"])
-    assert "weakseg queue out --labels drawn.json" in capsys.readouterr().out
+    assert "weakseg queue out --labels weakseg.json" in capsys.readouterr().out
 
 
 def test_a_whole_run_is_asked_where_its_segmenter_differs(run: Path, tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ def main(words: Sequence[str]) -> int:
         "stroke, box), by the gain in mIoU that is expected of a second of drawing. Photographs that a person has\n"
         "accepted never come. No true mask is looked at, and the run stays as it is.",
         "  weakseg queue out\n"
-        "  weakseg queue out --labels drawn.json --verdicts checked.csv --first 50 --out queue.csv\n"
+        "  weakseg queue out --labels weakseg.json --verdicts checked.csv --first 50 --out queue.csv\n"
         "  weakseg queue comparison --method irnet --kinds box,click",
     )
     parser.add_argument("run", type=Path, help="run folder, or folder of a comparison")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
-    parser.add_argument("--labels", type=Path, help="what has been drawn since: weakseg's own JSON")
+    parser.add_argument("--labels", type=Path, help="what has been drawn and accepted since: weakseg.json")
     parser.add_argument("--verdicts", type=Path, help="what has been accepted and rejected: checked.csv of a report")
     parser.add_argument("--kinds", type=str, default="", help="labels that may be drawn, by commas; default: all")
     parser.add_argument("--first", type=int, default=FIRST, help="how many to list; 0: all")

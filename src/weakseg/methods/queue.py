@@ -13,8 +13,9 @@ from weakseg.data.annotations import Drawn, LabelKind
 from weakseg.data.binding import bind
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset, open_dataset
-from weakseg.data.formats.drawn_json import read_table
-from weakseg.data.readers.lists import Verdict, read_verdicts
+from weakseg.data.formats.drawn_json import read_judged, read_table
+from weakseg.data.formats.drawn_record import Verdict
+from weakseg.data.readers.lists import read_verdicts
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, DataError
 from weakseg.methods import METHODS
@@ -48,7 +49,7 @@ def read_since(labels: Path | None, verdicts: Path | None, classes: Classes) -> 
     """Return what people have said since a run; entries that cannot be used are named in the log, and left out.
 
     Args:
-        labels: File of weakseg's own drawn labels; ``None``: none.
+        labels: weakseg's own file, as the page writes it: what is drawn, and accepted or rejected; ``None``: none.
         verdicts: List that a report has saved (image, verdict); ``None``: none.
         classes: Of the run.
 
@@ -56,12 +57,14 @@ def read_since(labels: Path | None, verdicts: Path | None, classes: Classes) -> 
         DataError: If a file is missing or malformed, or names a class that the run does not have.
     """
     found: Mapping[str, tuple[Tags, Drawn]] = {}
+    said: dict[str, Verdict] = {}
     if labels is not None:
         bound = bind(read_table(labels), classes)
-        found = bound.labels
+        found, said = bound.labels, read_judged(labels)
         for where, reason in bound.dropped.items():
             logger.warning("left out: %s: %s", where, reason)
-    said = {image_id: verdict for _, image_id, verdict in read_verdicts(verdicts)} if verdicts is not None else {}
+    if verdicts is not None:
+        said |= {image_id: verdict for _, image_id, verdict in read_verdicts(verdicts)}
     return Since(found, said)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from weakseg.data.annotations import AnnotationTable, Box, Drawn, Position
 from weakseg.data.classes import Classes
-from weakseg.data.formats.drawn_record import effort_of, read_record
-from weakseg.data.paths import parse_json, read_text
+from weakseg.data.formats.drawn_record import Verdict, effort_of, read_record, verdict_of
+from weakseg.data.paths import image_id_of, parse_json, read_text
 from weakseg.data.values import as_list, as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_compact_json
@@ -103,6 +103,19 @@ def read_table(path: Path) -> AnnotationTable:
         DataError: If it is malformed.
     """
     return _table(path, _document(path))
+
+
+def read_judged(path: Path) -> dict[str, Verdict]:
+    """Return what people have said of masks in a file, by image id; malformed records, which are left out, say nothing.
+
+    Raises:
+        DataError: If the file is malformed.
+    """
+    document, found = _document(path), dict[str, Verdict]()
+    for image, (_, record) in zip(_table(path, document).images, _images(path, document), strict=True):
+        if image.where not in image.dropped and (verdict := verdict_of(record, image.where)) is not None:
+            found[image_id_of(image.name)] = verdict
+    return found
 
 
 def _image_record(image: DrawnImage, classes: Classes) -> dict[str, object]:

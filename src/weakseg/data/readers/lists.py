@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 from weakseg.data.config import DataConfig
 from weakseg.data.formats.csv_files import read_csv
+from weakseg.data.formats.drawn_record import VERDICTS, Verdict
 from weakseg.data.paths import image_id_of, inside, read_lines
 from weakseg.data.readers.image_list import list_path, read_image_list
 from weakseg.data.readers.voc import photograph_folder
@@ -16,8 +16,7 @@ from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.rng import derive_seed
 
-Verdict = Literal["accepted", "rejected"]
-VERDICT_COLUMNS, VERDICTS = ("image", "verdict"), get_args(Verdict)
+VERDICT_COLUMNS = ("image", "verdict")
 logger = logging.getLogger(__name__)
 
 Members = tuple[WeakSample, ...]
