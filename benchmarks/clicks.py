@@ -36,6 +36,7 @@ from sklearn.metrics import roc_auc_score
 from weakseg import Photograph
 from weakseg.data.annotations import Drawn, Point
 from weakseg.data.config import DataConfig
+from weakseg.photograph.config import SegmentOptions
 from weakseg.photograph.marks import Marks
 from weakseg.photograph.overlay import draw_labels
 from weakseg.photograph.segmentation import Segmentation
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--part", choices=("settings", "test"), default="settings")
     parser.add_argument("--draw", type=int, default=0, help="0: the deepest points; others: at random")
     parser.add_argument("--more", type=int, default=0, help="clicks that correct the mask")
+    parser.add_argument("--method", choices=("auto", "a2gnn"), default="auto", help="a2gnn: walk and network")
     parser.add_argument("--each", type=Path, help="file for one line a photograph")
     parser.add_argument("--pictures", type=Path, help="folder for one picture a photograph")
     given = parser.parse_args()
@@ -59,14 +61,14 @@ def main() -> None:
         if root is None:
             continue
         found = {"msrc": msrc_scenes, "coco": coco_scenes}[name](root, given.part)
-        results = [clicked(scene, given.draw, given.more, given.pictures) for scene in found]
+        results = [clicked(scene, given) for scene in found]
         if given.each:
             with given.each.open("a") as file:
                 file.writelines(json.dumps({"set": name, **row}) + "\n" for rows in results for row in rows)
         for step in range(given.more + 1):
             row = {"set": name, "clicks": 2 + step, **summary([rows[step] for rows in results])}
             print(json.dumps(row), flush=True)
-            append_rows("clicks", [row], part=given.part, draw=given.draw)
+            append_rows("clicks", [row], part=given.part, draw=given.draw, method=given.method)
 
 
 def msrc_scenes(root: Path, part: str) -> list[Scene]:
@@ -131,16 +133,17 @@ def correction(scene: Scene, mask: Mask) -> Point:
     return Point(label, int(row) + 0.5, int(column) + 0.5)
 
 
-def clicked(scene: Scene, draw: int, more: int, pictures: Path | None) -> list[dict[str, object]]:
+def clicked(scene: Scene, given: argparse.Namespace) -> list[dict[str, object]]:
     """Return a row for two clicks, and one for each further click."""
-    points, photograph, rows = [*two_clicks(scene, draw)], Photograph(scene.image), []
-    for step in range(more + 1):
-        found = photograph.segment(Marks(("object",), Drawn(points=tuple(points))))
+    points, photograph, rows = [*two_clicks(scene, given.draw)], Photograph(scene.image), []
+    for step in range(given.more + 1):
+        marks = Marks(("object",), Drawn(points=tuple(points)))
+        found = photograph.segment(marks, SegmentOptions(given.method))
         mask = found.mask == 1
         row = {"id": scene.id, "clicks": 2 + step, "iou": overlap(mask & ~scene.void, scene.truth)}
         rows.append({**row, "of_all": overlap(mask, scene.truth), "reliability": found.reliability})
-        if pictures and not step:
-            draw_scene(pictures, scene, found, points, float(rows[0]["iou"]))
+        if given.pictures and not step:
+            draw_scene(given.pictures, scene, found, points, float(rows[0]["iou"]))
         points.append(correction(scene, mask))
     return rows
 

@@ -15,7 +15,7 @@ from generated import draw
 from weakseg import Photograph, Segmentation, SegmentOptions, read_marks
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn import problem as problems
-from weakseg.photograph import photograph as module
+from weakseg.photograph import computed
 from weakseg.photograph.config import DrawnOptions
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages import weak_seeds

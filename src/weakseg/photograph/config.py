@@ -32,7 +32,7 @@ def free_completion() -> WsgcnConfig:
 
 def clicked_masks() -> DecodeConfig:
     """Return the CRF on scores of clicks: few updates, while somebody waits."""
-    return DecodeConfig(replace(A2GNN_CRF, iterations=5), enlarged="logits", max_side=512)
+    return DecodeConfig(replace(A2GNN_CRF, iterations=5), enlarged="logits", max_side=384)
 
 
 def quick() -> A2gnnConfig:
