@@ -28,30 +28,66 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class CellMaps:
-    """What is known of the N cells of a photograph.
-
-    Attributes:
-        grid: (rows, columns) of the cells.
-        pixels: (rows, columns) of the photograph as it was reduced.
-        stride: Pixels a cell.
-        lab: ``(N, 3)`` CIELAB colours.
-        features: ``(N, C)`` standardised features of a level, each cell's of norm one, by level.
-        classes: ``(K, h, w)`` square roots of the probabilities of ImageNet's classes, on the backbone's own cells.
-        clear: ``(N,)`` how strong the strongest class is, standardised.
-        pairs: ``(2, E)`` neighbouring cells.
-        costs: ``(E,)`` cost of a step between them, by what it is of; the median is one.
-    """
+class CellGrid:
+    """Where the cells lie: (rows, columns) of them, and of the reduced photograph; pixels a cell."""
 
     grid: tuple[int, int]
     pixels: tuple[int, int]
     stride: int
+
+
+@dataclass(frozen=True)
+class Steps:
+    """``(2, E)`` neighbouring cells, and the ``(E,)`` cost of a step between them by what it is of, in the median 1."""
+
+    pairs: NDArray[np.int64]
+    costs: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class CellMaps:
+    """What is known of the N cells of a photograph.
+
+    Attributes:
+        where: Where they lie.
+        lab: ``(N, 3)`` CIELAB colours.
+        features: ``(N, C)`` standardised features of a level, each cell's of norm one, by level.
+        classes: ``(K, h, w)`` square roots of the probabilities of ImageNet's classes, on the backbone's own cells.
+        clear: ``(N,)`` how strong the strongest class is, standardised.
+        steps: Between neighbours.
+    """
+
+    where: CellGrid
     lab: Floats
     features: dict[int, Floats]
     classes: Floats
     clear: Floats
-    pairs: NDArray[np.int64]
-    costs: dict[str, Floats]
+    steps: Steps
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(rows, columns) of the cells."""
+        return self.where.grid
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """(rows, columns) of the reduced photograph."""
+        return self.where.pixels
+
+    @property
+    def stride(self) -> int:
+        """Pixels a cell."""
+        return self.where.stride
+
+    @property
+    def pairs(self) -> NDArray[np.int64]:
+        """``(2, E)`` neighbouring cells."""
+        return self.steps.pairs
+
+    @property
+    def costs(self) -> dict[str, Floats]:
+        """``(E,)`` costs of steps."""
+        return self.steps.costs
 
     @property
     def places(self) -> Floats:
@@ -85,15 +121,12 @@ def cell_maps(image: NDArray[np.uint8], config: ClickOddsConfig) -> CellMaps:
     pairs, lengths = neighbours(grid)
     classes, clear = _classes(deep[0].cpu())
     return CellMaps(
-        grid,
-        pixels,
-        config.stride,
+        CellGrid(grid, pixels, config.stride),
         lab,
         {level: flat[level] / np.linalg.norm(flat[level], axis=1, keepdims=True).clip(1e-6) for level in LEVELS},
         classes,
         standardized(resize_maps(clear[None], grid))[0].flatten().numpy(),
-        pairs,
-        _costs(lab, flat, pairs, lengths),
+        Steps(pairs, _costs(lab, flat, pairs, lengths)),
     )
 
 
