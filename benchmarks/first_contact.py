@@ -43,6 +43,7 @@ from weakseg.data.truth import open_truth
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.raster import raster_lines
 from weakseg.ops.resample import image_tensor, resize_image, resize_labels, scaled_size
+from weakseg.photograph.config import SegmentOptions
 from weakseg.photograph.marks import Marks
 from weakseg.rng import derive_seed, numpy_generator_for
 
@@ -158,6 +159,12 @@ def ours(scene: Scene, drawn: Drawn) -> Found:
     return Found(found.mask == 1, getattr(found, "reliability", None))
 
 
+def network(scene: Scene, drawn: Drawn) -> Found:
+    """The walk and the network that marks had before (``a2gnn``)."""
+    found = Photograph(scene.image).segment(Marks(("object",), drawn), SegmentOptions("a2gnn"))
+    return Found(found.mask == 1, found.reliability)
+
+
 def grabcut(scene: Scene, drawn: Drawn) -> Found:
     """OpenCV's, five iterations: in the box, or from strokes and clicks as hints, the border as background.
 
@@ -251,6 +258,7 @@ def summary(rows: list[dict[str, object]]) -> dict[str, object]:
 
 METHODS: dict[str, Callable[[Scene, Drawn], Found]] = {
     "weakseg": ours,
+    "network": network,
     "grabcut": grabcut,
     "walker, colours": walker_on_colours,
     "walker, features": walker_on_features,

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED
-from weakseg.data.annotations import Point
+from weakseg.data.annotations import Drawn, Point, Scribble
 from weakseg.errors import ConfigError
 from weakseg.ops.labels import best_label
 from weakseg.settings.click_odds import ClickOddsConfig
@@ -23,7 +23,7 @@ from weakseg.stages.click_cues import (
     region_cues,
 )
 from weakseg.stages.click_maps import CellMaps, cell_maps, neighbours
-from weakseg.stages.click_odds import CONFIDENT, click_scores, confident_seeds, object_odds, weighted
+from weakseg.stages.click_odds import CONFIDENT, click_scores, confident_seeds, object_odds, points_along, weighted
 from weakseg.stages.click_weights import FIRST, SECOND, CueWeights
 
 SIZE = (96, 130)  # the last column of cells is cut
@@ -203,3 +203,11 @@ def test_settings_that_mean_nothing_are_refused() -> None:
     for wrong in ({"max_side": 8}, {"enlarged": 0.0}, {"stride": 0}, {"point_radius": 2.0}, {"border_gap": -1.0}):
         with pytest.raises(ConfigError, match=f"clicks.{next(iter(wrong))}"):
             ClickOddsConfig(**wrong)
+
+
+def test_a_stroke_is_a_row_of_points_with_both_ends() -> None:
+    bent = Scribble(2, ((0.0, 0.0), (0.0, 30.0), (30.0, 30.0)))
+    found = points_along(Drawn(points=(Point(1, 5, 5),), scribbles=(bent, Scribble(0, ((7.0, 8.0),)))), 20.0)
+    assert [(one.class_id, one.row, one.column) for one in found] == [
+        (1, 5, 5), (2, 0, 0), (2, 0, 20), (2, 10, 30), (2, 30, 30), (0, 7, 8),
+    ]  # fmt: skip

@@ -70,9 +70,9 @@ def test_a_mask_that_cannot_be_cut_gets_the_strokes_alone(image: NDArray[np.uint
 
 def test_large_photographs_are_cut_reduced_and_stay_large(image: NDArray[np.uint8]) -> None:
     large = np.repeat(np.repeat(image, 8, 0), 8, 1)
-    mask = LabelMap(np.repeat(np.repeat(_mask(BLUE).labels, 8, 0), 8, 1))
-    found = corrected(mask, large, Drawn(points=(Point(1, 160.0, 560.0),)), CONFIG).labels
-    wanted = np.repeat(np.repeat(_mask(RIGHT, BLUE).labels, 8, 0), 8, 1)
+    mask = LabelMap(np.repeat(np.repeat(_mask(LEFT, RIGHT, BLUE).labels, 8, 0), 8, 1))
+    found = corrected(mask, large, Drawn(points=(Point(0, 160.0, 560.0),)), CONFIG).labels
+    wanted = np.repeat(np.repeat(_mask(LEFT, BLUE).labels, 8, 0), 8, 1)
     assert found.shape == wanted.shape and (found != wanted).mean() < 0.01
 
 
@@ -81,3 +81,17 @@ def test_refused(image: NDArray[np.uint8]) -> None:
         corrected(LabelMap(np.zeros((5, 5), np.uint8)), image, Drawn(), CONFIG)
     with pytest.raises(ConfigError, match=r"corrections\.iterations"):
         CorrectionConfig(iterations=0)
+
+
+def test_the_larger_part_of_an_object_is_not_taken_away_for_a_speck(image: NDArray[np.uint8]) -> None:
+    labels = _mask(BLUE).labels.copy()
+    labels[2:4, 2:4] = 1
+    found = corrected(LabelMap(labels), image, Drawn(points=(Point(0, 36.5, 36.5),)), CONFIG).labels
+    assert found[36, 36] == 0 and (found[35:55, 35:55] == 1).mean() > 0.5
+
+
+def test_a_hole_that_is_clicked_on_is_filled(image: NDArray[np.uint8]) -> None:
+    labels = _mask(BLUE).labels.copy()
+    labels[40:50, 40:50] = 0
+    found = corrected(LabelMap(labels), image, Drawn(points=(Point(1, 45.5, 45.5),)), CONFIG).labels
+    assert np.array_equal(found, _mask(BLUE).labels)

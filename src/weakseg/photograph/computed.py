@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, PixelGraph, Scores
-from weakseg.data.annotations import Point
+from weakseg.data.annotations import Drawn
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
@@ -19,8 +19,8 @@ from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
-from weakseg.stages.click_maps import cell_maps
-from weakseg.stages.click_odds import click_scores
+from weakseg.stages.click_maps import CellMaps, cell_maps
+from weakseg.stages.click_odds import click_scores, points_along
 from weakseg.stages.decode import decoding_crf
 from weakseg.stages.mask_cues import SIDE
 
@@ -85,9 +85,15 @@ class Computed:
         """Return the CRF that decodes scores; ``None`` where none does."""
         return self.once(("crf", config), lambda: decoding_crf(self.image, config)) if config.crf.iterations else None
 
-    def clicked(self, points: tuple[Point, ...], config: ClickOddsConfig) -> Scores:
-        """Return the scores of points, the last of which are kept; so is what is known of the photograph's cells."""
-        maps, key = self.once(("cells of clicks", config), lambda: cell_maps(self.image, config)), (points, config)
+    def cells(self, config: ClickOddsConfig) -> CellMaps:
+        """Return what is known of the photograph's cells, for points and strokes."""
+        return self.once(("cells", config), lambda: cell_maps(self.image, config))
+
+    def clicked(self, drawn: Drawn, config: ClickOddsConfig) -> Scores:
+        """Return the scores of points and strokes; the last ones are kept, and what is known of the cells."""
+        maps = self.cells(config)
+        points = points_along(drawn, config.stroke_step * max(self.size))
+        key = (points, config)
         if self._clicked is None or self._clicked[0] != key:
             self._clicked = (key, click_scores(points, maps, self.size, config))
         return self._clicked[1]

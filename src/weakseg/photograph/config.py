@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from weakseg.data.annotations import LabelKind
+from weakseg.data.annotations import Drawn
 from weakseg.errors import ConfigError, DataError
 from weakseg.methods.a2gnn.config import A2GNN_CRF, PRESETS, A2gnnConfig
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, SmoothnessConfig, WsgcnConfig
@@ -113,16 +113,18 @@ class SegmentOptions:
         check_settings("", self, method=get_args(PhotographMethod))
 
 
-def method_for(method: PhotographMethod, kind: LabelKind) -> PhotographMethod:
-    """Return the method of a photograph on which a kind of label decides.
+def method_for(method: PhotographMethod, drawn: Drawn) -> PhotographMethod:
+    """Return the method of a photograph by what it is made from; nothing is drawn where tags are.
 
     Raises:
-        DataError: If it is ``clicks``, and something else than points decides.
+        DataError: If it is ``clicks``, and something else than points and strokes decides.
     """
-    if method == "clicks" and kind != "points":
-        raise DataError(f"method: 'clicks' is of points alone, and {kind} decide here; take another, or draw points")
-    usual: dict[LabelKind, PhotographMethod] = {"points": "clicks", "tags": "cam"}
-    return usual.get(kind, "a2gnn") if method == "auto" else method
+    clicked = drawn.strongest in ("points", "scribbles") and not drawn.strokes
+    if method == "clicks" and not clicked:
+        kind = "painted pixels" if drawn.strokes else drawn.strongest
+        raise DataError(f"method: 'clicks' is of points and strokes, and {kind} decide here; take another")
+    usual: PhotographMethod = "clicks" if clicked else "cam" if drawn == Drawn() else "a2gnn"
+    return usual if method == "auto" else method
 
 
 def group_options() -> SegmentOptions:

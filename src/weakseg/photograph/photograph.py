@@ -19,7 +19,7 @@ from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.methods.wsgcn.complete import GcnTask, build_gcn_problem, complete_by_gcn
 from weakseg.ops.resample import grid_labels, resize_labels
 from weakseg.photograph.computed import Computed
-from weakseg.photograph.config import DrawnOptions, SegmentOptions, method_for
+from weakseg.photograph.config import QUICK_SEEDS, DrawnOptions, SegmentOptions, method_for
 from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
@@ -32,6 +32,7 @@ from weakseg.stages.mask_cues import Looked, mask_cues
 from weakseg.stages.refine import mask_of, refined_scores
 from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
+from weakseg.stages.stroke_seeds import merge_over, raster_strokes
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
 logger = logging.getLogger(__name__)
@@ -89,6 +90,15 @@ class Photograph(Computed):
         """What has been marked so far."""
         return merged_marks(self._said)
 
+    def prepare(self, options: SegmentOptions | None = None) -> "Photograph":
+        """Compute what the first point, stroke or box will need, and return the photograph."""
+        drawn = (options or SegmentOptions()).drawn
+        self.cells(drawn.clicks)
+        self.crf(drawn.clicks_decode)
+        self.graph(drawn.graph)
+        self.crf(drawn.decode)
+        return self
+
     def segment(self, marks: Marks | None = None, options: SegmentOptions | None = None) -> Segmentation:
         """Return the mask that marks ask for: boxes make it, else scribbles and points together.
 
@@ -117,11 +127,17 @@ class Photograph(Computed):
             return self._result(marks, self._no_activations(), outlined, Completed(outlined, None, None), doubts)
         if views := [] if regions else box_views(drawn.boxes, self.size, options.drawn):
             return self._from_near(views, marks, options, doubts)
-        options = replace(options, method=method_for(options.method, drawn.strongest))
+        by = method_for(options.method, drawn)
+        if by == "clicks" != options.method and options.drawn.seeds != QUICK_SEEDS:
+            doubts.append("drawn.seeds are not read where points and strokes decide; method a2gnn reads them")
+            self._warn(doubts[-1:])
+        options = replace(options, method=by)
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)
         seeds = paint_regions(regions, self.size, on=seeds)
         made = self._completed(Marks(marks.names, drawn), seeds, options)
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
+        if by == "clicks":
+            mask = merge_over(LabelMap(raster_strokes(drawn, self.size, options.drawn.seeds.strokes)), mask)
         mask = corrected(mask, self.image, marks.corrections, options.drawn.corrections)
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
         return self._result(marks, activations, seeds, made, doubts)
@@ -154,7 +170,7 @@ class Photograph(Computed):
             doubts: What was said of marks and words.
         """
         seeds = seed_image(activations, self.image, options.seeds)
-        options = replace(options, method=method_for(options.method, "tags"))
+        options = replace(options, method=method_for(options.method, Drawn()))
         made = self._completed(Marks(names, Drawn()), seeds, options)
         return self._result(Marks(names, Drawn()), activations, seeds, made, doubts)
 
@@ -193,7 +209,7 @@ class Photograph(Computed):
         """Return activations and seeds of what is drawn; activations where points need them."""
         config = options.drawn.seeds
         if options.method == "clicks":
-            return self._no_activations(), confident_seeds(self.clicked(drawn.points, options.drawn.clicks))
+            return self._no_activations(), confident_seeds(self.clicked(drawn, options.drawn.clicks))
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
         needed = clicked and config.strokes_as == "superpixels"
         activations = self._evidence(names, options.activations) if needed else None
@@ -221,7 +237,7 @@ class Photograph(Computed):
             decided = refined_scores(seeds, self.image, options.masks, with_background=background)
         else:
             if options.method == "clicks":
-                plain, decode = self.clicked(marks.drawn.points, options.drawn.clicks), options.drawn.clicks_decode
+                plain, decode = self.clicked(marks.drawn, options.drawn.clicks), options.drawn.clicks_decode
             elif options.method == "wsgcn":
                 plain, decode = self._by_wsgcn(marks, seeds, options), options.decode
             else:

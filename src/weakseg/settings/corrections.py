@@ -17,19 +17,17 @@ class CorrectionConfig:
         zone: Around a stroke the other label becomes likely, and within twice of it nothing is sure.
         disc: Around a stroke its label is sure.
         core: From the mask's border on, on both sides, its label is sure.
-        like: CIELAB distance from the colour of a stroke up to which what joins it is likely its label.
         iterations: Of GrabCut.
     """
 
     max_side: int = 320
     stroke_width: int = 5
-    zone: float = 0.1
-    disc: float = 0.03
-    core: float = 0.03
-    like: float = 12.0
+    zone: float = 0.15
+    disc: float = 0.06
+    core: float = 0.06
     iterations: int = 2
 
     def __post_init__(self) -> None:
         """Refuse values without meaning."""
         check_settings("corrections", self, max_side=">= 16", stroke_width=">= 1", iterations=">= 1")
-        check_settings("corrections", self, zone=">= 0", disc=">= 0", core=">= 0", like=">= 0")
+        check_settings("corrections", self, zone=">= 0", disc=">= 0", core=">= 0")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap, Scores
-from weakseg.data.annotations import Point
+from weakseg.data.annotations import Drawn, Point
 from weakseg.ops.labels import best_label
 from weakseg.ops.resample import resize_labels
 from weakseg.settings.click_odds import ClickOddsConfig
@@ -48,6 +48,19 @@ def click_scores(points: Sequence[Point], maps: CellMaps, size: tuple[int, int],
     values = torch.softmax(torch.from_numpy(odds), 0).reshape(len(label_ids), *maps.grid)
     reduced = None if maps.pixels == size else maps.pixels
     return Scores(values, label_ids, size, maps.stride, reduced)
+
+
+def points_along(drawn: Drawn, step: float) -> tuple[Point, ...]:
+    """Return points and, of each scribble, points at equal distances of at most ``step`` pixels, both ends too."""
+    found = list(drawn.points)
+    for stroke in drawn.scribbles:
+        path = np.asarray(stroke.path, np.float64)
+        ways = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        count = int(np.ceil(ways[-1] / step)) + 1
+        for way in np.linspace(0, ways[-1], count) if ways[-1] else [0.0]:
+            row, column = (float(np.interp(way, ways, axis)) for axis in path.T)
+            found.append(Point(stroke.class_id, row, column))
+    return tuple(found)
 
 
 def object_odds(maps: CellMaps, clicks: Sequence[Place], rest: Sequence[Place], config: ClickOddsConfig) -> Floats:

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.color import rgb2lab
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_rgb_uint8, check_same_size
@@ -63,10 +62,9 @@ def _changed(labels: Labels, strokes: Labels, image: NDArray[np.uint8], config: 
     """Return the labels after a cut of each class that a stroke takes from or gives to."""
     result = labels.copy()
     wrong = (strokes != UNDECIDED) & (strokes != labels)
-    lab = rgb2lab(image).astype(np.float32)
     for class_id in sorted({*labels[wrong].tolist(), *strokes[wrong].tolist()} - {0, UNDECIDED}):
         own = result == class_id
-        cut = _cut(own, strokes == class_id, (strokes != class_id) & (strokes != UNDECIDED), image, lab, config)
+        cut = _cut(own, strokes == class_id, (strokes != class_id) & (strokes != UNDECIDED), image, config)
         result[cut & ~own] = class_id
         lost = own & ~cut
         for label in sorted(set(strokes[wrong & (labels == class_id)].tolist()) - {class_id}):
@@ -74,21 +72,22 @@ def _changed(labels: Labels, strokes: Labels, image: NDArray[np.uint8], config: 
     return result
 
 
-def _cut(
-    own: Mask, on: Mask, off: Mask, image: NDArray[np.uint8], lab: NDArray[np.float32], config: CorrectionConfig
-) -> Mask:
-    """Return the mask of an object after a cut that strokes on it and beside it hold fast."""
+def _cut(own: Mask, on: Mask, off: Mask, image: NDArray[np.uint8], config: CorrectionConfig) -> Mask:
+    """Return the mask of an object after a cut that strokes on it and beside it hold fast.
+
+    Parts that hang together by themselves, and holes, change as a whole before.
+    """
+    own = (own & ~_alone(own, off, on)) | _holes(own, on, off)
+    if (own[on].all()) and not own[off].any():
+        return own
     side = _side(own | on)
-    smooth = np.asarray(cv2.GaussianBlur(lab, (0, 0), max(config.disc * side / 2, 1.0)), np.float32)
     to_on, to_off = _distance(on), _distance(off)
-    gained = _alike(smooth, on & ~own, ~own, config.like)
-    lost = _alike(smooth, off & own, own, config.like)
     depth = np.where(own, _distance(~own), _distance(own))
     far = np.minimum(to_on, to_off) > 2 * config.zone * side
-    sure = (depth > config.core * side) & far & ~gained & ~lost
+    sure = (depth > config.core * side) & far
     marks = np.where(own, np.where(sure, SURE_OBJECT, LIKELY_OBJECT), np.where(sure, SURE_REST, LIKELY_REST))
-    marks[((to_on <= config.zone * side) & ~own) | gained] = LIKELY_OBJECT
-    marks[((to_off <= config.zone * side) & own) | lost] = LIKELY_REST
+    marks[(to_on <= config.zone * side) & ~own] = LIKELY_OBJECT
+    marks[(to_off <= config.zone * side) & own] = LIKELY_REST
     marks[(to_on <= config.disc * side) & (to_on < to_off)] = SURE_OBJECT
     marks[(to_off <= config.disc * side) & (to_off < to_on)] = SURE_REST
     marks[on], marks[off] = SURE_OBJECT, SURE_REST
@@ -97,6 +96,19 @@ def _cut(
     except cv2.error:  # nothing is left of the object, or of the rest
         cut = np.isin(marks, (SURE_OBJECT, LIKELY_OBJECT))
     return np.asarray(np.where(_holding(cut != own, on | off), cut, own))
+
+
+def _alone(own: Mask, off: Mask, on: Mask) -> Mask:
+    """Return the parts of an object that hold a stroke beside it and none on it, where more of it stays."""
+    parts = _holding(own, off) & ~_holding(own, on)
+    return parts if 2 * parts.sum() < own.sum() or (own & on).any() else np.zeros_like(own)
+
+
+def _holes(own: Mask, on: Mask, off: Mask) -> Mask:
+    """Return the holes of an object that hold a stroke on it, and none beside it."""
+    frame = np.ones_like(own)
+    frame[1:-1, 1:-1] = False
+    return _holding(~own, on) & ~_holding(~own, frame) & ~_holding(~own, off)
 
 
 def _side(mask: Mask) -> float:
@@ -113,17 +125,6 @@ def _distance(to: Mask) -> NDArray[np.float32]:
     if not to.any():
         return np.full(to.shape, np.inf, np.float32)
     return np.asarray(cv2.distanceTransform((~to).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
-
-
-def _alike(smooth: NDArray[np.float32], strokes: Mask, within: Mask, like: float) -> Mask:
-    """Return the pixels of a mask that join a stroke by colours like those below it, of all strokes."""
-    found = np.zeros_like(within)
-    numbers, count = ndimage.label(strokes, np.ones((3, 3)))
-    for number in range(1, count + 1):
-        there = numbers == number
-        near = np.linalg.norm(smooth - smooth[there].mean(0), axis=2) <= like
-        found |= _holding((near | there) & within, there)
-    return found
 
 
 def _holding(parts: Mask, strokes: Mask) -> Mask:

@@ -49,7 +49,9 @@ class Entry:
     def classes(self) -> list[str]:
         """Names of the classes that are there."""
         tags = self.record.get("tags")
+        mask = self.record.get("mask")
         named = [*(tags if isinstance(tags, list) else []), *(one.get("class") for one in self.shapes)]
+        named += mask if isinstance(mask, dict) else []
         return sorted({name for name in named if isinstance(name, str)} - BACKGROUND_NAMES)
 
 
@@ -80,6 +82,12 @@ def opened(entry: Entry, name: str) -> Entry:
     if entry.error:
         return entry
     return entry_of({**entry.record, "unknown": [*as_list(entry.record.get("unknown", []), "unknown", ""), name]})
+
+
+def closed(entry: Entry, name: str) -> Entry:
+    """Return an entry in which nothing is said of a class any longer, of which it was open whether it is there."""
+    unknown = as_list(entry.record.get("unknown", []), "unknown", "") if not entry.error else []
+    return entry_of({**entry.record, "unknown": [one for one in unknown if one != name]}) if name in unknown else entry
 
 
 def entry_of(record: Record) -> Entry:

@@ -15,7 +15,7 @@ from weakseg.data.values import as_list, as_record, as_text, shown
 from weakseg.errors import DataError
 from weakseg.files import write_bytes
 from weakseg.pipeline.lock import lock_folder
-from weakseg.web.entry import Entry, entry_of, opened, renamed, revision_of
+from weakseg.web.entry import Entry, closed, entry_of, opened, renamed, revision_of
 
 KIND = "page"
 
@@ -143,9 +143,10 @@ class LabelBook:
         """
         with self._changing:
             self._check_known(name)
-            if used := [i for i, entry in self._entries.items() if renamed(entry, name, "") is not entry]:
+            if used := [i for i, entry in self._entries.items() if name in entry.classes]:
                 raise DataError(f"class {shown(name)} is used on {len(used)} photographs, the first {used[0]!r}")
-            self._write(tuple(one for one in self._names if one != name), self._entries)
+            entries = {i: closed(entry, name) for i, entry in self._entries.items()}
+            self._write(tuple(one for one in self._names if one != name), entries)
 
     def _checked(self, image_id: str, record: Record) -> Entry:
         """Return a record that a browser sent as it is stored, or say what is wrong with it."""

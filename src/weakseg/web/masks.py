@@ -17,9 +17,10 @@ from weakseg.data.classes import Classes
 from weakseg.data.regions import is_whole
 from weakseg.errors import DataError
 from weakseg.ops.resample import resize_labels
-from weakseg.photograph.config import SegmentOptions
+from weakseg.photograph.config import method_for
 from weakseg.photograph.marks import Marks
 from weakseg.photograph.photograph import Photograph
+from weakseg.stages.known import count_parts
 from weakseg.stages.reliability import OUTLINED, Reliability
 from weakseg.stages.weak_seeds import keep_outlines, paint_regions
 from weakseg.web.album import Album, Recent, shown_size
@@ -35,11 +36,12 @@ class Shown:
 
     Attributes:
         labels: ``(H, W)`` class ids at full size.
-        by: What made it: ``accepted``, ``drawn``, ``tags``, ``run``, or ``a2gnn``.
+        by: What made it: ``accepted``, ``drawn``, ``tags``, ``run``, or a method of ``photograph/config.py``.
         reliability: By name of class.
         warnings: What the user should know.
         seconds: That it took.
         shares: Of the photograph's pixels, by name of class.
+        parts: How many connected parts a class has, by its name.
     """
 
     labels: LabelMap
@@ -48,6 +50,7 @@ class Shown:
     warnings: Sequence[str] = ()
     seconds: float = 0.0
     shares: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def lowest(self) -> float | None:
@@ -103,12 +106,13 @@ class MaskMaker:
             return made
         counts = np.bincount(made.labels.labels.ravel(), minlength=256) / made.labels.labels.size
         shares = {name: float(counts[label]) for label, name in enumerate(classes.names, start=1)}
-        return replace(made, seconds=time.perf_counter() - start, shares=shares)
+        small = resize_labels(made.labels.labels, shown_size(made.labels.labels.shape))
+        parts = {name: count_parts(small == label) for label, name in enumerate(classes.names, start=1) if shares[name]}
+        return replace(made, seconds=time.perf_counter() - start, shares=shares, parts=parts)
 
     def warm(self, image_id: str) -> None:
         """Compute what the first mark on a photograph will need."""
-        photograph, options = self.photograph(image_id), SegmentOptions()
-        photograph.graph(options.drawn.graph)
+        self.photograph(image_id).prepare()
 
     def photograph(self, image_id: str) -> Photograph:
         """Return a photograph with what has been computed of it.
@@ -151,7 +155,8 @@ class MaskMaker:
         if not ids:
             raise DataError("only the background is marked; mark an object, too")
         names = tuple(classes.name_of(class_id) for class_id in ids)
-        return self._segmented(image_id, Marks(names, _relabelled(drawn, ids)), ids, "a2gnn")
+        by = method_for("auto", drawn)
+        return self._segmented(image_id, Marks(names, _relabelled(drawn, ids)), ids, by)
 
     def _segmented(self, image_id: str, marks: Marks, ids: Sequence[int], by: str) -> Shown:
         found = self.photograph(image_id).segment(marks)

@@ -47,7 +47,8 @@ def _known(image_id: str, entry: Entry, answer: Answer | None, doubts: Mapping[s
     for name in sorted({*entry.classes, *doubts}):
         doubt, share = reliability.get(name), shown.shares.get(name) if shown else None
         value, reasons = (doubt.value, doubt.reasons) if doubt else (None, ())
-        found.append(KnownClass(name, value, share, made_from=_kind(entry, name), reasons=reasons))
+        parts = shown.parts.get(name, 1) if shown else 1
+        found.append(KnownClass(name, value, share, parts, _kind(entry, name), reasons=reasons))
     return KnownPhotograph(image_id, state, tuple(found))
 
 

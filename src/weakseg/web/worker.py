@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from weakseg.errors import WeaksegError
@@ -106,7 +107,8 @@ class Worker:
                 with self._changed:
                     kept = list(self.answers.items())[-KEPT_ANSWERS:]
                     self.answers = {**{i: a for i, a in kept if i != job.image_id}, job.image_id: answer}
-                self._loop.call_soon_threadsafe(self._announce)
+                with suppress(RuntimeError):  # the server has ended meanwhile
+                    self._loop.call_soon_threadsafe(self._announce)
 
     def _done(self, job: _Job) -> Answer | None:
         try:

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.annotations import Box
+from weakseg.artifacts import LabelMap
+from weakseg.data.annotations import Drawn, Point
 from weakseg.errors import DataError
-from weakseg.integrations.cvat.correct import corrected
 from weakseg.integrations.cvat.sdk import load_sdk
 from weakseg.integrations.cvat.shapes import mask_points
 from weakseg.photograph.config import SegmentOptions
 from weakseg.photograph.given import Given
 from weakseg.photograph.marks import read_marks
 from weakseg.photograph.photograph import Photograph
+from weakseg.stages.corrections import corrected
 
 NAME, BACKGROUND = "object", "background"
-Point = tuple[float, float]
+Position = tuple[float, float]
 Corners = tuple[float, float, float, float]
 
 
@@ -61,8 +62,7 @@ class Interaction:
     def preprocess_image(self, context: Any, image: Given) -> Prepared:
         """Return the photograph with what does not depend on prompts: the graph of its colours and features."""
         photograph = Photograph(image)
-        photograph.graph(self._options.drawn.graph)
-        return Prepared(photograph)
+        return Prepared(photograph.prepare(self._options))
 
     def detect(self, context: Any, pp_image: Prepared, prompts: Any) -> list[Any]:
         """Return the mask of the object, with its reliability as confidence; nothing where no pixel is left.
@@ -84,7 +84,7 @@ class Interaction:
         return [self._sdk.InteractionResultShape(type="mask", points=mask_points(mask), attributes=[confidence])]
 
     def _mask(
-        self, prepared: Prepared, box: Corners | None, positive: Sequence[Point], negative: Sequence[Point]
+        self, prepared: Prepared, box: Corners | None, positive: Sequence[Position], negative: Sequence[Position]
     ) -> tuple[NDArray[np.bool_], float]:
         """Return the mask and its reliability, with a box that of the mask which clicks then correct."""
         if box is None:
@@ -92,9 +92,9 @@ class Interaction:
             found = prepared.photograph.segment(read_marks(points=clicks), self._options)
             return found.mask == 1, found.reliability
         mask, reliability = prepared.of_box(box, self._options)
-        left, top, right, bottom = box
-        clicked = [*((y, x, True) for x, y in positive), *((y, x, False) for x, y in negative)]
-        return corrected(prepared.photograph.image, mask, Box(1, top, left, bottom, right), clicked), reliability
+        clicked = Drawn(points=tuple(Point(on, y, x) for on, at in ((1, positive), (0, negative)) for x, y in at))
+        image, config = prepared.photograph.image, self._options.drawn.corrections
+        return corrected(LabelMap(mask.astype(np.uint8)), image, clicked, config).labels == 1, reliability
 
 
 def interaction(options: SegmentOptions | None = None) -> Interaction:
@@ -109,7 +109,7 @@ def interaction(options: SegmentOptions | None = None) -> Interaction:
     return Interaction(options)
 
 
-def _inside(box: tuple[Point, Point], size: tuple[int, int]) -> Corners:
+def _inside(box: tuple[Position, Position], size: tuple[int, int]) -> Corners:
     """Return (left, top, right, bottom) of a box, cut at the borders of a photograph of ``size``."""
     (left, top), (right, bottom) = box
     left, right = (min(max(value, 0.0), float(size[1])) for value in sorted((left, right)))

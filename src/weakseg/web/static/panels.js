@@ -10,7 +10,7 @@ import { stage, view } from "./view.js";
 
 const VERDICTS = { accepted: "accepted", rejected: "rejected" };
 const MAKERS = {
-  a2gnn: "a graph network of this photograph", grabcut: "GrabCut from the box", tags: "the tags", run: "the run",
+  a2gnn: "a graph network of this photograph", clicks: "what each place has to do with the marks", tags: "the tags", run: "the run",
   drawn: "what is drawn",
 };
 
