@@ -38,14 +38,24 @@ class Page:
     """
 
     def __init__(self, album: Album, book: LabelBook, run: Path | None = None) -> None:
+        """Join photographs, labels and a run.
+
+        Raises:
+            StoreError: If ``run`` is no run folder.
+            DataError: If it knows none of the classes.
+        """
         self.album, self.book = album, book
         self.notices = [*album.left_out]
         self.training = Training(album.folder, book.path.resolve())
         self.worker = Worker()
-        self.trained = Trained(run, book.classes) if run and book.classes else None
+        self.trained: Trained | None = None
+        self._maker, self._seen = MaskMaker(album), self.training.done
         if run and not book.classes:
             self.notices.append(f"--run {run} is not used: there is no class yet; give --classes as in the run")
-        self._maker = MaskMaker(album, self.trained)
+        elif run and book.classes:
+            self.trained = self._maker.trained = Trained(run, book.classes)
+        elif self.training.done:
+            self._use(self.training.folder)
         if strange := sorted(set(book.entries) - set(album.files)):
             self.notices.append(
                 f"{book.path.name} has labels of {len(strange)} photographs that are not in the folder, the first "
@@ -194,14 +204,29 @@ class Page:
             raise DataError(f"classes: give one of {', '.join(changes)}, got {shown(dict(change))}")
         changes[word](change[word])
         self.worker.forget()
+        if self.trained is not None:
+            self._use(self.trained.finished.folder)
 
     def queue(self, first: int) -> list[dict[str, Any]]:
         """Return what to draw next, the best first."""
         return next_labels(self.album.files, self.book, self.worker.answers, self.trained)[:first]
 
     def trained_state(self) -> dict[str, Any]:
-        """Return how the run stands."""
+        """Return how the run stands; one that has ended is used from then on."""
+        if self._seen != self.training.done:
+            self._seen = self.training.done
+            self._use(self.training.folder)
         return self.training.as_json(self.book.entries)
+
+    def _use(self, run: Path) -> None:
+        """Have a run used from now on, or say why it cannot be; masks that were made without it are made anew."""
+        try:
+            trained = Trained(run, self.book.classes) if self.book.classes else None
+        except WeaksegError as error:
+            trained = None
+            self.notices.append(f"the run in {run} is not used: {error}")
+        self.trained = self._maker.trained = trained
+        self.worker.forget()
 
     def _listed(self, image_id: str) -> dict[str, Any]:
         entry = self.book.entry(image_id)

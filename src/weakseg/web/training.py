@@ -33,6 +33,7 @@ class Training:
 
     Attributes:
         folder: Of the run.
+        done: How often it has come to its end, an earlier page's run included.
     """
 
     def __init__(self, root: Path, labels: Path) -> None:
@@ -42,6 +43,7 @@ class Training:
         self._stopping = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._state: State = "done" if (self.folder / "report.html").is_file() else "none"
+        self.done = int(self._state == "done")
         self._started = self._ended = 0.0
         self._lock = threading.Lock()
 
@@ -124,6 +126,7 @@ class Training:
                 break
         with self._lock:
             self._ended, self._state = time.monotonic(), state
+            self.done += state == "done"
 
     def _followed(self, words: Sequence[str]) -> int:
         """Carry out a command, keep what it says, and return its exit code."""
