@@ -18,7 +18,7 @@ from weakseg.errors import OutputError, StoreError, cut
 TEMPORARY_PREFIX = ".part-"
 COMPACT_WIDTH = 120
 MAX_DEPTH = 50
-_OWNER = "WEAKSEG_OWNER"
+OWNER = "WEAKSEG_OWNER"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ _noted: ContextVar[list[Written] | None] = ContextVar("noted", default=None)
 
 def owner() -> str:
     """Return what this process and the workers that it starts call themselves in the names of temporary files."""
-    return os.environ.setdefault(_OWNER, secrets.token_hex(6))
+    return os.environ.setdefault(OWNER, secrets.token_hex(6))
 
 
 @contextmanager

@@ -110,3 +110,12 @@ def test_a_damaged_note_stops_nothing(tmp_path: Path, content: bytes) -> None:
 def test_a_path_that_is_none_is_refused() -> None:
     with pytest.raises(OutputError, match="cannot be used as run folder: embedded null byte"):
         Store(Path("a\0b"))
+
+
+def test_a_lock_file_of_a_stranger_removes_nothing(tmp_path: Path) -> None:
+    for folder in ("data", "data/.part-", "precious"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years")
+    (tmp_path / "data" / LOCK_FILE).write_text(json.dumps({"owner": "/../../precious/*"}))
+    lock_folder(tmp_path / "data")
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "years"

@@ -1,6 +1,5 @@
 """``weakseg page``."""
 
-import ipaddress
 import secrets
 import webbrowser
 from collections.abc import Sequence
@@ -21,14 +20,14 @@ PORT = 8765
 def main(words: Sequence[str]) -> int:
     """Serve a page on which photographs of a folder are labelled."""
     given = parse(_parser(), words)
-    _check(given)
     try:
         import uvicorn
 
-        from weakseg.web.serve import Place, announce, guarded
+        from weakseg.web.serve import Place, announce, guarded, is_loopback
     except ImportError as error:
         raise ConfigError("weakseg page: needs more packages; run: pip install 'weakseg[page]'") from error
 
+    _check(given, is_local=is_loopback(given.host))
     place, page = Place(given.host, given.port, secrets.token_urlsafe(18), _password(given)), _page(given)
     with place.listen() as listening:
         print(announce(page, place, listening, label_studio=given.label_studio), flush=True)
@@ -48,6 +47,8 @@ def _page(given: Namespace) -> "Page":
     if not given.folder.is_dir():
         raise DataError(f"{given.folder}: no such folder; give one of photographs")
     labels = (given.labels or given.folder / LABELS_FILE).expanduser().resolve()
+    if given.labels is None and not labels.is_relative_to(given.folder.resolve()):
+        raise DataError(f"{given.folder / LABELS_FILE}: is a link that leads outside; name that file by --labels")
     classes = tuple(name.strip() for name in given.classes.split(",") if name.strip())
     return Page(Album(given.folder), LabelBook(labels, classes), given.run)
 
@@ -75,27 +76,15 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _check(given: Namespace) -> None:
+def _check(given: Namespace, *, is_local: bool) -> None:
     """Refuse addresses that do not exist, and to serve others without a password."""
     if not 0 <= given.port <= 65535:
         raise ConfigError(f"--port: must lie in [0, 65535], got {given.port}")
-    if is_loopback(given.host):
-        return
-    if given.password_file is None:
+    if not is_local and given.password_file is None:
         raise ConfigError(
             f"--host {given.host}: others could reach the page; give --password-file, a file with the password that "
             "they need, or leave --host out. Passwords and photographs pass unencrypted: put a TLS proxy before it"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address is this computer's own, which no other reaches."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _password(given: Namespace) -> str:

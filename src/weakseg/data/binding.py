@@ -125,7 +125,8 @@ def bind_image(image: AnnotatedImage, classes: Classes, class_map: ClassMap | No
             if image.size is not None and _share_outside(shape, image.size) > STRAY_SHARE:
                 strayed.append(shape.where)
     regions = tuple(one for one in kept if isinstance(one, Region))
-    partial = bool(regions) and (lost or _is_partial(image, states, regions, names))
+    whole = is_whole(Drawn(regions=regions))
+    partial = bool(regions) and not whole and (lost or _is_partial(image, states, regions, names))
     drawn = Drawn(
         boxes=tuple(one for one in kept if isinstance(one, Box)),
         points=tuple(one for one in kept if isinstance(one, Point)),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def runs_of_polygons(rings: Sequence[Sequence[Position]], size: Size, where: str
     return _counts(encode_runs(flat, check_size(size, where), where))
 
 
-def runs_of_brush(path: Sequence[Position], radius: float, size: Size, where: str) -> bytes:
+@lru_cache(maxsize=4096)
+def runs_of_brush(path: tuple[Position, ...], radius: float, size: Size, where: str) -> bytes:
     """Return the pixels whose centres are within ``radius`` of a line, cut at the borders of the image.
 
     Args:

@@ -138,7 +138,7 @@ class Photograph(Computed):
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         if by == "clicks":
             mask = merge_over(LabelMap(raster_strokes(drawn, self.size, options.drawn.seeds.strokes)), mask)
-        mask = corrected(mask, self.image, marks.corrections, options.drawn.corrections)
+        mask = self._corrected(mask, marks, options.drawn)
         made = replace(made, mask=paint_regions(regions, self.size, on=mask))
         return self._result(marks, activations, seeds, made, doubts)
 
@@ -155,8 +155,21 @@ class Photograph(Computed):
         no, none = LabelMap(np.zeros(self.size, np.uint8)), self._no_activations()
         bare = Segmentation(self.image, marks.names, none, no, no, warnings=tuple(doubts), name=self.name)
         found = segment_views(views, bare, segment)
-        mask = corrected(found.labels, self.image, marks.corrections, options.drawn.corrections)
-        return replace(found, labels=mask)
+        return replace(found, labels=self._corrected(found.labels, marks, options.drawn))
+
+    def _corrected(self, mask: LabelMap, marks: Marks, options: DrawnOptions) -> LabelMap:
+        """Return the mask of boxes as strokes and clicks correct it; these make classes without a box first."""
+        alone = {one.class_id for kind in (marks.corrections.points, marks.corrections.scribbles) for one in kind}
+        alone -= {0, *(box.class_id for box in marks.drawn.boxes)}
+        if alone:
+            decode = options.clicks_decode
+            scores = self.clicked(marks.corrections, options.clicks)
+            decided = decoded_scores(scores, self.image, decode, crf=self.crf(decode))
+            found = mask_of(decided, self.image, decode.crf, decode.tiles).labels
+            mask = LabelMap(
+                np.where(np.isin(found, list(alone)) & (mask.labels == 0), found, mask.labels).astype(np.uint8)
+            )
+        return corrected(mask, self.image, marks.corrections, options.corrections)
 
     def segment_shown(
         self, names: tuple[str, ...], activations: Activations, options: SegmentOptions, *, doubts: Sequence[str] = ()

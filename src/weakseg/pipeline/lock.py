@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -15,6 +16,7 @@ from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, owner
 
 LOCK_FILE = ".weakseg.lock"
+_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # a link would have another file written
 _LOCKED_BYTE = 1 << 20  # on Windows; far behind what is written, as what is locked there cannot be read
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK_FILE
-        self._number = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         try:
             self._take(folder)
         except BaseException:
@@ -121,7 +123,7 @@ def lock_folder(folder: Path) -> FolderLock:
 
 def remove_leftovers(folder: Path, of: str) -> None:
     """Remove what one owner, by its name of ``files.owner``, has left half written below a folder."""
-    if of:
+    if re.fullmatch(r"[0-9a-f]{12}", of):  # the file that names it may come from anyone
         for leftover in folder.rglob(f"{TEMPORARY_PREFIX}{of}-*"):
             leftover.unlink(missing_ok=True)
 

@@ -21,7 +21,7 @@ Made = TypeVar("Made")
 SIDES = (64, 256, 1024, 2048, 4096)
 SHOWN_SIDE = 2048
 QUALITY = 88
-KEPT_PICTURES = 400
+KEPT_PICTURES, KEPT_SIZES = 200, 20_000
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -71,7 +71,7 @@ class Album:
                 self.left_out.append(str(error))
         if not self.files:
             raise DataError(f"{folder}: holds no photograph; give a folder of {', '.join(SUFFIXES)}")
-        self._sizes: dict[str, tuple[int, int]] = {}
+        self._sizes: Recent[tuple[int, int]] = Recent(KEPT_SIZES)
         self._pictures: Recent[bytes] = Recent(KEPT_PICTURES)
 
     def path(self, image_id: str) -> Path:
@@ -99,9 +99,7 @@ class Album:
             DataError: As ``path``, or if it cannot be read.
         """
         path = self.path(image_id)
-        if image_id not in self._sizes:
-            self._sizes[image_id] = image_size(path)
-        return self._sizes[image_id]
+        return self._sizes.get((image_id, *_state(path)), lambda: image_size(path))
 
     def picture(self, image_id: str, side: int) -> bytes:
         """Return a JPEG of the upright photograph, whose longest side is at most ``side`` pixels.
@@ -112,16 +110,26 @@ class Album:
         if side not in SIDES:
             raise DataError(f"side: must be one of {', '.join(map(str, SIDES))}, got {side}")
         path = self.path(image_id)
-        state = path.stat()
-        return self._pictures.get(
-            (image_id, side, state.st_mtime_ns, state.st_size), lambda: _jpeg(load_rgb(path), side)
-        )
+        return self._pictures.get((image_id, side, *_state(path)), lambda: _jpeg(load_rgb(path), side))
 
 
 def shown_size(size: tuple[int, int], side: int = SHOWN_SIDE) -> tuple[int, int]:
     """Return the size of the picture of a photograph that ``Album.picture`` makes."""
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return time and size of a file, which tell whether it is still the same.
+
+    Raises:
+        DataError: If it has gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path.name}: the photograph cannot be found ({error.strerror}); put it back") from error
+    return status.st_mtime_ns, status.st_size
 
 
 def _jpeg(image: NDArray[np.uint8], side: int) -> bytes:

@@ -40,6 +40,11 @@ class Entry:
         """All that is drawn."""
         return [one for key in LISTS for one in self.of_kind(key)]
 
+    @property
+    def outlined(self) -> frozenset[str]:
+        """Names of the classes that are outlined or painted."""
+        return frozenset(name for one in self.of_kind("regions") if isinstance(name := one.get("class"), str))
+
     def of_kind(self, key: str) -> list[Record]:
         """Return what is drawn of one of ``LISTS``."""
         found = self.record.get(key)
@@ -74,20 +79,29 @@ def renamed(entry: Entry, old: str, new: str) -> Entry:
     if "mask" in record:
         record["mask"] = {new if k == old else k: v for k, v in as_record(record["mask"], "mask", "").items()}
     kept = {key: value for key, value in record.items() if value != [] or key in entry.record}
-    return entry if kept == entry.record else entry_of(kept)
+    return entry if kept == entry.record else _changed(entry, kept)
 
 
 def opened(entry: Entry, name: str) -> Entry:
     """Return an entry in which it is open whether a class is there."""
     if entry.error:
         return entry
-    return entry_of({**entry.record, "unknown": [*as_list(entry.record.get("unknown", []), "unknown", ""), name]})
+    return _changed(
+        entry, {**entry.record, "unknown": [*as_list(entry.record.get("unknown", []), "unknown", ""), name]}
+    )
 
 
 def closed(entry: Entry, name: str) -> Entry:
     """Return an entry in which nothing is said of a class any longer, of which it was open whether it is there."""
     unknown = as_list(entry.record.get("unknown", []), "unknown", "") if not entry.error else []
-    return entry_of({**entry.record, "unknown": [one for one in unknown if one != name]}) if name in unknown else entry
+    if name not in unknown:
+        return entry
+    return _changed(entry, {**entry.record, "unknown": [one for one in unknown if one != name]})
+
+
+def _changed(entry: Entry, record: Record) -> Entry:
+    """Return an entry that has been changed once more: a browser that holds the one before is told."""
+    return entry_of({**record, "revision": entry.revision + 1})
 
 
 def entry_of(record: Record) -> Entry:

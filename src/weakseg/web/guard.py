@@ -16,12 +16,19 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 32 << 20
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+        b"frame-ancestors 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-RUN_POLICY = b"default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+RUN_POLICY = (  # a run's pages run scripts of their own, and may come from anyone
+    b"sandbox allow-scripts allow-downloads; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; "
+    b"script-src 'unsafe-inline'; frame-ancestors 'none'"
+)
 OWN_HEADER = b"x-weakseg"
 TOO_MUCH = f"more than {MOST_BYTES >> 20} MB; send less"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from weakseg.data.annotations import AnnotatedImage
+from weakseg.data.binding import bind_image
 from weakseg.data.classes import BACKGROUND_NAMES, Classes
 from weakseg.data.file_state import FileState
 from weakseg.data.formats.drawn_json import VERSION
@@ -18,6 +19,9 @@ from weakseg.pipeline.lock import lock_folder
 from weakseg.web.entry import Entry, closed, entry_of, opened, renamed, revision_of
 
 KIND = "page"
+RESERVED = ("ignored",)  # the page calls so what does not count
+SAID = ("tags", "unknown")
+MOST_REGIONS = 2000  # of one photograph; each is rastered in its full size
 
 
 class StaleError(DataError):
@@ -55,7 +59,9 @@ class LabelBook:
             )
         for name in classes:
             self._check_name(name, self._names)
-            self._names = (*self._names, *([name] if name not in self._names else []))
+            if name not in self._names:
+                self._names = (*self._names, name)
+                self._entries = self._all_opened(name)
 
     @property
     def classes(self) -> Classes | None:
@@ -71,9 +77,9 @@ class LabelBook:
         """Return what is said of a photograph; of one that nobody has looked at, nothing."""
         return self._entries.get(image_id) or self._emptied.get(image_id, Entry({}, 0, "{}"))
 
-    def labels(self, image_id: str) -> AnnotatedImage:
-        """Return the labels of a photograph, as every reader of the file sees them."""
-        return read_record(image_id, self.entry(image_id).record, self._where(image_id))
+    def read(self, image_id: str, entry: Entry) -> AnnotatedImage:
+        """Return the labels in an entry of a photograph, as every reader of the file sees them."""
+        return read_record(image_id, entry.record, self._where(image_id))
 
     def put(self, image_id: str, revision: int, record: Record) -> Entry:
         """Store what is said of a photograph.
@@ -113,13 +119,7 @@ class LabelBook:
             self._check_name(name, self._names)
             if name in self._names:
                 raise DataError(f"class {shown(name)} is there already")
-            entries = {i: opened(entry, name) for i, entry in self._entries.items()}
-            self._write((*self._names, name), entries)
-            if entries:
-                self.notices.append(
-                    f"{name} is a new class: whether it is on the {len(entries)} photographs that are labelled already "
-                    "is open, until you say so"
-                )
+            self._write((*self._names, name), self._all_opened(name))
 
     def rename_class(self, old: str, new: str) -> None:
         """Call a class otherwise, wherever it is used; revisions stay.
@@ -148,23 +148,42 @@ class LabelBook:
             entries = {i: closed(entry, name) for i, entry in self._entries.items()}
             self._write(tuple(one for one in self._names if one != name), entries)
 
+    def _all_opened(self, name: str) -> dict[str, Entry]:
+        """Return the entries, on all of which it is open whether a new class is there."""
+        if self._entries:
+            self.notices.append(
+                f"{name} is a new class: whether it is on the {len(self._entries)} photographs that are labelled "
+                "already is open, until you say so"
+            )
+        return {i: opened(entry, name) for i, entry in self._entries.items()}
+
     def _checked(self, image_id: str, record: Record) -> Entry:
         """Return a record that a browser sent as it is stored, or say what is wrong with it."""
         where = self._where(image_id)
-        for key in ("tags", "unknown"):
-            if not set(map(str, as_list(record.get(key, []), key, where))) <= set(self._names):
-                raise DataError(f"{where}: {key} {shown(record[key])} are none of the classes; add them first")
+        if "unknown" in record:  # a class that has gone meanwhile is not open any longer
+            record["unknown"] = [one for one in as_list(record["unknown"], "unknown", where) if one in self._names]
+        regions = record.get("regions", [])
+        if isinstance(regions, list) and len(regions) > MOST_REGIONS:
+            raise DataError(f"{where}: more than {MOST_REGIONS} outlines and brush strokes; accept the mask, and go on")
         image = read_record(image_id, record, where)
         if image.dropped:
             place, dropped = next(iter(image.dropped.items()))
             raise DataError(f"{place}: {dropped.reason}")
+        if not image.tags <= set(self._names):
+            raise DataError(f"{where}: tags {shown(record['tags'])} are none of the classes; add them first")
         if strange := sorted(image.labels - set(self._names) - BACKGROUND_NAMES - {""}):
             raise DataError(f"{where}: {shown(strange[0])} is none of the classes; add it first")
-        if not (image.tags or image.shapes or "unknown" in record or record.get("verdict")):
+        if self._names:
+            for place, reason in bind_image(image, Classes(self._names)).dropped.items():
+                raise DataError(f"{place}: {reason}")
+        is_open = "unknown" not in record or image.unknown == set(self._names)
+        if is_open and not (image.tags or image.shapes or record.get("verdict")):
             return Entry({}, revision_of(record), "{}")
-        named = {key: [one for one in self._names if one in getattr(image, key)] for key in ("tags", "unknown")}
-        kept: Record = {key: value for key, value in record.items() if value not in ([], None) or key == "mask"}
-        return entry_of({**kept, **named})
+        ordered = {key: [one for one in self._names if one in getattr(image, key)] for key in SAID if key in record}
+        kept: Record = {
+            key: value for key, value in record.items() if value not in ([], None) or key in ("mask", *SAID)
+        }
+        return entry_of({**kept, **ordered})
 
     def _write(self, names: tuple[str, ...], entries: Mapping[str, Entry]) -> None:
         self._keep_foreign()
@@ -222,6 +241,13 @@ class LabelBook:
 
     def _check_name(self, name: object, names: Sequence[str]) -> None:
         text = as_text(name, "the name of a class", self.path.name)
-        if text != name or text in BACKGROUND_NAMES or not text.isprintable() or len(text) > 100 or "," in text:
+        if (
+            text != name
+            or text in BACKGROUND_NAMES
+            or text in RESERVED
+            or not text.isprintable()
+            or len(text) > 100
+            or "," in text
+        ):
             raise DataError(f"{shown(name)} cannot be the name of a class; take a short one, without commas")
         Classes((*names, *([text] if text not in names else [])))

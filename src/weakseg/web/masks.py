@@ -52,6 +52,10 @@ class Shown:
     shares: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, int] = field(default_factory=dict)
 
+    def without_mask(self) -> "Shown":
+        """Return what is said of the mask, and one of a single pixel in its place."""
+        return replace(self, labels=LabelMap(np.zeros((1, 1), np.uint8)))
+
     @property
     def lowest(self) -> float | None:
         """The lowest reliability; ``None`` where none is known."""
@@ -82,13 +86,16 @@ class MaskMaker:
         self._album = album
         self._kept: Recent[Photograph] = Recent(KEPT_PHOTOGRAPHS)
 
-    def make(self, image_id: str, labels: AnnotatedImage, classes: Classes | None) -> Shown | None:
+    def make(
+        self, image_id: str, labels: AnnotatedImage, classes: Classes | None, *, accepted: bool = False
+    ) -> Shown | None:
         """Return the mask that the labels of a photograph ask for; ``None`` where nothing does.
 
         Args:
             image_id: Of the photograph.
             labels: What its record says.
             classes: Of the page.
+            accepted: Whether a person has accepted its mask.
 
         Raises:
             DataError: If the photograph cannot be read, or its labels make no mask; says why.
@@ -99,7 +106,7 @@ class MaskMaker:
             made = self._trained(image_id, frozenset())
         elif is_whole(bound.drawn):
             size = self._album.size(image_id)
-            made = Shown(paint_regions(bound.drawn.regions, size), ACCEPTED)
+            made = Shown(paint_regions(bound.drawn.regions, size), ACCEPTED if accepted else DRAWN)
         else:
             made = self._made(image_id, bound.drawn, bound.tags.present, classes)
         if made is None or classes is None:
@@ -137,7 +144,10 @@ class MaskMaker:
         for region in drawn.regions:
             if 0 < region.class_id <= len(classes):
                 known.setdefault(classes.name_of(region.class_id), OUTLINED)
-        return replace(shown, labels=keep_outlines(shown.labels, drawn), reliability=known)
+        left = [classes.name_of(one) for one in sorted(present - drawn.class_ids)] if drawn.open != Drawn() else []
+        told = [f"nothing is drawn of {name!r}: it is not in the mask" for name in left]
+        warnings = (*shown.warnings, *told)
+        return replace(shown, labels=keep_outlines(shown.labels, drawn), reliability=known, warnings=warnings)
 
     def _tagged(self, image_id: str, drawn: Drawn, present: frozenset[int], classes: Classes) -> Shown | None:
         """Return what a run, or the vocabulary of ImageNet, sees of the tags; nothing where all are outlined."""

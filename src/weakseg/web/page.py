@@ -6,10 +6,8 @@ from typing import Any
 
 from weakseg.artifacts import LabelMap, voc_palette
 from weakseg.data.annotations import AnnotatedImage
-from weakseg.data.classes import Classes
 from weakseg.data.formats.drawn_record import Record
-from weakseg.data.regions import runs_of_mask
-from weakseg.data.values import shown
+from weakseg.data.values import as_list, shown
 from weakseg.errors import DataError, WeaksegError
 from weakseg.version import __version__
 from weakseg.web.album import Album, shown_size
@@ -19,11 +17,12 @@ from weakseg.web.masks import MaskMaker, Shown
 from weakseg.web.queue import next_labels
 from weakseg.web.trained import Trained
 from weakseg.web.training import Training
+from weakseg.web.verdicts import OWN_KEYS, Verdicts
 from weakseg.web.worker import Worker
 
 UNDO_STEPS = 100
 LABELS_FILE = "weakseg.json"
-OWN_KEYS = ("mask", "verdict", "size", "file", "revision")
+ADOPTED = ("run", "tags")
 
 
 class Page:
@@ -50,12 +49,14 @@ class Page:
         self.worker = Worker()
         self.trained: Trained | None = None
         self._maker, self._seen = MaskMaker(album), self.training.done
+        self._run = run or (self.training.folder if self.training.done else None)
+        self.verdicts = Verdicts(book, self._place, self._shown)
         if run and not book.classes:
             self.notices.append(f"--run {run} is not used: there is no class yet; give --classes as in the run")
         elif run and book.classes:
             self.trained = self._maker.trained = Trained(run, book.classes)
-        elif self.training.done:
-            self._use(self.training.folder)
+        else:
+            self._use()
         if strange := sorted(set(book.entries) - set(album.files)):
             self.notices.append(
                 f"{book.path.name} has labels of {len(strange)} photographs that are not in the folder, the first "
@@ -84,8 +85,12 @@ class Page:
             "run": run,
             "training": self.trained_state(),
             "saved": True,
-            "notice": [*self.notices, *self.book.notices, *(trained.notices if trained else ())],
+            "notice": self.all_notices(),
         }
+
+    def all_notices(self) -> list[str]:
+        """Return what the user should know, the oldest first."""
+        return [*self.notices, *self.book.notices, *(self.trained.notices if self.trained else ())]
 
     def standing(self, image_id: str) -> dict[str, Any]:
         """Return how a photograph stands: labelled or not, and by whom its mask is."""
@@ -138,11 +143,16 @@ class Page:
         entry = self.book.entry(image_id)
         if revision > entry.revision:
             raise DataError(f"revision: {image_id!r} has no revision {revision}; it has {entry.revision}")
-        labels = self.book.labels(image_id) if entry.record else AnnotatedImage(image_id, (), image_id)
         if entry.error:
             raise DataError(entry.error)
+        self._check_size(image_id, self.album.size(image_id))
+        self.worker.ask(image_id, entry.revision, lambda: self._made(image_id, entry))
+
+    def _made(self, image_id: str, entry: Entry) -> Shown | None:
+        """Return the mask of a photograph by what is said of it."""
         classes = self.book.classes
-        self.worker.ask(image_id, entry.revision, lambda: self._maker.make(image_id, labels, classes))
+        labels = self.book.read(image_id, entry) if entry.record else AnnotatedImage(image_id, (), image_id)
+        return self._maker.make(image_id, labels, classes, accepted=entry.state == "accepted")
 
     def put(self, image_id: str, revision: int, record: Record) -> Entry:
         """Store what is said of a photograph; a mask that was accepted is not so any longer.
@@ -152,42 +162,23 @@ class Page:
             DataError: If something of it cannot be used, or there is no such photograph.
             OutputError: If it cannot be written.
         """
-        size = self.album.size(image_id)
         drawn = {key: value for key, value in record.items() if key not in OWN_KEYS}
-        return self.book.put(image_id, revision, {**self._place(image_id, size), **drawn})
+        if (adopted := self._adopted(image_id, revision, drawn)) is not None:
+            drawn["regions"] = [*adopted, *as_list(drawn["regions"], "regions", image_id)]
+        return self.book.put(image_id, revision, {**self._place(image_id), **drawn})
 
-    def accept(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
-        """Make the mask that is shown the photograph's label.
+    def _adopted(self, image_id: str, revision: int, drawn: Record) -> list[Record] | None:
+        """Return the mask that a first brush stroke is painted on as regions, where a run or tags have made it.
 
-        Raises:
-            StaleError: If the photograph has another revision.
-            DataError: If it has no mask.
+        It is not in the record otherwise, so that the stroke alone would be left of what was seen.
         """
-        found = self._shown(image_id, revision)
-        classes = self._known_classes()
-        mask = {
-            classes.name_of(label): runs_of_mask(found.labels == label).decode("latin-1")
-            for label in sorted(found.label_ids - {0, 255})
-        }
-        if undecided := int((found.labels == 255).sum()):
-            raise DataError(f"{undecided} pixels are undecided; paint them first")
-        return self._judged(image_id, revision, {"verdict": "accepted", "mask": mask, **(effort or {})})
-
-    def reject(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
-        """Say that a mask is bad.
-
-        Raises:
-            StaleError: If the photograph has another revision.
-        """
-        return self._judged(image_id, revision, {"verdict": "rejected", **(effort or {})})
-
-    def reopen(self, image_id: str, revision: int, effort: Mapping[str, Any] | None = None) -> Entry:
-        """Take the verdict on a mask back.
-
-        Raises:
-            StaleError: If the photograph has another revision.
-        """
-        return self._judged(image_id, revision, dict(effort or {}))
+        entry, answer = self.book.entry(image_id), self.worker.answers.get(image_id)
+        shown = answer.shown if answer and answer.revision == revision and answer.complete else None
+        regions = drawn.get("regions")
+        painted = isinstance(regions, list) and any(isinstance(one, dict) and "path" in one for one in regions)
+        if not painted or entry.of_kind("regions") or shown is None or shown.by not in ADOPTED:
+            return None
+        return [{"class": name, "runs": runs} for name, runs in self.verdicts.runs(shown.labels).items()]
 
     def change_classes(self, change: Mapping[str, Any]) -> None:
         """Add, rename or remove a class.
@@ -204,8 +195,7 @@ class Page:
             raise DataError(f"classes: give one of {', '.join(changes)}, got {shown(dict(change))}")
         changes[word](change[word])
         self.worker.forget()
-        if self.trained is not None:
-            self._use(self.trained.finished.folder)
+        self._use()
 
     def queue(self, first: int) -> list[dict[str, Any]]:
         """Return what to draw next, the best first."""
@@ -214,17 +204,18 @@ class Page:
     def trained_state(self) -> dict[str, Any]:
         """Return how the run stands; one that has ended is used from then on."""
         if self._seen != self.training.done:
-            self._seen = self.training.done
-            self._use(self.training.folder)
+            self._seen, self._run = self.training.done, self.training.folder
+            self._use()
         return self.training.as_json(self.book.entries)
 
-    def _use(self, run: Path) -> None:
-        """Have a run used from now on, or say why it cannot be; masks that were made without it are made anew."""
+    def _use(self) -> None:
+        """Have the run used with the classes of now, or say why it cannot be; masks are made anew."""
+        trained = None
         try:
-            trained = Trained(run, self.book.classes) if self.book.classes else None
+            if self._run is not None and self.book.classes is not None:
+                trained = Trained(self._run, self.book.classes)
         except WeaksegError as error:
-            trained = None
-            self.notices.append(f"the run in {run} is not used: {error}")
+            self.notices.append(f"the run in {self._run} is not used: {error}")
         self.trained = self._maker.trained = trained
         self.worker.forget()
 
@@ -239,12 +230,6 @@ class Page:
             **self.standing(image_id),
         }
 
-    def _judged(self, image_id: str, revision: int, verdict: Record) -> Entry:
-        entry = self.book.entry(image_id)
-        kept = {key: value for key, value in entry.record.items() if key not in OWN_KEYS}
-        place = self._place(image_id, self.album.size(image_id))
-        return self.book.put(image_id, revision, {**place, **kept, **verdict})
-
     def _shown(self, image_id: str, revision: int) -> LabelMap:
         """Return the mask of a revision, which may have to be made."""
         entry = self.book.entry(image_id)
@@ -252,8 +237,8 @@ class Page:
             raise StaleError(f"{image_id}: has been changed elsewhere meanwhile, perhaps in another tab")
         answer = self.worker.answers.get(image_id)
         found: Shown | None = answer.shown if answer and answer.revision == revision else None
-        if found is None:
-            found = self._maker.make(image_id, self.book.labels(image_id), self.book.classes) if entry.record else None
+        if found is None or not answer or not answer.complete:
+            found = self._made(image_id, entry)
         if found is None:
             raise DataError(f"{image_id}: there is no mask that could be accepted; mark something first")
         return found.labels
@@ -266,14 +251,11 @@ class Page:
                 f"{size[0]} x {size[1]} now; restore the photograph, or delete its entry in {self.book.path.name}"
             )
 
-    def _place(self, image_id: str, size: tuple[int, int]) -> Record:
+    def _place(self, image_id: str) -> Record:
+        """Return file and size of a photograph, as its record has them."""
+        size = self.album.size(image_id)
         self._check_size(image_id, size)
         return {"file": self.album.name(image_id), "size": list(size)}
-
-    def _known_classes(self) -> Classes:
-        if self.book.classes is None:
-            raise WeaksegError("there is no class yet; add one")
-        return self.book.classes
 
 
 def shown_text(size: object) -> str:

@@ -44,7 +44,7 @@ def _known(image_id: str, entry: Entry, answer: Answer | None, doubts: Mapping[s
     state = "tags" if doubts and not entry.record else STATES[entry.state]
     reliability = shown.reliability if shown else doubts
     found = []
-    for name in sorted({*entry.classes, *doubts}):
+    for name in sorted({*entry.classes, *doubts} - entry.outlined):
         doubt, share = reliability.get(name), shown.shares.get(name) if shown else None
         value, reasons = (doubt.value, doubt.reasons) if doubt else (None, ())
         parts = shown.parts.get(name, 1) if shown else 1

@@ -33,7 +33,7 @@ class Place:
     @property
     def is_local(self) -> bool:
         """Whether no other computer can reach it."""
-        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        return is_loopback(self.host)
 
     def listen(self) -> socket.socket:
         """Return what is listened on.
@@ -54,6 +54,16 @@ class Place:
         """Return what a browser opens."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{listening.getsockname()[1]}/{self.token}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is this computer's own, which no other reaches."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def guarded(page: Page, place: Place, *, label_studio: bool = False) -> Guard:

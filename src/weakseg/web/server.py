@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from weakseg.web.guard import MOST_BYTES, RUN_POLICY
 from weakseg.web.labels import StaleError
 from weakseg.web.page import Page
 
+logger = logging.getLogger(__name__)
+
 STATIC = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 RUN_TYPES = {
@@ -37,6 +40,7 @@ class Server:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self._pictures = anyio.CapacityLimiter(2)  # each decodes a whole photograph
 
     def app(self, more: Sequence[Route] = ()) -> Starlette:
         """Return the application; paths are without the token.
@@ -83,7 +87,8 @@ class Server:
         side = request.query_params.get("side", "2048")
         if not side.isdigit() or len(side) > 6:
             raise DataError(f"side: must be a number of pixels, got {side!r:.40}")
-        content = await _aside(partial(self.page.album.picture, _id_of(request), int(side)))
+        work = partial(self.page.album.picture, _id_of(request), int(side))
+        content = await anyio.to_thread.run_sync(work, limiter=self._pictures)
         return Response(content, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})
 
     async def mask(self, request: Request) -> Response:
@@ -130,24 +135,34 @@ class Server:
     async def verdict(self, request: Request) -> Response:
         """Accept a mask, reject it, or open it again."""
         word = request.path_params["verdict"]
-        changes = {"accept": self.page.accept, "reject": self.page.reject, "reopen": self.page.reopen}
+        verdicts = self.page.verdicts
+        changes = {"accept": verdicts.accept, "reject": verdicts.reject, "reopen": verdicts.reopen}
         if word not in changes:
             return await _missing(request, None)
         body = await _body(request)
         effort = {"effort": {"seconds": body["seconds"]}} if "seconds" in body else {}
-        return await self._changed(partial(changes[word], _text(body, "id"), _revision_of(body), effort), body)
+        image_id, revision = _text(body, "id"), _revision_of(body)
+        change = partial(changes[word], image_id, revision, effort)
+        if word == "accept" and isinstance(body.get("of"), int):
+            change = partial(verdicts.accept_again, image_id, revision, body["of"], effort)
+        return await self._changed(change, body)
 
     async def classes(self, request: Request) -> Response:
         """Add, rename or remove a class."""
         body = await _body(request)
+        before = dict(self.page.book.entries)
         await _aside(partial(self.page.change_classes, body))
-        return JSONResponse({"classes": self.page.classes()})
+        after = self.page.book.entries
+        revisions = {i: one.revision for i, one in after.items() if i in before and one.revision != before[i].revision}
+        told = {"classes": self.page.classes(), "revisions": revisions, "notice": self.page.all_notices()}
+        return JSONResponse(told)
 
     async def run_file(self, request: Request) -> Response:
         """A file of the run folder; none that is hidden."""
         name = request.path_params["path"]
-        folder = self.page.training.folder.resolve()
-        path = inside(folder, name, "run")
+        if self.page.training.is_elsewhere:
+            return await _missing(request, None)
+        path = inside(self.page.training.folder.resolve(), name, "run")
         suffix = path.suffix.lower()
         if suffix not in RUN_TYPES or not path.is_file() or any(part.startswith(".") for part in Path(name).parts):
             return await _missing(request, None)
@@ -164,7 +179,7 @@ class Server:
             told = {"error": str(error), "revision": now.revision, "record": self.page.sent(image_id, now)}
             return JSONResponse(told, 409)
         told = {"revision": entry.revision, "record": self.page.sent(image_id, entry), **self.page.standing(image_id)}
-        return JSONResponse(told)
+        return JSONResponse({**told, "notice": self.page.all_notices()})
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -189,6 +204,9 @@ def _told(handler: Handler) -> Handler:
             return JSONResponse({"error": str(error)}, 507)
         except WeaksegError as error:
             return JSONResponse({"error": str(error)}, 400)
+        except Exception as error:
+            logger.exception("%s %s", request.method, request.url.path)
+            return JSONResponse({"error": f"this is a bug of weakseg: {error!r:.300}"}, 500)
 
     return answer
 

@@ -45,6 +45,7 @@ class Trained:
     Attributes:
         finished: Its folder and recipe.
         model: Its segmenter's file; ``None`` where it has trained none.
+        doubts: How far its masks are to be trusted, by image and name of class.
         notices: What of it the page cannot use, and why.
     """
 
@@ -67,13 +68,11 @@ class Trained:
         if strange := [name for name in names if name not in classes.ids]:
             self.notices.append(f"{folder.name}: {', '.join(strange)} is no class here; such pixels are background")
         self._rows = self._listed(folder)
+        self.doubts: Mapping[str, Mapping[str, Reliability]] = {
+            image_id: {row.name: row.reliability for row in rows} for image_id, rows in self._rows.items()
+        }
         self.model = self._model_file()
         self._segmenter: Segmenter | None = None
-
-    @property
-    def doubts(self) -> Mapping[str, Mapping[str, Reliability]]:
-        """How far the masks of the run are to be trusted, by image and name of class."""
-        return {image_id: {row.name: row.reliability for row in rows} for image_id, rows in self._rows.items()}
 
     def mask(self, image_id: str, image: NDArray[np.uint8], present: frozenset[int]) -> Known | None:
         """Return the mask of a photograph: the run's own, else its segmenter's; ``None`` where it has neither.
@@ -113,7 +112,7 @@ class Trained:
             path = inside(self.finished.folder.resolve(), rows[0].mask, LIST_FILE)
             return self._table[LabelMap.load(path).labels] if path.is_file() else None
         except WeaksegError as error:
-            self.notices.append(str(error))
+            self.notices += [str(error)] if str(error) not in self.notices else []
             return None
 
     def _listed(self, folder: Path) -> dict[str, list[_Row]]:

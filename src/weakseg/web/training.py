@@ -8,10 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from weakseg.errors import DataError
+from weakseg.files import OWNER
 from weakseg.web.entry import Entry
 
 State = Literal["none", "running", "done", "failed", "stopped"]
@@ -25,6 +27,7 @@ LINKS = (
     ("Trained segmenter", "segmenter/model.safetensors"),
 )
 STOP_SECONDS = 15.0
+FAILED = 2
 STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # exit codes
 
 
@@ -42,15 +45,23 @@ class Training:
         self._process: subprocess.Popen[str] | None = None
         self._stopping = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._state: State = "done" if (self.folder / "report.html").is_file() else "none"
+        ended = not self.is_elsewhere and (self.folder / "report.html").is_file()
+        self._state: State = "done" if ended else "none"
         self.done = int(self._state == "done")
         self._started = self._ended = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the run folder is a link that leads out of the folder of the labels."""
+        return not self.folder.resolve().is_relative_to(self.folder.parent.resolve())
 
     def needed(self, entries: Mapping[str, Entry]) -> str | None:
         """Return why training cannot start; ``None`` where it can."""
         if not self._labels.is_relative_to(self._root):
             return f"labels lie outside of {self._root}; start the page with --labels inside it"
+        if self.is_elsewhere:
+            return f"{self.folder} is a link that leads elsewhere; remove it"
         labelled = [entry for entry in entries.values() if not entry.error]
         if len(labelled) < FEWEST or not any(entry.classes for entry in labelled):
             return f"label {FEWEST} photographs at least; {len(labelled)} are"
@@ -91,11 +102,11 @@ class Training:
         process = self._process
         if process is None or process.poll() is not None:
             return
-        _interrupt(process)
+        _end(process)
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            _end(process, kill=True)
 
     def as_json(self, entries: Mapping[str, Entry]) -> dict[str, Any]:
         """Return how it stands."""
@@ -120,7 +131,11 @@ class Training:
             if self._stopping:
                 state = "stopped"
                 break
-            code = self._followed(words)
+            try:
+                code = self._followed(words)
+            except OSError as error:
+                self._lines.append(f"it cannot be started: {error}")
+                code = FAILED
             if code not in (0, 1):  # 1: some images failed, which the log names
                 state = "stopped" if self._stopping or code in STOPPED else "failed"
                 break
@@ -139,17 +154,21 @@ class Training:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={k: v for k, v in os.environ.items() if k != OWNER} | {"PYTHONUNBUFFERED": "1"},
             start_new_session=True,
         )
+        if self._stopping:  # since it was asked whether it is
+            _end(process)
         assert process.stdout is not None
         for line in process.stdout:
             self._lines.append(line.rstrip("\n")[-1000:])
         return process.wait()
 
 
-def _interrupt(process: subprocess.Popen[str]) -> None:
-    if sys.platform == "win32":
-        process.terminate()
-    else:
-        os.killpg(process.pid, signal.SIGINT)
+def _end(process: subprocess.Popen[str], *, kill: bool = False) -> None:
+    """Ask a process and those that it has started to end, or end them."""
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill() if kill else process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGINT)

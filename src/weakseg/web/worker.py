@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from weakseg.errors import WeaksegError
 from weakseg.web.masks import Shown
@@ -13,7 +13,7 @@ from weakseg.web.masks import Shown
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 30.0
-KEPT_ANSWERS = 64
+KEPT_MASKS = 16  # of other photographs all but the mask itself is kept
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Answer:
     revision: int
     shown: Shown | None = None
     error: str = ""
+    complete: bool = True
+
+    def without_mask(self) -> "Answer":
+        """Return what is said of the mask, without its pixels."""
+        return replace(self, shown=self.shown and self.shown.without_mask(), complete=self.shown is None)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class _Job:
     revision: int
     make: Callable[[], Shown | None]
     warm: Callable[[], None] | None = None
+    generation: int = 0
 
 
 class Worker:
@@ -43,6 +49,7 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
         self._stopping = False
+        self._generation = 0
         self._thread = threading.Thread(target=self._work, name="masks", daemon=True)
 
     def start(self) -> None:
@@ -60,12 +67,14 @@ class Worker:
         """Have a mask made, before all that waits; older revisions of the photograph are dropped."""
         with self._changed:
             known = self.answers.get(image_id)
-            if known is not None and known.revision >= revision:
+            if known is not None and known.revision >= revision and known.complete and not known.error:
                 return
+            if known is not None and known.error:  # it may have passed: whoever waits gets the next answer
+                self.answers = {i: answer for i, answer in self.answers.items() if i != image_id}
             if any(job.image_id == image_id and job.revision >= revision for job in self._waiting if not job.warm):
                 return
             self._waiting = [job for job in self._waiting if job.image_id != image_id or job.warm]
-            self._waiting.append(_Job(image_id, revision, make))
+            self._waiting.append(_Job(image_id, revision, make, generation=self._generation))
             self._changed.notify()
 
     def warm(self, image_id: str, warm: Callable[[], None]) -> None:
@@ -75,10 +84,12 @@ class Worker:
             self._waiting.insert(0, _Job(image_id, -1, lambda: None, warm))
             self._changed.notify()
 
-    def forget(self, image_id: str | None = None) -> None:
-        """Drop what is known of a photograph, or of all: classes or the run are others now."""
+    def forget(self) -> None:
+        """Drop all masks, those that are being made too: classes or the run are others now."""
         with self._changed:
-            self.answers = {} if image_id is None else {i: a for i, a in self.answers.items() if i != image_id}
+            self._generation += 1
+            self._waiting = [job for job in self._waiting if job.warm]
+            self.answers = {}
 
     async def wait(self, image_id: str, revision: int) -> Answer | None:
         """Return the answer of a revision or a newer one; ``None`` after ``WAIT_SECONDS``."""
@@ -86,7 +97,7 @@ class Worker:
         while True:
             arrived = self._arrived
             answer = self.answers.get(image_id)
-            if answer is not None and answer.revision >= revision:
+            if answer is not None and answer.revision >= revision and answer.complete:
                 return answer
             left = end - asyncio.get_running_loop().time()
             try:
@@ -104,11 +115,18 @@ class Worker:
                 job = self._waiting.pop()
             answer = self._done(job)
             if answer is not None and self._loop is not None:
-                with self._changed:
-                    kept = list(self.answers.items())[-KEPT_ANSWERS:]
-                    self.answers = {**{i: a for i, a in kept if i != job.image_id}, job.image_id: answer}
+                self._keep(job, answer)
                 with suppress(RuntimeError):  # the server has ended meanwhile
                     self._loop.call_soon_threadsafe(self._announce)
+
+    def _keep(self, job: _Job, answer: Answer) -> None:
+        with self._changed:
+            if job.generation != self._generation:
+                return
+            others = [(i, kept) for i, kept in self.answers.items() if i != job.image_id]
+            old, new = others[: -KEPT_MASKS + 1], others[-KEPT_MASKS + 1 :]
+            self.answers = {i: kept.without_mask() if kept.complete else kept for i, kept in old} | dict(new)
+            self.answers[job.image_id] = answer
 
     def _done(self, job: _Job) -> Answer | None:
         try:

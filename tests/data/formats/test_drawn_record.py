@@ -150,3 +150,13 @@ def test_the_file_is_a_data_set_of_its_own(tmp_path: Path) -> None:
     found = {sample.id: sample for sample in data.splits["train"]}
     assert found["deep/one"].tags.unknown == {2} and found["two"].tags.present == {2}
     assert found["two"].image_path.name == "two.png" and data.classes.names == ("cow", "sheep")
+
+
+def test_of_an_accepted_mask_with_a_class_that_cannot_be_read_nothing_is_background() -> None:
+    image = _read(tags=["cow"], mask={"cow": "zzz", "sheep": runs_of_mask(_disc(6, 8, 3)).decode()}, verdict="accepted")
+    assert not image.shapes and [entry.labels for entry in image.dropped.values()] == [frozenset({"cow"})]
+
+
+def test_a_region_of_no_form_is_none_whatever_it_claims() -> None:
+    image = _read(regions=[{"class": "cow", "whole": False}])
+    assert not image.shapes and "outline, path or runs" in next(iter(image.dropped.values())).reason

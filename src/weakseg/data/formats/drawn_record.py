@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from weakseg.data.annotations import AnnotatedImage, Dropped, Kind, Position, Shape
 from weakseg.data.formats.shapes import Unusable, left_out, painted_along, region_inside, text_label, usable_shapes
 from weakseg.data.paths import image_id_of
-from weakseg.data.regions import count_pixels, encode_runs
+from weakseg.data.regions import count_pixels, encode_runs, whole_runs
 from weakseg.data.values import as_list, as_number, as_record, as_size, as_text, shown
 from weakseg.errors import DataError
 from weakseg.names import composed
@@ -20,6 +20,7 @@ LISTS: dict[str, Kind] = {"boxes": "box", "points": "point", "scribbles": "scrib
 _KEYS: dict[Kind, str] = {"box": "rectangle", "point": "position", "scribble": "path"}
 KEYS = ("file", "size", "tags", "unknown", *LISTS, "mask", "verdict", "effort", "revision")
 _Entry = tuple[Kind, object]
+WHOLE = object()  # in place of a record: the background of an accepted mask
 
 
 def read_record(image_id: str, record: Record, where: str) -> AnnotatedImage:
@@ -36,6 +37,9 @@ def read_record(image_id: str, record: Record, where: str) -> AnnotatedImage:
     dropped: dict[str, Dropped] = {}
     read = partial(_read, size=size)
     shapes = usable_shapes(entries, read, _labels_of, dropped)
+    of_mask = f"{where}: mask"
+    if any(place.startswith(of_mask) for place in dropped):  # what is left of it would say that the rest is background
+        shapes = [shape for shape in shapes if not shape.where.startswith(of_mask)]
     return AnnotatedImage(name, tuple(shapes), where, tags, size, unknown, dropped)
 
 
@@ -92,8 +96,7 @@ def _content(record: Record, where: str) -> tuple[Size, frozenset[str], frozense
     if "mask" in record:
         parts = as_record(record["mask"], "mask", where)
         named = {f"{where}: mask {label!r}": {"class": label, "runs": runs} for label, runs in parts.items()}
-        below = {"class": "background", "whole": True}
-        entries += [(f"{where}: mask", ("region", below)), *((at, ("region", one)) for at, one in named.items())]
+        entries += [(f"{where}: mask", ("region", WHOLE)), *((at, ("region", one)) for at, one in named.items())]
     return as_size(numbers[0], numbers[1], where), tags, open_ - tags, entries
 
 
@@ -106,6 +109,8 @@ def _labels_of(entry: _Entry) -> frozenset[str] | None:
 
 def _read(entry: _Entry, where: str, *, size: Size) -> Sequence[Shape]:
     kind, value = entry
+    if value is WHOLE:
+        return [Shape("region", "background", (), where, size=size, runs=whole_runs(size))]
     record = as_record(value, "an entry", where)
     if kind == "region":
         return [_region(record, size, where)]
@@ -133,11 +138,8 @@ def _region(record: Record, size: Size, where: str) -> Shape:
         radius = as_number(record.get("radius"), "radius", where)
         path = _positions(as_list(record["path"], "path", where), where)
         return painted_along(label, path, radius, size, where, ignored=ignored)
-    if "whole" in record:
-        runs = encode_runs({"size": list(size), "counts": [0, size[0] * size[1]]}, size, where)
-    else:
-        text = as_text(record.get("runs"), "outline, path or runs", where)
-        runs = encode_runs({"size": list(size), "counts": text}, size, where)
+    text = as_text(record.get("runs"), "outline, path or runs", where)
+    runs = encode_runs({"size": list(size), "counts": text}, size, where)
     counts = bytes(runs["counts"])
     if not count_pixels(counts, size):
         raise Unusable(f"it covers no pixel of the image of {size[0]} x {size[1]} pixels")

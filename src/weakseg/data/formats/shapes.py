@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -115,7 +116,12 @@ def region_inside(label: str, outline: Sequence[Position], size: Size, where: st
         raise Unusable(
             f"the outline reaches farther outside the image of {size[0]} x {size[1]} pixels than that is long"
         )
-    return _region(label, runs_of_polygons([outline], size, where), size, where, ignored)
+    return _region(label, _inside(tuple(outline), size, where), size, where, ignored)
+
+
+@lru_cache(maxsize=4096)
+def _inside(outline: tuple[Position, ...], size: Size, where: str) -> bytes:
+    return runs_of_polygons([outline], size, where)
 
 
 def painted_along(
@@ -135,7 +141,7 @@ def painted_along(
             f"a brush of radius {radius:g}, or its path, reaches farther outside the image of {size[0]} x {size[1]} "
             "pixels than that is long"
         )
-    return _region(label, runs_of_brush(path, radius, size, where), size, where, ignored)
+    return _region(label, runs_of_brush(tuple(path), radius, size, where), size, where, ignored)
 
 
 def region_of(label: str, mask: NDArray[np.bool_], where: str, *, ignored: bool = False) -> Shape:
