@@ -273,6 +273,194 @@ def test_classes_are_added_and_renamed(new_tab, tmp_path):
         assert tag.get_attribute("aria-label") == "plate: not known. Change"  # nobody has looked for it here
 
 
+GATE = """(word) => {
+  const real = window.fetch;
+  const opened = new Promise((open) => { window.openGate = open; });
+  window.posts = [];
+  window.fetch = async (address, options) => {
+    if (options?.method === "POST") window.posts.push([address, JSON.parse(options.body)]);
+    if (address.startsWith(word)) { window.atGate = true; await opened; }
+    return real(address, options);
+  };
+}"""  # requests of one kind wait until the gate is opened
+
+
+@pytest.mark.parametrize("key, verdict", [("a", "accepted"), ("r", "rejected")])
+def test_a_stroke_drawn_while_a_verdict_is_on_its_way_is_kept(tab, key, verdict):
+    tab.press("d", "1")
+    tab.drag((50, 50), (50, 80))
+    tab.settle()
+    tab.page.evaluate(GATE, "api/accept" if key == "a" else "api/reject")
+    tab.press(key)
+    tab.until("window.atGate")
+    tab.drag((20, 50), (20, 80))
+    tab.page.evaluate("openGate()")
+    tab.settle()
+    assert len(tab.record["regions"]) == 2 and "verdict" not in tab.record and tab.label(20, 60) == CUP
+    tab.press("Control+z")  # below the stroke lies the verdict
+    tab.settle()
+    tab.until(f"weakseg.record.verdict === '{verdict}' && posts.at(-1)[0].match(/accept|reject/) && !weakseg.unsaved")
+    assert len(tab.record["regions"]) == 1
+    tab.press("Control+Shift+Z")
+    tab.settle()
+    tab.reload()
+    assert len(tab.record["regions"]) == 2 and "verdict" not in tab.record
+
+
+def test_undo_asks_for_the_very_mask_that_was_accepted(tab):
+    tab.press("d", "1")
+    tab.drag((50, 50), (50, 80))
+    tab.settle()
+    tab.press("a")
+    tab.until("weakseg.record.verdict === 'accepted'")
+    tab.settle()
+    accepted = tab.get("revision")
+    tab.drag((20, 50), (20, 80))
+    tab.settle()
+    tab.page.evaluate(GATE, "nothing")
+    tab.press("Control+z")
+    tab.until("posts.some(([address]) => address === 'api/accept')")
+    tab.settle()
+    assert tab.page.evaluate("posts.find(([address]) => address === 'api/accept')[1].of") == accepted
+    tab.until("weakseg.record.verdict === 'accepted'")
+    tab.press("Control+Shift+Z")
+    tab.settle()
+    tab.page.evaluate(ANSWERS, ["api/accept", 400, {"error": "that mask is not there any more"}])
+    tab.press("Control+z")
+    tab.until("document.getElementById('said').textContent.includes('that mask is not there any more')")
+    tab.settle()
+    assert "verdict" not in tab.record and len(tab.record["regions"]) == 1
+
+
+ANSWERS = """([word, status, body]) => {
+  const real = window.fetch;
+  window.answered = 0;
+  window.giveUp = () => { window.fetch = real; };
+  window.fetch = (address, options) => {
+    if (!address.startsWith(word)) return real(address, options);
+    window.answered += 1;
+    const headers = { "Content-Type": "application/json" };
+    return Promise.resolve(new Response(JSON.stringify(body), { status, headers }));
+  };
+}"""  # requests of one kind get an answer that a server in trouble would give
+
+
+def test_a_verdict_that_another_tab_forbids_is_not_said(new_tab, address, tab):
+    tab.press("d", "1")
+    tab.drag((50, 50), (50, 80))
+    tab.settle()
+    there = {"error": "changed", "revision": 99, "record": {}}
+    tab.page.evaluate(ANSWERS, ["api/accept", 409, there])
+    tab.press("a")
+    tab.page.get_by_role("dialog", name="Changed in another tab").wait_for()
+    assert "Accepted" not in tab.page.text_content("#said")
+
+
+def test_a_mask_that_fails_is_asked_for_three_times(tab):
+    tab.page.evaluate(ANSWERS, ["api/mask", 500, {"error": "out of memory"}])
+    tab.press("d", "1")
+    tab.drag((50, 50), (50, 80))
+    again = tab.page.locator("#mask-again")
+    again.wait_for(state="visible")
+    assert "after 3 tries: out of memory" in tab.page.text_content("#mask-made")
+    tab.page.wait_for_timeout(2500)
+    assert tab.page.evaluate("answered") == 3 and not tab.get("waiting")
+    tab.page.evaluate("giveUp()")
+    again.click()
+    tab.until("weakseg.mask?.by === 'drawn' && !weakseg.waiting")
+    assert not again.is_visible()
+
+
+def test_classes_that_go_leave_no_trace(new_tab, tmp_path):
+    save_photograph(tmp_path / "coffee.jpg")
+    with serving(tmp_path, ("plate", "cup", "spoon")) as served:
+        tab = new_tab().open(served.address)
+        tab.press("d", "2")
+        tab.drag((50, 50), (50, 80))
+        tab.page.locator(".class .tag").nth(0).click()
+        tab.page.locator(".class .tag").nth(0).click()
+        tab.settle()
+        assert tab.record["unknown"] == ["plate"] and tab.label(50, 60) == 2
+        other = new_tab().open(served.address)
+        other.settle()
+        tab.page.get_by_role("button", name="Rename or remove plate").click()
+        tab.page.locator("#class-remove").click()
+        tab.until("document.getElementById('said').textContent === 'plate is no class any more.'")
+        tab.until("weakseg.label(50, 60) === 1")  # ids have moved
+        tab.drag((20, 50), (20, 80))
+        tab.settle()
+        assert "plate" not in str(tab.record) and len(tab.record["regions"]) == 2 and tab.get("saved") == "saved"
+        for _ in range(2):
+            tab.press("Control+z")
+        tab.settle()
+        assert tab.get("saved") == "saved" and "plate" not in str(tab.record)
+        other.page.evaluate("performance.now = () => 1e9; document.dispatchEvent(new Event('visibilitychange'))")
+        other.until("document.querySelectorAll('.class .tag').length === 2")
+        other.settle()
+        other.drag((80, 50), (80, 80))
+        other.settle()
+        assert other.get("saved") == "saved" and "plate" not in str(other.record)
+
+
+def test_a_change_of_the_classes_is_no_conflict_in_its_own_tab(new_tab, tmp_path):
+    for name in ("a", "b"):
+        save_photograph(tmp_path / f"{name}.jpg")
+    with serving(tmp_path, ("cup", "spoon")) as served:
+        tab = new_tab().open(f"{served.address}#a")
+        tab.press("d", "1")
+        tab.drag((50, 50), (50, 80))
+        tab.settle()
+        tab.press("n")
+        tab.until("weakseg.id === 'b'")
+        tab.drag((50, 50), (50, 80))
+        tab.settle()
+        tab.page.evaluate(GATE, "api/classes")
+        tab.page.get_by_label("New class").fill("plate")
+        tab.page.get_by_role("button", name="Add", exact=True).click()
+        tab.until("window.atGate")
+        tab.page.locator("#stage").focus()
+        tab.drag((20, 50), (20, 80))  # waits until the classes are changed
+        tab.page.evaluate("openGate()")
+        tab.until("weakseg.className === 'plate'")
+        tab.settle()
+        assert len(tab.record["regions"]) == 2 and tab.record["unknown"] == ["plate"]
+        tab.press("p", "1")
+        tab.until("weakseg.id === 'a'")
+        tab.drag((20, 50), (20, 80))
+        tab.settle()
+        assert len(tab.record["regions"]) == 2 and tab.record["unknown"] == ["plate"]
+        tab.page.get_by_role("button", name="Rename or remove cup").click()
+        tab.page.get_by_label("Name", exact=True).fill("mug")
+        tab.page.get_by_role("button", name="Rename", exact=True).click()
+        tab.until("weakseg.className === 'mug'")
+        tab.drag((80, 50), (80, 80))
+        tab.settle()
+        tab.press("Control+z")
+        tab.settle()
+        assert tab.get("saved") == "saved" and not tab.page.locator("#conflict").is_visible()
+        assert [region["class"] for region in tab.record["regions"]] == ["mug", "mug"]
+        stored = served.get("api/photograph?id=a").json
+        assert stored["record"]["regions"] == tab.record["regions"] and stored["revision"] == tab.get("revision")
+
+
+def test_notices_are_shown_whenever_they_come(new_tab, tmp_path):
+    save_photograph(tmp_path / "coffee.jpg")
+    with serving(tmp_path, ("cup",)) as served:
+        tab = new_tab().open(served.address)
+        tab.press("d", "1")
+        tab.drag((50, 50), (50, 80))
+        tab.settle()
+        (tmp_path / "weakseg.json").write_text((tmp_path / "weakseg.json").read_text() + " ")
+        tab.drag((20, 50), (20, 80))
+        tab.settle()
+        tab.page.evaluate("performance.now = () => 1e9; document.dispatchEvent(new Event('visibilitychange'))")
+        notices = tab.page.locator("#notices li", has_text="changed by another program")
+        notices.wait_for()
+        tab.page.evaluate("performance.now = () => 2e9; document.dispatchEvent(new Event('visibilitychange'))")
+        tab.page.wait_for_timeout(300)
+        assert notices.count() == 1
+
+
 def test_the_queue_says_what_to_draw_and_why(new_tab, tmp_path):
     for name in ("a", "b"):
         save_photograph(tmp_path / f"{name}.jpg")

@@ -1,4 +1,5 @@
 // Requests to the server. All addresses are relative to the page, which lies below the token.
+import { tell } from "./state.js";
 
 /** The server answered, and said no; `message` may be shown as it is. */
 export class Refused extends Error {
@@ -23,6 +24,7 @@ async function ask(address, options) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable("the server does not answer");
   }
+  if (body.notice?.length) tell("notices", body.notice);
   if (!answer.ok) throw new Refused(answer.status, body);
   return body;
 }

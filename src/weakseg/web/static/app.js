@@ -1,5 +1,6 @@
 // Start: read what is there, open the photograph that the address names, and show states to tests.
 import { get, pause } from "./api.js";
+import { takeClasses } from "./classlist.js";
 import "./dialogs.js";
 import "./drawing.js";
 import { say } from "./editing.js";
@@ -7,7 +8,7 @@ import "./keys.js";
 import { byId } from "./make.js";
 import { labelAt, shown } from "./mask.js";
 import { open } from "./opening.js";
-import { notice } from "./panels.js";
+import "./panels.js";
 import "./pointers.js";
 import "./queue.js";
 import { savingState, somethingUnsaved } from "./saving.js";
@@ -24,9 +25,7 @@ function took(answer) {
   state.photographs = answer.photographs;
   state.byId = new Map(answer.photographs.map((one) => [one.id, one]));
   state.undoSteps = answer.limits?.undo ?? state.undoSteps;
-  const changed = JSON.stringify(state.classes) !== JSON.stringify(answer.classes);
-  state.classes = answer.classes;
-  if (changed) tell("classes");
+  takeClasses(answer.classes);
   tell("photographs");
   tell("training", answer.training);
 }
@@ -38,7 +37,6 @@ async function start() {
   byId("version").textContent = `weakseg ${answer.version}`;
   tell("classes");
   took(answer);
-  for (const text of answer.notice ?? []) notice(text);
   for (const name of ["tool", "options", "saving"]) tell(name);
   const named = decodeURIComponent(location.hash.slice(1));
   const first = state.byId.get(named) ?? state.photographs.find((one) => !one.error) ?? state.photographs[0];

@@ -1,10 +1,10 @@
 // The classes: which one is drawn, which ones are there, and a dialog to rename or remove one.
 import { post } from "./api.js";
+import { takeClasses } from "./classlist.js";
 import { say, turnTag, whisper } from "./editing.js";
 import { byId, make, write } from "./make.js";
-import { knownPhotographs } from "./photograph.js";
-import { renamed, tagOf, withOpenClass } from "./record.js";
-import { retry } from "./saving.js";
+import { tagOf } from "./record.js";
+import { alone } from "./saving.js";
 import { BACKGROUND, IGNORED, byName, colourOf, css, isLight, on, state, tell } from "./state.js";
 import { TOOLS } from "./tools.js";
 
@@ -86,10 +86,13 @@ function updateTag(button, name) {
 
 // Adding, renaming, removing
 
+/** Have the server change the classes; what is drawn meanwhile is stored afterwards. Returns why it was not done. */
 async function send(body) {
   try {
-    state.classes = (await post("classes", body)).classes;
-    tell("classes");
+    await alone(async () => {
+      const { classes, revisions } = await post("classes", body);
+      takeClasses(classes, revisions, body.rename);
+    });
     return null;
   } catch (error) {
     return error.message;
@@ -104,8 +107,6 @@ async function add(event) {
   const problem = await send({ add: name });
   if (problem) return say(problem);
   input.value = "";
-  for (const photograph of knownPhotographs()) photograph.history.map((record) => withOpenClass(record, name));
-  tell("classes");
   if (byName(name)) chooseClass(name);
 }
 
@@ -125,12 +126,7 @@ async function rename(event) {
   if (!after || after === before) return dialog.close();
   const problem = await send({ rename: [before, after] });
   if (problem) return write(byId("class-problem"), problem);
-  if (state.className === before) state.className = after;
-  for (const photograph of knownPhotographs()) photograph.history.map((record) => renamed(record, before, after));
-  retry(); // a mark of the old name may just have been refused
   dialog.close();
-  say(`${before} is called ${after} now.`);
-  tell("classes");
   tell("renamed");
 }
 
@@ -138,7 +134,6 @@ async function remove() {
   const problem = await send({ remove: dialog.dataset.name });
   if (problem) return write(byId("class-problem"), problem);
   dialog.close();
-  say(`${dialog.dataset.name} is no class any more.`);
   tell("renamed");
 }
 

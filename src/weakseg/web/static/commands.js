@@ -34,8 +34,7 @@ async function decided(verb) {
   const photograph = state.current;
   if (!photograph) return;
   try {
-    await decide(photograph, verb);
-    say(DECIDED[verb]);
+    if (await decide(photograph, verb)) say(DECIDED[verb]);
     if (photograph === state.current) tell("record");
   } catch (error) {
     say(`Not done: ${error.message}`);

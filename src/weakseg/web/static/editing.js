@@ -1,7 +1,7 @@
 // Changes of the record in front: each is a step that can be undone, is shown at once, and is stored.
 import { recall } from "./mask.js";
 import { isDrawn, isEmpty, isSaid, tagOf, withTag, withoutMark, withoutMarks, withoutTags } from "./record.js";
-import { decide, save } from "./saving.js";
+import { decideAgain, save } from "./saving.js";
 import { state, tell } from "./state.js";
 
 /** Say something to whoever looks and to whoever listens. */
@@ -35,17 +35,18 @@ export function redo() {
   stepped("Done again.");
 }
 
-const VERBS = { accepted: "accept", rejected: "reject" };
-
 function stepped(text) {
   const { current } = state;
   const { verdict } = current.record;
+  const shows = () => current === state.current && tell("record");
   recall(current.record);
   changed();
   say(text);
   if (!verdict) return;
-  decide(current, VERBS[verdict], { isStep: false }).then(
-    () => tell("record"), (error) => say(`The verdict could not be given again: ${error.message}`));
+  decideAgain(current).then(shows, (error) => {
+    shows();
+    say(`The verdict could not be given again, the photograph is open: ${error.message}`);
+  });
 }
 
 export function removeSelected() {

@@ -3,6 +3,7 @@
 export class History {
   #steps;
   #at = 0;
+  #moves = 0;
   #limit;
 
   constructor(first, limit) {
@@ -14,9 +15,9 @@ export class History {
     return this.#steps[this.#at];
   }
 
-  /** Where it stands; the same number and the same `now` are the same state. */
-  get place() {
-    return this.#at;
+  /** How often another state was gone to; the same number is the same state, whatever its words. */
+  get moves() {
+    return this.#moves;
   }
 
   get canUndo() {
@@ -32,11 +33,18 @@ export class History {
     this.#steps.splice(this.#at + 1, Infinity, record);
     this.#steps.splice(0, this.#steps.length - 1 - this.#limit);
     this.#at = this.#steps.length - 1;
+    this.#moves += 1;
   }
 
   /** The same state in other words, as the server writes it. */
   replace(record) {
     this.#steps[this.#at] = record;
+  }
+
+  /** The same for any state, wherever it lies now; none where it is forgotten. */
+  exchange(step, record) {
+    const at = this.#steps.indexOf(step);
+    if (at >= 0) this.#steps[at] = record;
   }
 
   /** Somebody else's state, one step below the present one. */
@@ -46,11 +54,15 @@ export class History {
   }
 
   undo() {
-    if (this.canUndo) this.#at -= 1;
+    if (!this.canUndo) return;
+    this.#at -= 1;
+    this.#moves += 1;
   }
 
   redo() {
-    if (this.canRedo) this.#at += 1;
+    if (!this.canRedo) return;
+    this.#at += 1;
+    this.#moves += 1;
   }
 
   map(change) {

@@ -5,12 +5,14 @@ import { labelOf, on, state, tell } from "./state.js";
 
 const REMEMBERED_BYTES = 48e6;
 const AGAIN_SECONDS = 2;
+const TRIES = 3; // where the server fails at a mask
 
 export const shown = {
   map: null, // {labels, rows, columns}
   facts: null, // what the server says of it: reliability, warnings, seconds, by
   error: null, // why there is none
   waiting: false,
+  hasFailed: false, // it is not asked for any longer
   revision: null,
   arrivals: 0, // how many masks of the server were shown
   paths: new Map(), // outlines
@@ -22,13 +24,15 @@ let painting = null; // labels as they were before the brush came down
 let held = null; // a mask that came while the brush was down
 const memory = new Map(); // record -> {map, facts}; undo shows it at once
 
-/** Ask for the mask of the photograph's stored revision; older questions are dropped. */
+/** Ask for the mask of the photograph's stored revision; older questions are dropped. Where the server fails at it
+ * again and again, that is said, and the next mark or the user's wish asks anew. */
 export async function ask(photograph) {
   controller?.abort();
   controller = new AbortController();
   const { signal } = controller;
   const { id, revision } = photograph;
-  shown.waiting = true;
+  let failures = 0;
+  Object.assign(shown, { waiting: true, hasFailed: false });
   tell("mask");
   while (!signal.aborted) {
     try {
@@ -44,11 +48,21 @@ export async function ask(photograph) {
         return arrived(photograph, { revision, map: null, facts: null, error: error.message });
       }
       if (!(error instanceof Refused || error instanceof Unreachable)) throw error;
-      shown.error = error instanceof Unreachable || ![503, 504].includes(error.status) ? error.message : null;
+      const isLate = error.status === 503 || error.status === 504;
+      if (error instanceof Refused && !isLate) failures += 1;
+      if (failures === TRIES) return failed(error);
+      shown.error = isLate ? null : error.message;
       tell("mask");
-      await pause(error.status === 503 || error.status === 504 ? 0.2 : AGAIN_SECONDS);
+      await pause(isLate ? 0.2 : AGAIN_SECONDS);
     }
   }
+}
+
+function failed({ message }) {
+  const error = `There is no mask, after ${TRIES} tries: ${message}`;
+  Object.assign(shown, { waiting: false, hasFailed: true, error });
+  tell("mask");
+  tell("say", { text: error, isSeen: true });
 }
 
 /** A newer revision is there that this page has not made: take it, unless marks of this page are on their way. */
@@ -112,8 +126,19 @@ export function clear() {
   controller?.abort();
   painting = held = null;
   show({ map: null, facts: null, error: null, revision: null });
-  shown.waiting = false;
+  Object.assign(shown, { waiting: false, hasFailed: false });
   tell("mask");
+}
+
+/** The classes have changed: what the labels of all masks mean has moved. */
+function forget() {
+  const { current } = state;
+  const paints = painting !== null;
+  memory.clear();
+  clear();
+  if (!current) return;
+  if (paints) brushDown();
+  if (!current.unsaved) ask(current);
 }
 
 function palette() {
@@ -203,4 +228,4 @@ export function shares() {
   return all.filter(([label, share]) => share > 0 && label > 0).sort((first, second) => second[1] - first[1]);
 }
 
-on("classes", () => colour());
+on("classes", forget);

@@ -65,12 +65,14 @@ export function openUnlabelled() {
   else say("All photographs have labels.");
 }
 
-/** Read the one in front again: another tab has changed it. */
+/** Read the one in front again: another tab has changed it, or the server has with a class. */
 async function again(photograph) {
+  const { moves } = photograph.history;
   try {
     const answer = await get("photograph", { id: photograph.id });
     if (photograph.unsaved || photograph !== state.current) return;
-    photograph.take(answer);
+    if (answer.revision !== photograph.revision) photograph.take(answer);
+    else if (photograph.history.moves === moves) photograph.correct(answer);
     tell("record");
     ask(photograph);
   } catch (error) {

@@ -1,7 +1,7 @@
 // What is told beside the photograph: names and states, the mask, the marks, the view, saving, notices.
 import { whisper } from "./editing.js";
 import { byId, make, write } from "./make.js";
-import { shares, shown } from "./mask.js";
+import { ask, shares, shown } from "./mask.js";
 import { describe, inWords, marksOf } from "./record.js";
 import { retry, savingState } from "./saving.js";
 import { colourOf, css, nameOf, on, setOption, state, tell } from "./state.js";
@@ -71,8 +71,13 @@ function showMask() {
   const nothing = parts.length ? "" : empty;
   write(byId("mask-made"), error ?? `${nothing}${made}${made ? `${time}.` : ""}`);
   byId("mask-made").classList.toggle("bad", Boolean(error));
+  askAgain.hidden = !shown.hasFailed;
   document.body.classList.toggle("waiting", waiting);
 }
+
+const askAgain = make("button.small", { type: "button", id: "mask-again", hidden: true }, "Try again");
+askAgain.addEventListener("click", () => state.current && ask(state.current));
+byId("mask-made").after(askAgain);
 
 /** Said when a mask of the server has arrived, not while a brush paints. */
 let told = 0;
@@ -181,12 +186,18 @@ on("say", ({ text, isSeen }) => {
   silence = setTimeout(() => byId("said").classList.remove("shown"), 4000);
 });
 
-export function notice(text, kind = "notice") {
+const noticed = new Set(); // texts that were shown; one that was closed does not come back
+
+function notice(text) {
+  if (noticed.has(text)) return;
+  noticed.add(text);
   const close = make("button.close", { type: "button", "aria-label": "Close this notice" }, "×");
-  const element = make(`li.${kind}`, {}, make("span", {}, text), close);
+  const element = make("li.notice", {}, make("span", {}, text), close);
   close.addEventListener("click", () => element.remove());
   byId("notices").append(element);
 }
+
+on("notices", (texts) => texts.forEach(notice));
 
 byId("save-again").addEventListener("click", retry);
 on("photograph", showName);

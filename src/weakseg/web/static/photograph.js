@@ -1,6 +1,6 @@
 // One photograph: its record, its steps, and how much of it is stored.
 import { History } from "./history.js";
-import { whole } from "./record.js";
+import { stepOf } from "./record.js";
 import { state } from "./state.js";
 
 const known = new Map(); // id -> Photograph; kept, with its steps, until the page is closed
@@ -11,7 +11,7 @@ export class Photograph {
     this.file = answer.file;
     this.size = answer.size;
     this.revision = answer.revision;
-    this.history = new History(whole(answer.record), state.undoSteps);
+    this.history = new History(stepOf(answer.record, answer.revision), state.undoSteps);
     this.seconds = answer.record.effort?.seconds ?? 0;
     this.unsaved = false;
     this.conflict = null; // {revision, record} of somebody else
@@ -24,7 +24,8 @@ export class Photograph {
 
   /** What is sent: time goes on whatever is undone. */
   get sent() {
-    return { ...this.record, size: this.size, effort: { seconds: Math.round(this.seconds * 10) / 10 } };
+    const { acceptedAt, ...record } = this.record;
+    return { ...record, size: this.size, effort: { seconds: Math.round(this.seconds * 10) / 10 } };
   }
 
   /** Take what the server has, as a step of its own where it differs. */
@@ -32,7 +33,14 @@ export class Photograph {
     if (revision === this.revision) return;
     this.revision = revision;
     this.seconds = Math.max(this.seconds, record.effort?.seconds ?? 0);
-    this.history.push(whole(record));
+    this.history.push(stepOf(record, revision));
+  }
+
+  /** Take what the server has in place of the present step: a class has changed, and nothing else. */
+  correct({ revision, record }) {
+    this.revision = revision;
+    const { acceptedAt = revision } = this.record;
+    this.history.replace(stepOf(record, acceptedAt));
   }
 }
 

@@ -11,9 +11,14 @@ export const whole = (record) => ({ tags: [], boxes: [], points: [], scribbles: 
 export const isSaid = (record) =>
   Boolean(record.tags.length || record.unknown || record.verdict || !isEmpty(record));
 
+/** A record of the server as a step; an accepted one remembers the revision at which its mask was accepted. */
+export function stepOf(record, revision) {
+  return record.verdict === "accepted" ? { ...whole(record), acceptedAt: revision } : whole(record);
+}
+
 /** What is drawn or said after a verdict takes the verdict back. */
-function reopened(record) {
-  const { verdict, mask, ...rest } = record;
+export function reopened(record) {
+  const { verdict, mask, acceptedAt, ...rest } = record;
   return rest;
 }
 
@@ -52,7 +57,15 @@ export const withoutTags = (record) => ({ ...reopened(record), tags: [], unknown
 
 /** A class that was added: what is said already says nothing of it. */
 export const withOpenClass = (record, name) =>
-  isSaid(record) && !record.tags.includes(name) ? { ...record, unknown: [...(record.unknown ?? []), name] } : record;
+  tagOf(record, name) === "absent" ? { ...record, unknown: [...(record.unknown ?? []), name] } : record;
+
+/** A class that was removed is not open any longer, nor there; what is drawn of it stays: the user removes it. */
+export function withoutClass(record, name) {
+  const others = (list) => list.filter((one) => one !== name);
+  const changed = { ...record, tags: isDrawn(record, name) ? record.tags : others(record.tags) };
+  if (record.unknown) changed.unknown = others(record.unknown);
+  return changed;
+}
 
 /** Is the class drawn, so that its tag cannot be taken away? */
 export const isDrawn = (record, name) => KINDS.some((kind) => record[kind].some((mark) => mark.class === name));

@@ -1,7 +1,7 @@
 // Storing: one request at a time, the newest state of a photograph is sent, and what could not be stored
 // is kept and tried again.
 import { Refused, Unreachable, post } from "./api.js";
-import { marksOf, whole } from "./record.js";
+import { marksOf, reopened, stepOf, whole } from "./record.js";
 import { state, tell } from "./state.js";
 
 const LONGEST_PAUSE_SECONDS = 30;
@@ -56,23 +56,28 @@ async function send(photograph) {
   const record = photograph.record;
   try {
     const answer = await post("record", { id: photograph.id, revision: photograph.revision, record: photograph.sent });
-    settle(photograph, answer, photograph.record === record);
+    settle(photograph, answer, record);
   } catch (error) {
     fail(photograph, error);
   }
 }
 
-function settle(photograph, answer, isNewest) {
+function settle(photograph, answer, record) {
   problem = null;
   seconds = 0;
   photograph.revision = answer.revision;
-  if (isNewest) {
-    photograph.history.replace(whole(answer.record));
+  if (photograph.record === record) {
+    photograph.history.replace(withVerdictOf(record, whole(answer.record)));
     photograph.unsaved = false;
     unsaved.delete(photograph);
   }
   note(photograph, answer);
   tell("stored", photograph);
+}
+
+/** A verdict that undo has led to stays in its step; `decide` asks the server for it. */
+function withVerdictOf({ verdict, acceptedAt }, record) {
+  return verdict ? { ...record, verdict, ...(acceptedAt !== undefined && { acceptedAt }) } : record;
 }
 
 /** Keep the list up to date with what the server says of a photograph. */
@@ -112,32 +117,76 @@ async function stored(photograph) {
   }
 }
 
-/**
- * Accept, reject or reopen: api/accept and its like, after everything is stored. The answer is one more step; or, where
- * undo and redo have led to a verdict, which only the server gives, the same step.
- */
-export async function decide(photograph, verb, { isStep = true } = {}) {
-  const { place } = photograph.history;
-  await stored(photograph);
-  if (!isStep && photograph.history.place !== place) return;
+/** Do what must not happen while something is stored; what is to be stored waits for it. */
+export async function alone(work) {
+  while (busy) await new Promise((resolve) => setTimeout(resolve, 20));
   busy = true;
   try {
-    const seconds = Math.round(photograph.seconds * 10) / 10;
-    const answer = await post(verb, { id: photograph.id, revision: photograph.revision, seconds });
-    photograph.revision = answer.revision;
-    if (isStep) photograph.history.push(whole(answer.record));
-    else photograph.history.replace(whole(answer.record));
-    note(photograph, answer);
-    tell("stored", photograph);
-  } catch (error) {
-    if (!(error instanceof Refused && error.status === 409 && error.body.record)) throw error;
-    unsaved.add(photograph);
-    fail(photograph, error);
+    return await work();
   } finally {
     busy = false;
     tell("saving");
     pump();
   }
+}
+
+/**
+ * Accept, reject or reopen: api/accept and its like, after everything is stored. The answer is one more step, below
+ * what was drawn meanwhile. Returns whether it was done; where not, another tab was quicker, and the user is asked.
+ */
+export async function decide(photograph, verb) {
+  const { moves } = photograph.history;
+  await stored(photograph);
+  if (photograph.history.moves !== moves) throw new Error("the photograph was changed before the mask was judged");
+  return judge(photograph, verb, {}, (given) => {
+    if (photograph.unsaved || photograph.history.moves !== moves) photograph.history.insertBelow(given);
+    else photograph.history.push(given);
+  });
+}
+
+/**
+ * Where undo and redo have led to a verdict, have the server give it again, with the very mask that was accepted.
+ * Returns whether it was done; where an error says why not, the photograph is left open.
+ */
+export async function decideAgain(photograph) {
+  const { history, record: { verdict, acceptedAt } } = photograph;
+  const { moves } = history;
+  let isDone = false;
+  const verb = verdict === "accepted" ? "accept" : "reject";
+  const extra = verb === "accept" && acceptedAt !== undefined ? { of: acceptedAt } : {};
+  try {
+    await stored(photograph);
+    if (history.moves !== moves) return false;
+    const step = photograph.record;
+    isDone = await judge(photograph, verb, extra, (given) => {
+      if (history.moves === moves) history.replace(given);
+      else history.exchange(step, given);
+    });
+    return isDone;
+  } finally {
+    if (!isDone && history.moves === moves) history.replace(reopened(photograph.record));
+  }
+}
+
+function judge(photograph, verb, extra, keep) {
+  return alone(async () => {
+    try {
+      const seconds = Math.round(photograph.seconds * 10) / 10;
+      const { id, revision } = photograph;
+      const answer = await post(verb, { id, revision, seconds, ...extra });
+      photograph.revision = answer.revision;
+      keep(stepOf(answer.record, answer.revision));
+      note(photograph, answer);
+      tell("stored", photograph);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 409 && error.body.record)) throw error;
+      photograph.unsaved = true;
+      unsaved.add(photograph);
+      fail(photograph, error);
+      return false;
+    }
+  });
 }
 
 /** Solve a conflict: theirs becomes a step on top of mine, or mine one on top of theirs. Undo leads to the other. */
@@ -151,7 +200,7 @@ export function resolve(photograph, choice) {
     tell("stored", photograph);
   } else {
     photograph.revision = revision;
-    photograph.history.insertBelow(whole(record));
+    photograph.history.insertBelow(stepOf(record, revision));
     save(photograph);
   }
   if (photograph === state.current) tell("record");

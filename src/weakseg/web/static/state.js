@@ -19,8 +19,9 @@ export const IGNORED = "ignored"; // not a class: regions that count for nothing
 
 // Events: "photograph" another one is in front; "record" its marks changed; "stored" it was stored; "saving" the state
 // of saving changed; "mask" another mask; "paint" the brush paints on it; "conflict" another tab was quicker;
-// "photographs" another list; "list" entries of it changed; "say" something is said; and what changed: "classes",
-// "tool", "options", "selection", "draft", "hint", "view", "focus", "training".
+// "overtaken" the server has a newer record; "photographs" another list; "list" entries of it changed; "say" something
+// is said; "notices" those of the server; and what changed: "classes", "tool", "options", "selection", "draft", "hint",
+// "view", "focus", "training".
 export const state = {
   folder: "",
   classes: [], // [{name, colour: [r, g, b]}]
