@@ -23,6 +23,7 @@ from weakseg.data.regions import is_whole, mask_of_runs
 from weakseg.errors import DataError, OutputError, StoreError
 from weakseg.web.labels import LabelBook
 from weakseg.web.masks import Shown
+from weakseg.web.training import with_what_counts
 from weakseg.web.worker import Answer
 
 BOX = {"class": "cat", "rectangle": [12, 16, 36, 48]}
@@ -453,8 +454,9 @@ def test_files_that_are_no_labels_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file of weakseg's own labels"):
         LabelBook(tmp_path / "weakseg.json")
     (tmp_path / "weakseg.json").write_text('{"weakseg": 1, "kind": "page", "classes": ["cat"], "images": {}}')
-    with pytest.raises(DataError, match="--classes"):
-        LabelBook(tmp_path / "weakseg.json", ("dog",))
+    book = LabelBook(tmp_path / "weakseg.json", ("dog",))
+    assert book.classes is not None and book.classes.names == ("cat", "dog")
+    assert book.notices == ["weakseg.json has more classes than were given: cat"]
 
 
 def test_labels_that_cannot_be_written_stay_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,3 +510,19 @@ def test_label_studio_is_answered_below_the_token(folder: Path) -> None:
         assert served.ask("POST", "/label-studio/predict", b"{}", plain).status == 403
     with serving(folder) as served:
         assert served.get("label-studio/health").status == 404
+
+
+def test_training_leaves_out_activations_where_no_label_needs_them(served: Served) -> None:
+    for image_id in ("a", "c"):
+        served.save(image_id, 0, regions=[POLYGON])
+        served.post("api/accept", {"id": image_id, "revision": 1})
+    training = served.page.training
+    words = with_what_counts(training.words("a2gnn"))
+    assert words[-2:] == ["--with_activations", "false"]
+    served.save("deep/b", 0, tags=["dog"])
+    assert with_what_counts(training.words("a2gnn")) == training.words("a2gnn")
+
+
+def test_a_run_that_is_none_is_refused_and_its_classes_are_taken_where_there_are_none(folder: Path) -> None:
+    assert main(["page", str(folder), "--run", str(folder / "nothere"), "--browser", "false"]) == 2
+    assert main(["page", str(folder / "a.png"), "--browser", "false"]) == 2

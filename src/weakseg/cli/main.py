@@ -38,7 +38,7 @@ VERBS = {
     "predict": "masks of images with a trained segmenter",
     "train-instances": "train Mask R-CNN on instance masks",
     "predict-instances": "objects of images with a trained instance segmenter",
-    "export": "objects or masks as COCO or VOC files",
+    "export": "objects or masks for other programs: COCO, VOC, YOLO, LabelMe, CVAT, Label Studio",
     "cvat": "bring the labels of a task on a CVAT server here, or masks there",
     "evaluate": "compare masks or instances with ground truth",
     "queue": "what to draw next: the photographs, classes and kinds of label that help most a second",

@@ -40,17 +40,25 @@ def main(words: Sequence[str]) -> int:
 
 
 def _page(given: Namespace) -> "Page":
+    from weakseg.data.paths import read_classes
+    from weakseg.methods.finished import is_finished
     from weakseg.web.album import Album
     from weakseg.web.labels import LabelBook
     from weakseg.web.page import LABELS_FILE, Page
 
     if not given.folder.is_dir():
-        raise DataError(f"{given.folder}: no such folder; give one of photographs")
+        what = "is a file; give its folder" if given.folder.is_file() else "no such folder; give one of photographs"
+        raise DataError(f"{given.folder}: {what}")
+    if given.run is not None and not is_finished(given.run):
+        raise DataError(f"--run: {given.run} is no folder of a run; weakseg run makes one")
     labels = (given.labels or given.folder / LABELS_FILE).expanduser().resolve()
     if given.labels is None and not labels.is_relative_to(given.folder.resolve()):
         raise DataError(f"{given.folder / LABELS_FILE}: is a link that leads outside; name that file by --labels")
     classes = tuple(name.strip() for name in given.classes.split(",") if name.strip())
-    return Page(Album(given.folder), LabelBook(labels, classes), given.run)
+    book = LabelBook(labels, classes)
+    if given.run is not None and book.classes is None:
+        book = LabelBook(labels, read_classes(given.run, ()) or ())
+    return Page(Album(given.folder), book, given.run)
 
 
 def _parser() -> ArgumentParser:

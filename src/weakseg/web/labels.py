@@ -13,9 +13,9 @@ from weakseg.data.formats.drawn_json import VERSION
 from weakseg.data.formats.drawn_record import Record, read_record
 from weakseg.data.paths import parse_json, read_text
 from weakseg.data.values import as_list, as_record, as_text, shown
-from weakseg.errors import DataError
+from weakseg.errors import DataError, StoreError
 from weakseg.files import write_bytes
-from weakseg.pipeline.lock import lock_folder
+from weakseg.pipeline.lock import FolderLock, lock_folder
 from weakseg.web.entry import Entry, closed, entry_of, opened, renamed, revision_of
 
 KIND = "page"
@@ -43,20 +43,18 @@ class LabelBook:
         """Read the file where there is one.
 
         Raises:
-            DataError: If it is no such file, or of other classes.
+            DataError: If it is no such file.
             StoreError: If another page works on it, or the folder cannot be written.
         """
         self.path = path
         self.notices: list[str] = []
         self._changing = threading.Lock()
-        self._held = lock_folder(path.parent)
+        self._held = _locked(path.parent)
         self._names, self._entries = self._read() if path.is_file() else ((), {})
         self._state = FileState.of(path) if path.is_file() else None
         self._emptied: dict[str, Entry] = {}
-        if classes and self._names and set(self._names) - set(classes):
-            raise DataError(
-                f"--classes: {path} has {', '.join(self._names)}; give these too, in any order, or another --labels"
-            )
+        if classes and (further := [name for name in self._names if name not in classes]):
+            self.notices.append(f"{path.name} has more classes than were given: {', '.join(further)}")
         for name in classes:
             self._check_name(name, self._names)
             if name not in self._names:
@@ -251,3 +249,15 @@ class LabelBook:
         ):
             raise DataError(f"{shown(name)} cannot be the name of a class; take a short one, without commas")
         Classes((*names, *([text] if text not in names else [])))
+
+
+def _locked(folder: Path) -> FolderLock:
+    """Return the lock of the folder of the labels.
+
+    Raises:
+        StoreError: If another page, or command, works on it.
+    """
+    try:
+        return lock_folder(folder)
+    except StoreError as error:
+        raise StoreError(f"{str(error).partition('; wait for')[0]}; stop that first, or use its page") from error

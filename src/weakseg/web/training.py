@@ -1,5 +1,6 @@
 """A run that the page starts: a process of its own, which goes on where it was stopped."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -12,9 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from weakseg.errors import DataError
+from weakseg.data.dataset import open_dataset
+from weakseg.errors import DataError, WeaksegError
 from weakseg.files import OWNER
+from weakseg.methods import METHODS
+from weakseg.methods.recipes import RECIPE_FILE, load_recipe
 from weakseg.web.entry import Entry
+
+logger = logging.getLogger(__name__)
 
 State = Literal["none", "running", "done", "failed", "stopped"]
 RUN_FOLDER = "weakseg-run"
@@ -45,8 +51,8 @@ class Training:
         self._process: subprocess.Popen[str] | None = None
         self._stopping = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        ended = not self.is_elsewhere and (self.folder / "report.html").is_file()
-        self._state: State = "done" if ended else "none"
+        found = [not self.is_elsewhere and (self.folder / name).is_file() for name in ("report.html", RECIPE_FILE)]
+        self._state: State = "done" if found[0] else "stopped" if found[1] else "none"
         self.done = int(self._state == "done")
         self._started = self._ended = 0.0
         self._lock = threading.Lock()
@@ -82,7 +88,7 @@ class Training:
             self._lines.clear()
             self._stopping = False
             self._state, self._started = "running", time.monotonic()
-            commands = [self.words(method), self.export_words()]
+            commands = [with_what_counts(self.words(method)), self.export_words()]
             threading.Thread(target=self._carry_out, args=(commands,), daemon=True).start()
 
     def words(self, method: str) -> list[str]:
@@ -102,6 +108,7 @@ class Training:
         process = self._process
         if process is None or process.poll() is not None:
             return
+        logger.info("training is stopped; what is finished is kept in %s", self.folder)
         _end(process)
         try:
             process.wait(STOP_SECONDS)
@@ -163,6 +170,19 @@ class Training:
         for line in process.stdout:
             self._lines.append(line.rstrip("\n")[-1000:])
         return process.wait()
+
+
+def with_what_counts(words: list[str]) -> list[str]:
+    """Return the command line of a run, without activations where no label is read off any."""
+    without = [*words, "--with_activations", "false"]
+    for tried in (words, without) if words[1] == "a2gnn" else ():
+        try:
+            recipe = load_recipe("a2gnn", tried[4:])
+            METHODS[recipe.method].build(recipe, open_dataset(recipe.data))
+            return tried
+        except WeaksegError as error:
+            logger.info("%s: %s", " ".join(tried[:2]), error)
+    return words
 
 
 def _end(process: subprocess.Popen[str], *, kill: bool = False) -> None:
