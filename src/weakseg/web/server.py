@@ -178,6 +178,8 @@ class Server:
             now = self.page.book.entry(image_id)
             told = {"error": str(error), "revision": now.revision, "record": self.page.sent(image_id, now)}
             return JSONResponse(told, 409)
+        with contextlib.suppress(WeaksegError):  # the mask is asked for next, and says then what is wrong
+            await _aside(partial(self.page.ask_mask, image_id, entry.revision))
         told = {"revision": entry.revision, "record": self.page.sent(image_id, entry), **self.page.standing(image_id)}
         return JSONResponse({**told, "notice": self.page.all_notices()})
 
