@@ -526,3 +526,20 @@ def test_training_leaves_out_activations_where_no_label_needs_them(served: Serve
 def test_a_run_that_is_none_is_refused_and_its_classes_are_taken_where_there_are_none(folder: Path) -> None:
     assert main(["page", str(folder), "--run", str(folder / "nothere"), "--browser", "false"]) == 2
     assert main(["page", str(folder / "a.png"), "--browser", "false"]) == 2
+
+
+def test_a_photograph_that_shows_none_of_the_classes_is_background_and_may_be_accepted(served: Served) -> None:
+    served.save("a", 0, unknown=[])
+    assert not _mask(served, "a", 1).any()
+    assert served.post("api/accept", {"id": "a", "revision": 1}).json["state"] == "accepted"
+
+
+def test_photographs_that_cannot_be_decoded_are_told(folder: Path) -> None:
+    whole = (folder / "a.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.jpg").write_text("no picture")
+    with serving(folder) as served:
+        for image_id in ("cut", "text"):
+            assert image_id in served.get(f"api/photograph?id={image_id}").json["error"]
+        states = {one["id"]: one["state"] for one in served.get("api/state").json["photographs"]}
+        assert states["cut"] == states["text"] == "broken" and states["a"] == "empty"

@@ -12,6 +12,7 @@ import torch
 from weakseg.artifacts import Activations, LabelMap, Scores
 from weakseg.data.annotations import Drawn
 from weakseg.data.knowledge.imagenet_words import word_doubts
+from weakseg.data.regions import is_whole
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
 from weakseg.methods.a2gnn.problem import build_cell_problem, image_cells, reduce_labelled
@@ -210,7 +211,11 @@ class Photograph(Computed):
         if marks.drawn == Drawn():
             return reliability_of("tags", {**cues, "peak": self.peaks(marks.names)[marks.names[label - 1]]})
         source = marks.kind_of(label)
-        return OUTLINED if source == "tags" else reliability_of("clicks" if clicked else source, cues)
+        return (
+            OUTLINED
+            if source == "tags" or is_whole(marks.drawn)
+            else reliability_of("clicks" if clicked else source, cues)
+        )
 
     def _warn(self, doubts: Sequence[str]) -> None:
         for doubt in doubts:

@@ -102,7 +102,10 @@ class MaskMaker:
         """
         start = time.perf_counter()
         bound = bind_image(labels, classes) if classes else None
-        if bound is None or not (bound.drawn != Drawn() or bound.tags.present):
+        says = bound is not None and labels.size is not None and not bound.tags.possible
+        if bound is not None and says and bound.drawn == Drawn():
+            made: Shown | None = Shown(LabelMap(np.zeros(self._album.size(image_id), np.uint8)), DRAWN)
+        elif bound is None or not (bound.drawn != Drawn() or bound.tags.present):
             made = self._trained(image_id, frozenset())
         elif is_whole(bound.drawn):
             size = self._album.size(image_id)

@@ -10,7 +10,7 @@ from weakseg.data.formats.drawn_record import Record
 from weakseg.data.values import as_list, shown
 from weakseg.errors import DataError, WeaksegError
 from weakseg.version import __version__
-from weakseg.web.album import Album, shown_size
+from weakseg.web.album import SIDES, Album, shown_size
 from weakseg.web.entry import Entry
 from weakseg.web.labels import LabelBook, StaleError
 from weakseg.web.masks import MaskMaker, Shown
@@ -50,6 +50,7 @@ class Page:
         self.trained: Trained | None = None
         self._maker, self._seen = MaskMaker(album), self.training.done
         self._run = run or (self.training.folder if self.training.done else None)
+        self._unreadable: dict[str, str] = {}
         self.verdicts = Verdicts(book, self._place, self._shown)
         if run and not book.classes:
             self.notices.append(f"--run {run} is not used: there is no class yet; give --classes as in the run")
@@ -102,7 +103,8 @@ class Page:
             lowest = answer.shown.lowest
         elif known and by is None:
             by = "machine"
-        return {"state": entry.state, "by": by, "reliability": lowest, "revision": entry.revision}
+        state = "broken" if image_id in self._unreadable else entry.state
+        return {"state": state, "by": by, "reliability": lowest, "revision": entry.revision}
 
     def photograph(self, image_id: str) -> dict[str, Any]:
         """Return a photograph's size and record, and have computed what its first mark will need.
@@ -114,10 +116,14 @@ class Page:
         entry, error, size = self.book.entry(image_id), "", (0, 0)
         try:
             size = self.album.size(image_id)
+            self.album.picture(image_id, SIDES[0])  # which decodes it
             self._check_size(image_id, size)
             self.worker.warm(image_id, lambda: self._maker.warm(image_id))
         except DataError as problem:
-            error = str(problem)
+            error, size = str(problem), (0, 0)
+            self._unreadable[image_id] = error
+        else:
+            self._unreadable.pop(image_id, None)
         return {
             "id": image_id,
             "file": self.album.name(image_id),
@@ -226,7 +232,7 @@ class Page:
             "file": self.album.name(image_id),
             "classes": entry.classes,
             "marks": len(entry.shapes),
-            "error": entry.error or None,
+            "error": entry.error or self._unreadable.get(image_id),
             **self.standing(image_id),
         }
 
