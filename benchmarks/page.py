@@ -1,15 +1,15 @@
-"""How long a person waits on the page: from the end of a stroke to its mask, in a real browser.
+"""How long a person waits on the page: from the end of a mark to its mask, in a real browser.
 
-    python benchmarks/page.py [--strokes 50] [--threads 2]
+    python benchmarks/page.py [--marks clicks] [--number 50] [--threads 2]
 
 The page is served by a process of its own on four photographs of scikit-image, each resized to 375 x 500 pixels, and
-driven by Chromium. On each, strokes are drawn in turns on the object and beside it, at places drawn with seed 0, each
-when the mask of the one before is there. The first stroke of a photograph is told apart: its graph is made when the
-photograph is opened, two seconds before. Waits are taken in the page itself, from the release of the button to the mask
-on the screen, storing on the disk included.
+driven by Chromium. On each, clicks or strokes are made in turns on the object and beside it, at places drawn with
+seed 0, each when the mask of the one before is there. The first mark of a photograph is told apart: its graph is made
+when the photograph is opened, two seconds before. Waits are taken in the page itself, from the release of the button
+to the mask on the screen, storing on the disk included.
 
 Prints and appends one JSON line to benchmarks/results/page.jsonl: median and 95th percentile of first and further
-strokes, in seconds.
+marks, in seconds.
 """
 
 import argparse
@@ -29,8 +29,9 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from rows import append_rows
 
-NAMES, SIZE, OPEN_SECONDS, LENGTH = ("cat", "coffee", "astronaut", "rocket"), (500, 375), 2.0, 30
+NAMES, SIZE, OPEN_SECONDS = ("cat", "coffee", "astronaut", "rocket"), (500, 375), 2.0
 OBJECT = {"cat": (150, 220), "coffee": (190, 260), "astronaut": (220, 230), "rocket": (180, 255)}  # row, column
+LENGTHS, KEYS = {"clicks": 0, "strokes": 30}, {"clicks": "c", "strokes": "s"}
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 WATCH = """() => {
   window.waits = [];
@@ -50,7 +51,8 @@ WATCH = """() => {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strokes", type=int, default=50, help="in all")
+    parser.add_argument("--marks", choices=LENGTHS, default="clicks")
+    parser.add_argument("--number", type=int, default=50, help="in all")
     parser.add_argument("--threads", type=int, default=2, help="of the server")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -62,15 +64,15 @@ def main() -> None:
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as server:
             try:
                 address = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+", line)))
-                row = measure(address, given.strokes)
+                row = measure(address, given.number, given.marks)
             finally:
                 server.terminate()
     print(json.dumps(row))
-    append_rows("page", [row], strokes=given.strokes, server_threads=given.threads)
+    append_rows("page", [row], marks=given.marks, number=given.number, server_threads=given.threads)
 
 
-def measure(address: str, strokes: int) -> dict[str, Any]:
-    """Return waits in seconds, by first and further strokes."""
+def measure(address: str, strokes: int, marks: str) -> dict[str, Any]:
+    """Return waits in seconds, by first and further marks."""
     first: list[float] = []
     further: list[float] = []
     draw = np.random.default_rng(0)
@@ -83,12 +85,12 @@ def measure(address: str, strokes: int) -> dict[str, Any]:
             page.wait_for_selector("body.ready")
             page.evaluate(WATCH)
             time.sleep(OPEN_SECONDS)
-            page.keyboard.press("s")
+            page.keyboard.press(KEYS[marks])
             for stroke in range(strokes // len(NAMES) + (number < strokes % len(NAMES))):
                 page.keyboard.press("1" if stroke % 2 == 0 else "0")
                 spot = OBJECT[name] if stroke % 2 == 0 else (20, 20)
                 row, column = np.clip(np.array(spot) + draw.uniform(-15, 15, 2), 5, 340)
-                (first if stroke == 0 else further).append(wait(page, row, column))
+                (first if stroke == 0 else further).append(wait(page, row, column, LENGTHS[marks]))
     told = {"first": first, "further": further}
     return {
         f"{what}_{kind}": round(float(np.percentile(found, share)), 3)
@@ -97,10 +99,10 @@ def measure(address: str, strokes: int) -> dict[str, Any]:
     }
 
 
-def wait(page: Any, row: float, column: float) -> float:
-    """Draw a stroke, and return the seconds until its mask is there."""
+def wait(page: Any, row: float, column: float, length: float) -> float:
+    """Make a mark, and return the seconds until its mask is there."""
     before = page.evaluate("window.waits.length")
-    places = [page.evaluate(f"weakseg.client({row}, {column + offset})") for offset in (0, LENGTH / 2, LENGTH)]
+    places = [page.evaluate(f"weakseg.client({row}, {column + offset})") for offset in (0, length / 2, length)]
     page.mouse.move(places[0]["x"], places[0]["y"])
     page.mouse.down()
     for place in places[1:]:

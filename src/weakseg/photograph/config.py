@@ -123,7 +123,9 @@ def method_for(method: PhotographMethod, drawn: Drawn) -> PhotographMethod:
     if method == "clicks" and not clicked:
         kind = "painted pixels" if drawn.strokes else drawn.strongest
         raise DataError(f"method: 'clicks' is of points and strokes, and {kind} decide here; take another")
-    usual: PhotographMethod = "clicks" if clicked else "cam" if drawn == Drawn() else "a2gnn"
+    usual: PhotographMethod = (
+        "clicks" if drawn.strongest == "points" else "cam" if drawn.strongest == "tags" else "a2gnn"
+    )
     return usual if method == "auto" else method
 
 

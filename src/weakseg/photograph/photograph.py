@@ -130,7 +130,7 @@ class Photograph(Computed):
             return self._from_near(views, marks, options, doubts)
         by = method_for(options.method, drawn)
         if by == "clicks" != options.method and options.drawn.seeds != QUICK_SEEDS:
-            doubts.append("drawn.seeds are not read where points and strokes decide; method a2gnn reads them")
+            doubts.append("drawn.seeds are not read where points decide; method a2gnn reads them")
             self._warn(doubts[-1:])
         options = replace(options, method=by)
         activations, seeds = self._drawn_seeds(marks.names, drawn, options)

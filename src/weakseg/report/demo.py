@@ -18,12 +18,13 @@ def build_demo_report(photographs: Mapping[str, Mapping[str, Segmentation]]) -> 
     tags = {name: masks["cam"].tags for name, masks in photographs.items()}
     return Report(
         title="weakseg demo",
-        subtitle="From cheap labels to masks, with ImageNet features and nothing learned but the photograph itself",
+        subtitle="From cheap labels to masks, with ImageNet features and no training",
         notes=(
             "The classifier's evidence for a tag is the activation; where it is high or low it gives seeds. What they "
             "leave open a dense CRF can decide, or WSGCN: a small graph network that is trained on the seeds of this "
-            "one photograph. A box, a scribble, or a click on the object and one beside it give seeds too; A2GNN, "
-            "another such network, completes them.",
+            "one photograph. A2GNN, another such network, completes the seeds of a box or of scribbles. A click on the "
+            "object and one beside it are decided by two small regressions on what each place has to do with them, "
+            "whose weights come from other photographs.",
             "The number under a mask is its reliability: an estimate, by what the mask looks like, of the probability "
             "that it overlaps the object well (IoU of 0.6 or more). The reliability of a photograph is that of its "
             "mask by CRF.",
