@@ -14,6 +14,7 @@ import weakseg.ops
 from generated import write_folder
 from weakseg import SegmentOptions
 from weakseg.errors import ConfigError, DataError
+from weakseg.integrations import cvat, labelstudio
 from weakseg.settings.activate import ActivateConfig
 
 METHODS = ("cam", "wsgcn")
@@ -23,7 +24,7 @@ PAGES = [page for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")) if
 
 
 def test_what_is_public_is_listed() -> None:
-    packages = (weakseg, weakseg.graph, weakseg.ops)
+    packages = (weakseg, weakseg.graph, cvat, labelstudio, weakseg.ops)
     assert sorted(f"{package.__name__}.{name}" for package in packages for name in package.__all__) == LISTED
     assert all(getattr(package, name) is not None for package in packages for name in package.__all__)
     for package in packages:
@@ -90,7 +91,7 @@ def test_a_graph_network_finds_the_cat() -> None:
 
 
 def test_an_unknown_method() -> None:
-    with pytest.raises(ConfigError, match="method: 'auto', 'cam', 'wsgcn' or 'a2gnn', got 'crf'"):
+    with pytest.raises(ConfigError, match="method: 'auto', 'cam', 'wsgcn', 'a2gnn' or 'clicks', got 'crf'"):
         SegmentOptions(method="crf")  # type: ignore[arg-type]
 
 

@@ -36,6 +36,6 @@ def test_errors_travel_between_processes() -> None:
 
 
 def test_what_python_and_the_store_know_them_as() -> None:
-    assert len(KINDS) == 8
+    assert len(KINDS) == 9
     assert issubclass(ShapeError, ValueError)
     assert issubclass(OutputError, StoreError)

@@ -23,6 +23,8 @@ from weakseg.integrations.found_photographs import FoundPhotographs
 from weakseg.integrations.labelstudio_tasks import MODEL_VERSION, answer
 from weakseg.integrations.labelstudio_view import read_view
 
+__all__ = ["app", "routes"]
+
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 64 * 2**20  # bytes of a request: brush strokes of a large photograph are some megabytes

@@ -7,7 +7,6 @@ and far from strokes is sure, and of which the parts that hold a stroke are take
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from weakseg.artifacts import UNDECIDED, LabelMap
 from weakseg.checks import check_rgb_uint8, check_same_size
@@ -129,5 +128,5 @@ def _distance(to: Mask) -> NDArray[np.float32]:
 
 def _holding(parts: Mask, strokes: Mask) -> Mask:
     """Return the connected parts of a mask that hold a pixel of a stroke."""
-    numbers, _ = ndimage.label(parts)
+    _, numbers = cv2.connectedComponents(parts.astype(np.uint8), connectivity=4)
     return np.asarray(np.isin(numbers, np.unique(numbers[strokes & parts]), kind="table") & parts)

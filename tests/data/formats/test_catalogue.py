@@ -61,7 +61,16 @@ def test_folders(tmp_path: Path) -> None:
 
 def test_where_formats_may_be_given() -> None:
     thin = {"supervisely", "datumaro", "createml", "via", "coco_panoptic"}
-    assert set(formats_for("dataset")) == {"labelme", "cvat", "labelstudio", "scribblesup", "yolo", "csv", *thin}
+    assert set(formats_for("dataset")) == {
+        "labelme",
+        "cvat",
+        "labelstudio",
+        "scribblesup",
+        "yolo",
+        "csv",
+        "weakseg",
+        *thin,
+    }
     assert set(formats_for("drawn")) == {"scribblesup", "weakseg", "csv", "whats_the_point"}
     assert set(formats_for("photograph")) == set(FORMATS)
 
