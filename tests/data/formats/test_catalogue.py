@@ -60,7 +60,7 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_where_formats_may_be_given() -> None:
-    thin = {"supervisely", "datumaro", "createml", "via", "coco_panoptic"}
+    thin = {"supervisely", "datumaro", "createml", "via", "coco_panoptic", "weakseg"}
     assert set(formats_for("dataset")) == {
         "labelme",
         "cvat",
