@@ -255,7 +255,10 @@ def test_tags_with_commas_are_several(capsys: Capture, tmp_path: Path) -> None:
         ),
         (["segment", "x.jpg", "--tag", "cat"], "--tag: no such option; did you mean --tags?"),
         (["segment", "x.jpg", "--tags", "tabby", "cat"], "'cat' belongs to no option"),
-        (["segment", "x.jpg", "--method", "can"], "method: need 'auto', 'cam', 'wsgcn', 'a2gnn' or 'clicks', got 'can'"),
+        (
+            ["segment", "x.jpg", "--method", "can"],
+            "method: need 'auto', 'cam', 'wsgcn', 'a2gnn' or 'clicks', got 'can'",
+        ),
         (["train-segmenter", "--fit.lr", "-1"], "--masks is missing"),
         (["data", "chekc"], "there are 'check' and 'simulate'"),
         (["data", "simulate", "--kind", "boxes"], "give --out FILE"),
