@@ -39,6 +39,7 @@ SHARED = {
     "layers_msrc.yaml": 11,
     "dgcn_msrc.yaml": 4,
     "group_msrc.yaml": 7,
+    "queue_msrc.yaml": 2,
     "ablation_group_msrc.yaml": 35,
     "grm_msrc.yaml": 19,
     "grm_classifier_msrc.yaml": 15,
