@@ -228,3 +228,34 @@ class TestMarking:
         inside[8:40, 38:56] = True
         agreed = result.scores.argmax(0) == result.mask
         assert agreed[inside].mean() > 0.99 and np.allclose(result.scores.sum(0), 1, atol=1e-3)
+
+
+def test_a_draft_is_the_mask_of_the_seeds(image: NDArray[np.uint8]) -> None:
+    photograph, marks, drafts = Photograph(image), read_marks(boxes=[BALL]), list[Segmentation]()
+    found = photograph.segment(marks, draft=drafts.append)
+    assert [draft.tags for draft in drafts] == [found.tags]
+    assert np.array_equal(drafts[0].mask, np.where(found.seeds.labels == 255, 0, found.seeds.labels))
+    assert_equal(found, Photograph(image).segment(marks))
+    photograph.segment(marks, draft=drafts.append)  # is known already
+    Photograph(image).segment(read_marks(points=[("ball", (20, 20)), ("background", (1, 1))]), draft=drafts.append)
+    assert len(drafts) == 1
+
+
+def test_what_a_draft_ends_is_made_anew(image: NDArray[np.uint8]) -> None:
+    def end(draft: Segmentation) -> None:
+        raise KeyboardInterrupt
+
+    photograph, marks = Photograph(image), read_marks(boxes=[BALL])
+    with pytest.raises(KeyboardInterrupt):
+        photograph.segment(marks, draft=end)
+    assert_equal(photograph.segment(marks), Photograph(image).segment(marks))
+
+
+def test_corrections_train_nothing_anew_and_painting_on_a_mask_changes_no_other(image: NDArray[np.uint8]) -> None:
+    photograph, drafts = Photograph(image), list[Segmentation]()
+    first = photograph.segment(read_marks(boxes=[BALL])).mask
+    kept = first.copy()
+    first[:] = 1
+    assert np.array_equal(photograph.segment(read_marks(boxes=[BALL]), draft=drafts.append).mask, kept)
+    photograph.segment(read_marks(boxes=[BALL], points=[("background", (30, 30))]), draft=drafts.append)
+    assert not drafts

@@ -493,6 +493,7 @@ def test_fingers_at_the_width_of_a_phone(new_tab, tmp_path):
         before = tab.get("view.scale")
         touch(tab, [[(150, 200), (200, 300)], [(120, 180), (230, 330)], [(90, 150), (260, 360)]])
         assert tab.get("view.scale") > before * 1.5 and len(tab.record["points"]) == 1
+        tab.page.wait_for_timeout(400)  # a tap right after two fingers is a double tap
         tab.page.get_by_role("button", name="List of photographs").tap()
         tab.page.locator("#rows button").first.wait_for(state="visible")
         assert tab.page.get_by_role("button", name="Accept").bounding_box()["height"] >= 44

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from weakseg.data.dataset import open_dataset
 from weakseg.data.regions import is_whole, mask_of_runs
 from weakseg.errors import DataError, OutputError, StoreError
 from weakseg.web.labels import LabelBook
-from weakseg.web.masks import Shown
+from weakseg.web.masks import Draft, Shown
 from weakseg.web.training import with_what_counts
 from weakseg.web.worker import Answer
 
@@ -42,9 +43,13 @@ def served(folder: Path) -> Iterator[Served]:
 
 
 def _mask(served: Served, image_id: str, revision: int) -> np.ndarray:
-    answer = served.get(f"api/mask?id={image_id}&revision={revision}")
+    answer = served.get(f"api/mask?id={image_id}&revision={revision}&final=1")
     assert answer.status == 200, answer.body
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer.json["png"]))))
+    return _labels(answer.json)
+
+
+def _labels(told: dict[str, Any]) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(told["png"]))))
 
 
 def _stored(folder: Path) -> dict[str, dict[str, object]]:
@@ -185,7 +190,7 @@ def test_masks_of_other_classes_are_dropped_and_errors_are_tried_again(served: S
     assert served.get("api/mask?id=a&revision=1").status == 200
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow() -> Shown:
+    def slow(draft: Draft) -> Shown:
         begun.set()
         go_on.wait(30)
         return Shown(LabelMap(np.zeros((48, 64), np.uint8)), "drawn")
@@ -194,10 +199,52 @@ def test_masks_of_other_classes_are_dropped_and_errors_are_tried_again(served: S
     begun.wait(30)
     worker.forget()
     go_on.set()
-    worker.ask("c", 0, lambda: None)
+    worker.ask("c", 0, lambda draft: None)
     while "c" not in worker.answers:
         time.sleep(0.01)
     assert "a" not in worker.answers
+
+
+def test_a_first_mask_is_answered_before_the_one_that_is_kept(served: Served) -> None:
+    worker, go_on, made = served.page.worker, threading.Event(), []
+    first, last = np.zeros((48, 64), np.uint8), np.ones((48, 64), np.uint8)
+    served.save("a", 0, boxes=[BOX])
+    served.get("api/mask?id=a&revision=1&final=1")
+
+    def slow(draft: Draft) -> Shown:
+        made.append("begun")
+        draft(Shown(LabelMap(first), "a2gnn"))
+        go_on.wait(30)
+        return Shown(LabelMap(last), "a2gnn")
+
+    worker.answers = {}
+    worker.ask("a", 1, slow)
+    drafted = served.get("api/mask?id=a&revision=1").json
+    assert drafted["draft"] and not _labels(drafted).any()
+    worker.ask("a", 1, slow)  # is being made
+    go_on.set()
+    kept = served.get("api/mask?id=a&revision=1&final=1").json
+    assert not kept["draft"] and _labels(kept).all() and made == ["begun"]
+
+
+def test_a_mask_that_a_newer_mark_overtakes_is_not_finished(served: Served) -> None:
+    worker, go_on, finished = served.page.worker, threading.Event(), []
+    shown = Shown(LabelMap(np.zeros((48, 64), np.uint8)), "a2gnn")
+
+    def slow(draft: Draft) -> Shown:
+        go_on.wait(30)
+        draft(shown)
+        finished.append("slow")
+        return shown
+
+    worker.ask("a", 1, slow)
+    while worker._running is None:
+        time.sleep(0.01)
+    worker.ask("a", 2, lambda draft: shown)
+    go_on.set()
+    while "a" not in worker.answers or worker.answers["a"].revision < 2:
+        time.sleep(0.01)
+    assert not finished
 
 
 def test_what_lies_outside_is_refused(served: Served) -> None:

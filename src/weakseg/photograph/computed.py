@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, PixelGraph, Scores
 from weakseg.data.annotations import Drawn
+from weakseg.errors import DataError
 from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
@@ -38,7 +39,7 @@ class Computed:
     def __init__(self, image: NDArray[np.uint8], name: str) -> None:
         self.image, self.name = image, name
         self._kept: dict[str, object] = {}
-        self._clicked: tuple[tuple[object, ...], Scores] | None = None
+        self._latest: dict[str, tuple[tuple[object, ...], object]] = {}
 
     @property
     def size(self) -> tuple[int, int]:
@@ -66,6 +67,16 @@ class Computed:
 
         return self.once(("activations", names, config), make)
 
+    def evidence(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
+        """Return activations of names that are words of ImageNet: what none of them claims is background."""
+        try:
+            return self.activations(names, config)
+        except DataError as error:
+            raise DataError(
+                f"points: none is on the background, and {error}; click on the background too, or take a word of "
+                "ImageNet"
+            ) from error
+
     def graph(self, config: FreeGraphConfig) -> PixelGraph:
         """Return the graph of the photograph, reduced to ``config.max_side``, with no training."""
         return self.once(("graph", config), lambda: free_graph(embedded_backbone(), self.reduced(config), config))
@@ -81,6 +92,12 @@ class Computed:
             self._kept[name] = make()
         return cast(Made, self._kept[name])
 
+    def latest(self, kind: str, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """Return what was made of a kind, where it was the last of it and its key the same; else it is made anew."""
+        if kind not in self._latest or self._latest[kind][0] != key:
+            self._latest[kind] = (key, make())
+        return cast(Made, self._latest[kind][1])
+
     def crf(self, config: DecodeConfig) -> DenseCrf | None:
         """Return the CRF that decodes scores; ``None`` where none does."""
         return self.once(("crf", config), lambda: decoding_crf(self.image, config)) if config.crf.iterations else None
@@ -93,7 +110,4 @@ class Computed:
         """Return the scores of points and strokes; the last ones are kept, and what is known of the cells."""
         maps = self.cells(config)
         points = points_along(drawn, config.stroke_step * max(self.size))
-        key = (points, config)
-        if self._clicked is None or self._clicked[0] != key:
-            self._clicked = (key, click_scores(points, maps, self.size, config))
-        return self._clicked[1]
+        return self.latest("clicked", (points, config), lambda: click_scores(points, maps, self.size, config))

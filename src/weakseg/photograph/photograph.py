@@ -1,7 +1,7 @@
 """A photograph that is segmented from marks, again and again."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from weakseg.artifacts import Activations, LabelMap, Scores
+from weakseg.artifacts import UNDECIDED, Activations, LabelMap, Scores
 from weakseg.data.annotations import Drawn
 from weakseg.data.knowledge.imagenet_words import word_doubts
 from weakseg.data.regions import is_whole
@@ -25,7 +25,6 @@ from weakseg.photograph.given import Given, Named, read_given, read_tags
 from weakseg.photograph.marks import Marks, check_marks, merged_marks
 from weakseg.photograph.segmentation import Segmentation
 from weakseg.photograph.views import View, box_views, segment_views
-from weakseg.settings.activate import ActivateConfig
 from weakseg.stages.click_odds import confident_seeds
 from weakseg.stages.corrections import corrected
 from weakseg.stages.decode import decoded_scores, keep_to_boxes
@@ -37,6 +36,8 @@ from weakseg.stages.stroke_seeds import merge_over, raster_strokes
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
 logger = logging.getLogger(__name__)
+
+Draft = Callable[[Segmentation], None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ class Photograph(Computed):
         self.crf(drawn.decode)
         return self
 
-    def segment(self, marks: Marks | None = None, options: SegmentOptions | None = None) -> Segmentation:
+    def segment(
+        self, marks: Marks | None = None, options: SegmentOptions | None = None, *, draft: Draft | None = None
+    ) -> Segmentation:
         """Return the mask that marks ask for: boxes make it, else scribbles and points together.
 
         Scribbles and points beside boxes correct the mask that these make, see ``stages/corrections.py``. Outlined and
@@ -109,6 +112,8 @@ class Photograph(Computed):
         Args:
             marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
             options: Method, and settings of the stages.
+            draft: Called with the mask of the seeds, before a network of the photograph is trained on these; nothing is
+                kept of a call that it ends by an exception.
 
         Raises:
             DataError: If nothing is marked, a tag is no word of ImageNet, or a label lies outside of the photograph;
@@ -133,9 +138,18 @@ class Photograph(Computed):
             doubts.append("drawn.seeds are not read where points decide; method a2gnn reads them")
             self._warn(doubts[-1:])
         options = replace(options, method=by)
-        activations, seeds = self._drawn_seeds(marks.names, drawn, options)
-        seeds = paint_regions(regions, self.size, on=seeds)
-        made = self._completed(Marks(marks.names, drawn), seeds, options)
+
+        def complete() -> tuple[Activations, LabelMap, Completed]:
+            activations, seeds = self._drawn_seeds(marks.names, drawn, options)
+            seeds = paint_regions(regions, self.size, on=seeds)
+            if draft is not None and by == "a2gnn":
+                mask = LabelMap(np.where(seeds.labels == UNDECIDED, 0, seeds.labels).astype(np.uint8))
+                mask = paint_regions(regions, self.size, on=self._corrected(mask, marks, options.drawn))
+                draft(self._bare(marks.names, seeds, mask, doubts))
+            return activations, seeds, self._completed(Marks(marks.names, drawn), seeds, options)
+
+        key = (marks.names, drawn, regions, options)
+        activations, seeds, made = self.latest("completed", key, complete)
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         if by == "clicks":
             mask = merge_over(LabelMap(raster_strokes(drawn, self.size, options.drawn.seeds.strokes)), mask)
@@ -153,9 +167,8 @@ class Photograph(Computed):
             return near.segment(view.marks(marks.names), options)
 
         self._warn([f"boxes are looked at in {len(views)} parts of it (drawn.surroundings 0: in the whole)"])
-        no, none = LabelMap(np.zeros(self.size, np.uint8)), self._no_activations()
-        bare = Segmentation(self.image, marks.names, none, no, no, warnings=tuple(doubts), name=self.name)
-        found = segment_views(views, bare, segment)
+        nothing = LabelMap(np.zeros(self.size, np.uint8))
+        found = segment_views(views, self._bare(marks.names, nothing, nothing, doubts), segment)
         return replace(found, labels=self._corrected(found.labels, marks, options.drawn))
 
     def _corrected(self, mask: LabelMap, marks: Marks, options: DrawnOptions) -> LabelMap:
@@ -200,10 +213,8 @@ class Photograph(Computed):
         }
         told = [doubt for name, one in found.items() if (doubt := one.doubt(name))]
         self._warn(told)
-        warnings = (*doubts, *told)
-        return Segmentation(
-            self.image, marks.names, activations, seeds, made.mask, made.decided, warnings, self.name, found
-        )
+        warnings, mask = (*doubts, *told), LabelMap(made.mask.labels.copy())  # the caller may paint on it
+        return Segmentation(self.image, marks.names, activations, seeds, mask, made.decided, warnings, self.name, found)
 
     def _reliability(self, label: int, marks: Marks, looked: Looked, *, clicked: bool) -> Reliability:
         """Return how far the mask of a label is to be trusted; what a person has outlined is."""
@@ -230,22 +241,17 @@ class Photograph(Computed):
             return self._no_activations(), confident_seeds(self.clicked(drawn, options.drawn.clicks))
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
         needed = clicked and config.strokes_as == "superpixels"
-        activations = self._evidence(names, options.activations) if needed else None
+        activations = self.evidence(names, options.activations) if needed else None
         parts = self.once(("seeds", config), SeedParts)
         return activations or self._no_activations(), weak_seeds(drawn, self.image, activations, config, parts=parts)
 
+    def _bare(self, names: tuple[str, ...], seeds: LabelMap, mask: LabelMap, doubts: Sequence[str]) -> Segmentation:
+        """Return a mask of which no more is known than its seeds."""
+        none = self._no_activations()
+        return Segmentation(self.image, names, none, seeds, mask, warnings=tuple(doubts), name=self.name)
+
     def _no_activations(self) -> Activations:
         return Activations(torch.zeros(0, 1, 1), (), self.size, max(self.size))
-
-    def _evidence(self, names: tuple[str, ...], config: ActivateConfig) -> Activations:
-        """Return activations of names that are words of ImageNet: what none of them claims is background."""
-        try:
-            return self.activations(names, config)
-        except DataError as error:
-            raise DataError(
-                f"points: none is on the background, and {error}; click on the background too, or take a word of "
-                "ImageNet"
-            ) from error
 
     def _completed(self, marks: Marks, seeds: LabelMap, options: SegmentOptions) -> Completed:
         """Return the mask that a method makes of seeds, and what it is made of."""

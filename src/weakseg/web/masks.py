@@ -3,7 +3,7 @@
 import base64
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import AnnotatedImage, Box, Drawn, Point, Scribble
-from weakseg.data.binding import bind_image
+from weakseg.data.binding import BoundImage, bind_image
 from weakseg.data.classes import Classes
 from weakseg.data.regions import is_whole
 from weakseg.errors import DataError
@@ -20,6 +20,7 @@ from weakseg.ops.resample import resize_labels
 from weakseg.photograph.config import method_for
 from weakseg.photograph.marks import Marks
 from weakseg.photograph.photograph import Photograph
+from weakseg.photograph.segmentation import Segmentation
 from weakseg.stages.known import count_parts
 from weakseg.stages.reliability import OUTLINED, Reliability
 from weakseg.stages.weak_seeds import keep_outlines, paint_regions
@@ -28,6 +29,7 @@ from weakseg.web.trained import Trained
 
 KEPT_PHOTOGRAPHS = 4
 ACCEPTED, DRAWN, TAGS = "accepted", "drawn", "tags"
+Draft = Callable[["Shown"], None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,13 @@ class MaskMaker:
         self._kept: Recent[Photograph] = Recent(KEPT_PHOTOGRAPHS)
 
     def make(
-        self, image_id: str, labels: AnnotatedImage, classes: Classes | None, *, accepted: bool = False
+        self,
+        image_id: str,
+        labels: AnnotatedImage,
+        classes: Classes | None,
+        *,
+        accepted: bool = False,
+        draft: Draft | None = None,
     ) -> Shown | None:
         """Return the mask that the labels of a photograph ask for; ``None`` where nothing does.
 
@@ -96,24 +104,27 @@ class MaskMaker:
             labels: What its record says.
             classes: Of the page.
             accepted: Whether a person has accepted its mask.
+            draft: Called with a first mask, where a better one takes longer.
 
         Raises:
             DataError: If the photograph cannot be read, or its labels make no mask; says why.
         """
         start = time.perf_counter()
-        bound = bind_image(labels, classes) if classes else None
-        says = bound is not None and labels.size is not None and not bound.tags.possible
-        if bound is not None and says and bound.drawn == Drawn():
+        if not classes:
+            return self._trained(image_id, frozenset())
+        bound = bind_image(labels, classes)
+        says = labels.size is not None and not bound.tags.possible
+        if says and bound.drawn == Drawn():
             made: Shown | None = Shown(LabelMap(np.zeros(self._album.size(image_id), np.uint8)), DRAWN)
-        elif bound is None or not (bound.drawn != Drawn() or bound.tags.present):
+        elif bound.drawn == Drawn() and not bound.tags.present:
             made = self._trained(image_id, frozenset())
         elif is_whole(bound.drawn):
             size = self._album.size(image_id)
             made = Shown(paint_regions(bound.drawn.regions, size), ACCEPTED if accepted else DRAWN)
         else:
-            made = self._made(image_id, bound.drawn, bound.tags.present, classes)
-        if made is None or classes is None:
-            return made
+            made = self._made(image_id, bound, classes, draft)
+        if made is None:
+            return None
         counts = np.bincount(made.labels.labels.ravel(), minlength=256) / made.labels.labels.size
         shares = {name: float(counts[label]) for label, name in enumerate(classes.names, start=1)}
         small = resize_labels(made.labels.labels, shown_size(made.labels.labels.shape))
@@ -134,23 +145,27 @@ class MaskMaker:
         state = path.stat()
         return self._kept.get((image_id, state.st_mtime_ns, state.st_size), lambda: Photograph(path))
 
-    def _made(self, image_id: str, drawn: Drawn, present: frozenset[int], classes: Classes | None) -> Shown | None:
-        if classes is None:
-            return None
+    def _made(self, image_id: str, bound: BoundImage, classes: Classes, draft: Draft | None) -> Shown | None:
+        drawn, present = bound.drawn, bound.tags.present
+
+        def finished(shown: Shown) -> Shown:
+            known = dict(shown.reliability)
+            for region in drawn.regions:
+                if 0 < region.class_id <= len(classes):
+                    known.setdefault(classes.name_of(region.class_id), OUTLINED)
+            left = sorted(present - drawn.class_ids) if drawn.open != Drawn() else []
+            told = [f"nothing is drawn of {classes.name_of(one)!r}: it is not in the mask" for one in left]
+            labels = keep_outlines(shown.labels, drawn)
+            return replace(shown, labels=labels, reliability=known, warnings=(*shown.warnings, *told))
+
+        drafted = None if draft is None else lambda shown: draft(finished(shown))
         if drawn.open == Drawn():
             shown = self._tagged(image_id, drawn, present, classes)
         else:
-            shown = self._marked(image_id, drawn.open, classes)
+            shown = self._marked(image_id, drawn.open, classes, drafted)
         if shown is None:
             shown = Shown(paint_regions(drawn.regions, self._album.size(image_id)), DRAWN)
-        known = dict(shown.reliability)
-        for region in drawn.regions:
-            if 0 < region.class_id <= len(classes):
-                known.setdefault(classes.name_of(region.class_id), OUTLINED)
-        left = [classes.name_of(one) for one in sorted(present - drawn.class_ids)] if drawn.open != Drawn() else []
-        told = [f"nothing is drawn of {name!r}: it is not in the mask" for name in left]
-        warnings = (*shown.warnings, *told)
-        return replace(shown, labels=keep_outlines(shown.labels, drawn), reliability=known, warnings=warnings)
+        return finished(shown)
 
     def _tagged(self, image_id: str, drawn: Drawn, present: frozenset[int], classes: Classes) -> Shown | None:
         """Return what a run, or the vocabulary of ImageNet, sees of the tags; nothing where all are outlined."""
@@ -162,20 +177,25 @@ class MaskMaker:
         names = tuple(classes.name_of(class_id) for class_id in sorted(present))
         return self._segmented(image_id, Marks(names, Drawn()), sorted(present), TAGS)
 
-    def _marked(self, image_id: str, drawn: Drawn, classes: Classes) -> Shown:
+    def _marked(self, image_id: str, drawn: Drawn, classes: Classes, draft: Draft | None) -> Shown:
         """Return what marks make."""
         ids = sorted(drawn.class_ids)
         if not ids:
             raise DataError("only the background is marked; mark an object, too")
         names = tuple(classes.name_of(class_id) for class_id in ids)
         by = method_for("auto", drawn)
-        return self._segmented(image_id, Marks(names, _relabelled(drawn, ids)), ids, by)
+        return self._segmented(image_id, Marks(names, _relabelled(drawn, ids)), ids, by, draft)
 
-    def _segmented(self, image_id: str, marks: Marks, ids: Sequence[int], by: str) -> Shown:
-        found = self.photograph(image_id).segment(marks)
-        table = np.arange(256, dtype=np.uint8)
+    def _segmented(self, image_id: str, marks: Marks, ids: Sequence[int], by: str, draft: Draft | None = None) -> Shown:
+        table, start = np.arange(256, dtype=np.uint8), time.perf_counter()
         table[1 : 1 + len(ids)] = ids
-        return Shown(LabelMap(table[found.mask]), by, found.reliabilities, found.warnings)
+
+        def shown(found: Segmentation) -> Shown:
+            seconds = time.perf_counter() - start
+            return Shown(LabelMap(table[found.mask]), by, found.reliabilities, found.warnings, seconds)
+
+        drafted = None if draft is None else lambda found: draft(shown(found))
+        return shown(self.photograph(image_id).segment(marks, draft=drafted))
 
     def _trained(self, image_id: str, present: frozenset[int]) -> Shown | None:
         """Return what a run has made of a photograph, or its segmenter makes of it now."""

@@ -13,7 +13,7 @@ from weakseg.version import __version__
 from weakseg.web.album import SIDES, Album, shown_size
 from weakseg.web.entry import Entry
 from weakseg.web.labels import LabelBook, StaleError
-from weakseg.web.masks import MaskMaker, Shown
+from weakseg.web.masks import Draft, MaskMaker, Shown
 from weakseg.web.queue import next_labels
 from weakseg.web.trained import Trained
 from weakseg.web.training import Training
@@ -152,13 +152,13 @@ class Page:
         if entry.error:
             raise DataError(entry.error)
         self._check_size(image_id, self.album.size(image_id))
-        self.worker.ask(image_id, entry.revision, lambda: self._made(image_id, entry))
+        self.worker.ask(image_id, entry.revision, lambda draft: self._made(image_id, entry, draft))
 
-    def _made(self, image_id: str, entry: Entry) -> Shown | None:
+    def _made(self, image_id: str, entry: Entry, draft: Draft | None = None) -> Shown | None:
         """Return the mask of a photograph by what is said of it."""
         classes = self.book.classes
         labels = self.book.read(image_id, entry) if entry.record else AnnotatedImage(image_id, (), image_id)
-        return self._maker.make(image_id, labels, classes, accepted=entry.state == "accepted")
+        return self._maker.make(image_id, labels, classes, accepted=entry.state == "accepted", draft=draft)
 
     def put(self, image_id: str, revision: int, record: Record) -> Entry:
         """Store what is said of a photograph; a mask that was accepted is not so any longer.
@@ -243,7 +243,7 @@ class Page:
             raise StaleError(f"{image_id}: has been changed elsewhere meanwhile, perhaps in another tab")
         answer = self.worker.answers.get(image_id)
         found: Shown | None = answer.shown if answer and answer.revision == revision else None
-        if found is None or not answer or not answer.complete:
+        if found is None or not answer or answer.draft or not answer.complete:
             found = self._made(image_id, entry)
         if found is None:
             raise DataError(f"{image_id}: there is no mask that could be accepted; mark something first")

@@ -92,20 +92,22 @@ class Server:
         return Response(content, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})
 
     async def mask(self, request: Request) -> Response:
-        """The mask of a revision, or a newer one, as soon as it is there."""
+        """The mask of a revision, or a newer one, as soon as it is there; a first one, too, but with ``final=1``."""
         image_id, text = _id_of(request), request.query_params.get("revision", "")
         if not text.isdigit() or len(text) > 9:
             raise DataError(f"revision: must be a number, got {text!r:.40}")
         revision = int(text)
         await _aside(partial(self.page.ask_mask, image_id, revision))
-        answer = await self.page.worker.wait(image_id, revision)
+        drafts = request.query_params.get("final") != "1"
+        answer = await self.page.worker.wait(image_id, revision, drafts=drafts)
         if answer is None:
             return JSONResponse({"error": "the mask is not there yet; ask again"}, 503)
         if answer.error:
             return JSONResponse({"error": answer.error, "revision": answer.revision}, 422)
         if answer.shown is None:
             return Response(status_code=204)
-        return JSONResponse(await _aside(partial(answer.shown.as_json, answer.revision)))
+        told = await _aside(partial(answer.shown.as_json, answer.revision))
+        return JSONResponse({**told, "draft": answer.draft})
 
     async def queue(self, request: Request) -> Response:
         """What to draw next."""

@@ -83,7 +83,7 @@ addEventListener("hashchange", () => {
  * For tests and measurements, all of it read-only:
  * id, size (rows, columns), revision, record, tool, className: of the photograph in front and of the hand that draws;
  * masks: how many masks of the server were shown so far;
- * mask: {revision, by, seconds, rows, columns} of the present one, or null; waiting: whether another is being made;
+ * mask: {revision, by, seconds, draft, rows, columns} of the present one, or null; waiting: whether another is made;
  * saved: "saved", "saving" or "not saved"; unsaved: whether anything is;
  * label(row, column): the label at a pixel of the full photograph, null without mask; name(label): what it is called;
  * view: {scale, x, y}, the stage's pixels per pixel of the photograph and where its corner lies on the stage;
@@ -100,8 +100,8 @@ Object.defineProperty(window, "weakseg", {
     get masks() { return shown.arrivals; },
     get mask() {
       const { map, facts, revision } = shown;
-      const { by = null, seconds = null } = facts ?? {};
-      return map && { revision, by, seconds, rows: map.rows, columns: map.columns };
+      const { by = null, seconds = null, draft = false } = facts ?? {};
+      return map && { revision, by, seconds, draft, rows: map.rows, columns: map.columns };
     },
     get waiting() { return shown.waiting; },
     get saved() { return savingState().word; },

@@ -5,6 +5,7 @@ import { focusSearch } from "./list.js";
 import { openNext, openPrevious, openUnlabelled } from "./opening.js";
 import { nextOfQueue } from "./queue.js";
 import { isEmpty, isSaid } from "./record.js";
+import { shown } from "./mask.js";
 import { decide, retry } from "./saving.js";
 import { setOption, state, tell } from "./state.js";
 import { TOOLS, draft, removeCorner } from "./tools.js";
@@ -33,6 +34,7 @@ const DECIDED = { accept: "Accepted: this mask is yours now.", reject: "Rejected
 async function decided(verb) {
   const photograph = state.current;
   if (!photograph) return;
+  if (verb === "accept" && shown.facts?.draft) return say("A better mask is on its way; accept that one.");
   try {
     if (await decide(photograph, verb)) say(DECIDED[verb]);
     if (photograph === state.current) tell("record");

@@ -14,7 +14,7 @@ export const shown = {
   waiting: false,
   hasFailed: false, // it is not asked for any longer
   revision: null,
-  arrivals: 0, // how many masks of the server were shown
+  arrivals: 0, // how many masks of the server were shown, first ones too
   paths: new Map(), // outlines
 };
 export const fill = document.createElement("canvas"); // colours, one pixel for one of the mask
@@ -32,15 +32,19 @@ export async function ask(photograph) {
   const { signal } = controller;
   const { id, revision } = photograph;
   let failures = 0;
+  let drafted = {};
   Object.assign(shown, { waiting: true, hasFailed: false });
   tell("mask");
   while (!signal.aborted) {
     try {
-      const answer = await get("mask", { id, revision }, signal);
+      const answer = await get("mask", { id, revision, ...drafted }, signal);
       const map = answer && (await decodeGrey(answer.png));
       if (signal.aborted) return;
       if (answer && answer.revision > photograph.revision) return overtaken(photograph);
-      return arrived(photograph, { revision: answer?.revision ?? revision, map, facts: answer, error: null });
+      const found = { revision: answer?.revision ?? revision, map, facts: answer, error: null };
+      if (!answer?.draft) return arrived(photograph, found);
+      first(photograph, found);
+      drafted = { final: 1 };
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Refused && error.status === 409) return overtaken(photograph);
@@ -69,6 +73,14 @@ function failed({ message }) {
 function overtaken(photograph) {
   shown.waiting = false;
   if (!photograph.unsaved) tell("overtaken", photograph);
+  tell("mask");
+}
+
+/** A first mask, shown until the one that is kept is there. */
+function first(photograph, answer) {
+  if (photograph !== state.current || photograph.unsaved || painting) return;
+  show(answer);
+  shown.arrivals += 1;
   tell("mask");
 }
 

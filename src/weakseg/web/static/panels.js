@@ -65,11 +65,11 @@ function showMask() {
   byId("mask-list").replaceChildren(...(map ? parts.map(maskLine) : []));
   byId("mask-warnings").replaceChildren(...(facts?.warnings ?? []).map((text) => make("li", {}, text)));
   const maker = facts?.by === "accepted" ? "Accepted by you" : `Made by ${MAKERS[facts?.by] ?? facts?.by}`;
-  const made = facts ? maker : "";
+  const made = !facts ? "" : facts.draft ? "A first mask" : maker;
   const time = facts?.seconds && !["accepted", "drawn"].includes(facts.by) ? ` in ${facts.seconds.toFixed(2)} s` : "";
   const empty = map ? "All of it is background. " : "No mask yet. Draw a mark, or say which classes are there.";
   const nothing = parts.length ? "" : empty;
-  write(byId("mask-made"), error ?? `${nothing}${made}${made ? `${time}.` : ""}`);
+  write(byId("mask-made"), error ?? `${nothing}${made}${made ? `${time}.` : ""}${facts?.draft ? " The better one is on its way." : ""}`);
   byId("mask-made").classList.toggle("bad", Boolean(error));
   askAgain.hidden = !shown.hasFailed;
   document.body.classList.toggle("waiting", waiting);
