@@ -33,6 +33,7 @@ from weakseg.stages.refine import mask_of, refined_scores
 from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, raster_strokes
+from weakseg.stages.stroke_walk import walk_graph_of
 from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ class Photograph(Computed):
         self.crf(drawn.clicks_decode)
         self.graph(drawn.graph)
         self.crf(drawn.decode)
+        if drawn.seeds.strokes_as == "walk":
+            parts = self.once(("seeds", drawn.seeds), SeedParts)
+            parts.graph = parts.graph or walk_graph_of(self.image, drawn.seeds.walk)
         return self
 
     def segment(
