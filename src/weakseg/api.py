@@ -206,7 +206,7 @@ def run(recipe: str, *, root: str | Path, out: str | Path, options: RunOptions |
 
     loaded = load_recipe(recipe, [*config_words(settings), "--data.root", str(root)])
     result = run_recipe(loaded, Path(out), options)
-    return Run(Path(out), result, write_run_report(Path(out)))
+    return Run(Path(out), result, write_run_report(Path(out), result.dataset))
 
 
 def _check_several(name: str, images: object) -> None:

@@ -63,7 +63,7 @@ def main(words: Sequence[str]) -> int:
     from weakseg.report.run import write_run_report
 
     result = run_recipe(recipe, given.out, run_options(given))
-    page = write_run_report(given.out)
+    page = write_run_report(given.out, result.dataset)
     told = f"{_scores(given.out)}{_trust(given.out)}report: {page.resolve()}"
     return conclude(result.failures, told, listed=given.out / FAILURES_FILE)
 

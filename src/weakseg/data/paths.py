@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import stat
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -62,17 +64,43 @@ def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
     A name that begins with the folder itself (``images/a.jpg`` in ``images``) starts beside it, unless it has such a
     folder within. A missing file is no error here: it fails by itself when it is read.
 
+    Args:
+        root: Resolved folder that must not be left.
+        folder: Resolved folder inside ``root``.
+        name: Relative path from a label file.
+        where: File and line, for the error.
+
     Raises:
         DataError: If the path leads outside ``root``.
     """
     first, *rest = PurePosixPath(name.replace("\\", "/")).parts or ("",)
     if rest and first == folder.name and folder != root and not (folder / first).is_dir():
         folder = folder.parent
+    if (plain := _plainly_there(folder, name)) is not None:
+        return plain
     path = inside(root, name, where, folder=folder)
     if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
         return path
     candidates = (inside(root, f"{name}{suffix}", where, folder=folder) for suffix in _TRIED_SUFFIXES)
     return next((candidate for candidate in candidates if candidate.is_file()), path.with_name(f"{path.name}.jpg"))
+
+
+def _plainly_there(folder: Path, name: str) -> Path | None:
+    """Return an image file that a name of plain parts leads to by no link, as ``inside`` does five times as slowly."""
+    parts = name.split("/")
+    if not parts[-1].lower().endswith(tuple(IMAGE_SUFFIXES)) or "\\" in name or ":" in name or "\0" in name:
+        return None
+    path = os.fspath(folder)
+    for part in parts:
+        if part in ("", ".", ".."):
+            return None
+        path = f"{path}{os.sep}{part}"
+        try:
+            if stat.S_ISLNK(os.lstat(path).st_mode):
+                return None
+        except OSError:
+            return None
+    return Path(path)
 
 
 def files_inside(folder: Path, suffixes: Collection[str], what: str, *, deep: bool = False) -> list[Path]:

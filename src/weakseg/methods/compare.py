@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from weakseg.data.config import DataConfig
-from weakseg.data.dataset import open_dataset
+from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError
 from weakseg.files import read_json, write_json
 from weakseg.methods import METHODS
@@ -116,11 +116,13 @@ class Comparison:
         folder: Holds ``results.json`` and ``steps``.
         methods: In the order in which they were asked for.
         failures: Of all methods, each once; also in ``failures.csv``.
+        dataset: As it was opened; ``None``: it is opened anew where it is needed.
     """
 
     folder: Path
     methods: tuple[ComparedMethod, ...]
     failures: Sequence[Failure]
+    dataset: Dataset | None = None
 
 
 def compare_methods(
@@ -166,7 +168,7 @@ def compare_methods(
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)
     write_json(out / COMPARISON_FILE, {"methods": [_as_json(method, out) for method in compared]})
-    return Comparison(out, compared, failures)
+    return Comparison(out, compared, failures, dataset)
 
 
 def compared_plan(steps: Sequence[Step], *, segmenter: bool, until: str = "") -> tuple[list[Step], set[str]]:

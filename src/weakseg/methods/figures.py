@@ -9,6 +9,7 @@ from weakseg.artifacts import LabelMap
 from weakseg.files import read_json
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.plan import Kind, Role, Step, result_of, way_to
+from weakseg.pipeline.remembered import remembered
 from weakseg.steps.reliability import RELIABILITY, all_doubts
 
 ScoresOf = Mapping[str, Mapping[str, Any]]
@@ -120,12 +121,17 @@ def _agreement(steps: Sequence[Step], scores: ScoresOf) -> dict[str, float]:
 
 def _coverage(folder: Path) -> float | None:
     """Return how many pixels partial labels that were not scored decide, in percent of all."""
-    decided = pixels = 0.0
-    for path in sorted(folder.rglob("*.png")):
-        labels = LabelMap.load(path)
-        decided += labels.coverage * labels.labels.size
-        pixels += labels.labels.size
-    return 100.0 * decided / pixels if pixels else None
+
+    def count() -> float | None:
+        decided = pixels = 0.0
+        for path in sorted(folder.rglob("*.png")):
+            labels = LabelMap.load(path)
+            decided += labels.coverage * labels.labels.size
+            pixels += labels.labels.size
+        return 100.0 * decided / pixels if pixels else None
+
+    found: float | None = remembered(folder, "coverage", count)
+    return found
 
 
 def _trusted(folder: Path) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weakseg.data.dataset import open_dataset
+from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.methods import METHODS
@@ -36,11 +36,13 @@ class RunResult:
         folder: The run folder.
         failures: Images that some step could not do; also in ``failures.csv``.
         masks: Folder of the masks, of the last round; ``None`` where no step makes any.
+        dataset: As it was opened.
     """
 
     folder: Path
     failures: Sequence[Failure]
     masks: Path | None = None
+    dataset: Dataset | None = None
 
 
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
@@ -79,7 +81,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         if result and RELIABILITY in {step.name for step in steps}:
             ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
             write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, out / result.name)
-    return RunResult(out, failures, out / result.name if result else None)
+    return RunResult(out, failures, out / result.name if result else None, dataset)
 
 
 def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:

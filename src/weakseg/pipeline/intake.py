@@ -1,17 +1,18 @@
 """The first step of every run: decode each image once, remember what was seen, leave out what cannot be read."""
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from weakseg.data.check import DatasetReport, ImageRecord, check_labels_fit, probe_image, summarize_dataset
 from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
 from weakseg.data.sample import WeakSample
-from weakseg.errors import DataError, StoreError, WeaksegError
+from weakseg.errors import DataError, StoreError, WeaksegError, cut
 from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.keys import hash_of
@@ -59,7 +60,7 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
 
     Args:
         dataset: The data set.
-        folder: Of the records.
+        folder: Of the records while they are made; their table lies beside it.
         engine: Spreads the work.
         learns: Whether something is learned of the data; else there is no warning of what cannot be.
 
@@ -67,12 +68,7 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
         DataError: If no training image can be read.
     """
     samples = list({s.id: s for split in dataset.splits.values() for s in split}.values())
-    job = ProbeJob(folder)
-    for sample in samples:
-        _drop_stale(job.output(sample.id), sample)
-    failures = run_units(job, job.units(samples), title=STEP, engine=engine)
-    unreadable = {failure.image_id for failure in failures}
-    records = {s.id: _read_record(job.output(s.id)) for s in samples if s.id not in unreadable}
+    records, failures = _probed(samples, folder, engine)
     failures += _misfits(dataset, samples, records)
     reasons = {failure.image_id: failure.reason for failure in failures}
     records = {image_id: record for image_id, record in records.items() if image_id not in reasons}
@@ -94,6 +90,47 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
     lists = {name: tuple(s for s in members if s.id not in reasons) for name, members in dataset.lists.items()}
     return Intake(replace(dataset, splits=kept, lists=lists), report, tuple(failures), content)
+
+
+def _probed(
+    samples: Sequence[WeakSample], folder: Path, engine: Engine
+) -> tuple[dict[str, ImageRecord], list[Failure]]:
+    """Return records and failures of images; those that have not changed since the last time are not read.
+
+    Each image that is read leaves a file in ``folder``, so that a call that is stopped goes on where it was; at the end
+    they are one table beside it.
+    """
+    table, job = folder.with_name(f"{folder.name}.json"), ProbeJob(folder)
+    known = _read_table(table)
+    records = {s.id: known[s.id] for s in samples if s.id in known and _seems_same(known[s.id], s)}
+    todo = [sample for sample in samples if sample.id not in records]
+    for sample in todo:
+        _drop_stale(job.output(sample.id), sample)
+    failures = run_units(job, job.units(todo), title=STEP, engine=engine)
+    unreadable = {failure.image_id for failure in failures}
+    records |= {s.id: _read_record(job.output(s.id)) for s in todo if s.id not in unreadable}
+    if len(todo) > len(unreadable):
+        found = (known | records).items()
+        write_json(table, {image_id: [one.rows, one.columns, *astuple(one.file)] for image_id, one in found})
+    shutil.rmtree(folder, ignore_errors=True)
+    return {sample.id: records[sample.id] for sample in samples if sample.id in records}, failures
+
+
+def _read_table(path: Path) -> dict[str, ImageRecord]:
+    """Return the records of a table; of one that is missing, damaged or of another version none, as it spares work."""
+    try:
+        found = read_json_object(path).items() if path.exists() else ()
+        return {image_id: _record_of(rows, columns, FileState(*file)) for image_id, (rows, columns, *file) in found}
+    except (StoreError, TypeError, ValueError) as error:
+        logger.warning("%s: is no table of images (%s); they are looked at anew", path, cut(error))
+        return {}
+
+
+def _seems_same(record: ImageRecord, sample: WeakSample) -> bool:
+    try:
+        return record.file.seems_same(sample.image_path)
+    except DataError:  # it fails by itself
+        return False
 
 
 def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[str, ImageRecord]) -> list[Failure]:
@@ -127,13 +164,21 @@ def _read_record(path: Path) -> ImageRecord:
     value = read_json_object(path)
     file = value.get("file")
     try:
-        record = ImageRecord(value["rows"], value["columns"], FileState(**(file if isinstance(file, dict) else {})))
+        return _record_of(value["rows"], value["columns"], FileState(**(file if isinstance(file, dict) else {})))
     except (KeyError, TypeError) as error:
         raise StoreError(f"{path}: is no record of an image; delete it") from error
-    numbers = (record.rows, record.columns, record.file.num_bytes, record.file.mtime_ns, record.file.changed_ns)
-    if not isinstance(record.file.content_hash, str) or not all(type(number) is int for number in numbers):
-        raise StoreError(f"{path}: is no record of an image; delete it")
-    return record
+
+
+def _record_of(rows: Any, columns: Any, file: FileState) -> ImageRecord:
+    """Return a record of values that were read.
+
+    Raises:
+        TypeError: If one of them is of another type.
+    """
+    numbers = (rows, columns, file.num_bytes, file.mtime_ns, file.changed_ns)
+    if not isinstance(file.content_hash, str) or not all(type(number) is int for number in numbers):
+        raise TypeError("a value of another type")
+    return ImageRecord(rows, columns, file)
 
 
 def _fingerprint(sample: WeakSample, record: ImageRecord) -> str:

@@ -116,7 +116,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
     """
     methods = comparison.methods
     data = methods[0].recipe.data
-    dataset = open_dataset(data)
+    dataset = comparison.dataset or open_dataset(data)
     groups, truth = _groups(comparison, dataset), truth_loaders(data, dataset)
     cards, note = _Gallery(methods, dataset, truth).cards()
     return Report(

@@ -58,8 +58,12 @@ from weakseg.steps.saliency import SALIENCY
 OF_TAGS = "Mean average precision: how far images of a class are ranked above others by its score; 100 is all of them."
 
 
-def build_run_report(folder: Path) -> Report:
+def build_run_report(folder: Path, dataset: Dataset | None = None) -> Report:
     """Return the report of a run folder, finished or not; it shows what is there.
+
+    Args:
+        folder: The run folder.
+        dataset: Its data set, where that is open; ``None``: it is opened.
 
     Raises:
         StoreError: If ``folder`` is no run folder.
@@ -68,7 +72,7 @@ def build_run_report(folder: Path) -> Report:
     if is_comparison(folder):
         raise StoreError(f"{folder}: is a comparison, whose page, report.html, weakseg compare writes; run that again")
     recipe = open_finished(folder).recipe
-    dataset = open_dataset(recipe.data)
+    dataset = dataset or open_dataset(recipe.data)
     steps = METHODS[recipe.method].build(recipe, dataset)
     failures = read_failures(folder)
     groups = grouped(recipe, dataset, {step.name: folder / step.name for step in steps}, failures)
@@ -105,10 +109,10 @@ def build_run_report(folder: Path) -> Report:
     )
 
 
-def write_run_report(folder: Path) -> Path:
-    """Write ``report.html`` into a run folder, and return its path; errors as of ``build_run_report``."""
+def write_run_report(folder: Path, dataset: Dataset | None = None) -> Path:
+    """Write ``report.html`` into a run folder, and return its path; arguments and errors as of ``build_run_report``."""
     path = folder / "report.html"
-    save(build_run_report(folder), path)
+    save(build_run_report(folder, dataset), path)
     return path
 
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Drawn, LabelKind
@@ -16,6 +16,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.errors import StoreError
 from weakseg.files import read_json, write_bytes, write_json
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, result_of, way_to
+from weakseg.pipeline.remembered import remembered
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.weak_seeds import Use
 from weakseg.stages.mask_cues import Looked, mask_cues
@@ -153,7 +154,24 @@ def doubts_of(folder: Path, image_id: str) -> tuple[MaskDoubt, ...]:
 
 def all_doubts(folder: Path) -> list[MaskDoubt]:
     """Return what the step in a folder says of the masks of all images."""
-    return [one for path in sorted(folder.rglob(f"*{Kind.RELIABILITY.suffix}")) for one in read_doubts(path)]
+    return [one for found in doubts_by_image(folder).values() for one in found]
+
+
+def doubts_by_image(folder: Path) -> dict[str, tuple[MaskDoubt, ...]]:
+    """Return what the step in a folder says of the masks of all images, by image id.
+
+    Raises:
+        StoreError: If a file is damaged.
+    """
+
+    def read() -> dict[str, Any]:
+        suffix = Kind.RELIABILITY.suffix
+        paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{suffix}"))}
+        return {name.removesuffix(suffix): read_json(path) for name, path in paths.items()}
+
+    return {
+        image_id: _doubts(found, folder / image_id) for image_id, found in remembered(folder, "doubts", read).items()
+    }
 
 
 def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
@@ -162,8 +180,12 @@ def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
     Raises:
         StoreError: If the file is damaged.
     """
+    return _doubts(read_json(path), path)
+
+
+def _doubts(found: Any, path: Path) -> tuple[MaskDoubt, ...]:
     try:
-        return tuple(MaskDoubt(**{**one, "reasons": tuple(one["reasons"])}) for one in read_json(path))
+        return tuple(MaskDoubt(**{**one, "reasons": tuple(one["reasons"])}) for one in found)
     except (TypeError, KeyError) as error:
         raise StoreError(f"{path}: says nothing of masks; delete it, the next run makes it anew") from error
 
@@ -181,8 +203,9 @@ def write_list(path: Path, classes: Classes, images: Iterable[str], doubts: Path
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
+    known = doubts_by_image(doubts)
     for image_id in images:
-        for one in doubts_of(doubts, image_id):
+        for one in known.get(image_id, ()):
             name, file = classes.names[one.class_id - 1], masks / f"{image_id}.png"
             told = (f"{one.share:.4f}", f"{one.reliability:.2f}", "; ".join(one.reasons))
             writer.writerow((image_id, name, one.label, *told, file.relative_to(path.parent).as_posix()))
