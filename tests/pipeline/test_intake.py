@@ -1,8 +1,10 @@
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -44,10 +46,33 @@ def test_every_image_is_probed_once(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
     intake = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
     assert (intake.report.num_images, len(intake.content), intake.failures) == (4, 4, ())
-    record = tmp_path / "probe" / "i00.json"
-    stamp = record.stat().st_mtime_ns
+    table = tmp_path / "probe.json"
+    stamp = table.stat().st_mtime_ns
     take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine())
-    assert record.stat().st_mtime_ns == stamp
+    assert table.stat().st_mtime_ns == stamp and not (tmp_path / "probe").exists()
+
+
+def test_a_call_that_is_stopped_goes_on(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "data", 4)
+
+    @dataclass(frozen=True)
+    class Stopping(LocalEngine):
+        """Is stopped after some items, and remembers what it was given."""
+
+        most: int = 4
+        given: list[int] = field(default_factory=list)
+
+        def map(self, work: Any, items: Any, *, title: str) -> Iterator[Any]:
+            self.given.append(len(items))
+            yield from islice(super().map(work, items, title=title), self.most)
+            if len(items) > self.most:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take_in(dataset_of(root), tmp_path / "probe", engine=Stopping(most=3))
+    second = Stopping()
+    intake = take_in(dataset_of(root), tmp_path / "probe", engine=second)
+    assert second.given == [1] and len(intake.content) == 4
 
 
 def test_who_learns_nothing_is_not_told_what_cannot_be_learned(
@@ -144,10 +169,10 @@ def test_no_readable_image_is_an_error_that_names_the_first(tmp_path: Path) -> N
 def test_a_damaged_record_is_made_anew(content: bytes | None, tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data", 4)
     before = take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content
-    path = tmp_path / "probe" / "i01.json"
+    path = tmp_path / "probe.json"
     record = path.read_text()
-    damaged = record.replace('content_hash": "', 'content_hash": "x').encode() if content is None else content
-    path.write_bytes(damaged)
+    hashed = json.loads(record)["images"]["i01"][2]
+    path.write_bytes(record.replace(hashed, f"x{hashed[1:]}").encode() if content is None else content)
     assert take_in(dataset_of(root), tmp_path / "probe", engine=LocalEngine()).content == before
     assert path.read_text() == record
 

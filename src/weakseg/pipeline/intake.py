@@ -110,18 +110,22 @@ def _probed(
     unreadable = {failure.image_id for failure in failures}
     records |= {s.id: _read_record(job.output(s.id)) for s in todo if s.id not in unreadable}
     if len(todo) > len(unreadable):
-        found = (known | records).items()
-        write_json(table, {image_id: [one.rows, one.columns, *astuple(one.file)] for image_id, one in found})
+        rows = {i: [one.rows, one.columns, *astuple(one.file)] for i, one in (known | records).items()}
+        write_json(table, {"digest": hash_of(rows), "images": rows})
     shutil.rmtree(folder, ignore_errors=True)
     return {sample.id: records[sample.id] for sample in samples if sample.id in records}, failures
 
 
 def _read_table(path: Path) -> dict[str, ImageRecord]:
     """Return the records of a table; of one that is missing, damaged or of another version none, as it spares work."""
+    if not path.exists():
+        return {}
     try:
-        found = read_json_object(path).items() if path.exists() else ()
-        return {image_id: _record_of(rows, columns, FileState(*file)) for image_id, (rows, columns, *file) in found}
-    except (StoreError, TypeError, ValueError) as error:
+        found = read_json_object(path)
+        if found["digest"] != hash_of(found["images"]):
+            raise ValueError("its digest is another")
+        return {i: _record_of(rows, columns, FileState(*file)) for i, (rows, columns, *file) in found["images"].items()}
+    except (StoreError, AttributeError, KeyError, TypeError, ValueError) as error:
         logger.warning("%s: is no table of images (%s); they are looked at anew", path, cut(error))
         return {}
 
