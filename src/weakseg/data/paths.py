@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -12,6 +13,8 @@ from weakseg.errors import DataError, cut, quoted
 from weakseg.names import composed, in_any_form
 
 _USUAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_ODD_PARTS = re.compile(r"//|(^|/)\./")
+"""Parts that say nothing."""
 _TRIED_SUFFIXES = (*_USUAL_SUFFIXES, *sorted(IMAGE_SUFFIXES - set(_USUAL_SUFFIXES)))
 
 
@@ -42,7 +45,11 @@ def inside(root: Path, name: str, where: str, *, folder: Path | None = None) -> 
 
 def image_id_of(name: str) -> str:
     """Return the image id of a relative path: composed, without the suffix of an image file, ``/`` between folders."""
-    path = PurePosixPath(composed(name).replace("\\", "/"))
+    plain = composed(name).replace("\\", "/")
+    stem, _, suffix = plain.rpartition(".")
+    if f".{suffix.lower()}" in IMAGE_SUFFIXES and stem[-1:] not in ("", "/") and not _ODD_PARTS.search(plain):
+        return stem
+    path = PurePosixPath(plain)
     return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
 
 

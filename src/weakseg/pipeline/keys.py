@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -78,16 +79,20 @@ def _of_folder(name: Any, where: str) -> str:
     folder = Path(str(name)).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"{where}: {folder} is no folder; correct the path")
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return digest_of_files({path.relative_to(folder).as_posix(): path for path in files})
+    files: dict[str, str | Path] = {}
+    for place, _, names in os.walk(folder):
+        below = Path(place).relative_to(folder).as_posix()
+        shown = [name for name in names if not name.startswith(".") and os.path.isfile(f"{place}/{name}")]  # noqa: PTH113
+        files |= {f"{below}/{name}".removeprefix("./"): f"{place}/{name}" for name in shown}
+    return digest_of_files(files)
 
 
-def digest_of_files(files: Mapping[str, Path]) -> str:
+def digest_of_files(files: Mapping[str, str | Path]) -> str:
     """Return a hexadecimal digest of names and contents; it is remembered while sizes and times stay."""
-    states = ((name, path, path.stat()) for name, path in sorted(files.items()))
+    states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))  # noqa: PTH116 - a Path takes longer
     return _files_digest(tuple((name, path, state.st_size, state.st_mtime_ns) for name, path, state in states))
 
 
 @lru_cache(maxsize=4)
-def _files_digest(files: tuple[tuple[str, Path, int, int], ...]) -> str:
-    return hash_of({name: Written.of(path).digest for name, path, _, _ in files})
+def _files_digest(files: tuple[tuple[str, str | Path, int, int], ...]) -> str:
+    return hash_of({name: Written.of(Path(path)).digest for name, path, _, _ in files})
