@@ -10,7 +10,7 @@ from weakseg.data.truth import open_truth
 from weakseg.evaluation.protocol import score_activations, score_maps
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.engines.local import LocalEngine, default_workers
-from weakseg.pipeline.units import run_units
+from weakseg.pipeline.spread import run_units
 from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.settings.fit import FitConfig

@@ -23,7 +23,8 @@ from weakseg.files import write_json
 from weakseg.methods.recipes import load_recipe
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.intake import Intake, take_in
-from weakseg.pipeline.units import ImageJob, run_units
+from weakseg.pipeline.spread import run_units
+from weakseg.pipeline.units import ImageJob
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_a_store_of_another_list(run: Path, root: Path, tmp_path: Path) -> None:
     store = AccumulatedMaps.open(run / "classifier" / ACCUMULATED_FILE)
     fewer = type(store.index).of(dataset.classes, store.index.images[1:])
     AccumulatedMaps(fewer).save(tmp_path / "classifier" / ACCUMULATED_FILE)
-    context = StepContext(tmp_path, {"classifier": tmp_path / "classifier"}, RunOptions(1, "cpu").engine(), "cpu")
+    context = StepContext(tmp_path, {"classifier": tmp_path / "classifier"}, RunOptions(1, "cpu").make_engine(), "cpu")
     first = min(sample.id for sample in dataset.splits[TRAIN])
     with pytest.raises(StoreError, match=f"was accumulated on another list, without image '{first}'"):
         step.work.run(context)

@@ -47,7 +47,7 @@ def write_maps(root: Path) -> Dataset:
 
 def carried_out(root: Path, dataset: Dataset, config: AreaSeedConfig) -> tuple[StepResult, StepResult | None]:
     """Carry out the step, and before it, where it reads them, that to the saliency maps."""
-    inputs, engine, mapped = {"activations": root / "activations"}, RunOptions(1, "cpu").resolve().engine(), None
+    inputs, engine, mapped = {"activations": root / "activations"}, RunOptions(1, "cpu").resolve().make_engine(), None
     if config.background == "saliency":
         inputs["saliency"] = root / "saliency"
         work = saliency_step(dataset, FILES, every=False).work
@@ -86,7 +86,7 @@ def test_a_detector_leaves_no_image_to_its_activations(tmp_path: Path) -> None:
     inputs = {"activations": tmp_path / "activations", "saliency": tmp_path / "saliency"}
     save_map(tmp_path / "saliency" / "a.png", np.zeros(SIZE, np.float32))
     step = area_seeds_step(dataset, SALIENT, SaliencyConfig("spectral"))
-    found = step.work.run(StepContext(tmp_path / "seeds", inputs, RunOptions(1, "cpu").resolve().engine(), "cpu"))
+    found = step.work.run(StepContext(tmp_path / "seeds", inputs, RunOptions(1, "cpu").resolve().make_engine(), "cpu"))
     assert [failure.image_id for failure in found.failures] == ["b", "c"]
     assert found.summary["seed_counts"]["without_map"] == 0
 

@@ -56,7 +56,7 @@ def test_each_product_is_scored_on_the_lists_that_it_has_images_of(config: DataC
             folder.mkdir(exist_ok=True)
             Image.fromarray(labels).save(folder / f"{sample.id}.png")
     check = evaluation_step(dataset, config, [masks, predictions])
-    check.work.run(StepContext(tmp_path / "out", folders, RunOptions(1, "cpu").engine(), "cpu"))
+    check.work.run(StepContext(tmp_path / "out", folders, RunOptions(1, "cpu").make_engine(), "cpu"))
     scores = {(s["name"], s["protocol"]["list"]): s for s in read_json(tmp_path / "out" / "results.json")["scores"]}
     assert list(scores) == [
         ("masks", "fit"), ("masks", "held"), ("masks", "early.txt"), ("predictions", "early.txt"),

@@ -52,7 +52,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def carried_out(step: Step, root: Path) -> StepResult:
     inputs = {name: root / name for name in step.needs}
-    return step.work.run(StepContext(root / step.name, inputs, RunOptions(1, "cpu").resolve().engine(), "cpu"))
+    return step.work.run(StepContext(root / step.name, inputs, RunOptions(1, "cpu").resolve().make_engine(), "cpu"))
 
 
 def key(step: Step) -> str:

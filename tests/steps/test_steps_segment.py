@@ -115,7 +115,7 @@ def test_tags_restrict_masks_of_training_images(tmp_path: Path, caplog: pytest.L
     step = restricted_step(data, PredictConfig((1.0,)), "first", {}, name="masks_2", role=Role.AFTER)
     assert (step.name, step.role, dict(step.needs)) == ("masks_2", Role.AFTER, {"first": "model"})
     context = StepContext(
-        tmp_path / "out", {"first": tmp_path / "first"}, RunOptions(1, "cpu").resolve().engine(), "cpu"
+        tmp_path / "out", {"first": tmp_path / "first"}, RunOptions(1, "cpu").resolve().make_engine(), "cpu"
     )
     caplog.set_level("INFO")
     told = step.work.run(context).summary
@@ -156,7 +156,7 @@ def test_a_segmenter_goes_on_with_the_one_before(tmp_path: Path) -> None:
     told = {"network": "segmenter", "trained_on": "labels of the round before", "pixel_masks": True}
     step = segmenter_step(data, config, 0, targets="masks_2", number=2, before=told)
     inputs = {name: tmp_path / name for name in step.needs}
-    engine = RunOptions(1, "cpu").resolve().engine()
+    engine = RunOptions(1, "cpu").resolve().make_engine()
     step.work.run(StepContext(tmp_path / "segmenter_2", inputs, engine, "cpu"))
     path = tmp_path / "segmenter_2" / "model.safetensors"
     assert read_header(path)["init"] == {**told, "network": "model.safetensors"}
@@ -178,7 +178,7 @@ class TestSeededSegmenter:
         assert (step.name, step.role, step.needs) == ("segmenter", Role.PART, {"seeds": Kind.LABELS})
         assert step.settings["growth"]["threshold"] == 0.7 and step.settings["boundary"]["weight"] == 1
         context = StepContext(
-            tmp_path / "segmenter", {"seeds": tmp_path / "seeds"}, RunOptions(1, "cpu").engine(), "cpu"
+            tmp_path / "segmenter", {"seeds": tmp_path / "seeds"}, RunOptions(1, "cpu").make_engine(), "cpu"
         )
         context.folder.mkdir()
         result = step.work.run(context)

@@ -77,7 +77,7 @@ def main(words: Sequence[str]) -> int:
 
     begun, found = monotonic(), {}
     with Store(out, others=True), track("demo", len(TAGS)) as advance:
-        for name, masks in RunOptions(device="cpu").resolve().engine().map(_segment, list(TAGS), title="demo"):
+        for name, masks in RunOptions(device="cpu").resolve().make_engine().map(_segment, list(TAGS), title="demo"):
             found[name] = masks
             for method, result in masks.items():
                 result.save(out / method / f"{name}.png")

@@ -80,7 +80,7 @@ class ImageVerb:
         beside = {name: text for name, text in self.beside.items() if given[name]}
         check_there(given, {"images": required["images"], **self.inputs, **beside})
         from weakseg.pipeline.runner import FAILURES_FILE, write_failures
-        from weakseg.pipeline.units import run_units
+        from weakseg.pipeline.spread import run_units
 
         options, config = run_options(given), settings_of(given, self.config)
         job, samples = self.job(given, config, options.device), self.samples(given)
@@ -89,7 +89,7 @@ class ImageVerb:
         inputs = {name: getattr(job, name, given[name]) for name in self.inputs}
         inputs |= {name: given[name] for name in beside}
         with settle(given.out, settings, images=given.images, **inputs):
-            failures = run_units(job, job.units(samples), title=self.name, engine=options.engine())
+            failures = run_units(job, job.units(samples), title=self.name, engine=options.make_engine())
             write_failures(given.out, failures)
         unfinished = self.finish(given, options)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"

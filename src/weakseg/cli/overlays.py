@@ -66,7 +66,7 @@ def save_overlays(folder: Path | None, images: Path, masks: Path, options: "RunO
     samples = [sample for sample in open_plain_folder(images) if (masks / f"{sample.id}.png").exists()]
     failures = []
     with track(STEP, len(samples)) as advance:
-        for _, failure in options.engine().map(partial(_draw, folder, masks), samples, title=STEP):
+        for _, failure in options.make_engine().map(partial(_draw, folder, masks), samples, title=STEP):
             failures += [failure] if failure else []
             advance(1)
     return failures

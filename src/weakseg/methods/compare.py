@@ -159,7 +159,7 @@ def compare_methods(
         step_keys(steps, "")  # what cannot run ends here, before anything has
         compared_plan(steps, segmenter=segmenter, until=until)
     store = Store(out, place=keyed_place)
-    intake = take_in(dataset, out / "data" / "images", engine=options.engine())
+    intake = take_in(dataset, out / "data" / "images", engine=options.make_engine())
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_classes(out, dataset.classes.names)
     remember_place(out, next(iter(recipes.values())))

@@ -60,7 +60,7 @@ def label_images(
     _check_maps(recipe, way)
     models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
     with Store(out) as store:
-        intake = take_in(dataset, out / "data" / "images", engine=options.engine(), learns=False)
+        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), learns=False)
         digests = {name: digest_of(path) for name, path in models.items()}
         content = {"models": digests, "images": dict(intake.content)}
         plan = [

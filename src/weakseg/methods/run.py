@@ -69,7 +69,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
     with Store(out) as store:
-        intake = take_in(dataset, out / "data" / "images", engine=options.engine())
+        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine())
         content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
         steps = build(recipe, intake.dataset)
         remember_place(out, recipe)

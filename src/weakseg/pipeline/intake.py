@@ -17,7 +17,8 @@ from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.plan import Failure
-from weakseg.pipeline.units import ImageJob, run_units
+from weakseg.pipeline.spread import run_units
+from weakseg.pipeline.units import ImageJob
 
 STEP = "data"
 

@@ -9,8 +9,10 @@ from pathlib import Path, PurePosixPath
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import Written, json_value, write_bytes
 from weakseg.pipeline.manifests import MANIFEST
+from weakseg.pipeline.share import SHARDS_FOLDER, Share
 
 LEDGER = "written.jsonl"
+OF_SHARD, TAKEN = ".jsonl", ".taken"
 STATE_FILE = "state.pt"
 """What a training resumes from; nothing depends on it once the step is finished, so that it may be deleted then."""
 
@@ -18,24 +20,26 @@ STATE_FILE = "state.pt"
 class Ledger:
     """The files that a step has written, with size, time and digest; a line is added for each as soon as it is there.
 
-    A file is taken for the one that was written if size and time agree, or else the content.
+    A file is taken for the one that was written if size and time agree, or else the content. Of the shards that work on
+    a folder each adds lines to a ledger of its own, and reads those of all.
 
     Args:
         folder: Of the files; what it holds beside them counts for nothing.
+        share: Whose ledger gets what is added; ``None``: that of the folder.
 
     Raises:
-        StoreError: If the ledger is there but cannot be read.
+        StoreError: If a ledger is there but cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, share: Share | None = None) -> None:
         self.folder = folder
-        self._path = folder / LEDGER
-        self._files: dict[str, Written] = {}
-        for line in _content(self._path).splitlines():
-            with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
-                name, num_bytes, written_ns, digest = json_value(line.decode())
-                if _is_inside(name):
-                    self._files[name] = Written(folder / name, num_bytes, written_ns, digest)
+        self._path = ledger_of(folder, share) if share else folder / LEDGER
+        self._files = read_ledger(folder / LEDGER, folder)
+        for path in ledgers_of_shards(folder):
+            for name, each in read_ledger(path, folder).items():
+                known = self._files.get(name)
+                if not known or known.digest == each.digest or not known.is_there():  # two may have raced
+                    self._files[name] = each
 
     def __len__(self) -> int:
         return len(self._files)
@@ -62,12 +66,13 @@ class Ledger:
         self._files |= own
         lines = "".join(_line(name, each) for name, each in own.items())
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)  # and no folder above it: one that has gone may come back
             with self._path.open("ab") as file:
                 file.write(f"\n{lines}".encode())  # a line that was torn ends here
         except OSError as error:
             raise OutputError(
-                f"{self._path}: cannot be written: {error.strerror}; free some space or choose another --out folder"
+                f"{self._path}: cannot be written: {error.strerror}; see that its folder is there, free some space, or "
+                "choose another --out folder"
             ) from error
 
     def adopt(self) -> None:
@@ -82,9 +87,11 @@ class Ledger:
         self.close()
 
     def close(self) -> str:
-        """Write each file's line once, in the order of the names; return the digest of all."""
+        """Write each file's line once, in the order of the names, those of shards too; return the digest of all."""
         self._files = dict(sorted(self._files.items()))
         write_bytes(self._path, "".join(_line(name, each) for name, each in self._files.items()).encode())
+        for path in ledgers_of_shards(self.folder):
+            path.replace(path.with_suffix(TAKEN))
         return self.digest
 
     @property
@@ -97,6 +104,31 @@ class Ledger:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
+
+
+def ledger_of(folder: Path, share: Share) -> Path:
+    """Return the ledger of a shard."""
+    return folder / SHARDS_FOLDER / f"{share.name}{OF_SHARD}"
+
+
+def ledgers_of_shards(folder: Path) -> list[Path]:
+    """Return the ledgers of shards that the folder's own does not cover yet."""
+    return sorted((folder / SHARDS_FOLDER).glob(f"*{OF_SHARD}"))
+
+
+def read_ledger(path: Path, folder: Path) -> dict[str, Written]:
+    """Return the files of a folder that a ledger lists, by their names.
+
+    Raises:
+        StoreError: If the ledger is there but cannot be read.
+    """
+    found = {}
+    for line in _content(path).splitlines():
+        with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
+            name, num_bytes, written_ns, digest = json_value(line.decode())
+            if _is_inside(name):
+                found[name] = Written(folder / name, num_bytes, written_ns, digest)
+    return found
 
 
 def _content(path: Path) -> bytes:

@@ -138,7 +138,7 @@ def _run_step(
         manifest = store.reopen_step(step.name, manifest)
     resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
     context = StepContext(
-        folder, {n: store.folder_of(n, keys[n]) for n in step.needs}, options.engine(), options.device
+        folder, {n: store.folder_of(n, keys[n]) for n in step.needs}, options.make_engine(), options.device
     )
     begun = time.monotonic()
     with PeakMemory() as memory, noting() as written:

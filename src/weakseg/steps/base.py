@@ -16,7 +16,8 @@ from weakseg.files import write_bytes
 from weakseg.nn.backbones import check_backbone
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, VAL, Kind, Step, StepContext, StepResult, Work
-from weakseg.pipeline.units import ImageJob, Job, run_units
+from weakseg.pipeline.spread import run_units
+from weakseg.pipeline.units import ImageJob, Job
 from weakseg.settings.networks import StartedConfig
 from weakseg.training.loop import FitPlace
 

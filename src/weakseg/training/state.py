@@ -11,7 +11,7 @@ from torch import nn
 
 from weakseg.errors import CheckpointError, WeaksegError, cut
 from weakseg.nn.weights import load_into, load_state, save_state
-from weakseg.pipeline.units import is_passing
+from weakseg.pipeline.attempts import is_passing
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,19 @@
 """Processes of this machine, by joblib."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import torch
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from weakseg.errors import WeaksegError
-from weakseg.pipeline.engines import Item, Outcome
+from weakseg.pipeline.engines import Item, Outcome, WorkerDied
 from weakseg.pipeline.engines.orphans import end_with
 
 
@@ -37,13 +38,16 @@ class LocalEngine:
 
     workers: int = 1
 
+    def check_folder(self, folder: Path) -> None:
+        """Do nothing: what this process sees its workers see."""
+
     def map(
         self, work: Callable[[Item], Outcome], items: Sequence[Item], *, title: str
     ) -> Iterator[tuple[Item, Outcome]]:
         """Yield each item with what ``work`` returned of it, in whatever order they end.
 
         Raises:
-            WeaksegError: If the system ended a process.
+            WorkerDied: If a process was ended.
         """
         if min(self.workers, len(items)) <= 1:
             yield from self._here(work, items)
@@ -62,10 +66,26 @@ class LocalEngine:
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
             try:
                 yield from parallel(delayed(_alone)(work, item) for item in items)
-            except TerminatedWorkerError as error:
-                raise WeaksegError(
-                    f"{title}: a process was ended by the system, most likely for want of memory; use fewer --workers"
-                ) from error
+            except BrokenProcessPool as error:
+                raise WorkerDied(title, _how(error)) from error
+
+    def each_alone(
+        self, work: Callable[[Item], Outcome], items: Sequence[Item], *, title: str
+    ) -> Iterator[tuple[Item, Outcome | WorkerDied]]:
+        """Yield each item with what ``work`` returned in a process of its own, or how that ended."""
+        self.release()
+        pool = None
+        try:
+            for item in items:
+                pool = pool or ProcessPoolExecutor(1, initializer=end_with, initargs=(os.getpid(),))
+                try:
+                    yield pool.submit(_alone, work, item).result()
+                except BrokenProcessPool as error:
+                    pool = None
+                    yield item, WorkerDied(title, _how(error))
+        finally:
+            if pool:
+                pool.shutdown(wait=True, kill_workers=True)
 
     def release(self) -> None:
         """End idle processes, so that a step of another kind has their memory."""
@@ -85,3 +105,9 @@ class LocalEngine:
 def _alone(work: Callable[[Item], Outcome], item: Item) -> tuple[Item, Outcome]:
     one_thread()
     return item, work(item)
+
+
+def _how(error: BrokenProcessPool) -> str:
+    """Return the signal that ended a process, such as ``SIGSEGV``, where the pool has seen it."""
+    found = re.search(r"\b(SIG[A-Z]+)\(-\d+\)", str(error))
+    return found[1] if found else ""
