@@ -104,9 +104,7 @@ def test_an_image_that_ends_its_process_is_given_up_after_two_tries(tmp_path: Pa
 
 
 @ENGINES
-def test_a_killed_process_costs_no_image(
-    tmp_path: Path, engine: Engine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_killed_process_costs_no_image(tmp_path: Path, engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     job, names = Deadly(tmp_path / "out"), [*(f"i{n}" for n in range(8)), "once", *(f"j{n}" for n in range(8))]
     assert do(job, names, engine) == {} and done(job) == {*names} and tries(job, "once") == 2
     assert not (tmp_path / "out" / ATTEMPTS_FOLDER).exists()
@@ -137,7 +135,8 @@ def test_a_killed_command_condemns_nobody(tmp_path: Path, engine: Engine) -> Non
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
         "from test_attempts import Deadly, LOCAL, RAY, do\n"
-        f"if __name__ == '__main__': do(Deadly(Path(sys.argv[1]) / 'out'), {names!r}, {'RAY' if engine is RAY else 'LOCAL'})\n"
+        "if __name__ == '__main__':\n"
+        f"    do(Deadly(Path(sys.argv[1]) / 'out'), {names!r}, {'RAY' if engine is RAY else 'LOCAL'})\n"
     )
     (tmp_path / "driver.py").write_text(script)
     here = str(Path(__file__).parent)

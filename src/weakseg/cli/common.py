@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from weakseg.data.classes import Classes
+    from weakseg.pipeline.shards import ShardResult
+    from weakseg.pipeline.share import Share
 
 logger = logging.getLogger(__name__)
 
 SHOWN_FAILURES = 5
-RUN_FLAGS = ("--out", "--workers", "--device")
+RUN_FLAGS = ("--out", "--workers", "--device", "--engine", "--address", "--units-per-call", "--shard")
 HELP_FLAGS, ALL_FLAG = ("-h", "--help"), "--help-all"
 
 Config = TypeVar("Config", bound="DataclassInstance")
@@ -85,15 +87,31 @@ def settings_of(arguments: Namespace, config: type[Config]) -> Config:
     return config(**{field.name: arguments[field.name] for field in fields(config)})
 
 
-def add_run_options(parser: ArgumentParser) -> None:
-    """Add ``--workers`` and ``--device``."""
+def add_run_options(parser: ArgumentParser, *, spreads: bool = True) -> None:
+    """Add ``--workers`` and ``--device``, and where work on single images is spread, over what."""
     parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    if not spreads:
+        return
+    parser.add_argument(
+        "--engine", default="joblib", help="joblib: processes of this machine; ray: actors, of a cluster with --address"
+    )
+    parser.add_argument(
+        "--address",
+        default="",
+        help="of a running Ray cluster, auto or HOST:PORT; all its machines need the data and --out at the same path, "
+        "on a file system that they share",
+    )
+    parser.add_argument("--units-per-call", type=int, default=4, help="images that an actor of ray gets at once")
+    parser.add_argument(
+        "--shard", default="", help="i/n: that share alone of the work on single images, as one of n jobs on one folder"
+    )
 
 
 def run_options(arguments: Namespace) -> RunOptions:
     """Return the resolved options that ``add_run_options`` asked for."""
-    return RunOptions(arguments.workers, arguments.device).resolve()
+    names = {field.name for field in fields(RunOptions)} & vars(arguments).keys()
+    return RunOptions(**{name: arguments[name] for name in names}).resolve()
 
 
 def out_path(text: str | Path) -> Path:
@@ -169,7 +187,7 @@ def split_words(
     return own, overrides
 
 
-def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Store:
+def settle(out: Path, settings: Mapping[str, Any], share: "Share | None" = None, **inputs: Path | None) -> Store:
     """Remember in ``out`` what it is made with, and never mix it with anything else.
 
     What it holds of other settings is put aside, where these find it again. Within a ``with`` block of what is returned
@@ -178,13 +196,17 @@ def settle(out: Path, settings: Mapping[str, Any], **inputs: Path | None) -> Sto
     Args:
         out: Folder of the products.
         settings: All settings.
+        share: Which one this is of several processes that work on the folder; none of them puts anything aside.
         inputs: Files, compared by content, and folders, compared by path and by the settings that they were made with.
 
     Raises:
         StoreError: If the folder was made of other inputs, which it says, or another process works on it.
     """
     given = {name: _identity(path, out) for name, path in inputs.items() if path is not None}
-    store, told = Store(out), {"settings": settings_that_count(settings), "inputs": given}
+    store, told = Store(out, share=share), {"settings": settings_that_count(settings), "inputs": given}
+    if share:
+        store.settle(SETTINGS_FILE, told, "settings or inputs, which a call without --shard puts aside")
+        return store
     if changes := exchange(out, SETTINGS_FILE, told):
         more = f"; and {len(changes) - 5} more" if len(changes) > 5 else ""
         logger.info(
@@ -232,6 +254,16 @@ def read_class_file(path: Path) -> "Classes":
         raise DataError(f"--classes: {path}: no such file; give a text file with one class name a line")
     names = [name for _, name in read_lines(path, "list of classes")]
     return Classes(tuple(names[1:] if names[:1] == ["background"] else names))
+
+
+def conclude_shard(shards: Mapping[str, "ShardResult"], out: Path, options: RunOptions) -> int:
+    """Print what a shard has done of each of some methods, and which images failed, and return the exit code."""
+    from weakseg.pipeline.shards import failures_of
+
+    named = [f"{name}: {shard.text}" if name else shard.text for name, shard in shards.items()]
+    failures = list(dict.fromkeys(failure for shard in shards.values() for failure in shard.failures))
+    done = "\n".join(f"shard {options.share}: {text}" for text in named)
+    return conclude(failures, done, listed=failures_of(out, options.share))
 
 
 def conclude(failures: Sequence[Failure], done: str, *, listed: Path | None = None) -> int:

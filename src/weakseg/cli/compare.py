@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, out_path, parse, run_options, split_words
+from weakseg.cli.common import (
+    add_run_options,
+    build_parser,
+    conclude,
+    conclude_shard,
+    out_path,
+    parse,
+    run_options,
+    split_words,
+)
 from weakseg.methods import METHODS
 from weakseg.methods.shared_recipe import load_recipes
 
@@ -44,8 +53,10 @@ def main(words: Sequence[str]) -> int:
     from weakseg.report import save
     from weakseg.report.compare import build_comparison_report, figures_table
 
-    until = given.until
-    comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter, until=until)
+    until, options = given.until, run_options(given)
+    comparison = compare_methods(recipes, given.out, options, segmenter=given.segmenter, until=until)
+    if comparison.shards:
+        return conclude_shard(comparison.shards, given.out, options)
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
     done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"

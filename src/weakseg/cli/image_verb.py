@@ -79,7 +79,8 @@ class ImageVerb:
         given = parse(parser, words, shown=self.shown)
         beside = {name: text for name, text in self.beside.items() if given[name]}
         check_there(given, {"images": required["images"], **self.inputs, **beside})
-        from weakseg.pipeline.runner import FAILURES_FILE, write_failures
+        from weakseg.pipeline.runner import write_failures
+        from weakseg.pipeline.shards import failures_of
         from weakseg.pipeline.spread import run_units
 
         options, config = run_options(given), settings_of(given, self.config)
@@ -88,9 +89,14 @@ class ImageVerb:
         settings.pop("device")
         inputs = {name: getattr(job, name, given[name]) for name in self.inputs}
         inputs |= {name: given[name] for name in beside}
-        with settle(given.out, settings, images=given.images, **inputs):
-            failures = run_units(job, job.units(samples), title=self.name, engine=options.make_engine())
-            write_failures(given.out, failures)
-        unfinished = self.finish(given, options)
+        share, listed = options.share, failures_of(given.out, options.share)
+        samples = share.part(samples) if share else samples
+        with settle(given.out, settings, share, images=given.images, **inputs):
+            units, engine = job.units(samples), options.make_engine()
+            failures = run_units(job, units, title=self.name, engine=engine, share=share)
+            write_failures(given.out, failures, listed.name)
         done = f"{len(samples) - len(failures)} {self.product}: {given.out.resolve()}"
-        return conclude([*failures, *unfinished], done, listed=given.out / FAILURES_FILE)
+        if share:
+            done += f"; shard {share}: when all have ended, run it without --shard"
+            return conclude(failures, done, listed=listed)
+        return conclude([*failures, *self.finish(given, options)], done, listed=listed)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from weakseg.cli.common import add_run_options, build_parser, conclude, out_path, parse, run_options
+from weakseg.cli.common import add_run_options, build_parser, conclude, conclude_shard, out_path, parse, run_options
 from weakseg.cli.overlays import add_overlays, check_overlays, save_overlays
 
 
@@ -32,6 +32,8 @@ def main(words: Sequence[str]) -> int:
 
     options = run_options(given)
     result = label_images(given.run, given.images, given.labels, given.out, options, method=given.method)
+    if result.shard:
+        return conclude_shard({"": result.shard}, given.out, options)
     masks = result.masks or given.out
     failures = [*result.failures, *save_overlays(given.overlays, given.images, masks, options)]
     return conclude(failures, f"masks: {masks.resolve()}", listed=given.out / FAILURES_FILE)

@@ -10,6 +10,7 @@ from weakseg.cli.common import (
     add_run_options,
     build_parser,
     conclude,
+    conclude_shard,
     out_path,
     parse,
     run_options,
@@ -62,7 +63,10 @@ def main(words: Sequence[str]) -> int:
     from weakseg.pipeline.runner import FAILURES_FILE
     from weakseg.report.run import write_run_report
 
-    result = run_recipe(recipe, given.out, run_options(given))
+    options = run_options(given)
+    result = run_recipe(recipe, given.out, options)
+    if result.shard:
+        return conclude_shard({"": result.shard}, given.out, options)
     page = write_run_report(given.out, result.dataset)
     told = f"{_scores(given.out)}{_trust(given.out)}report: {page.resolve()}"
     return conclude(result.failures, told, listed=given.out / FAILURES_FILE)

@@ -73,7 +73,7 @@ class TrainVerb:
         parser.add_argument("--seed", type=int, default=0, help="of everything random")
         parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win")
         add_settings(parser, self.config)
-        add_run_options(parser)
+        add_run_options(parser, spreads=False)
         given = parse(parser, words, shown=SHOWN)
         check_there(given, folders)
         from weakseg.data.dataset import open_plain_folder

@@ -21,6 +21,7 @@ from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan, step_folders, write_failures
+from weakseg.pipeline.shards import ShardResult, failures_of, run_shard
 from weakseg.pipeline.store import Store, keyed_place
 from weakseg.settings.rules import spoken
 from weakseg.steps.base import forget_models
@@ -117,12 +118,14 @@ class Comparison:
         methods: In the order in which they were asked for.
         failures: Of all methods, each once; also in ``failures.csv``.
         dataset: As it was opened; ``None``: it is opened anew where it is needed.
+        shards: What a shard has done of each method, which are not compared then.
     """
 
     folder: Path
     methods: tuple[ComparedMethod, ...]
     failures: Sequence[Failure]
     dataset: Dataset | None = None
+    shards: Mapping[str, ShardResult] = field(default_factory=dict)
 
 
 def compare_methods(
@@ -158,12 +161,18 @@ def compare_methods(
         steps = METHODS[recipe.method].build(recipe, dataset)
         step_keys(steps, "")  # what cannot run ends here, before anything has
         compared_plan(steps, segmenter=segmenter, until=until)
-    store = Store(out, place=keyed_place)
-    intake = take_in(dataset, out / "data" / "images", engine=options.make_engine())
+    share = options.share
+    store = Store(out, place=keyed_place, share=share)
+    intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), share=share)
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_classes(out, dataset.classes.names)
     remember_place(out, next(iter(recipes.values())))
     work = _Work(store, content_key, options, intake, segmenter, until)
+    if share:
+        shards = {name: work.carry_out_share(recipe) for name, recipe in recipes.items()}
+        failures = list(dict.fromkeys(failure for shard in shards.values() for failure in shard.failures))
+        write_failures(out, failures, failures_of(out, share).name)
+        return Comparison(out, (), failures, shards)
     compared = tuple(work.carry_out(name, recipe) for name, recipe in recipes.items())
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)
@@ -233,6 +242,13 @@ class _Work:
         known = {step.name: self.scores[keys[step.name]] for step in steps if keys[step.name] in self.scores}
         products = MethodProducts(steps, folders, known)
         return ComparedMethod(name, recipe, products, measure_lists(steps, folders, known), failures)
+
+    def carry_out_share(self, recipe: Recipe) -> ShardResult:
+        """Do a share of what is missing of a method's plan."""
+        forget_models()
+        plan = METHODS[recipe.method].build(recipe, self.intake.dataset)
+        steps, _ = compared_plan(plan, segmenter=self.segmenter, until=self.until)
+        return run_shard(steps, self.store, self.content_key, self.options, failures=self.intake.failures)
 
 
 def _common_data(recipes: Mapping[str, Recipe]) -> DataConfig:

@@ -18,6 +18,7 @@ from weakseg.pipeline.keys import digest_of, hash_of
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import TRAIN, Kind, Step, result_of, way_to
 from weakseg.pipeline.runner import run_plan
+from weakseg.pipeline.shards import run_shard
 from weakseg.pipeline.store import Store
 from weakseg.steps.base import given_model
 from weakseg.steps.reliability import LIST_FILE, RELIABILITY, reliability_step, write_list
@@ -59,8 +60,9 @@ def label_images(
         )
     _check_maps(recipe, way)
     models = {step.name: finished.model_of(step.name) for step in way if step.kind == Kind.MODEL}
-    with Store(out) as store:
-        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), learns=False)
+    share = options.share
+    with Store(out, share=share) as store:
+        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), learns=False, share=share)
         digests = {name: digest_of(path) for name, path in models.items()}
         content = {"models": digests, "images": dict(intake.content)}
         plan = [
@@ -70,6 +72,9 @@ def label_images(
         write_classes(out, dataset.classes.names)
         told, way = {LABEL_FILE: recipe_as_json(recipe), CONTENT_FILE: content}, way_to(plan, plan[-1].name)
         way.append(reliability_step(intake.dataset, way, way[-1]))
+        if share:
+            shard = run_shard(way, store, hash_of(content), options, failures=intake.failures, told=told)
+            return RunResult(out, shard.failures, out / plan[-1].name, shard)
         failures = run_plan(way, store, hash_of(content), options, failures=intake.failures, told=told)
         masks, ids = out / plan[-1].name, [sample.id for sample in intake.dataset.splits[TRAIN]]
         write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, masks)

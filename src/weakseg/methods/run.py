@@ -18,6 +18,7 @@ from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import TRAIN, Failure
 from weakseg.pipeline.runner import run_plan
+from weakseg.pipeline.shards import ShardResult, run_shard
 from weakseg.pipeline.store import Store
 from weakseg.steps.reliability import LIST_FILE, RELIABILITY, write_list
 from weakseg.steps.saliency import check_weights
@@ -37,12 +38,14 @@ class RunResult:
         failures: Images that some step could not do; also in ``failures.csv``.
         masks: Folder of the masks, of the last round; ``None`` where no step makes any.
         dataset: As it was opened.
+        shard: What a shard has done, and what it has left; ``None``: the run was whole.
     """
 
     folder: Path
     failures: Sequence[Failure]
     masks: Path | None = None
     dataset: Dataset | None = None
+    shard: ShardResult | None = None
 
 
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
@@ -68,13 +71,17 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
-    with Store(out) as store:
-        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine())
+    share = options.share
+    with Store(out, share=share) as store:
+        intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), share=share)
         content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
         steps = build(recipe, intake.dataset)
         remember_place(out, recipe)
         write_classes(out, dataset.classes.names)
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
+        if share:
+            shard = run_shard(steps, store, hash_of(content), options, failures=intake.failures, told=told)
+            return RunResult(out, shard.failures, shard=shard)
         (out / LIST_FILE).unlink(missing_ok=True)  # of other masks
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
         result = last_masks(recipe, steps)

@@ -27,7 +27,7 @@ class Attempts:
 
     A marker that is there when nobody works says that a process ended in the midst of its unit. That makes the unit
     suspect, and no more: with a process all that others work on may end, and whoever stops a command ends all of them.
-    A suspect is tried alone, in a process of its own. Only if that dies, and the marker is there again, it was the unit.
+    A suspect is tried alone, in a process of its own. Only if that dies, and the marker is there again, it was it.
 
     Attributes:
         out: Folder of the products.

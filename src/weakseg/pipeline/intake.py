@@ -17,10 +17,12 @@ from weakseg.files import read_json_object, write_json
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.plan import Failure
+from weakseg.pipeline.share import Share
 from weakseg.pipeline.spread import run_units
 from weakseg.pipeline.units import ImageJob
 
 STEP = "data"
+MOST_PARTS = 8  # each reads anew what others have looked at meanwhile
 
 logger = logging.getLogger(__name__)
 
@@ -56,20 +58,25 @@ class Intake:
     content: Mapping[str, str]
 
 
-def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = True) -> Intake:
+def take_in(
+    dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = True, share: Share | None = None
+) -> Intake:
     """Probe every image of a data set, keeping records of unchanged files in ``folder``.
+
+    A shard needs to know all images. It looks at those of its share first, and then at what others have not yet.
 
     Args:
         dataset: The data set.
         folder: Of the records while they are made; their table lies beside it.
         engine: Spreads the work.
         learns: Whether something is learned of the data; else there is no warning of what cannot be.
+        share: Which one this is of several processes that look at them; ``None``: it is the only one.
 
     Raises:
         DataError: If no training image can be read.
     """
     samples = list({s.id: s for split in dataset.splits.values() for s in split}.values())
-    records, failures = _probed(samples, folder, engine)
+    records, failures = _probed(samples, folder, engine, share)
     failures += _misfits(dataset, samples, records)
     reasons = {failure.image_id: failure.reason for failure in failures}
     records = {image_id: record for image_id, record in records.items() if image_id not in reasons}
@@ -94,12 +101,12 @@ def take_in(dataset: Dataset, folder: Path, *, engine: Engine, learns: bool = Tr
 
 
 def _probed(
-    samples: Sequence[WeakSample], folder: Path, engine: Engine
+    samples: Sequence[WeakSample], folder: Path, engine: Engine, share: Share | None
 ) -> tuple[dict[str, ImageRecord], list[Failure]]:
     """Return records and failures of images; those that have not changed since the last time are not read.
 
     Each image that is read leaves a file in ``folder``, so that a call that is stopped goes on where it was; at the end
-    they are one table beside it.
+    they are one table beside it, which shards leave to a run of the whole.
     """
     table, job = folder.with_name(f"{folder.name}.json"), ProbeJob(folder)
     known = _read_table(table)
@@ -107,14 +114,20 @@ def _probed(
     todo = [sample for sample in samples if sample.id not in records]
     for sample in todo:
         _drop_stale(job.output(sample.id), sample)
-    failures = run_units(job, job.units(todo), title=STEP, engine=engine)
+    failures: list[Failure] = []
+    for part in _parts(todo, share):
+        failures += run_units(job, job.units(part), title=STEP, engine=engine, share=share)
     unreadable = {failure.image_id for failure in failures}
     records |= {s.id: _read_record(job.output(s.id)) for s in todo if s.id not in unreadable}
+    found = {sample.id: records[sample.id] for sample in samples if sample.id in records}
+    if share:
+        places = {sample.id: place for place, sample in enumerate(todo)}
+        return found, sorted(failures, key=lambda failure: places[failure.image_id])
     if len(todo) > len(unreadable):
         rows = {i: [one.rows, one.columns, *astuple(one.file)] for i, one in (known | records).items()}
         write_json(table, {"digest": hash_of(rows), "images": rows})
     shutil.rmtree(folder, ignore_errors=True)
-    return {sample.id: records[sample.id] for sample in samples if sample.id in records}, failures
+    return found, failures
 
 
 def _read_table(path: Path) -> dict[str, ImageRecord]:
@@ -136,6 +149,16 @@ def _seems_same(record: ImageRecord, sample: WeakSample) -> bool:
         return record.file.seems_same(sample.image_path)
     except DataError:  # it fails by itself
         return False
+
+
+def _parts(samples: Sequence[WeakSample], share: Share | None) -> list[Sequence[WeakSample]]:
+    """Return the images in the order in which a shard looks at them: its own, then those of the next ones."""
+    if share is None:
+        return [samples]
+    own, *others = share.all
+    width = -(-len(others) // MOST_PARTS) or 1
+    together = [others[start : start + width] for start in range(0, len(others), width)]
+    return [own.part(samples), *([s for s in samples if any(one.takes(s.id) for one in group)] for group in together)]
 
 
 def _misfits(dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[str, ImageRecord]) -> list[Failure]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -40,6 +40,11 @@ class Ledger:
                 known = self._files.get(name)
                 if not known or known.digest == each.digest or not known.is_there():  # two may have raced
                     self._files[name] = each
+
+    @property
+    def files(self) -> Mapping[str, Written]:
+        """The files, by name."""
+        return self._files
 
     def __len__(self) -> int:
         return len(self._files)

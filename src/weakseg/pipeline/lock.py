@@ -1,4 +1,4 @@
-"""One command at a time works on a folder, or several shards: locks that end with their process, and say whose they are."""
+"""One command at a time works on a folder, or several shards: locks that end with their process, and say whose."""
 
 import json
 import logging

@@ -93,7 +93,7 @@ class RunOptions:
         room, what = (gpus, "GPUs") if device == "cuda" else (cores, "cores")
         if not 0 < (self.workers or room) <= room:
             raise ConfigError(
-                f"workers: the cluster at {self.address!r} has {room} {what}, and each worker takes one; set workers to "
-                f"at most {room}, 0 for all" + ("" if room else ", or device to 'cpu'")
+                f"workers: the cluster at {self.address!r} has {room} {what}, and each worker takes one; set workers "
+                f"to at most {room}, 0 for all" + ("" if room else ", or device to 'cpu'")
             )
         return self.workers or room

@@ -8,6 +8,7 @@ from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.pipeline.engines import Engine
+from weakseg.pipeline.share import Share
 
 TRAIN, VAL = "train", "val"
 
@@ -110,11 +111,15 @@ class Work:
             are told apart.
         run: Does it, resuming where files are there already.
         apart: Whether the files of each image depend on those of no other image.
+        share: Does a share of it alone, beside others that do theirs, and returns what failed; ``None``: nobody can.
+        decides: Whether something is first decided of all images, once for all shares.
     """
 
     code: str
     run: Callable[[StepContext], StepResult]
     apart: bool = False
+    share: Callable[[StepContext, Share], Sequence[Failure]] | None = None
+    decides: bool = False
 
 
 @dataclass(frozen=True)

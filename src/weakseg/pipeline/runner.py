@@ -12,13 +12,15 @@ from typing import Any
 
 from weakseg.errors import StoreError, cut
 from weakseg.files import noting, write_bytes, write_json
+from weakseg.pipeline.earlier import ASIDE_FOLDER
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext
-from weakseg.pipeline.store import ASIDE_FOLDER, Store
+from weakseg.pipeline.shard_records import take_shards
+from weakseg.pipeline.store import Store
 from weakseg.progress import duration
 from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
@@ -69,6 +71,8 @@ def run_plan(
     _settle(steps, store, keys, told)
     found = list(failures)
     write_failures(store.folder, found)
+    for listed in store.folder.glob("failures-*-of-*.csv"):
+        listed.unlink(missing_ok=True)  # of shards: what they could not do is tried again
     products: dict[str, Mapping[str, Any]] = {}
     for number, step in enumerate(steps, 1):
         logger.info("step %d of %d, %s since the start", number, len(steps), duration(time.monotonic() - begun))
@@ -129,6 +133,8 @@ def _run_step(
     """Do what is left of a step, and return its manifest; ``products`` are those of the steps before."""
     seen = {name: products[name]["digest"] for name in step.needs}
     first = {name: products[name].get("grown_from", digest) for name, digest in seen.items()}
+    inputs = {n: store.folder_of(n, keys[n]) for n in step.needs}
+    take_shards(store.folder_of(step.name, keys[step.name]), first, inputs)
     folder, manifest = store.open_step(step.name, keys[step.name], step.settings, first if step.work.apart else seen)
     if manifest["complete"] and not step.repeat:
         if not (why := _why_more(manifest, seen)):
@@ -137,9 +143,7 @@ def _run_step(
         logger.info("%s: done before, but %s", step.name, why)
         manifest = store.reopen_step(step.name, manifest)
     resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
-    context = StepContext(
-        folder, {n: store.folder_of(n, keys[n]) for n in step.needs}, options.make_engine(), options.device
-    )
+    context = StepContext(folder, inputs, options.make_engine(), options.device)
     begun = time.monotonic()
     with PeakMemory() as memory, noting() as written:
         result = step.work.run(context)
@@ -181,10 +185,10 @@ def read_failures(folder: Path) -> list[Failure]:
         raise StoreError(f"{path}: is no list of failures ({cut(error)}); delete it, the next run writes it") from error
 
 
-def write_failures(folder: Path, failures: Sequence[Failure]) -> None:
+def write_failures(folder: Path, failures: Sequence[Failure], name: str = FAILURES_FILE) -> None:
     """Write ``failures.csv``: image, step and reason of each."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["image", "step", "reason"])
     writer.writerows([failure.image_id, failure.step, failure.reason] for failure in failures)
-    write_bytes(folder / FAILURES_FILE, text.getvalue().encode())
+    write_bytes(folder / name, text.getvalue().encode())

@@ -1,4 +1,4 @@
-"""Spreads units over an engine; one that fails is named, one that ends its process too, and neither stops the others."""
+"""Spreads units over an engine; one that fails is named, one that ends its process too; neither stops the others."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -127,9 +127,7 @@ class _Spread:
             again: list[Unit] = []
             for unit in todo:
                 attempts.end(unit)  # what is there afterwards is of this attempt
-            for unit, outcome in self.engine.each_alone(
-                partial(attempt, self.job, self.title), todo, title=self.title
-            ):
+            for unit, outcome in self.engine.each_alone(partial(attempt, self.job, self.title), todo, title=self.title):
                 if not isinstance(outcome, WorkerDied):
                     again += self._take(unit, outcome)
                 elif marker_of(unit) in attempts.left():
@@ -174,17 +172,18 @@ class _Spread:
         self.advance(len(unit.products))
         if len(self.kept) >= MANY and not self.done:
             raise WeaksegError(
-                f"{self.title}: {len(self.kept)} images have ended their processes, and none was done; that is no fault "
-                f"of theirs. The last: {failure.reason}. See weakseg doctor"
+                f"{self.title}: {len(self.kept)} images have ended their processes, and none was done; that is no "
+                f"fault of theirs. The last: {failure.reason}. See weakseg doctor"
             )
         return []
 
     def _forget(self, attempts: Attempts, units: Sequence[Unit]) -> None:
         """Remove the markers of units that were not given up."""
         if left := attempts.left():
-            for unit in (*units, *(Unit((sample,)) for unit in units for sample in unit.samples)):
-                if marker_of(unit) in left - self.kept:
-                    attempts.end(unit)
+            singles = (Unit((sample,)) for unit in units for sample in unit.samples)
+            for each in (*units, *singles):
+                if marker_of(each) in left - self.kept:
+                    attempts.end(each)
 
 
 def _apart(units: Sequence[Unit], markers: frozenset[str]) -> tuple[list[Unit], list[Unit]]:

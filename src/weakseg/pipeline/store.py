@@ -2,23 +2,23 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import read_json, write_json
+from weakseg.pipeline.earlier import KEY_DIGITS, earlier, json_or_none, move, others
 from weakseg.pipeline.ledger import STATE_FILE, Ledger
 from weakseg.pipeline.lock import LOCK_FILE, lock_folder
-from weakseg.pipeline.manifests import MANIFEST, as_json, differences, is_manifest, read_manifest, versions, without
+from weakseg.pipeline.manifests import MANIFEST, as_json, differences, read_manifest, versions, without
+from weakseg.pipeline.share import Share
 from weakseg.settings.counted import CHANGES_NOTHING
 
 logger = logging.getLogger(__name__)
 
 STEPS_FOLDER = "steps"
-ASIDE_FOLDER = "earlier"
-KEY_DIGITS = 12
 SETTINGS_FILE = "settings.json"
 """What the products of a stage that was run alone were made with."""
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
@@ -38,18 +38,14 @@ def keyed_place(name: str, key: str) -> str:
     return f"{STEPS_FOLDER}/{name}-{key[:KEY_DIGITS]}"
 
 
-def _aside(name: str, key: str) -> str:
-    """Return the folder of a step's products that other settings have put aside."""
-    return f"{ASIDE_FOLDER}/{name}-{key[:KEY_DIGITS]}"
-
-
 class Store:
-    """A run folder, which no other process may work on meanwhile.
+    """A run folder, which no other process may work on meanwhile, but for other shards.
 
     Args:
         folder: Made where it is missing.
         place: From a step's name and key to its folder inside.
         others: Whether it may hold files that are not weakseg's.
+        share: Which shard works on it; ``None``: it is the only one.
 
     Raises:
         OutputError: If the folder cannot be used.
@@ -57,7 +53,14 @@ class Store:
             which.
     """
 
-    def __init__(self, folder: Path, *, place: Callable[[str, str], str] = plain_place, others: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        place: Callable[[str, str], str] = plain_place,
+        others: bool = False,
+        share: Share | None = None,
+    ) -> None:
         self.folder = folder
         self._place = place
         try:
@@ -66,7 +69,7 @@ class Store:
                 raise StoreError(
                     f"{folder}: holds files that are not weakseg's, which might be replaced; use a new --out folder"
                 )
-            self._lock = lock_folder(folder)
+            self._lock = lock_folder(folder, share)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise OutputError(
@@ -115,25 +118,28 @@ class Store:
         Raises:
             StoreError: If a step's manifest is damaged, or the folder cannot be written.
         """
-        aside = {}
-        for path in sorted(self.folder.glob(f"*/{MANIFEST}")):
-            name = path.parent.name
-            if name not in keys and not is_manifest(_json_or_none(path)):
-                continue  # it is someone else's
-            manifest = read_manifest(path.parent)
-            if manifest["key"] != keys.get(name):
-                aside[name] = manifest
-                _move(path.parent, self.folder / _aside(name, manifest["key"]))
-        for name, key in keys.items():
-            kept, place = self.folder / _aside(name, key), self.folder_of(name, key)
-            if kept.is_dir() and not place.exists():
-                _move(kept, place)
+        aside = others(self.folder, keys)
+        for name, manifest in aside.items():
+            move(self.folder / name, earlier(self.folder, name, manifest["key"]))
+        for kept, place in self._kept(keys):
+            move(kept, place)
         return aside
+
+    def would_move(self, keys: Mapping[str, str]) -> bool:
+        """Return whether ``make_room`` would put anything aside, or take anything back."""
+        return bool(others(self.folder, keys)) or any(self._kept(keys))
+
+    def _kept(self, keys: Mapping[str, str]) -> Iterator[tuple[Path, Path]]:
+        """Yield what lies aside of these keys, with its place."""
+        for name, key in keys.items():
+            kept, place = earlier(self.folder, name, key), self.folder_of(name, key)
+            if kept.is_dir() and not place.exists():
+                yield kept, place
 
     def changes(self, name: str, value: Mapping[str, Any], *, besides: frozenset[str] = CHANGES_NOTHING) -> list[str]:
         """Return where ``value`` differs from what the file ``name`` holds; nowhere if there is none."""
         path = self.folder / name
-        old = _json_or_none(path)
+        old = json_or_none(path)
         return differences(without(old, besides), without(as_json(value), besides)) if old is not None else []
 
     def folder_of(self, name: str, key: str) -> Path:
@@ -186,9 +192,18 @@ class Store:
             logger.warning("%s: was begun with other versions: %s", folder, "; ".join(newer))
         return folder, manifest
 
-    def _begin(self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        told = {"step": name, "key": key, "settings": settings, "versions": versions(), "inputs": dict(inputs)}
-        manifest: dict[str, Any] = as_json({**told, "complete": False})
+    def begin_step(self, name: str, key: str, settings: Mapping[str, Any]) -> None:
+        """Write the manifest of a step that shards begin, unless it is there; they say elsewhere what it is made of."""
+        if not (self.folder_of(name, key) / MANIFEST).exists():
+            self._begin(name, key, settings)
+
+    def _begin(
+        self, name: str, key: str, settings: Mapping[str, Any], inputs: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        told = {"step": name, "key": key, "settings": settings, "versions": versions()}
+        manifest: dict[str, Any] = as_json(
+            {**told, **({} if inputs is None else {"inputs": dict(inputs)}), "complete": False}
+        )
         write_json(self.folder_of(name, key) / MANIFEST, manifest)
         return manifest
 
@@ -259,23 +274,3 @@ def _products(ledger: Ledger) -> dict[str, Any]:
 def _changed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return the names of the steps whose products are not those that a step was made of."""
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-
-
-def _json_or_none(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except StoreError:
-        return None
-
-
-def _move(folder: Path, to: Path) -> None:
-    """Move a folder within a file system, in one step; what lies there already, of the same key, gives way."""
-    try:
-        if to.exists():
-            shutil.rmtree(to)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(to)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be moved to {to}: {error.strerror}; choose another --out folder"
-        ) from error

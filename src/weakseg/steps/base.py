@@ -15,7 +15,8 @@ from weakseg.errors import DataError
 from weakseg.files import write_bytes
 from weakseg.nn.backbones import check_backbone
 from weakseg.nn.weights import MODEL_FILE
-from weakseg.pipeline.plan import TRAIN, VAL, Kind, Step, StepContext, StepResult, Work
+from weakseg.pipeline.plan import TRAIN, VAL, Failure, Kind, Step, StepContext, StepResult, Work
+from weakseg.pipeline.share import Share
 from weakseg.pipeline.spread import run_units
 from weakseg.pipeline.units import ImageJob, Job
 from weakseg.settings.networks import StartedConfig
@@ -63,6 +64,17 @@ class ImageWork:
         told = {"images": products - len(failures)} | ({"warnings": warnings} if warnings else {})
         return StepResult(told, failures)
 
+    def part(self, context: StepContext, share: Share) -> Sequence[Failure]:
+        """Do a share of it, as far as the step before has left files, and return what failed; there may be nothing."""
+        samples = share.part(self.samples)
+        if self.source:
+            name, kind = self.source
+            samples = [sample for sample in samples if (context.inputs[name] / f"{sample.id}{kind.suffix}").exists()]
+        if not samples:
+            return ()
+        job = self.job(context)
+        return run_units(job, job.units(samples), title=context.folder.name, engine=context.engine, share=share)
+
 
 def over_images(job: type[Job], make: MakeJob, samples: Sequence[WeakSample], *, source: Source | None = None) -> Work:
     """Return work that maps a job over images.
@@ -73,7 +85,8 @@ def over_images(job: type[Job], make: MakeJob, samples: Sequence[WeakSample], *,
         samples: The images.
         source: See ``ImageWork``.
     """
-    return Work(code_of(job), ImageWork(make, samples, source), apart=issubclass(job, ImageJob))
+    work, apart = ImageWork(make, samples, source), issubclass(job, ImageJob)
+    return Work(code_of(job), work, apart=apart, share=work.part if apart else None)
 
 
 def training(train: Callable[..., Any], run: Train, seed: int) -> Work:
@@ -145,7 +158,11 @@ def given_model(step: Step, model: Path, digest: str) -> Step:
         write_bytes(context.folder / MODEL_FILE, model.read_bytes())
         return StepResult()
 
-    return replace(step, needs={}, settings={"model": digest}, work=Work(code_of(given_model), take))
+    def share(context: StepContext, part: Share) -> Sequence[Failure]:
+        take(context)  # each shard: the file is the same
+        return ()
+
+    return replace(step, needs={}, settings={"model": digest}, work=Work(code_of(given_model), take, share=share))
 
 
 def release_models(context: StepContext) -> None:

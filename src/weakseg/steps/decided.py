@@ -28,8 +28,13 @@ def decided(folder: Path) -> dict[str, Any]:
     return read_json_object(path) if path.is_file() else {}
 
 
-def telling(work: Work) -> Work:
-    """Return work on images whose summary tells what was decided, and warns of what was left out."""
+def telling(work: Work, *, decides: bool) -> Work:
+    """Return work on images whose summary tells what was decided, and warns of what was left out.
+
+    Args:
+        work: On images.
+        decides: Whether anything is left to decide.
+    """
 
     def run(context: StepContext) -> StepResult:
         result = work.run(context)
@@ -39,7 +44,7 @@ def telling(work: Work) -> Work:
         beside = {"decided": told["text"]} if "text" in told else {}
         return replace(result, summary={**result.summary, **beside, **({"warnings": warnings} if warnings else {})})
 
-    return replace(work, run=run)
+    return replace(work, run=run, decides=decides)
 
 
 def decided_seeds(config: SeedConfig, told: dict[str, Any]) -> SeedConfig:

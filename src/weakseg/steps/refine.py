@@ -49,6 +49,8 @@ def masks_step(dataset: Dataset, config: RefineConfig, *, with_background: bool 
         told = decide_masks(config, dataset.splits[TRAIN], seeds, out, with_background=with_background)
         return RefineJob(seeds, out, decided_masks(config, told), with_background, context.device, use)
 
+    decides = config.check_crf and config.crf.iterations > 0
     work = over_images(RefineJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
+    work = telling(work, decides=decides)
     settings = {**asdict(config), "with_background": with_background, **({"outlines": True} if outlined else {})}
-    return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, telling(work), Role.RESULT)
+    return Step("masks", Kind.LABELS, {"seeds": Kind.LABELS}, settings, work, Role.RESULT)

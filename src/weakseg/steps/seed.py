@@ -82,7 +82,7 @@ def seeds_step(dataset: Dataset, config: SeedConfig) -> Step:
 
     work = over_images(SeedJob, make, samples, source=("activations", Kind.ACTIVATIONS))
     settings = {name: value for name, value in asdict(config).items() if name != "fusion"}
-    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, settings, telling(work), Role.SEEDS)
+    return Step("seeds", Kind.LABELS, OF_ACTIVATIONS, settings, telling(work, decides=left), Role.SEEDS)
 
 
 def reading_steps(dataset: Dataset, config: SeedConfig) -> list[Step]:

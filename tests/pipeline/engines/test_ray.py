@@ -115,7 +115,7 @@ def test_each_alone_says_which_one_it_was() -> None:
 
 
 def test_an_error_comes_as_it_is() -> None:
-    with pytest.raises(OutputError, match="^no space$"):
+    with pytest.raises(OutputError, match=r"^no space$"):
         list(ENGINE.map(full, range(8), title="masks"))
 
 

@@ -12,7 +12,7 @@ from weakseg.files import TEMPORARY_PREFIX, owner
 from weakseg.version import __version__
 
 PATIENCE_S = 10.0  # in which a shared file system shows what another machine has written
-CONTRACT = "with --engine ray all machines need the data and the run folder at the same path, on a file system they share"
+CONTRACT = "all machines of a cluster need the data and the run folder at the same path, on a file system they share"
 
 _seen: set[tuple[str, str]] = set()
 
@@ -94,7 +94,7 @@ def _check_answer(place: Path, probe: Path, node: Mapping[str, Any], answer: tup
     if wrong:
         raise ConfigError(f"{place}: not shared with machine {machine}: {wrong}; {CONTRACT}")
     if version != __version__:
-        raise ConfigError(f"machine {machine} of the cluster has weakseg {version}, this one {__version__}; install one")
+        raise ConfigError(f"machine {machine} has weakseg {version}, this one {__version__}; install the same")
 
 
 def _reply(probe: Path, node: str) -> Path:
