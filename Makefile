@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
 COCO ?= ../shared/data/coco
 
-.PHONY: demo test page-test recipes lint fuzz torture bench results clean
+.PHONY: demo test page-test recipes lint fuzz torture scale bench results clean
 
 demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo --overwrite
@@ -25,6 +25,10 @@ fuzz: $(STAMP)
 
 torture: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py
+
+scale: $(STAMP)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/pipeline/engines_long.py
+	$(BIN)/python benchmarks/engines.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -130,7 +130,7 @@ def test_an_address_where_something_else_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_cluster, "CHECK_S", 4.0)
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=f"what answers at {address} is no Ray cluster"):
+        with pytest.raises(ConfigError, match=f"what answers at {address} is no Ray, or wants a token"):
             ray_cluster._check_runs(address)
 
 

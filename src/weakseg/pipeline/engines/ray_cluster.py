@@ -107,5 +107,9 @@ def _check_runs(address: str) -> None:
     except subprocess.TimeoutExpired:
         healthy = False
     if not healthy:
-        where = "no Ray runs on this machine" if address == AUTO else f"what answers at {address} is no Ray cluster"
+        where = (
+            "no Ray runs on this machine"
+            if address == AUTO
+            else f"what answers at {address} is no Ray, or wants a token"
+        )
         raise ConfigError(f"address: {where}; {REMEDY}")
