@@ -210,3 +210,40 @@ def test_bad_words(data: Path, tmp_path: Path, capsys: Capture) -> None:
         assert main(words(data, tmp_path / "out", more)) == 2
         assert message in capsys.readouterr().err
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_run_ends_where_it_is_told_to_and_shards_go_on(
+    data: Path, tmp_path: Path, reference: dict[str, bytes], capsys: Capture
+) -> None:
+    out = tmp_path / "out"
+    assert main(words(data, out, "--until=activations")) == 0
+    assert "done until activations; without --until it goes on from there" in capsys.readouterr().out
+    assert not (out / "seeds").exists() and not (out / "report.html").exists()
+    for shard in ("1/2", "2/2"):
+        assert main(words(data, out, f"--shard={shard}", "--until=seeds")) == 0
+        assert "its share of activations, seeds is done; when all shards" in capsys.readouterr().out
+    assert main(words(data, out, "--until=nothing")) == 2
+    assert "until: there is no step 'nothing'; choose 'activations', 'seeds'" in capsys.readouterr().err
+    assert main(words(data, out)) == 0
+    assert products(out) == reference
+    assert (out / "report.html").exists()
+
+
+def test_what_is_decided_of_all_images_waits_for_all_shards(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    out, more = tmp_path / "out", ("--seeds.strict=auto", "--seeds.lenient=auto", "--masks.check_crf=true")
+    assert main(words(data, tmp_path / "one", *more)) == 0
+    capsys.readouterr()
+    told = "decides something of all images; run the shards again when all have done"
+    for shard, expected in (
+        ("1/2", f"its share of activations is done; left:\n  seeds: {told} activations"),
+        (
+            "2/2",
+            f"its share of activations, seeds is done; left:\n  masks: {told} seeds",
+        ),  # and found that of the first
+        ("1/2", "its share of activations, seeds, masks, reliability is done"),
+        ("2/2", "its share of activations, seeds, masks, reliability is done"),
+    ):
+        assert main(words(data, out, *more, f"--shard={shard}")) == 0
+        assert f"shard {shard}: {expected}" in capsys.readouterr().out
+    assert main(words(data, out, *more)) == 0
+    assert products(out) == products(tmp_path / "one")

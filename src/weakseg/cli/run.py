@@ -51,8 +51,9 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--out", type=out_path, required=True, help="run folder")
+    parser.add_argument("--until", metavar="STEP", type=str, default="", help="the last step: classifier, masks, ...")
     add_run_options(parser)
-    own, overrides = split_words(words)
+    own, overrides = split_words(words, with_value=("--until",))
     if own and not own[0].startswith("-") and not {*HELP_FLAGS, ALL_FLAG}.isdisjoint(own):
         settings = recipe_parser(load_recipe(own[0]).method)
         print(settings.format_help() if ALL_FLAG in own else short_help(parser, settings, SHOWN))
@@ -67,6 +68,9 @@ def main(words: Sequence[str]) -> int:
     result = run_recipe(recipe, given.out, options)
     if result.shard:
         return conclude_shard({"": result.shard}, given.out, options)
+    if options.until:
+        done = f"done until {options.until}; without --until it goes on from there"
+        return conclude(result.failures, done, listed=given.out / FAILURES_FILE)
     page = write_run_report(given.out, result.dataset)
     told = f"{_scores(given.out)}{_trust(given.out)}report: {page.resolve()}"
     return conclude(result.failures, told, listed=given.out / FAILURES_FILE)

@@ -19,11 +19,10 @@ from weakseg.methods.run import check_saliency_is_read, write_classes
 from weakseg.pipeline.intake import Intake, take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of, way_to
+from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of, steps_until
 from weakseg.pipeline.runner import run_plan, step_folders, write_failures
 from weakseg.pipeline.shards import ShardResult, failures_of, run_shard
 from weakseg.pipeline.store import Store, keyed_place
-from weakseg.settings.rules import spoken
 from weakseg.steps.base import forget_models
 from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
 from weakseg.steps.saliency import saliency_of
@@ -199,9 +198,7 @@ def compared_plan(steps: Sequence[Step], *, segmenter: bool, until: str = "") ->
     scored = {name for step in steps if step.role == Role.CHECK for name in step.needs}
     kept = [step for step in steps if step.name not in left_out]
     if until:
-        if until not in {step.name for step in kept}:
-            raise ConfigError(f"until: there is no step {until!r}; choose {spoken(tuple(step.name for step in kept))}")
-        kept = way_to(kept, until)
+        kept = steps_until(kept, until)
         if segmenter and not any(step.role == Role.AFTER for step in kept):
             raise ConfigError(f"until: {until!r} comes before the segmenter, so that none is trained; leave one out")
     return kept, scored & {step.name for step in kept}

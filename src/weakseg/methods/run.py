@@ -16,7 +16,7 @@ from weakseg.methods.recipes import RECIPE_FILE, recipe_as_json
 from weakseg.pipeline.intake import take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import TRAIN, Failure
+from weakseg.pipeline.plan import TRAIN, Failure, steps_until
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.shards import ShardResult, run_shard
 from weakseg.pipeline.store import Store
@@ -70,7 +70,9 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         logger.warning("%s", recipe.unused)
     dataset = open_dataset(recipe.data)
     build = METHODS[recipe.method].build
-    step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
+    plan = build(recipe, dataset)
+    step_keys(plan, "")  # a plan that does not fit, or a file that is missing, ends here
+    steps_until(plan, options.until)
     share = options.share
     with Store(out, share=share) as store:
         intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), share=share)
@@ -84,6 +86,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
             return RunResult(out, shard.failures, shard=shard)
         (out / LIST_FILE).unlink(missing_ok=True)  # of other masks
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
+        if options.until:
+            return RunResult(out, failures)
         result = last_masks(recipe, steps)
         if result and RELIABILITY in {step.name for step in steps}:
             ids = [sample.id for sample in intake.dataset.splits[TRAIN]]

@@ -22,6 +22,7 @@ class RunOptions:
         address: Of a running Ray cluster, ``HOST:PORT`` or ``auto``; empty: Ray is started here, and ended.
         units_per_call: How many images an actor of Ray gets at once at most.
         shard: ``i/n``: only that share of the work on single images, beside other processes; empty: all.
+        until: Name of the step that a run ends with; empty: the last one.
     """
 
     workers: int = 0
@@ -30,6 +31,7 @@ class RunOptions:
     address: str = ""
     units_per_call: int = 4
     shard: str = ""
+    until: str = ""
 
     @property
     def share(self) -> Share | None:

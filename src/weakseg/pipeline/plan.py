@@ -9,6 +9,7 @@ from typing import Any
 from weakseg.errors import ConfigError
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.share import Share
+from weakseg.settings.rules import spoken
 
 TRAIN, VAL = "train", "val"
 
@@ -170,6 +171,17 @@ def way_to(steps: Sequence[Step], name: str) -> list[Step]:
         if step.name in wanted:
             wanted |= set(step.needs)
     return [step for step in steps if step.name in wanted]
+
+
+def steps_until(steps: Sequence[Step], name: str) -> list[Step]:
+    """Return the step ``name`` and all that it needs; the whole plan where the name is empty.
+
+    Raises:
+        ConfigError: If the plan has no such step.
+    """
+    if name and name not in {step.name for step in steps}:
+        raise ConfigError(f"until: there is no step {name!r}; choose {spoken(tuple(step.name for step in steps))}")
+    return way_to(steps, name) if name else list(steps)
 
 
 def result_of(steps: Sequence[Step]) -> Step | None:

@@ -18,7 +18,7 @@ from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST, differences
 from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Step, StepContext
+from weakseg.pipeline.plan import Failure, Step, StepContext, steps_until
 from weakseg.pipeline.shard_records import take_shards
 from weakseg.pipeline.store import Store
 from weakseg.progress import duration
@@ -57,7 +57,7 @@ def run_plan(
         steps: The plan; checked first.
         store: The run folder.
         content_key: Hash of the data; part of every step's key.
-        options: Processes and device, resolved.
+        options: Processes and device, resolved; and the step that it ends with.
         failures: What failed before, at intake.
         told: JSON files of the run folder that say what the products are made with, by name; written when there are
             no products of anything else.
@@ -74,13 +74,14 @@ def run_plan(
     for listed in store.folder.glob("failures-*-of-*.csv"):
         listed.unlink(missing_ok=True)  # of shards: what they could not do is tried again
     products: dict[str, Mapping[str, Any]] = {}
-    for number, step in enumerate(steps, 1):
-        logger.info("step %d of %d, %s since the start", number, len(steps), duration(time.monotonic() - begun))
+    wanted = {step.name for step in steps_until(steps, options.until)}
+    for number, step in enumerate((step for step in steps if step.name in wanted), 1):
+        logger.info("step %d of %d, %s since the start", number, len(wanted), duration(time.monotonic() - begun))
         manifest = _run_step(step, store, keys, products, options)
         products[step.name] = manifest["products"]
         found += [Failure(**failure) for failure in manifest["summary"]["failures"]]
         write_failures(store.folder, found)
-    logger.info("all %d steps done in %s", len(steps), duration(time.monotonic() - begun))
+    logger.info("all %d steps done in %s", len(wanted), duration(time.monotonic() - begun))
     return found
 
 

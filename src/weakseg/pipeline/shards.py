@@ -12,7 +12,7 @@ from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST, read_manifest
 from weakseg.pipeline.options import RunOptions
-from weakseg.pipeline.plan import Failure, Step, StepContext
+from weakseg.pipeline.plan import Failure, Step, StepContext, steps_until
 from weakseg.pipeline.runner import NOTHING, write_failures
 from weakseg.pipeline.shard_records import OWN, Record, all_have_finished, begin_share
 from weakseg.pipeline.share import Share
@@ -20,6 +20,7 @@ from weakseg.pipeline.store import Store
 from weakseg.settings.counted import CHANGES_NOTHING, FILES
 
 WHOLE = "a run without --shard does it"
+DECIDES = "decides something of all images"
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class ShardResult:
             return f"its share of {', '.join(self.done)} is done; when all shards have ended, run it without --shard"
         shown = [f"  {name}: {why}" for name, why in self.left.items()]
         done = f"its share of {', '.join(self.done)} is done" if self.done else "nothing could be done of its share"
-        return "\n".join([f"{done}; left:", *shown, "when all shards have ended, run it without --shard"])
+        again = "run them again, or " if any(DECIDES in why for why in self.left.values()) else ""
+        return "\n".join([f"{done}; left:", *shown, f"when all shards have ended, {again}run it without --shard"])
 
 
 def failures_of(folder: Path, share: Share | None) -> Path:
@@ -83,7 +85,7 @@ def run_shard(
     keys = step_keys(steps, content_key)
     _check_settled(store, keys, told)
     work = _Shard(store, keys, options, share)
-    for step in steps:
+    for step in steps_until(steps, options.until):
         work.carry_out(step)
     found = [*failures, *work.failures]
     write_failures(store.folder, found, failures_of(store.folder, share).name)
@@ -144,7 +146,7 @@ class _Shard:
             return f"is done of all images at once; {WHOLE}, and then shards what comes after"
         parts = [name for name in step.needs if self.seen[name] == OWN]
         if step.work.decides and (others := [name for name in parts if not all_have_finished(self._folder(name))]):
-            return f"decides something of all images; run the shards again when all have done {' and '.join(others)}"
+            return f"{DECIDES}; run the shards again when all have done {' and '.join(others)}"
         if manifest and manifest.get("inputs", self._inputs(step)) != self._inputs(step):
             return f"was begun of other inputs; {WHOLE} anew"
         return ""
