@@ -239,7 +239,7 @@ def test_what_is_decided_of_all_images_waits_for_all_shards(data: Path, tmp_path
         (
             "2/2",
             f"its share of activations, seeds is done; left:\n  masks: {told} seeds",
-        ),  # and found that of the first
+        ),  # which found the other
         ("1/2", "its share of activations, seeds, masks, reliability is done"),
         ("2/2", "its share of activations, seeds, masks, reliability is done"),
     ):
