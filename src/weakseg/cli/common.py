@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+from weakseg.cli.several import check_gpus
 from weakseg.cli.short_help import short_help
 from weakseg.errors import ConfigError, DataError
 from weakseg.pipeline.aside import HIDDEN_FOLDER, exchange, identity_of
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SHOWN_FAILURES = 5
-RUN_FLAGS = ("--out", "--workers", "--device")
+RUN_FLAGS = ("--out", "--workers", "--device", "--gpus")
 HELP_FLAGS, ALL_FLAG = ("-h", "--help"), "--help-all"
 
 Config = TypeVar("Config", bound="DataclassInstance")
@@ -85,14 +86,22 @@ def settings_of(arguments: Namespace, config: type[Config]) -> Config:
     return config(**{field.name: arguments[field.name] for field in fields(config)})
 
 
-def add_run_options(parser: ArgumentParser) -> None:
-    """Add ``--workers`` and ``--device``."""
+def add_run_options(parser: ArgumentParser, *, trains: bool = False) -> None:
+    """Add ``--workers`` and ``--device``, and ``--gpus`` to a verb that trains."""
     parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    if trains:
+        text = "GPUs of this machine that train together; more machines: torchrun or accelerate launch"
+        parser.add_argument("--gpus", type=int, default=1, help=text)
 
 
 def run_options(arguments: Namespace) -> RunOptions:
-    """Return the resolved options that ``add_run_options`` asked for."""
+    """Return the resolved options that ``add_run_options`` asked for.
+
+    Raises:
+        SeveralWanted: If the command is to be started again, as one process a GPU.
+    """
+    check_gpus(arguments.get("gpus", 1), arguments.device)
     return RunOptions(arguments.workers, arguments.device).resolve()
 
 

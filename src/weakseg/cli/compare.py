@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from weakseg.cli.common import add_run_options, build_parser, conclude, out_path, parse, run_options, split_words
+from weakseg.crew import crew
 from weakseg.methods import METHODS
 from weakseg.methods.shared_recipe import load_recipes
 
@@ -33,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=out_path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
     parser.add_argument("--until", metavar="STEP", type=str, default="", help="the last step: activations, seeds, ...")
-    add_run_options(parser)
+    add_run_options(parser, trains=True)
     own, overrides = split_words(words, with_value=("--methods", "--until"), switches=("--segmenter",))
     given = parse(parser, own)
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
@@ -46,6 +47,8 @@ def main(words: Sequence[str]) -> int:
 
     until = given.until
     comparison = compare_methods(recipes, given.out, run_options(given), segmenter=given.segmenter, until=until)
+    if crew().follows:
+        return 0
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
     done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"

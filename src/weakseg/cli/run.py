@@ -16,6 +16,7 @@ from weakseg.cli.common import (
     split_words,
 )
 from weakseg.cli.short_help import short_help
+from weakseg.crew import crew
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
@@ -50,7 +51,7 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--out", type=out_path, required=True, help="run folder")
-    add_run_options(parser)
+    add_run_options(parser, trains=True)
     own, overrides = split_words(words)
     if own and not own[0].startswith("-") and not {*HELP_FLAGS, ALL_FLAG}.isdisjoint(own):
         settings = recipe_parser(load_recipe(own[0]).method)
@@ -63,6 +64,8 @@ def main(words: Sequence[str]) -> int:
     from weakseg.report.run import write_run_report
 
     result = run_recipe(recipe, given.out, run_options(given))
+    if crew().follows:
+        return 0
     page = write_run_report(given.out, result.dataset)
     told = f"{_scores(given.out)}{_trust(given.out)}report: {page.resolve()}"
     return conclude(result.failures, told, listed=given.out / FAILURES_FILE)

@@ -110,11 +110,13 @@ class Work:
             are told apart.
         run: Does it, resuming where files are there already.
         apart: Whether the files of each image depend on those of no other image.
+        shared: Whether all processes of a command take part; else the first one does it.
     """
 
     code: str
     run: Callable[[StepContext], StepResult]
     apart: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.segment import SegmentConfig, SegmenterTrainingConfig
 from weakseg.stages.class_nodes import known_classes
 from weakseg.stages.classify import classes_of
-from weakseg.stages.frozen import FrozenFeatures
+from weakseg.stages.frozen import KEPT_BY_ONE, FrozenFeatures
 from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
@@ -110,8 +110,8 @@ def train_segmenter(
             data.features = FrozenFeatures(model.backbone, len(samples), place.folder, variants=variants)
         return model
 
-    loss = functools.partial(segmenter_loss, config=config)
-    return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
+    loss, alone = functools.partial(segmenter_loss, config=config), KEPT_BY_ONE if config.frozen else ""
+    return train_model(Training("segmenter", build, data, loss, config.fit, header, alone=alone), place)
 
 
 def segmenter_start(
