@@ -77,11 +77,8 @@ def check_gpus(count: int, device: str) -> None:
 
 def prepare(verb: str) -> Crew | None:
     """Let this process take its place among those that a launcher has started; ``None`` where it has nothing to do."""
-    count, rank = launched(), os.environ.get("RANK", "")
-    if count == 1:
-        return work_alone()
-    if verb not in TRAINING_VERBS:
-        if rank not in ("", "0"):
+    if (count := launched()) > 1 and verb not in TRAINING_VERBS:
+        if os.environ.get("RANK") != "0":
             return None
         logger.info("%s: nothing is trained; one of %d processes works", verb, count)
         return work_alone()
