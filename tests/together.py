@@ -1,7 +1,7 @@
 """Trainings that ``tests/training/test_together.py`` carries out in one process, and this script in those of torchrun.
 
-``torchrun --standalone --nproc-per-node 2 tests/together.py FOLDER MSRC COMMAND...``: each training leaves its model in a
-folder of ``FOLDER``, beside a file that says what processes other than the first have written; then the command runs.
+``torchrun --nproc-per-node 2 tests/together.py FOLDER MSRC COMMAND...``: each training leaves its model in a
+folder of ``FOLDER``, and then the command runs. The exit code is 9 if another process than the first wrote anything.
 """
 
 import json
@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
 
 from tiny import NoisyLine, TinyModel, squared_error
 from weakseg.cli.main import main

@@ -22,7 +22,13 @@ from weakseg.stages.accumulated import ACCUMULATED_FILE
 from weakseg.training.loop import Fit, FitPlace
 
 TESTS = Path(__file__).parents[1]
-SHORT = ["--classifier.frozen=false", "--classifier.fit.epochs=1", "--segmenter.fit.epochs=1", "--workers=1"]
+SHORT = [
+    "--classifier.frozen=false",
+    "--classifier.fit.epochs=1",
+    "--segmenter.fit.epochs=1",
+    "--segmenter.model.head=score",
+    "--workers=1",
+]
 
 
 class Ended(NamedTuple):
