@@ -91,7 +91,7 @@ def resumed(folder: Path) -> None:
     assert states == everyone.tell(states), "processes have other weights"
 
 
-def msrc(root: Path, count: int = 7) -> tuple[Classes, list[WeakSample]]:
+def msrc(root: Path, count: int = 5) -> tuple[Classes, list[WeakSample]]:
     """Return photographs of MSRC; of every second one only what it shows is known."""
     whole = open_dataset(DataConfig(root=str(root), format="voc", train="train", tags="truth"))
     every = frozenset(range(1, len(whole.classes) + 1))
@@ -104,7 +104,7 @@ def classifier(folder: Path, root: Path) -> None:
     """Train the classifier on photographs; tags that are unknown give no loss."""
     classes, samples = msrc(root)
     config = ClassifierConfig(frozen=False, dropout=0.0, augment=AugmentConfig((64, 80), 64), fit=FEW)
-    train_classifier(samples, samples, classes, config=config, place=FitPlace(folder))
+    train_classifier(samples, samples[:2], classes, config=config, place=FitPlace(folder))
 
 
 def segmenter(folder: Path, root: Path) -> None:
@@ -117,7 +117,7 @@ def segmenter(folder: Path, root: Path) -> None:
 
 def boundary(folder: Path, root: Path) -> None:
     """Train the boundary network: its losses are means over pairs of several kinds."""
-    _, samples = msrc(root, 5)
+    _, samples = msrc(root, 3)
     config = BoundaryConfig(
         backbone=BackboneConfig("resnet10t", 16, "none"), augment=AugmentConfig((64, 80), 64), fit=FEW
     )
@@ -130,12 +130,12 @@ def accumulating(folder: Path, root: Path) -> None:
     config = ClassifierConfig(THIN, dropout=0.0, augment=WARPED, fit=replace(FEW, epochs=3, lr=0.01), accumulate=True)
     config = replace(config, attention_drop=AttentionDropConfig(0.5, 0.4))
     place = FitPlace(folder, 3)
-    train_accumulating(samples[:6], samples, classes, config=config, place=place, held=samples[6:])
+    train_accumulating(samples[:4], samples, classes, config=config, place=place, held=samples[4:])
 
 
 def seeded(folder: Path, root: Path) -> None:
     """Train a segmenter on labels that grow."""
-    classes, samples = msrc(root, 5)
+    classes, samples = msrc(root)
     grown = GrownBoundary(crf=CrfParams(2, 1.0, 1.0, 4.0, 20.0, 1.0))
     config = SeededConfig(SegmenterConfig(THIN, "score"), WARPED, FEW, boundary=grown)
     growth = GrowthConfig(neighbors=3, threshold=0.2, link_weight=0.1)

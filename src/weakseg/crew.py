@@ -20,7 +20,7 @@ LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _FURTHER = ("GROUP_RANK", "ROLE_RANK", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE")
 WITHOUT_END = timedelta(days=365)  # the others wait while the first process works on images
 TRAINING_STEP = timedelta(minutes=30)  # longer than any step of a training, or its saving, takes
-LOOK_S, GRACE_S = 0.5, 2.0
+LOOK_S, GRACE_S = 0.5, 1.0
 _FAILED, _CODE = "weakseg/failed", "weakseg/code"
 
 

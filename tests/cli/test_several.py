@@ -2,27 +2,20 @@
 
 import logging
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
-from generated import CLASSES, draw
+from four_images import four_words, halve_image_of, write_four
 from weakseg import crew as crews
-from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.cli.several import launched, start
 from weakseg.crew import ALONE, Crew, crew
 from weakseg.errors import ConfigError
 from weakseg.pipeline.options import RunOptions
-from weakseg.rng import generator_for
-from weakseg.training.batches import Batching, epoch_loader
 
 
 @pytest.fixture
@@ -121,78 +114,27 @@ class TestLauncher:
         assert RunOptions(3, "cpu").resolve() == RunOptions(3, "cpu") and chosen == [1]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("four")
-    (root / "i").mkdir()
-    for index in range(4):
-        image, mask = draw(index)
-        Image.fromarray(image).save(root / "i" / f"{index}.png")
-        LabelMap(mask).save(root / "m" / f"{index}.png")
-    (root / "c.txt").write_text("\n".join(CLASSES))
-    return root
-
-
-def words(root: Path, out: str) -> list[str]:
-    """Return a training of one batch of four images."""
-    settings = ["--fit.epochs=1", "--fit.batch_size=4", "--augment.long_side=[64,80]", "--augment.crop=64"]
-    paths = [f"--{name}={root / path}" for name, path in (("masks", "m"), ("images", "i"), ("classes", "c.txt"))]
-    return ["train-segmenter", *paths, f"--out={root / out}", *settings, "--device=cpu"]
-
-
-class FourData:
-    def __len__(self) -> int:
-        return 4
-
-    def load(self, index: int, epoch: int) -> tuple[torch.Tensor]:
-        return (torch.tensor(index),)
-
-
-def seen_by(rank: int) -> int:
-    """Return the last image that a process of two sees of the batch."""
-    order, batching = generator_for(0, "", "segmenter/order/0"), Batching(1, 4, crew=Crew(rank, 2))
-    ((_, indices),) = epoch_loader(FourData(), 0, batching=batching, generator=order)
-    return indices[-1]
-
-
 class TestErrors:
-    @pytest.mark.parametrize("rank", [1, 0])
-    def test_one_of_any_process_ends_all_and_is_told_once(
-        self, folder: Path, rank: int, capfd: pytest.CaptureFixture[str]
+    def test_one_of_a_process_that_follows_ends_all_and_is_told_once(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        path = folder / "i" / f"{seen_by(rank)}.png"
-        whole = path.read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-        begun = time.monotonic()
-        try:
-            assert start(2, words(folder, f"out{rank}")) == 2
-        finally:
-            path.write_bytes(whole)
+        path = halve_image_of(1, write_four(tmp_path))
+        assert start(2, four_words(tmp_path, "out")) == 2
         said = capfd.readouterr().err
-        assert said.count("weakseg train-segmenter: ") == 1 and said.count(f"{path.name}") >= 1, said
-        assert "Traceback" not in said and time.monotonic() - begun < 60
-        left = {found.name for found in (folder / f"out{rank}").iterdir()}
-        assert left <= {".weakseg.lock", "settings.json", "metrics.jsonl"}
+        assert said.count("weakseg train-segmenter: ") == 1 and f"{path}: cannot be read as an image" in said, said
+        assert "Traceback" not in said
+        left = {found.name for found in (tmp_path / "out").iterdir()}
+        assert left == {".weakseg.lock", "settings.json", "metrics.jsonl"}
 
-    def test_a_process_that_is_killed_ends_all(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-        killed: list[int] = []
-
-        def kill() -> None:
-            while not (folder / "killed" / "settings.json").exists():
-                time.sleep(0.05)
-            children = subprocess.run(
-                ["pgrep", "-P", str(os.getpid()), "-f", "weakseg train-segmenter"], capture_output=True, check=True
-            )
-            killed.extend(map(int, children.stdout.split()))
-            os.kill(max(killed), signal.SIGKILL)
-
-        threading.Thread(target=kill, daemon=True).start()
-        more = ["--fit.epochs=10000"]
-        assert start(2, [*words(folder, "killed"), *more]) == 2
+    def test_one_of_the_first_process_ends_those_that_wait(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        (write_four(tmp_path) / "out").mkdir()
+        (tmp_path / "out" / "letter.txt").write_text("Dear")
+        assert start(2, four_words(tmp_path, "out")) == 2
         said = capfd.readouterr().err
-        assert len(killed) == 2
-        assert "another process of this command has ended" in said
-        assert "process 1 of 2 was ended by the system (signal 9)" in said
+        assert said.count("weakseg train-segmenter: ") == 1 and "holds files that are not weakseg's" in said, said
+        assert "Traceback" not in said and len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_the_command_starts_as_a_module() -> None:
