@@ -161,9 +161,7 @@ def watch(written: list[str]) -> None:
     """Note each file that this process opens to write it, and each change of a folder."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str) and (arguments[2] or 0) & 3:
-            written.append(arguments[0])
-        elif event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir"):
+        if (event == "open" and (arguments[2] or 0) & 3) or event in ("os.mkdir", "os.rename", "os.remove", "os.rmdir"):
             written.append(str(arguments[0]))
 
     sys.addaudithook(hook)

@@ -114,8 +114,11 @@ def start(count: int, words: Sequence[str]) -> int:
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             started.append(subprocess.Popen(command, env={**os.environ, **shared, **own}))
         return _exit_code(started)
-    except KeyboardInterrupt as stop:  # from a terminal it reaches the others, too; they say what it means
-        return EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+    except Terminated:
+        return EXIT_TERMINATED
+    except KeyboardInterrupt:  # from a terminal it reaches the others, too; they say what it means
+        _wait(started)
+        return EXIT_INTERRUPTED
     finally:
         _end(started)
 
@@ -124,14 +127,20 @@ def _exit_code(processes: Sequence["subprocess.Popen[bytes]"]) -> int:
     """Wait for all, or for one that fails and then a while for the others; return the exit code that counts."""
     while None in (codes := [process.poll() for process in processes]) and not any(codes):
         time.sleep(LOOK_S)
-    deadline = time.monotonic() + PATIENCE_S
-    while None in (codes := [process.poll() for process in processes]) and time.monotonic() < deadline:
-        time.sleep(LOOK_S)
+    codes = _wait(processes)
     for rank, code in enumerate(codes):
         if code is not None and code < 0:
             say(f"weakseg: process {rank} of {len(codes)} was ended by the system (signal {-code})")
     code = codes[0] or next((code for code in codes if code), EXIT_OK)
     return code if code >= 0 else EXIT_ERROR
+
+
+def _wait(processes: Sequence["subprocess.Popen[bytes]"]) -> list[int | None]:
+    """Wait for the end of all, but not for ever; return their exit codes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while None in (codes := [process.poll() for process in processes]) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+    return codes
 
 
 def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:

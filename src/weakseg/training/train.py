@@ -86,5 +86,8 @@ def _together(training: Training[Any]) -> Crew:
         everyone.leave()
         logger.info("%s: trained by one of %d processes, for %s", training.title, everyone.size, training.alone)
         return ALONE
-    logger.info("%s: %d processes share batches of %d", training.title, everyone.size, training.fit.batch_size)
+    size = training.fit.batch_size
+    logger.info("%s: %d processes share batches of %d", training.title, everyone.size, size)
+    if size < everyone.size:
+        logger.warning("%s: %d of them have nothing to do; raise fit.batch_size", training.title, everyone.size - size)
     return everyone
