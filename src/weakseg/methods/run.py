@@ -74,7 +74,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     step_keys(build(recipe, dataset), "")  # a plan that does not fit, or a file that is missing, ends here
     if crew().follows:
         take_part(build(recipe, crew().tell()), options.device)
-        return RunResult(out, *crew().tell(), dataset)
+        failures, masks = crew().tell()
+        return RunResult(out, failures, masks, dataset)
     with Store(out) as store:
         intake = take_in(dataset, out / "data" / "images", engine=options.engine())
         content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
@@ -88,7 +89,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         if result and RELIABILITY in {step.name for step in steps}:
             ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
             write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, out / result.name)
-    return RunResult(out, *crew().tell((failures, out / result.name if result else None)), dataset)
+    failures, masks = crew().tell((failures, out / result.name if result else None))
+    return RunResult(out, failures, masks, dataset)
 
 
 def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:
