@@ -9,12 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from weakseg.errors import ConfigError, WeaksegError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Made = TypeVar("Made")
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _FURTHER = ("GROUP_RANK", "ROLE_RANK", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE")
@@ -66,6 +68,11 @@ class Crew:
         with _peers():
             dist.broadcast_object_list(box, src=0, group=_group("cpu"))
         return box[0]
+
+    def made_once(self, make: Callable[[], Made]) -> Made:
+        """Return in all processes what the first one makes; the others wait."""
+        found: Made = self.tell(make() if self.leads else None)
+        return found
 
     def sum(self, values: "Tensor") -> "Tensor":
         """Replace values by their sums over all processes, and return them.
@@ -138,8 +145,14 @@ def crew() -> Crew:
     """
     global _current
     if _current is None:
-        _current = _joined() if int(os.environ.get("WORLD_SIZE") or 1) > 1 else ALONE
+        _current = _joined() if launched() > 1 else ALONE
     return _current
+
+
+def launched() -> int:
+    """Return how many processes a launcher has started that are not joined yet; 1 where none has."""
+    text = os.environ.get("WORLD_SIZE") or "1"
+    return int(text) if text.isdigit() else 1
 
 
 def work_alone() -> Crew:

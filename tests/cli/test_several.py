@@ -12,8 +12,8 @@ import torch
 from four_images import four_words, halve_image_of, write_four
 from weakseg import crew as crews
 from weakseg.cli.main import main
-from weakseg.cli.several import launched, start
-from weakseg.crew import ALONE, Crew, crew
+from weakseg.cli.several import check_gpus, start
+from weakseg.crew import ALONE, Crew, crew, launched
 from weakseg.errors import ConfigError
 from weakseg.pipeline.options import RunOptions
 
@@ -63,8 +63,6 @@ class TestGpus:
         launcher.setattr(crews, "_current", Crew(0, 2))
         launcher.setattr("weakseg.cli.main.prepare", lambda verb: ALONE)
         with pytest.raises(ConfigError, match="a launcher has started 2 processes; leave it out"):
-            from weakseg.cli.several import check_gpus
-
             check_gpus(4, "auto")
 
     def test_verbs_that_train_nothing_have_no_such_flag(self, capsys: pytest.CaptureFixture[str]) -> None:

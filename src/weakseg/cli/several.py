@@ -19,7 +19,7 @@ from weakseg.cli.ends import (
     leave,
     say,
 )
-from weakseg.crew import Crew, crew, work_alone
+from weakseg.crew import Crew, crew, launched, work_alone
 from weakseg.errors import ConfigError
 
 TRAINING_VERBS = frozenset({"run", "compare", "train-segmenter", "train-instances"})
@@ -38,12 +38,6 @@ class SeveralWanted(Exception):
     def __init__(self, count: int) -> None:
         super().__init__(f"{count} processes")
         self.count = count
-
-
-def launched() -> int:
-    """Return how many processes a launcher has started; 1 where none has."""
-    text = os.environ.get("WORLD_SIZE") or "1"
-    return int(text) if text.isdigit() else 1
 
 
 def check_gpus(count: int, device: str) -> None:

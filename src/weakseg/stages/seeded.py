@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from weakseg.artifacts import LabelMap
-from weakseg.crew import Crew
+from weakseg.crew import Crew, crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
@@ -177,7 +177,7 @@ def train_seeded(
     check_seeded(config, growth)
     check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
-    counts = count_masks(samples, seeds, classes)
+    counts = crew().made_once(lambda: count_masks(samples, seeds, classes))
     counts.tell("seeds")
     build, header = segmenter_start(config, classes, samples, seed=place.seed)
     header = {**header, "seeds": counts.as_json(), "growth": asdict(growth.completed)}

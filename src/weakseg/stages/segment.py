@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weakseg.crew import crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
@@ -96,7 +97,7 @@ def train_segmenter(
 
     check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
-    counts = count_masks(samples, masks, classes)
+    counts = crew().made_once(lambda: count_masks(samples, masks, classes))
     counts.tell()
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
     start, header = segmenter_start(config, classes, samples, seed=place.seed)
