@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -40,3 +42,36 @@ def test_an_image_that_the_first_process_cannot_read(tmp_path: Path, capfd: pyte
     assert start(2, four_words(tmp_path, "out")) == 2
     said = capfd.readouterr().err
     assert said.count("weakseg train-segmenter: ") == 1 and f"{path}: cannot be read as an image" in said, said
+
+
+COMMAND = """
+import sys
+from weakseg.cli.ends import as_process
+from weakseg.cli.several import start
+sys.exit(as_process(lambda: start(2, sys.argv[1:])))
+"""
+
+
+def ended_by(number: int, folder: Path, *, group: bool) -> tuple[int, str]:
+    """Start a long training as two processes, send a signal once it trains, and return exit code and messages."""
+    state, words = write_four(folder) / "out" / "state.pt", [*four_words(folder, "out"), "--fit.epochs=200"]
+    command = [sys.executable, "-c", COMMAND, *words]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not state.exists():
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children()
+        (os.killpg if group else os.kill)(process.pid, number)
+        _, said = process.communicate(timeout=60)  # its end is that of all who have the stream
+        assert len(children) == 2 and not psutil.wait_procs(children, timeout=10)[1]
+        return process.returncode, said
+
+
+def test_an_interrupt_from_the_terminal_is_told_once(tmp_path: Path) -> None:
+    code, said = ended_by(signal.SIGINT, tmp_path, group=True)
+    assert code == 130 and said.count("stopped; what is finished is kept") == 1 and "Traceback" not in said, said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_processes_end_with_the_one_that_has_started_them(tmp_path: Path, number: int, code: int) -> None:
+    found, said = ended_by(number, tmp_path, group=False)
+    assert found == code and "Traceback" not in said, said
