@@ -101,7 +101,7 @@ def start(count: int, words: Sequence[str]) -> int:
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # this process has the store
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // count)),
     }
-    command = [sys.executable, "-m", "weakseg", *words]
+    command = [sys.executable, "-P", "-m", "weakseg", *words]  # whatever the working folder holds
     started: list[subprocess.Popen[bytes]] = []
     try:
         for rank in range(count):
