@@ -91,7 +91,7 @@ def add_run_options(parser: ArgumentParser, *, trains: bool = False) -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     if trains:
-        text = "GPUs of this machine that train together; more machines: torchrun or accelerate launch"
+        text = "GPUs here that train together"
         parser.add_argument("--gpus", type=int, default=1, help=text)
 
 
