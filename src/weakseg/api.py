@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.artifacts import LabelMap
+from weakseg.crew import crew
 from weakseg.errors import DataError
 from weakseg.files import read_json
 from weakseg.photograph.config import SegmentOptions
@@ -184,7 +185,8 @@ class Run:
 def run(recipe: str, *, root: str | Path, out: str | Path, options: RunOptions | None = None, **settings: Any) -> Run:
     """Carry out a recipe or a method on a folder of photographs, and write its report, as ``weakseg run`` does.
 
-    An interrupted run goes on where it stopped.
+    An interrupted run goes on where it stopped. In a script that torchrun starts as several processes all train, and
+    the first one does all else.
 
     >>> weakseg.run("cam", root="photos", out="out", data={"train": "tags.csv"}, seed=1)  # doctest: +SKIP
 
@@ -206,7 +208,8 @@ def run(recipe: str, *, root: str | Path, out: str | Path, options: RunOptions |
 
     loaded = load_recipe(recipe, [*config_words(settings), "--data.root", str(root)])
     result = run_recipe(loaded, Path(out), options)
-    return Run(Path(out), result, write_run_report(Path(out), result.dataset))
+    page = write_run_report(Path(out), result.dataset) if crew().leads else None
+    return Run(Path(out), result, crew().tell(page))
 
 
 def _check_several(name: str, images: object) -> None:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from weakseg.crew import crew
+
 PLAIN_INTERVAL_S = 10.0
 
 Advance = Callable[[int], None]
@@ -30,6 +32,8 @@ class _RateColumn(ProgressColumn):
 def track(title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     """Yield a function that counts finished items; standard error shows the count, the rate and the time left.
 
+    Of several processes of a command the first alone shows anything.
+
     Args:
         title: What is done.
         total: Number of items.
@@ -37,7 +41,7 @@ def track(title: str, total: int, *, done: int = 0) -> Iterator[Advance]:
     """
     console = Console(stderr=True)
     pace = _Pace(total, done)
-    if total <= 0:
+    if total <= 0 or crew().follows:
         yield lambda count: None
     elif console.is_terminal:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())

@@ -329,14 +329,6 @@ def test_a_step_in_which_every_image_fails_is_not_finished(
     assert products(out) == products(finished)
 
 
-def test_a_launcher_of_several_processes_is_refused(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main(run_words(data, tmp_path / "out")) == 2
-    assert "without a launcher" in capsys.readouterr().err
-
-
 def test_a_misspelt_background_class_is_found_before_anything_runs(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

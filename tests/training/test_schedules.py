@@ -97,10 +97,6 @@ class TestCourse:
         with pytest.raises(ConfigError, match="7 examples fill no batch of 8"):
             plan_course(FitConfig(batch_size=8, drop_last=True), 7)
 
-    def test_processes_share_the_batches(self) -> None:
-        course = plan_course(FitConfig(batch_size=4, iterations=5), 19, processes=2)
-        assert course.steps == 3 and [course.batches_of(epoch) for epoch in range(2)] == [6, 4]
-
 
 def test_rates_of_the_groups_keep_their_ratio() -> None:
     config = FitConfig(lr=2.5e-4, head_lr_factor=10, bias_lr_factor=2)

@@ -52,6 +52,34 @@ def test_all_comes_back(file: StateFile) -> None:
     torch.testing.assert_close(states[0], states[1], rtol=0, atol=0)
 
 
+class TestScaler:
+    """What scales losses in half precision; a CPU has one, too."""
+
+    @staticmethod
+    def scaler(scale: float) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=7)
+
+    def test_it_comes_back(self, file: StateFile) -> None:
+        model, optimizer = trained()
+        saved, found = self.scaler(512.0), self.scaler(65536.0)
+        saved.scale(torch.ones(1))
+        saved.update(1024.0)
+        file.save(Progress(model, optimizer, 1, [], saved), None)
+        assert file.load(model, optimizer, None, found) == (1, [])
+        assert found.state_dict() == saved.state_dict() and found.get_scale() == 1024
+
+    def test_a_state_without_one_leaves_it_as_it_is(self, file: StateFile) -> None:
+        file.save(Progress(*trained(), 1, []), None)
+        found = self.scaler(512.0)
+        assert file.load(*trained(), None, found) == (1, []) and found.get_scale() == 512
+
+    def test_one_that_is_none_begins_anew(self, file: StateFile, caplog: pytest.LogCaptureFixture) -> None:
+        file.save(Progress(*trained(), 1, []), None)
+        save_state(file.path, {**load_state(file.path), "scaler": {}})
+        assert file.load(*trained(), None, self.scaler(512.0)) == (0, [])
+        assert "does not hold the state of a training" in caplog.text
+
+
 def test_other_settings(file: StateFile) -> None:
     file.save(Progress(*trained(), 1, []), None)
     with pytest.raises(CheckpointError, match=r"state\.pt: made with other settings; delete it"):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jsonargparse import ArgumentParser, Namespace
 
+from weakseg.cli.several import check_gpus
 from weakseg.cli.short_help import short_help
 from weakseg.errors import ConfigError, DataError
 from weakseg.pipeline.aside import HIDDEN_FOLDER, exchange, identity_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SHOWN_FAILURES = 5
-RUN_FLAGS = ("--out", "--workers", "--device", "--engine", "--address", "--units-per-call", "--shard")
+RUN_FLAGS = ("--out", "--workers", "--device", "--gpus", "--engine", "--address", "--units-per-call", "--shard")
 HELP_FLAGS, ALL_FLAG = ("-h", "--help"), "--help-all"
 
 Config = TypeVar("Config", bound="DataclassInstance")
@@ -87,10 +88,12 @@ def settings_of(arguments: Namespace, config: type[Config]) -> Config:
     return config(**{field.name: arguments[field.name] for field in fields(config)})
 
 
-def add_run_options(parser: ArgumentParser, *, spreads: bool = True) -> None:
-    """Add ``--workers`` and ``--device``, and where work on single images is spread, over what."""
+def add_run_options(parser: ArgumentParser, *, spreads: bool = True, trains: bool = False) -> None:
+    """Add ``--workers`` and ``--device``, ``--gpus`` to a verb that trains, and over what work on images is spread."""
     parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    if trains:
+        parser.add_argument("--gpus", type=int, default=1, help="GPUs here that train together")
     if not spreads:
         return
     parser.add_argument(
@@ -109,7 +112,12 @@ def add_run_options(parser: ArgumentParser, *, spreads: bool = True) -> None:
 
 
 def run_options(arguments: Namespace) -> RunOptions:
-    """Return the resolved options that ``add_run_options`` asked for."""
+    """Return the resolved options that ``add_run_options`` asked for.
+
+    Raises:
+        SeveralWanted: If the command is to be started again, as one process a GPU.
+    """
+    check_gpus(arguments.get("gpus", 1), arguments.device)
     names = {field.name for field in fields(RunOptions)} & vars(arguments).keys()
     return RunOptions(**{name: arguments[name] for name in names}).resolve()
 

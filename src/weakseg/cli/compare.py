@@ -13,6 +13,7 @@ from weakseg.cli.common import (
     run_options,
     split_words,
 )
+from weakseg.crew import crew
 from weakseg.methods import METHODS
 from weakseg.methods.shared_recipe import load_recipes
 
@@ -42,7 +43,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--out", type=out_path, required=True, help="folder of the comparison")
     parser.add_argument("--segmenter", action="store_true", help="train and apply segmenters too, not masks alone")
     parser.add_argument("--until", metavar="STEP", type=str, default="", help="the last step: activations, seeds, ...")
-    add_run_options(parser)
+    add_run_options(parser, trains=True)
     own, overrides = split_words(words, with_value=("--methods", "--until"), switches=("--segmenter",))
     given = parse(parser, own)
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
@@ -57,6 +58,8 @@ def main(words: Sequence[str]) -> int:
     comparison = compare_methods(recipes, given.out, options, segmenter=given.segmenter, until=until)
     if comparison.shards:
         return conclude_shard(comparison.shards, given.out, options)
+    if crew().follows:
+        return 0
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
     done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"

@@ -46,11 +46,11 @@ def as_process(command: Callable[[], int]) -> int:
     except KeyboardInterrupt as stop:  # before or after the work
         code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED):
-        _leave(code)
+        leave(code)
     return code
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let what is printed from now on lead nowhere."""
     with suppress(OSError, ValueError):  # a stream of a test has no number
         number = os.open(os.devnull, os.O_WRONLY)
@@ -63,12 +63,12 @@ def printed(command: Callable[[], int]) -> int:
     try:
         return command()
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough; not all of it was printed
-        _drop_output()
+        drop_output()
         return EXIT_BROKEN_PIPE
     except OSError as error:
         if not is_of_output(error):
             raise
-        _drop_output()
+        drop_output()
         say(f"weakseg: standard output cannot be written: {error.strerror}")
         return EXIT_ERROR
 
@@ -87,7 +87,7 @@ def _flushed(command: Callable[[], int]) -> int:
     return code
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> None:
     """End at once, with the workers: to wait for them would take as long as what they work on."""
     with suppress(Exception):
         for worker in multiprocessing.active_children():  # one that is still starting does not watch its parent yet
@@ -96,7 +96,7 @@ def _leave(code: int) -> None:
 
 
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    last = threading.Timer(PATIENCE_S, _leave, (EXIT_TERMINATED,))
+    last = threading.Timer(PATIENCE_S, leave, (EXIT_TERMINATED,))
     last.daemon = True
     last.start()
     raise Terminated

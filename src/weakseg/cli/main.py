@@ -19,6 +19,8 @@ from weakseg.cli.ends import (
     printed,
     say,
 )
+from weakseg.cli.several import SeveralWanted, ended, prepare, start, told
+from weakseg.crew import Crew
 from weakseg.errors import WeaksegError
 from weakseg.version import __version__
 
@@ -105,22 +107,26 @@ def overview() -> str:
 
 
 def _guarded(verb: str, words: Sequence[str]) -> int:
+    joined: Crew | None = None
     try:
+        if (joined := prepare(verb)) is None:
+            return EXIT_OK
         module = importlib.import_module(f"weakseg.cli.{verb.replace('-', '_')}")
-        return int(module.main(words))
+        return ended(joined, int(module.main(words)))
+    except SeveralWanted as wanted:
+        return start(wanted.count, [verb, *words])
     except WeaksegError as error:
-        say(f"weakseg {verb}: {error}")
-        return EXIT_ERROR
+        return told(joined, EXIT_ERROR, f"weakseg {verb}: {error}")
     except KeyboardInterrupt as stop:
         kept = "; what is finished is kept, the same command goes on from there" if verb in RESUMABLE else ""
-        say(f"\nweakseg {verb}: stopped{kept}")
-        return EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+        code = EXIT_TERMINATED if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+        return told(joined, code, f"\nweakseg {verb}: stopped{kept}")
     except Exception as error:
         if is_of_output(error):
             raise
-        say(traceback.format_exc())  # of a bug, which it helps to find; 1 would mean that images failed
-        say(f"weakseg {verb}: this is a bug of weakseg; please report it with the lines above")
-        return EXIT_ERROR
+        lines = traceback.format_exc()  # of a bug, which it helps to find; 1 would mean that images failed
+        bug = f"{lines}\nweakseg {verb}: this is a bug of weakseg; please report it with the lines above"
+        return told(joined, EXIT_ERROR, bug)
 
 
 if __name__ == "__main__":

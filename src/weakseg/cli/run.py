@@ -17,6 +17,7 @@ from weakseg.cli.common import (
     split_words,
 )
 from weakseg.cli.short_help import short_help
+from weakseg.crew import crew
 from weakseg.files import read_json
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import load_recipe, recipe_parser
@@ -52,7 +53,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("recipe", type=str, help="recipe file, or name of a method")
     parser.add_argument("--out", type=out_path, required=True, help="run folder")
     parser.add_argument("--until", metavar="STEP", type=str, default="", help="the last step: classifier, masks, ...")
-    add_run_options(parser)
+    add_run_options(parser, trains=True)
     own, overrides = split_words(words, with_value=("--until",))
     if own and not own[0].startswith("-") and not {*HELP_FLAGS, ALL_FLAG}.isdisjoint(own):
         settings = recipe_parser(load_recipe(own[0]).method)
@@ -68,6 +69,8 @@ def main(words: Sequence[str]) -> int:
     result = run_recipe(recipe, given.out, options)
     if result.shard:
         return conclude_shard({"": result.shard}, given.out, options)
+    if crew().follows:
+        return 0
     if options.until:
         done = f"done until {options.until}; without --until it goes on from there"
         return conclude(result.failures, done, listed=given.out / FAILURES_FILE)

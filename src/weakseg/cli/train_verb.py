@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from weakseg.cli.common import (
     settings_of,
     settle,
 )
+from weakseg.crew import TakenPartError, crew
 from weakseg.errors import DataError
 from weakseg.names import in_any_form
 from weakseg.pipeline.plan import Kind
@@ -73,7 +75,7 @@ class TrainVerb:
         parser.add_argument("--seed", type=int, default=0, help="of everything random")
         parser.add_argument("--config", action="config", help="YAML file of settings; flags after it win")
         add_settings(parser, self.config)
-        add_run_options(parser, spreads=False)
+        add_run_options(parser, spreads=False, trains=True)
         given = parse(parser, words, shown=SHOWN)
         check_there(given, folders)
         from weakseg.data.dataset import open_plain_folder
@@ -92,6 +94,10 @@ class TrainVerb:
             logger.warning("left out for want of %s: %d of %d images, such as %s", *told)
         config, place = settings_of(given, self.config), FitPlace(given.out, given.seed, options.device)
         inputs = {name: given[name] for name in (*folders, "classes")}
+        if crew().follows:
+            with suppress(TakenPartError):
+                self.train(samples, folder, classes, config, place)
+            return 0
         with settle(given.out, {**asdict(config), "seed": given.seed}, **inputs):
             self.train(samples, folder, classes, config, place)
         done = f"trained on {len(samples)} images with {self.targets}"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from weakseg.crew import crew
 from weakseg.data.config import DataConfig
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError
@@ -22,6 +23,7 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Kind, Role, Step, result_of, steps_until
 from weakseg.pipeline.runner import run_plan, step_folders, write_failures
 from weakseg.pipeline.shards import ShardResult, failures_of, run_shard
+from weakseg.pipeline.shared import take_part
 from weakseg.pipeline.store import Store, keyed_place
 from weakseg.steps.base import forget_models
 from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
@@ -137,7 +139,8 @@ def compare_methods(
 ) -> Comparison:
     """Carry out several methods in one folder; a step that two of them have in common is computed once.
 
-    A later call finds every finished step again, also one with other methods or settings.
+    Of several processes of a command the first alone plans and writes; the others take part in its trainings, and get a
+    comparison without methods. A later call finds every finished step again, also one with other methods or settings.
 
     Args:
         recipes: From ``load_recipes``, by method; all of the same data.
@@ -160,9 +163,15 @@ def compare_methods(
         steps = METHODS[recipe.method].build(recipe, dataset)
         step_keys(steps, "")  # what cannot run ends here, before anything has
         compared_plan(steps, segmenter=segmenter, until=until)
+    if crew().follows:
+        dataset = crew().tell()
+        for recipe in recipes.values():
+            take_part(METHODS[recipe.method].build(recipe, dataset), options.device)
+        return Comparison(out, (), ())
     share = options.share
     store = Store(out, place=keyed_place, share=share)
     intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), share=share)
+    crew().tell(intake.dataset)
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_classes(out, dataset.classes.names)
     remember_place(out, next(iter(recipes.values())))
@@ -171,7 +180,7 @@ def compare_methods(
         shards = {name: work.carry_out_share(recipe) for name, recipe in recipes.items()}
         failures = list(dict.fromkeys(failure for shard in shards.values() for failure in shard.failures))
         write_failures(out, failures, failures_of(out, share).name)
-        return Comparison(out, (), failures, shards)
+        return Comparison(out, (), failures, shards=shards)
     compared = tuple(work.carry_out(name, recipe) for name, recipe in recipes.items())
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from weakseg.crew import crew
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
@@ -19,6 +20,7 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import TRAIN, Failure, steps_until
 from weakseg.pipeline.runner import run_plan
 from weakseg.pipeline.shards import ShardResult, run_shard
+from weakseg.pipeline.shared import take_part
 from weakseg.pipeline.store import Store
 from weakseg.steps.reliability import LIST_FILE, RELIABILITY, write_list
 from weakseg.steps.saliency import check_weights
@@ -51,6 +53,8 @@ class RunResult:
 def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> RunResult:
     """Carry out a recipe in ``out``; an interrupted run goes on where it stopped.
 
+    Of several processes of a command the first alone plans and writes; the others take part in its trainings.
+
     Of a run with other settings or data, what still holds is taken; the other products are put aside, into ``earlier``,
     where a run with the settings of before finds them.
 
@@ -73,11 +77,15 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
     plan = build(recipe, dataset)
     step_keys(plan, "")  # a plan that does not fit, or a file that is missing, ends here
     steps_until(plan, options.until)
+    if crew().follows:
+        take_part(build(recipe, crew().tell()), options.device)
+        failures, masks = crew().tell()
+        return RunResult(out, failures, masks, dataset)
     share = options.share
     with Store(out, share=share) as store:
         intake = take_in(dataset, out / "data" / "images", engine=options.make_engine(), share=share)
         content = {"classes": list(dataset.classes.names), "images": dict(intake.content)}
-        steps = build(recipe, intake.dataset)
+        steps = build(recipe, crew().tell(intake.dataset))
         remember_place(out, recipe)
         write_classes(out, dataset.classes.names)
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
@@ -92,7 +100,8 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         if result and RELIABILITY in {step.name for step in steps}:
             ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
             write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, out / result.name)
-    return RunResult(out, failures, out / result.name if result else None, dataset)
+    failures, masks = crew().tell((failures, out / result.name if result else None))
+    return RunResult(out, failures, masks, dataset)
 
 
 def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:

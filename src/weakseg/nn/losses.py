@@ -1,4 +1,8 @@
-"""Losses of the tag classifier and the segmenter, on masks or on seeds."""
+"""Losses of the tag classifier and the segmenter, on masks or on seeds.
+
+Those that are no means over examples divide by ``whole_count``: where several processes share a batch, their parts add
+up to its loss.
+"""
 
 import torch
 from torch import Tensor
@@ -6,6 +10,7 @@ from torch.nn import functional as F
 
 from weakseg.artifacts import UNDECIDED
 from weakseg.settings.segment import SegmentConfig, SegmentLoss
+from weakseg.whole import whole_count
 
 PROBABILITY_FLOOR = 1e-4
 RATIO_RANGE = (0.05, 20.0)  # of refined to own probabilities
@@ -23,7 +28,7 @@ def tag_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """
     known = ~torch.isnan(targets)
     losses = F.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    return (losses * known).sum() / whole_count(known.sum(), least=1)
 
 
 def reactivation_loss(logits: Tensor, present: Tensor) -> Tensor:
@@ -64,7 +69,7 @@ def focal_loss(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
     known = ~torch.isnan(targets)
     losses = F.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none")
     weights = (1 - torch.exp(-losses)).detach() ** gamma
-    return (weights * losses * known).sum() / known.sum().clamp(min=1)
+    return (weights * losses * known).sum() / whole_count(known.sum(), least=1)
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, kind: SegmentLoss = "cross_entropy") -> Tensor:
@@ -81,9 +86,9 @@ def segmentation_loss(logits: Tensor, labels: Tensor, kind: SegmentLoss = "cross
     """
     losses = F.cross_entropy(logits, labels, ignore_index=UNDECIDED, reduction="none")
     if kind == "cross_entropy":
-        return losses.sum() / (labels != UNDECIDED).sum().clamp(min=1)
+        return losses.sum() / whole_count((labels != UNDECIDED).sum(), least=1)
     background, foreground = labels == 0, (labels > 0) & (labels != UNDECIDED)
-    means = [(losses * part).sum() / part.sum().clamp(min=1) for part in (background, foreground)]
+    means = [(losses * part).sum() / whole_count(part.sum(), least=1) for part in (background, foreground)]
     return (0.5 if kind == "balanced_halved" else 1.0) * (means[0] + means[1])
 
 

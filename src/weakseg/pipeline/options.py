@@ -1,8 +1,8 @@
 """How a run is carried out."""
 
-import os
 from dataclasses import dataclass, replace
 
+from weakseg.crew import crew
 from weakseg.errors import ConfigError
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.share import Share
@@ -50,10 +50,14 @@ class RunOptions:
             raise ConfigError(f"device: 'auto', 'cpu' or 'cuda', got {self.device!r}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ConfigError("device: 'cuda' was asked for, but torch sees no GPU; see weakseg doctor")
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ConfigError("WORLD_SIZE: this is one process with its own workers; start it once, without a launcher")
         self._check_engine()
         device = "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
+        if device == "cuda" and (joined := crew()).size > 1:
+            if joined.local_rank >= (count := torch.cuda.device_count()):
+                raise ConfigError(
+                    f"{joined.local_rank + 1} processes or more on a machine with {count} GPUs; start one for each"
+                )
+            torch.cuda.set_device(joined.local_rank)
         if self.engine == "ray" and self.address:
             return replace(self, workers=self._of_cluster(device), device=device)
         return replace(self, workers=1 if device == "cuda" else self.workers or default_workers(), device=device)

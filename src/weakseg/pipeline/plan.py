@@ -114,6 +114,7 @@ class Work:
         apart: Whether the files of each image depend on those of no other image.
         share: Does a share of it alone, beside others that do theirs, and returns what failed; ``None``: nobody can.
         decides: Whether something is first decided of all images, once for all shares.
+        shared: Whether all processes of a command take part; else the first one does it.
     """
 
     code: str
@@ -121,6 +122,7 @@ class Work:
     apart: bool = False
     share: Callable[[StepContext, Share], Sequence[Failure]] | None = None
     decides: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from weakseg.pipeline.memory import PeakMemory
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext, steps_until
 from weakseg.pipeline.shard_records import take_shards
+from weakseg.pipeline.shared import done_by_all, end_of_plan
 from weakseg.pipeline.store import Store
 from weakseg.progress import duration
 from weakseg.settings.counted import CHANGES_NOTHING, FILES
@@ -81,6 +82,7 @@ def run_plan(
         products[step.name] = manifest["products"]
         found += [Failure(**failure) for failure in manifest["summary"]["failures"]]
         write_failures(store.folder, found)
+    end_of_plan()
     logger.info("all %d steps done in %s", len(wanted), duration(time.monotonic() - begun))
     return found
 
@@ -147,7 +149,7 @@ def _run_step(
     context = StepContext(folder, inputs, options.make_engine(), options.device)
     begun = time.monotonic()
     with PeakMemory() as memory, noting() as written:
-        result = step.work.run(context)
+        result = done_by_all(step, context)
     seconds = time.monotonic() - begun
     ledger = Ledger(folder)
     ledger.add(written)

@@ -60,7 +60,7 @@ class FitConfig:
         epochs: Passes over the training images.
         iterations: Updates of the weights, whatever the number of passes; 0: ``epochs`` counts.
         min_iterations: Of few images so many more passes are made than ``epochs`` that there are so many updates.
-        batch_size: Images a step.
+        batch_size: Images a step; where several processes train, they share them.
         drop_last: Leave out the images of an epoch that fill no batch.
         accumulate: Steps whose gradients are added before an update.
         optimizer: ``sgd`` or ``adamw``.
@@ -78,7 +78,7 @@ class FitConfig:
         norm_affine: Whether scales and shifts of its norms of all kinds are ``trained`` or ``frozen``.
         frozen_levels: What so many of the finest levels of the backbone depend on is not trained.
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
-        loader_workers: Processes that load and augment images; 0: the main process does.
+        loader_workers: Processes that load and augment images, for each that trains; 0: the one that trains does.
     """
 
     epochs: int = 8

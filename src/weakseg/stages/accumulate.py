@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from weakseg.crew import Crew
 from weakseg.data.classes import Classes
 from weakseg.data.image import image_size
 from weakseg.data.sample import WeakSample
@@ -95,9 +96,13 @@ class _Watch:
     accumulator: Accumulator
     ids: Sequence[str]
     cells: Cells
+    crew: Crew
 
     def see(self, moment: StepDone | EpochDone) -> None:
-        if isinstance(moment, EpochDone) or moment.epoch < self.accumulator.config.skip_epochs:
+        if moment.epoch < self.accumulator.config.skip_epochs:
+            return
+        if isinstance(moment, EpochDone):
+            self.accumulator.store.merge_crew(self.crew)
             return
         seen: Seen = moment.extra
         known = self.accumulator.gate(seen.logits, seen.targets).cpu()
@@ -198,8 +203,9 @@ def learn_accumulating(
     store = AccumulatedMaps(map_index(everyone, classes, config.augment, model.backbone.stride))
     fit = replace(fit, loss=loss(store)) if loss else fit
     accumulator = Accumulator(store, config.accumulation, plan_course(fit.config, len(fit.data)).num_epochs)
-    watch = _Watch(accumulator, [sample.id for sample in samples], model.cells)
+    watch = _Watch(accumulator, [sample.id for sample in samples], model.cells, fit.crew)
     records = drained(fit.moments(store), watch.see)
+    fit.crew.leave()
     fill_missing(model, store, everyone, config.augment)
     records[-1]["accumulated"] = tell(store, len(held))
     store.save(fit.place.folder / ACCUMULATED_FILE)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from weakseg.artifacts import Activations
 from weakseg.checks import check_same_size, check_within
+from weakseg.crew import Crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import StoreError, cut
@@ -110,6 +111,11 @@ class AccumulatedMaps:
             raise StoreError("accumulated maps: two stores of different lists cannot be merged; use shards of one list")
         np.maximum(self.values, other.values, out=self.values)
         np.maximum(self.origins, other.origins, out=self.origins)
+
+    def merge_crew(self, crew: Crew) -> None:
+        """Take the maximum of all maps over the processes that train together, in each of them."""
+        crew.max(torch.from_numpy(self.values))
+        crew.max(torch.from_numpy(self.origins))
 
     def missing(self) -> dict[str, tuple[int, ...]]:
         """Return the images that lack maps, with the classes of these."""

@@ -32,7 +32,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.classify import ClassifierConfig
 from weakseg.stages.class_nodes import KnownClasses, known_classes
-from weakseg.stages.frozen import FrozenFeatures
+from weakseg.stages.frozen import KEPT_BY_ONE, FrozenFeatures
 from weakseg.training.augment import View, draw_view, plain_size
 from weakseg.training.batches import EpochData
 from weakseg.training.loop import FitPlace, Records
@@ -99,7 +99,7 @@ def train_classifier(
             logger.info("classifier: features are kept by this process alone; fit.loader_workers has no effect")
         build = training.build
         alone = replace(config.fit, loader_workers=0)
-        training = replace(training, build=lambda: _with_features(build(), data, place), fit=alone)
+        training = replace(training, build=lambda: _with_features(build(), data, place), fit=alone, alone=KEPT_BY_ONE)
     return train_model(training, place)
 
 

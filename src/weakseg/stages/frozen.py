@@ -13,6 +13,9 @@ from torch import Tensor
 from weakseg.errors import OutputError
 from weakseg.nn.backbones import Backbone
 
+KEPT_BY_ONE = "it keeps the features of its frozen backbone"
+"""Why such a training is that of one process."""
+
 
 class FrozenFeatures:
     """Features of the variants of images, each computed once, in half precision on disk.

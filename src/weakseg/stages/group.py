@@ -23,7 +23,7 @@ from weakseg.rng import numpy_generator_for
 from weakseg.settings.group_classify import GroupClassifierConfig, GroupDrawConfig
 from weakseg.stages.accumulate import learn_accumulating
 from weakseg.stages.classify import TagData, classifier_header, measured, tag_data
-from weakseg.stages.frozen import FrozenFeatures
+from weakseg.stages.frozen import KEPT_BY_ONE, FrozenFeatures
 from weakseg.stages.placed import Seen
 from weakseg.training.loop import Fit, FitPlace, Records
 from weakseg.training.placement import Placement
@@ -190,7 +190,8 @@ def train_group(
             return fit.run()
         return learn_accumulating(fit, images.samples, held, classes, config=config)
 
-    training = Training("classifier", build, data, loss, config.fit, header, complete=measure)
+    alone = KEPT_BY_ONE if config.frozen else ""
+    training = Training("classifier", build, data, loss, config.fit, header, complete=measure, alone=alone)
     return train_model(training, place, learn=learn)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from weakseg.artifacts import LabelMap
+from weakseg.crew import Crew, crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import ConfigError
@@ -176,7 +177,7 @@ def train_seeded(
     check_seeded(config, growth)
     check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
-    counts = count_masks(samples, seeds, classes)
+    counts = crew().made_once(lambda: count_masks(samples, seeds, classes))
     counts.tell("seeds")
     build, header = segmenter_start(config, classes, samples, seed=place.seed)
     header = {**header, "seeds": counts.as_json(), "growth": asdict(growth.completed)}
@@ -200,6 +201,7 @@ class _Watch:
     pictures: GrowthPictures
     model: nn.Module
     epochs: int
+    crew: Crew
     total: GrowthCounts = field(default_factory=GrowthCounts)
 
     def see(self, moment: StepDone | EpochDone) -> None:
@@ -207,17 +209,26 @@ class _Watch:
         if isinstance(moment, StepDone):
             self.total = self.total + moment.extra
             return
-        moment.records[-1]["growth"] = asdict(self.total)
-        _tell(moment.epoch, self.total)
-        self.total, done = GrowthCounts(), moment.epoch + 1
+        total, self.total = _of_all(self.total, self.crew), GrowthCounts()
+        if self.crew.follows:
+            return
+        moment.records[-1]["growth"] = asdict(total)
+        _tell(moment.epoch, total)
+        done = moment.epoch + 1
         if done in (1, -(-self.epochs // 2), self.epochs):
             self.pictures.look(self.model, done)
 
 
 def _learn(fit: Fit, *, pictures: GrowthPictures) -> Records:
     """Train to the last epoch, and note in each record what was grown."""
-    watch = _Watch(pictures, fit.model, plan_course(fit.config, len(fit.data)).num_epochs)
+    watch = _Watch(pictures, fit.model, plan_course(fit.config, len(fit.data)).num_epochs, fit.crew)
     return drained(fit.moments(pictures), watch.see)
+
+
+def _of_all(counts: GrowthCounts, crew: Crew) -> GrowthCounts:
+    """Return the counts of all processes together."""
+    found = crew.sum(torch.tensor(list(asdict(counts).values())))
+    return GrowthCounts(*found.tolist())
 
 
 def _tell(epoch: int, total: GrowthCounts) -> None:

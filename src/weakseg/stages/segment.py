@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weakseg.crew import crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
@@ -31,7 +32,7 @@ from weakseg.settings.augment import AugmentConfig
 from weakseg.settings.segment import SegmentConfig, SegmenterTrainingConfig
 from weakseg.stages.class_nodes import known_classes
 from weakseg.stages.classify import classes_of
-from weakseg.stages.frozen import FrozenFeatures
+from weakseg.stages.frozen import KEPT_BY_ONE, FrozenFeatures
 from weakseg.stages.mask_counts import count_masks, load_mask
 from weakseg.training.augment import draw_view
 from weakseg.training.loop import FitPlace
@@ -96,7 +97,7 @@ def train_segmenter(
 
     check_training(config, len(samples))
     samples = sorted(samples, key=lambda sample: sample.id)  # batches must not depend on the order of the list
-    counts = count_masks(samples, masks, classes)
+    counts = crew().made_once(lambda: count_masks(samples, masks, classes))
     counts.tell()
     data = MaskData(samples, masks, len(classes), config.augment, place.seed)
     start, header = segmenter_start(config, classes, samples, seed=place.seed)
@@ -110,8 +111,8 @@ def train_segmenter(
             data.features = FrozenFeatures(model.backbone, len(samples), place.folder, variants=variants)
         return model
 
-    loss = functools.partial(segmenter_loss, config=config)
-    return train_model(Training("segmenter", build, data, loss, config.fit, header), place)
+    loss, alone = functools.partial(segmenter_loss, config=config), KEPT_BY_ONE if config.frozen else ""
+    return train_model(Training("segmenter", build, data, loss, config.fit, header, alone=alone), place)
 
 
 def segmenter_start(

@@ -90,7 +90,7 @@ def over_images(job: type[Job], make: MakeJob, samples: Sequence[WeakSample], *,
 
 
 def training(train: Callable[..., Any], run: Train, seed: int) -> Work:
-    """Return work that trains a model, with the memory of idle processes given back first.
+    """Return work that trains a model, in all processes of a command, with the memory of idle ones given back first.
 
     Args:
         train: The training, whose name is part of the step's key.
@@ -102,7 +102,7 @@ def training(train: Callable[..., Any], run: Train, seed: int) -> Work:
         release_models(context)
         return run(context, FitPlace(context.folder, seed, context.device))
 
-    return Work(code_of(train), work)
+    return Work(code_of(train), work, shared=True)
 
 
 def fitted(records: Sequence[Mapping[str, Any]], samples: Sequence[WeakSample]) -> StepResult:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 
+from weakseg.crew import ALONE, Crew
+from weakseg.training.portions import Portions
+
 Collate = Callable[[list[tuple[Tensor, ...]]], list[Tensor]]
 Item = tuple[int, tuple[Tensor, ...]]  # an example and its index
 
@@ -24,29 +27,38 @@ class EpochData(Protocol):
         ...
 
 
-def epoch_loader(
-    data: EpochData,
-    epoch: int,
-    *,
-    batches: tuple[int, int],
-    generator: torch.Generator,
-    workers: int = 0,
-    collate: Collate | None = None,
-) -> DataLoader[Item]:
+@dataclass(frozen=True)
+class Batching:
+    """How an epoch's examples become batches.
+
+    Attributes:
+        count: Batches.
+        size: Examples in each; the last may have less.
+        workers: Processes that load.
+        collate: Joins examples to a batch; ``None``: all are stacked.
+        crew: Processes that share each batch.
+    """
+
+    count: int
+    size: int
+    workers: int = 0
+    collate: Collate | None = None
+    crew: Crew = ALONE
+
+
+def epoch_loader(data: EpochData, epoch: int, *, batching: Batching, generator: torch.Generator) -> DataLoader[Item]:
     """Return the batches of an epoch, each a pair: the tensors, and the indices of their examples in the data.
 
     Args:
         data: The examples.
         epoch: From 0.
-        batches: How many, and examples in each; the last may have less.
+        batching: How many batches, and of what.
         generator: Of the order.
-        workers: Processes that load.
-        collate: Joins examples to a batch; ``None``: all are stacked.
     """
-    view, wanted = _EpochView(data, epoch), batches[0] * batches[1]
+    view, wanted = _EpochView(data, epoch), min(batching.count * batching.size, len(data))
     order = RandomSampler(view, num_samples=wanted if wanted < len(view) else None, generator=generator)
-    join = _Join(collate or default_collate)
-    return DataLoader(view, batches[1], sampler=order, generator=generator, num_workers=workers, collate_fn=join)
+    own, join = Portions(order, batching.size, wanted, batching.crew), _Join(batching.collate or default_collate)
+    return DataLoader(view, batch_sampler=own, generator=generator, num_workers=batching.workers, collate_fn=join)
 
 
 class _EpochView(Dataset[Item]):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from weakseg.crew import ALONE, Crew
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.pipeline.ledger import STATE_FILE
@@ -21,10 +22,12 @@ from weakseg.progress import track
 from weakseg.rng import derive_seed, generator_for
 from weakseg.settings.counted import CHANGES_NOTHING
 from weakseg.settings.fit import FitConfig
-from weakseg.training.batches import Collate, EpochData, epoch_loader
+from weakseg.training.batches import Batching, Collate, EpochData, epoch_loader
 from weakseg.training.optimizers import build_optimizer, freeze_levels, set_norms
+from weakseg.training.portions import add_gradients, mean_statistics, part_of, share_norms
 from weakseg.training.schedules import Course, plan_course, rate_share, set_rates
-from weakseg.training.state import Kept, Progress, StateFile
+from weakseg.training.state import Kept, Progress, StateFile, share_state
+from weakseg.whole import sharing
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -56,9 +59,9 @@ class StepDone:
     Attributes:
         epoch: From 0.
         step: From 0, within the epoch.
-        indices: Of the examples, in the data.
+        indices: Of the examples, in the data; where several processes share the batch those that are here.
         batch: Their tensors, where the model is.
-        loss: Of the batch.
+        loss: Of the whole batch.
         extra: What the loss function returned beside it.
     """
 
@@ -100,6 +103,10 @@ class Fit:
         place: Folder, seed and device.
         title: For progress, and to tell its random numbers from another fit's.
         collate: Joins examples to a batch whose first tensor has one row an example; ``None``: all are stacked.
+        crew: The processes that train together. Each gets a part of each batch, as even as it can be, and the gradient
+            is that of the whole batch: of losses that are means over examples, or divide by ``whole_count``. Of a loss
+            that does neither, such as Mask R-CNN's, it is the mean over examples of those of the parts. The first
+            process alone writes.
     """
 
     model: nn.Module
@@ -109,6 +116,7 @@ class Fit:
     place: FitPlace
     title: str = "train"
     collate: Collate | None = None
+    crew: Crew = ALONE
 
     def run(self) -> Records:
         """Train to the last epoch, starting where an interrupted call stopped; return one record an epoch.
@@ -133,11 +141,11 @@ class Fit:
         """
         set_norms(self.model, self.config)
         freeze_levels(self.model, self.config.frozen_levels)
+        share_norms(self.model, self.place.device, self.crew)
         accelerator, optimizer = self._accelerator(), build_optimizer(self.model, self.config)
-        course = plan_course(self.config, len(self.data), accelerator.num_processes)
+        course = plan_course(self.config, len(self.data))
         file = StateFile(self.place.folder / STATE_FILE, self._settings)
-        start, records = file.load(self.model, optimizer, kept)
-        self._write_metrics(records)  # an earlier call may have ended between state and metrics
+        start, records = self._begun(file, Progress(self.model, optimizer, 0, [], accelerator.scaler), kept)
         model, optimizer = accelerator.prepare(self.model, optimizer)
         tools = _Tools(accelerator, model, optimizer, course)
         examples = [self._examples_of(course, epoch) for epoch in range(course.num_epochs)]
@@ -152,53 +160,73 @@ class Fit:
                     )
                 records.append({"epoch": epoch + 1, "loss": loss, "seconds": time.monotonic() - begun})
                 yield EpochDone(epoch, loss, tuple(records))
-                if accelerator.is_main_process and is_saved(epoch, course.num_epochs):
-                    file.save(Progress(accelerator.unwrap_model(model), optimizer, epoch + 1, records), kept)
+                if self.crew.leads and is_saved(epoch, course.num_epochs):
+                    trained = accelerator.unwrap_model(model)
+                    file.save(Progress(trained, optimizer, epoch + 1, records, accelerator.scaler), kept)
                     self._write_metrics(records)
         _return_memory()
         return records
 
+    def _begun(self, file: StateFile, progress: Progress, kept: Kept | None) -> tuple[int, Records]:
+        """Restore what an earlier call has done, in all processes; return how many epochs, and their records."""
+        if self.crew.leads:
+            done, records = file.load(progress.model, progress.optimizer, kept, progress.scaler)
+            self._write_metrics(records)  # an earlier call may have ended between state and metrics
+            progress = progress._replace(epoch=done, records=records)
+        return share_state(progress, kept, self.crew)
+
     def _epoch(
         self, tools: "_Tools", epoch: int, advance: Callable[[int], None]
     ) -> Generator[StepDone | EpochDone, None, float]:
-        """Train one epoch and return its mean loss; everything random depends on (seed, epoch) alone."""
-        torch.manual_seed(derive_seed(self.place.seed, "", f"{self.title}/epoch/{epoch}"))
+        """Train one epoch and return its mean loss; everything random depends on (seed, epoch) alone.
+
+        Dropout also depends on the process: each has other examples.
+        """
+        other = f"/{self.crew.rank}" if self.crew.follows else ""
+        torch.manual_seed(derive_seed(self.place.seed, "", f"{self.title}/epoch/{epoch}{other}"))
         accelerator, model, optimizer, course = tools
         total, count = 0.0, 0
         for step, (batch, indices) in enumerate(accelerator.prepare(self._loader(course, epoch))):
             model.train()
-            share = rate_share(self.config.schedule, course, course.update_of(epoch, step))
-            set_rates(optimizer, self.config.lr, share)  # one rate for the steps of one update
-            with accelerator.accumulate(model), accelerator.autocast():
+            examples, share = self._share(course, epoch, step)
+            rate = rate_share(self.config.schedule, course, course.update_of(epoch, step))
+            set_rates(optimizer, self.config.lr, rate)  # one rate for the steps of one update
+            with accelerator.accumulate(model), accelerator.autocast(), sharing(self.crew, share):
                 found = self.loss(model, batch)
                 loss, extra = found if isinstance(found, tuple) else (found, None)
-                accelerator.backward(loss)
-                if self.config.clip_norm and accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(model.parameters(), self.config.clip_norm)
+                accelerator.backward(loss * share if self.crew.size > 1 else loss)
+                if accelerator.sync_gradients:
+                    add_gradients(model.parameters(), self.crew)
+                    if self.config.clip_norm:
+                        accelerator.clip_grad_norm_(model.parameters(), self.config.clip_norm)
                 optimizer.step()
                 optimizer.zero_grad()
-            value, examples = loss.item(), len(batch[0])
+            value = loss.item() if self.crew.size == 1 else self.crew.sum(loss.detach().double() * share).item()
             total, count = total + value * examples, count + examples
             advance(examples)
-            yield StepDone(epoch, step, tuple(indices), batch, value, extra)
+            if share:
+                yield StepDone(epoch, step, tuple(indices), batch, value, extra)
+        mean_statistics(model, self.crew)
         return total / max(count, 1)
+
+    def _share(self, course: Course, epoch: int, step: int) -> tuple[int, float]:
+        """Return how many examples a batch has, and which share of them is here."""
+        size = self.config.batch_size
+        examples = min(size, self._examples_of(course, epoch) - step * size)
+        begin, end = part_of(examples, self.crew)
+        return examples, (end - begin) / examples
 
     def _write_metrics(self, records: Records) -> None:
         lines = "".join(json.dumps(record) + "\n" for record in records)
         write_bytes(self.place.folder / "metrics.jsonl", lines.encode())
 
     def _loader(self, course: Course, epoch: int) -> Any:
-        return epoch_loader(
-            self.data,
-            epoch,
-            batches=(course.batches_of(epoch), self.config.batch_size),
-            generator=generator_for(self.place.seed, "", f"{self.title}/order/{epoch}"),
-            workers=self.config.loader_workers,
-            collate=self.collate,
-        )
+        config, order = self.config, generator_for(self.place.seed, "", f"{self.title}/order/{epoch}")
+        batching = Batching(course.steps_of(epoch), config.batch_size, config.loader_workers, self.collate, self.crew)
+        return epoch_loader(self.data, epoch, batching=batching, generator=order)
 
     def _examples_of(self, course: Course, epoch: int) -> int:
-        return min(len(self.data), course.batches_of(epoch) * self.config.batch_size)
+        return min(len(self.data), course.steps_of(epoch) * self.config.batch_size)
 
     def _accelerator(self) -> "Accelerator":
         from accelerate import Accelerator

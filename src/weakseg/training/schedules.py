@@ -14,19 +14,19 @@ TOLERANCE = 1e-9  # of times that are sums of fractions
 class Course:
     """The steps, updates and epochs of a training; an update is made of ``accumulate`` steps, or of those left.
 
+    Processes that train together share each batch, so that the course is the same for any number of them.
+
     Attributes:
         steps: An epoch.
         accumulate: Steps an update.
         iterations: Updates altogether; 0: those of ``epochs``.
         epochs: Passes, unless updates are given.
-        processes: That share the batches; each takes one a step.
     """
 
     steps: int
     accumulate: int
     iterations: int
     epochs: int
-    processes: int = 1
 
     @property
     def updates(self) -> int:
@@ -49,10 +49,6 @@ class Course:
             return self.steps
         return min(self.steps, (self.iterations - epoch * self.updates) * self.accumulate)
 
-    def batches_of(self, epoch: int) -> int:
-        """Return how many batches an epoch has."""
-        return self.processes * self.steps_of(epoch)
-
     def update_of(self, epoch: int, step: int) -> int:
         """Return the number of the update, from 0, that a step of an epoch belongs to."""
         return epoch * self.updates + step // self.accumulate
@@ -63,7 +59,7 @@ class Course:
         return epoch * self.steps + rest * self.accumulate
 
 
-def plan_course(config: FitConfig, count: int, processes: int = 1) -> Course:
+def plan_course(config: FitConfig, count: int) -> Course:
     """Return the course of a training on ``count`` examples.
 
     Raises:
@@ -74,7 +70,7 @@ def plan_course(config: FitConfig, count: int, processes: int = 1) -> Course:
         raise ConfigError(
             f"fit.batch_size: {count} examples fill no batch of {config.batch_size}; add images, or lower it"
         )
-    course = Course(-(-batches // processes), config.accumulate, config.iterations, config.epochs, processes)
+    course = Course(batches, config.accumulate, config.iterations, config.epochs)
     return replace(course, epochs=max(course.epochs, -(-config.min_iterations // course.updates)))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+from weakseg.crew import Crew
 from weakseg.errors import CheckpointError, WeaksegError, cut
 from weakseg.nn.weights import load_into, load_state, save_state
 from weakseg.pipeline.attempts import is_passing
@@ -40,12 +41,14 @@ class Progress(NamedTuple):
         optimizer: Its state.
         epoch: How many are done.
         records: One of each.
+        scaler: What scales the loss in half precision, if anything does.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     epoch: int
     records: list[dict[str, Any]]
+    scaler: Any = None
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,14 @@ class StateFile:
             "records": progress.records,
             "settings": self.settings,
         }
+        if progress.scaler is not None:
+            state["scaler"] = progress.scaler.state_dict()
         if kept is not None:
             state["kept"] = {"name": type(kept).__name__, "state": kept.state_dict()}
         save_state(self.path, state)
 
     def load(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, kept: Kept | None
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, kept: Kept | None, scaler: Any = None
     ) -> tuple[int, list[dict[str, Any]]]:
         """Restore all, if there is a file; return how many epochs are done, and their records.
 
@@ -90,7 +95,7 @@ class StateFile:
         before = copy.deepcopy((model.state_dict(), optimizer.state_dict()))
         try:
             state = self._read()
-            done = self._restore(state, model, optimizer)
+            done = self._restore(state, model, optimizer, scaler)
         except _DamagedError as error:
             logger.warning("%s; the training begins anew", error)
             model.load_state_dict(before[0])
@@ -113,12 +118,14 @@ class StateFile:
         return state
 
     def _restore(
-        self, state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
+        self, state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, scaler: Any
     ) -> tuple[int, list[dict[str, Any]]]:
         try:
             epoch, records = _whole(state["epoch"]), [dict(record) for record in state["records"]]
             load_into(model, dict(state["model"]), str(self.path))
             optimizer.load_state_dict(state["optimizer"])
+            if scaler is not None and "scaler" in state:  # older states have none
+                scaler.load_state_dict(state["scaler"])
         except WeaksegError:
             raise
         except Exception as error:  # parts of another kind fail in every way
@@ -142,6 +149,18 @@ class StateFile:
             raise CheckpointError(
                 f"{self.path}: what it keeps does not fit {name} ({cut(error)}); delete it to train from the start"
             ) from error
+
+
+def share_state(progress: Progress, kept: Kept | None, crew: Crew) -> tuple[int, list[dict[str, Any]]]:
+    """Give all processes the state that the first one has; return how many epochs are done, and their records."""
+    if crew.size == 1:
+        return progress.epoch, progress.records
+    parts = [part for part in (progress.model, progress.optimizer, progress.scaler, kept) if part is not None]
+    states, done, records = crew.tell(([part.state_dict() for part in parts], progress.epoch, progress.records))
+    if crew.follows:
+        for part, state in zip(parts, states, strict=True):
+            part.load_state_dict(state)
+    return done, records
 
 
 def _whole(value: Any) -> int:

@@ -1,4 +1,7 @@
-"""Losses over pairs of neighbouring cells whose labels are known: alike or not, and how far apart."""
+"""Losses over pairs of neighbouring cells whose labels are known: alike or not, and how far apart.
+
+Means are over the whole batch, also where several processes share it.
+"""
 
 import math
 from typing import Any, NamedTuple
@@ -10,6 +13,7 @@ from weakseg.artifacts import UNDECIDED
 from weakseg.checks import check_rank, check_same_size
 from weakseg.errors import ShapeError
 from weakseg.ops.stencil import Offset, shifted_views
+from weakseg.whole import whole_count
 
 EPS = 1e-5
 
@@ -100,8 +104,8 @@ def similarity_loss(distance: Tensor, weights: Tensor, offsets: tuple[Offset, ..
     for plane, offset in enumerate(offsets):
         here, there = shifted_views(inside, offset)
         shifted_views(both[:, plane], offset)[0].copy_(here & there)
-    pairs = 2 * both.sum() + inside.sum()
-    return 2 * (weights * torch.where(both, distance, 0)).sum() / pairs.clamp(min=1)
+    pairs = whole_count(2 * both.sum() + inside.sum(), least=1)
+    return 2 * (weights * torch.where(both, distance, 0)).sum() / pairs
 
 
 def displacement_loss(field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) -> Tensor:
@@ -128,7 +132,7 @@ def _mean(values: Tensor, chosen: Tensor, own: Tensor | float = 0.0) -> Tensor:
     """Return the mean of the chosen values and, as ``own`` halves, of pairs of affinity 1."""
     halves = 0.5 * torch.as_tensor(own, dtype=values.dtype, device=values.device)
     total = torch.where(chosen, values, 0).sum() - halves * math.log1p(EPS)
-    return total / (chosen.sum().to(values.dtype) + halves + EPS)
+    return total / whole_count(chosen.sum().to(values.dtype) + halves, extra=EPS)
 
 
 class _Displacement(torch.autograd.Function):
@@ -136,13 +140,14 @@ class _Displacement(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, field: Tensor, pairs: Pairs, offsets: tuple[Offset, ...]) -> Tensor:
-        weights = [0.5 / (2 * kind.sum().to(field.dtype) + EPS) for kind in (pairs.foreground, pairs.background)]
+        kinds = (pairs.foreground, pairs.background)
+        weights = [0.5 / whole_count(2 * kind.sum().to(field.dtype), extra=EPS) for kind in kinds]
         loss, slope = field.new_zeros(()), torch.zeros_like(field)
         for plane, offset in enumerate(offsets):
             here, there = shifted_views(field, offset)
             ahead = field.new_tensor(offset)[:, None, None]
             targets = ahead, torch.zeros_like(ahead)
-            for kind, weight, target in zip((pairs.foreground, pairs.background), weights, targets, strict=True):
+            for kind, weight, target in zip(kinds, weights, targets, strict=True):
                 chosen = shifted_views(kind[:, plane], offset)[0].unsqueeze(1) * weight
                 rest = here - there - target
                 loss = loss + (rest.abs() * chosen).sum()
