@@ -5,15 +5,18 @@ in one operation, NumPy's view of a tensor that is not fetched, a generator of a
 processor wait for the device is noted: fetched values, results whose size depends on values, uploads.
 """
 
-import re
-import traceback
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NamedTuple
 
+import accelerate
 import torch
+from accelerate import PartialState
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from weakseg.ops import position_kernel, stencil
@@ -97,7 +100,15 @@ class Named(Tensor):
         found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
         if name == "_local_scalar_dense":
             return found
-        return tree_map(lambda x: own.get(id(x), x) if id(x) in own or not isinstance(x, Tensor) else Named(x), found)
+        base = next((leaf for leaf in args if isinstance(leaf, Named)), None)
+        is_view = any(result.alias_info is not None for result in func._schema.returns)
+        with torch.inference_mode(torch.is_inference_mode_enabled() and not (is_view and _is_plain(base))):
+            return tree_map(lambda x: own.get(id(x), x) if id(x) in own or not isinstance(x, Tensor) else Named(x), found)
+
+
+def _is_plain(value: Tensor | None) -> bool:
+    """Return whether a tensor was made outside of inference; so are its views then."""
+    return value is not None and not value.is_inference()
 
 
 def _held(value: Any) -> Any:
@@ -130,8 +141,10 @@ def _note_waits(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> No
 
 
 def _note(kind: str, operation: str) -> None:
-    frames = [frame for frame in traceback.extract_stack() if re.search(r"/weakseg/", frame.filename)]
-    line = f"{frames[-1].filename.rpartition('/weakseg/')[2]}:{frames[-1].lineno}" if frames else "outside"
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and "/weakseg/" not in frame.f_code.co_filename:
+        frame = frame.f_back
+    line = "outside" if frame is None else f"{frame.f_code.co_filename.rpartition('/weakseg/')[2]}:{frame.f_lineno}"
     Named.seen.append(Event(kind, operation, line))
 
 
@@ -171,6 +184,15 @@ class NamedGenerator(torch.Generator):
         return CUDA if self.named.type == "cuda" else CPU
 
 
+class _NamedAccelerator(accelerate.Accelerator):
+    """Accelerate's own, on the GPU in name unless the processor is asked for."""
+
+    def __init__(self, *, cpu: bool = False, **options: Any) -> None:
+        super().__init__(cpu=True, **options)
+        if not cpu:
+            self.state.device = PartialState._shared_state["device"] = CUDA
+
+
 class _Calls(TorchFunctionMode):
     """Takes calls that name the device, or that look into a tensor."""
 
@@ -183,6 +205,20 @@ class _Calls(TorchFunctionMode):
         if _is_cuda(kwargs.get("device")):
             return _made_there(func, args, kwargs)
         _check_generator(func, args, kwargs, CPU)
+        return func(*args, **kwargs)
+
+
+class _Factories(TorchDispatchMode):
+    """Makes what operations make of their own beside a tensor that they take for one without data."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if any(isinstance(leaf, Named) for leaf in tree_flatten((args, kwargs))[0]):
+            return Named.__torch_dispatch__(func, types, args, kwargs)
+        if kwargs.get("device") == torch.device("meta"):
+            return Named(func(*args, **{**kwargs, "device": CPU}))
         return func(*args, **kwargs)
 
 
@@ -304,14 +340,17 @@ _TAKEN: dict[Any, Callable[[Any, Sequence[Any], dict[str, Any]], Any]] = {
 @contextmanager
 def named_gpu() -> Iterator[list[Event]]:
     """Let ``cuda`` be a GPU in name within the block; gives what made the processor wait so far."""
-    before, Named.seen = torch.Generator, []
+    before, Named.seen = (torch.Generator, accelerate.Accelerator), []
+    swaps = torch.__future__.get_swap_module_params_on_conversion()
     _forget()
-    torch.Generator = NamedGenerator  # type: ignore[misc]
+    torch.Generator, accelerate.Accelerator = NamedGenerator, _NamedAccelerator  # type: ignore[misc]
+    torch.__future__.set_swap_module_params_on_conversion(True)  # a moved parameter stays the one that is trained
     try:
-        with _Calls():
+        with _Factories(), _Calls():
             yield Named.seen
     finally:
-        torch.Generator = before  # type: ignore[misc]
+        torch.Generator, accelerate.Accelerator = before  # type: ignore[misc]
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
         _forget()
 
 
