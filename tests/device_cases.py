@@ -1,4 +1,4 @@
-"""Calls of operators that a GPU has to answer as the processor does: of each kind one, with gradients where it has some.
+"""Calls of operators that a GPU has to answer as the processor does: one of each kind, with gradients where it has any.
 
 A case takes a device and returns tensors, whichever way they come, on any device. ``tests/gpu`` carries them out on a
 GPU; ``tests/ops/test_named_gpu.py`` on one in name.

@@ -103,12 +103,21 @@ class Named(Tensor):
         base = next((leaf for leaf in args if isinstance(leaf, Named)), None)
         is_view = any(result.alias_info is not None for result in func._schema.returns)
         with torch.inference_mode(torch.is_inference_mode_enabled() and not (is_view and _is_plain(base))):
-            return tree_map(lambda x: own.get(id(x), x) if id(x) in own or not isinstance(x, Tensor) else Named(x), found)
+            return tree_map(
+                lambda x: own.get(id(x), x) if id(x) in own or not isinstance(x, Tensor) else Named(x), found
+            )
 
 
 def _is_plain(value: Tensor | None) -> bool:
     """Return whether a tensor was made outside of inference; so are its views then."""
     return value is not None and not value.is_inference()
+
+
+def _shown(value: Any, own: Mapping[int, Named]) -> Any:
+    """Return a result as it is seen: a tensor that was written into is the one that was given."""
+    if not isinstance(value, Tensor):
+        return value
+    return own[id(value)] if id(value) in own else Named(value)
 
 
 def _held(value: Any) -> Any:
@@ -118,7 +127,7 @@ def _held(value: Any) -> Any:
 def _check_devices(func: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
     others = [leaf for leaf in leaves if not isinstance(leaf, Named)]
-    if not others or name in MIXED and isinstance(leaves[0], Named):
+    if not others or (name in MIXED and isinstance(leaves[0], Named)):
         if others and name in BY_MASK:
             _note("upload", name)
         return
@@ -291,7 +300,7 @@ def _indexed(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """``x[i]`` and ``x[i] = y``: lists become tensors, numbers that are set become tensors, too."""
     value, index, *rest = args
     if not isinstance(value, Named):
-        if isinstance(index, Named) or isinstance(index, tuple) and any(isinstance(i, Named) for i in index):
+        if isinstance(index, Named) or (isinstance(index, tuple) and any(isinstance(i, Named) for i in index)):
             raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu)")
         return func(*args, **kwargs)
     parts = tuple(_uploaded(part) for part in index) if isinstance(index, tuple) else _uploaded(index)
