@@ -7,6 +7,7 @@ processor wait for the device is noted: fetched values, results whose size depen
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
@@ -311,7 +312,7 @@ def _uploaded(part: Any) -> Any:
     if not isinstance(part, list):
         return part
     _note("upload", "index by a list")
-    return Named(torch.tensor(part, dtype=torch.long if part and not isinstance(part[0], bool) else None))
+    return Named(torch.tensor(part, dtype=None if part and isinstance(part[0], bool) else torch.long))
 
 
 def _new_tensor(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor:
@@ -346,6 +347,19 @@ _TAKEN: dict[Any, Callable[[Any, Sequence[Any], dict[str, Any]], Any]] = {
 }
 
 
+def _submitted(pool: ThreadPoolExecutor, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    """``ThreadPoolExecutor.submit``: threads see the GPU, too."""
+
+    def there() -> Any:
+        with _Factories(), _Calls():
+            return work(*args, **kwargs)
+
+    return _SUBMIT(pool, there)
+
+
+_SUBMIT = ThreadPoolExecutor.submit
+
+
 @contextmanager
 def named_gpu() -> Iterator[list[Event]]:
     """Let ``cuda`` be a GPU in name within the block; gives what made the processor wait so far."""
@@ -353,12 +367,14 @@ def named_gpu() -> Iterator[list[Event]]:
     swaps = torch.__future__.get_swap_module_params_on_conversion()
     _forget()
     torch.Generator, accelerate.Accelerator = NamedGenerator, _NamedAccelerator  # type: ignore[misc]
+    ThreadPoolExecutor.submit = _submitted  # type: ignore[method-assign]
     torch.__future__.set_swap_module_params_on_conversion(True)  # a moved parameter stays the one that is trained
     try:
         with _Factories(), _Calls():
             yield Named.seen
     finally:
         torch.Generator, accelerate.Accelerator = before  # type: ignore[misc]
+        ThreadPoolExecutor.submit = _SUBMIT  # type: ignore[method-assign]
         torch.__future__.set_swap_module_params_on_conversion(swaps)
         _forget()
 

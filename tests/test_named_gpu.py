@@ -1,0 +1,173 @@
+"""Branches for GPUs, run with true values where there is none: see ``named_gpu``."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+import a2gnn_problems
+import wsgcn_problems
+from agreement import DOUBLE, NETWORK, assert_agree
+from cases import each
+from device_cases import CASES, CELLS, SIZE, grid, photograph, uniform
+from device_networks import NETWORKS
+from named_gpu import Event, named_gpu
+from sparse_graphs import noise
+from weakseg.methods.a2gnn.config import A2gnnConfig
+from weakseg.methods.a2gnn.train import train_a2gnn
+from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind
+from weakseg.methods.wsgcn.gcn import train_gcn
+from weakseg.ops.crf import build_crf
+from weakseg.ops.tree_filter import minimum_spanning_tree, tree_filter
+from weakseg.ops.walk import walk
+from weakseg.settings.crf import CrfParams
+
+SHORT = ("backbone", "segmenter a", "segmenter l", "segmenter s", "segmenter d", "segmenter_", "a2gnn m", "affinity")
+
+
+class TestRules:
+    """The GPU in name refuses what a real one does; otherwise the tests below could not fail."""
+
+    @each(
+        "mixed",
+        [
+            lambda x, y: x + y,
+            lambda x, y: torch.cat([x, y]),
+            lambda x, y: y[x.long()],
+            lambda x, y: torch.where(x > 0, x, y),
+            lambda x, y: x.index_add(0, torch.arange(3), x),
+            lambda x, y: torch.sparse_csr_tensor(torch.arange(4), torch.arange(3), x, (3, 3)),
+            lambda x, y: torch.rand(3, generator=torch.Generator(), device=x.device),
+            lambda x, y: torch.rand(3, generator=torch.Generator("cuda")),
+            lambda x, y: torch.nn.Linear(3, 2)(x),
+        ],
+    )
+    def test_two_devices_are_refused(self, mixed: Callable[[Any, Any], Any]) -> None:
+        with named_gpu(), pytest.raises(RuntimeError, match="device"):
+            mixed(torch.rand(3).cuda(), torch.rand(3))
+
+    @each("taken", [lambda x: x.numpy(), lambda x: torch.tensor([1.0]).numpy() + x.detach().__array__()])
+    def test_numpy_is_refused(self, taken: Callable[[Any], Any]) -> None:
+        with named_gpu(), pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
+            taken(torch.rand(1).cuda())
+
+    @each(
+        ("waiting", "event"),
+        [
+            (lambda x: float(x.sum()), ("fetch", "item")),
+            (lambda x: bool((x > 0).all()), ("fetch", "item")),
+            (lambda x: x.tolist(), ("fetch", "tolist")),
+            (lambda x: x.cpu(), ("fetch", "to")),
+            (lambda x: x.nonzero(), ("size", "nonzero")),
+            (lambda x: x[x > 0], ("size", "index by a mask")),
+            (lambda x: x.long().bincount(), ("size", "bincount")),
+            (lambda x: x.unique(), ("size", "_unique2")),
+            (lambda x: x.repeat_interleave(x.long()), ("size", "repeat_interleave")),
+            (lambda x: torch.tensor([1.0], device=x.device), ("upload", "tensor")),
+            (lambda x: x[[0, 1]], ("upload", "index by a list")),
+            (lambda x: torch.rand(3).to(x), ("upload", "to")),
+        ],
+    )
+    def test_what_waits_is_noted(self, waiting: Callable[[Any], Any], event: tuple[str, str]) -> None:
+        with named_gpu() as seen:
+            x = torch.rand(3).cuda()
+            seen.clear()
+            waiting(x)
+        assert event in [found[:2] for found in seen]
+
+    def test_nothing_else_is_noted(self) -> None:
+        with named_gpu() as seen:
+            x = torch.rand(3, 4).cuda().requires_grad_()
+            seen.clear()
+            y = torch.zeros(3, 4, device="cuda")
+            y[:, 1:] = 1.0
+            (x * 2 + y).relu().softmax(1).index_select(0, torch.arange(3, device="cuda")).sum().backward()
+        assert seen == [] and x.device.type == "cuda" and x.is_cuda and type(x.grad) is type(x)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_operator_on_a_gpu_in_name(name: str) -> None:
+    with named_gpu():
+        found = CASES[name]("cuda")
+    assert_agree(found, CASES[name]("cpu"), DOUBLE)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if not name.startswith(SHORT)))
+def test_a_network_on_a_gpu_in_name(name: str) -> None:
+    with named_gpu():
+        found = NETWORKS[name]("cuda")
+    assert_agree(found, NETWORKS[name]("cpu"), NETWORK)
+
+
+def waits_a_step(work: Callable[[int], object], few: int, many: int) -> dict[Event, float]:
+    """Return what lets the processor wait once more with each further step."""
+    found = []
+    for steps in (few, many):
+        with named_gpu() as seen:
+            work(steps)
+        found.append(Counter(seen))
+    more = found[1] - found[0]
+    return {event: count / (many - few) for event, count in more.items()}
+
+
+class TestInnerLoops:
+    """No step of what is repeated waits for the device."""
+
+    def test_mean_field_updates(self) -> None:
+        def infer(steps: int) -> None:
+            crf = build_crf(photograph(16, 21).cuda(), CrfParams(iterations=steps), dtype=torch.float64)
+            unary = noise(3, 16, 21).cuda().requires_grad_()
+            crf.infer(unary).square().sum().backward()
+
+        assert waits_a_step(infer, 2, 4) == {}
+
+    @each(("error", "few", "many"), [(0.0, 3, 6), (1e-3, 40, 160)])
+    def test_walks(self, error: float, few: int, many: int) -> None:
+        def walked(steps: int) -> None:
+            values = noise(CELLS, 2).cuda().requires_grad_()
+            walk(grid("cuda"), values, steps, error=error).square().sum().backward()
+
+        assert waits_a_step(walked, few, many) == {}
+
+    def test_levels_of_a_tree(self) -> None:
+        def filtered(rows: int) -> None:
+            tree = minimum_spanning_tree(noise(3, rows, SIZE[1]).cuda())
+            values = noise(rows * SIZE[1], 2, 3).cuda().requires_grad_()
+            tree_filter(values, uniform(rows * SIZE[1], 2).cuda(), tree).sum().backward()
+
+        assert waits_a_step(filtered, 3, 9) == {}
+
+    @each("kind", ["walk", "walk_maxsym", "affinity"])
+    def test_completion_by_wsgcn(self, kind: PropagationKind) -> None:
+        problems = [wsgcn_problems.problem((4, 5)), wsgcn_problems.problem((3, 4), 2, seed=1)]
+
+        def train(steps: int) -> None:
+            train_gcn(problems, GcnConfig(PropagationConfig(kind, walk_steps=16), steps=steps), device="cuda")
+
+        assert waits_a_step(train, 1, 3) == {}
+
+    @each("phase", ["first_steps", "second_steps"])
+    @each(("boxes", "change"), [((), {}), (a2gnn_problems.BOXES, {"consistency": "centred"})])
+    def test_completion_by_a2gnn(self, boxes: Any, change: dict[str, Any], phase: str) -> None:
+        dropped = {"network": replace(a2gnn_problems.SMALL, dropout=0.5)}
+        assert self.waits_of_a2gnn(boxes, {**change, **dropped}, phase) == {}
+
+    @each(
+        ("change", "operations"),
+        [
+            ({"least_evidence": 0.3}, {"index by a mask"}),
+            ({"contested": "dropped"}, {"unique_dim", "unique_consecutive", "_unique2", "index by a mask"}),
+        ],
+    )
+    def test_how_many_points_of_boxes_count_has_to_be_known(self, change: dict[str, Any], operations: set[str]) -> None:
+        waits = self.waits_of_a2gnn(a2gnn_problems.BOXES, change, "first_steps")
+        assert waits and {event.operation for event in waits} <= operations and sum(waits.values()) <= 5
+
+    @staticmethod
+    def waits_of_a2gnn(boxes: Any, change: dict[str, Any], phase: str) -> dict[Event, float]:
+        problems = [a2gnn_problems.problem(boxes=boxes), a2gnn_problems.problem((9, 50), seed=1)]
+        config: A2gnnConfig = replace(a2gnn_problems.STEPS, **{"first_steps": 1, "second_steps": 1, **change})
+        return waits_a_step(lambda n: train_a2gnn(problems, replace(config, **{phase: n}), device="cuda"), 1, 3)
