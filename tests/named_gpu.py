@@ -233,7 +233,7 @@ class _Factories(TorchDispatchMode):
 
 
 def _is_cuda(device: object) -> bool:
-    return device is not None and torch.device(device).type == "cuda"  # type: ignore[arg-type]
+    return device is not None and torch.device(device).type in ("cuda", "meta")  # type: ignore[arg-type]
 
 
 def _check_generator(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], default: torch.device) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from agreement import DOUBLE, NETWORK, assert_agree
 from cases import each
 from device_cases import CASES, CELLS, SIZE, grid, photograph, uniform
 from device_networks import NETWORKS
+from device_stages import STAGES, train_tiny, train_tiny_in_two
 from named_gpu import Event, named_gpu
 from sparse_graphs import noise
+from tiny import CONFIG
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind
@@ -171,3 +174,32 @@ class TestInnerLoops:
         problems = [a2gnn_problems.problem(boxes=boxes), a2gnn_problems.problem((9, 50), seed=1)]
         config: A2gnnConfig = replace(a2gnn_problems.STEPS, **{"first_steps": 1, "second_steps": 1, **change})
         return waits_a_step(lambda n: train_a2gnn(problems, replace(config, **{phase: n}), device="cuda"), 1, 3)
+
+    def test_training_steps(self, tmp_path: Path) -> None:
+        # the batch goes up; the loss of each step comes back, for whoever follows a training, and nothing else
+        def train(steps: int) -> None:
+            train_tiny(tmp_path / str(steps), "cuda", replace(CONFIG, epochs=1, clip_norm=1.0), count=2 * steps)
+
+        waits = waits_a_step(train, 2, 4)
+        assert {event[:2] for event in waits} <= {("upload", "to"), ("fetch", "item")}
+        assert sum(count for event, count in waits.items() if event.kind == "fetch") <= 1
+        assert sum(count for event, count in waits.items() if event.kind == "upload") == 2
+
+
+class TestTraining:
+    def test_weights(self, tmp_path: Path) -> None:
+        with named_gpu():
+            found = train_tiny(tmp_path / "a", "cuda")
+        assert_agree(found, train_tiny(tmp_path / "b", "cpu"), DOUBLE)
+
+    def test_an_interrupted_training_goes_on(self, tmp_path: Path) -> None:
+        with named_gpu():
+            found = train_tiny_in_two(tmp_path / "a", "cuda")
+        assert_agree(found, train_tiny(tmp_path / "b", "cpu"), DOUBLE)
+
+
+@pytest.mark.parametrize("name", sorted(STAGES))
+def test_a_stage_on_a_gpu_in_name(name: str) -> None:
+    with named_gpu():
+        found = STAGES[name]("cuda")
+    assert_agree(found, STAGES[name]("cpu"), DOUBLE)
