@@ -188,10 +188,10 @@ def classifiers_on_graphs_of_classes(device: str) -> Any:
 
 @network
 def boundary_network(device: str) -> Any:
-    labels = seeds(device)[: 12 * 9].reshape(1, *SIZE).repeat(2, 1, 1)
-
     def loss(model: nn.Module, x: Tensor) -> Tensor:
-        found = model(x[..., : 4 * SIZE[0], : 4 * SIZE[1]])
+        found = model(x)
+        rows, columns = found.logits.shape[2:]
+        labels = seeds(device)[: rows * columns].reshape(1, rows, columns).repeat(2, 1, 1)
         pairs = label_pairs(labels, DISC)
         affinity = boundary_affinity(torch.sigmoid(found.logits[:, 0]), DISC)
         return affinity_loss(affinity, pairs) + displacement_loss(found.field, pairs, DISC)

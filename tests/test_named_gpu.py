@@ -28,7 +28,20 @@ from weakseg.ops.tree_filter import minimum_spanning_tree, tree_filter
 from weakseg.ops.walk import walk
 from weakseg.settings.crf import CrfParams
 
-SHORT = ("backbone", "segmenter a", "segmenter l", "segmenter s", "segmenter d", "segmenter_", "a2gnn m", "affinity")
+LEFT_OUT = (  # of the networks here, for want of time; tests/gpu has them all
+    "affinity_network",
+    "backbone",
+    "segmenter a",
+    "segmenter d",
+    "segmenter l",
+    "segmenter s",
+    "segmenter_",
+    "a2gnn agnn",
+    "a2gnn gcn",
+    "a2gnn mlp",
+    "tag_classifier",
+    "wsgcn affinity_plain",
+)
 
 
 class TestRules:
@@ -98,7 +111,7 @@ def test_an_operator_on_a_gpu_in_name(name: str) -> None:
     assert_agree(found, CASES[name]("cpu"), DOUBLE)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if not name.startswith(SHORT)))
+@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if not name.startswith(LEFT_OUT)))
 def test_a_network_on_a_gpu_in_name(name: str) -> None:
     with named_gpu():
         found = NETWORKS[name]("cuda")
@@ -152,11 +165,10 @@ class TestInnerLoops:
 
         assert waits_a_step(train, 1, 3) == {}
 
-    @each("phase", ["first_steps", "second_steps"])
     @each(("boxes", "change"), [((), {}), (a2gnn_problems.BOXES, {"consistency": "centred"})])
-    def test_completion_by_a2gnn(self, boxes: Any, change: dict[str, Any], phase: str) -> None:
+    def test_completion_by_a2gnn(self, boxes: Any, change: dict[str, Any]) -> None:
         dropped = {"network": replace(a2gnn_problems.SMALL, dropout=0.5)}
-        assert self.waits_of_a2gnn(boxes, {**change, **dropped}, phase) == {}
+        assert self.waits_of_a2gnn(boxes, {**change, **dropped}) == {}
 
     @each(
         ("change", "operations"),
@@ -166,14 +178,16 @@ class TestInnerLoops:
         ],
     )
     def test_how_many_points_of_boxes_count_has_to_be_known(self, change: dict[str, Any], operations: set[str]) -> None:
-        waits = self.waits_of_a2gnn(a2gnn_problems.BOXES, change, "first_steps")
-        assert waits and {event.operation for event in waits} <= operations and sum(waits.values()) <= 5
+        waits = self.waits_of_a2gnn(a2gnn_problems.BOXES, change)
+        assert waits and {event.operation for event in waits} <= operations and sum(waits.values()) <= 10
 
     @staticmethod
-    def waits_of_a2gnn(boxes: Any, change: dict[str, Any], phase: str) -> dict[Event, float]:
+    def waits_of_a2gnn(boxes: Any, change: dict[str, Any]) -> dict[Event, float]:
+        """Return what waits once more with each further step of both phases."""
         problems = [a2gnn_problems.problem(boxes=boxes), a2gnn_problems.problem((9, 50), seed=1)]
-        config: A2gnnConfig = replace(a2gnn_problems.STEPS, **{"first_steps": 1, "second_steps": 1, **change})
-        return waits_a_step(lambda n: train_a2gnn(problems, replace(config, **{phase: n}), device="cuda"), 1, 3)
+        config: A2gnnConfig = replace(a2gnn_problems.STEPS, **change)
+        of_steps = [replace(config, first_steps=n, second_steps=n) for n in range(3)]
+        return waits_a_step(lambda n: train_a2gnn(problems, of_steps[n], device="cuda"), 1, 2)
 
     def test_training_steps(self, tmp_path: Path) -> None:
         # the batch goes up; the loss of each step comes back, for whoever follows a training, and nothing else

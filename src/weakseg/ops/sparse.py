@@ -114,6 +114,8 @@ class SparseMatrix:
 
     def to(self, device: str | torch.device) -> "SparseMatrix":
         """Return the matrix on a device."""
+        if self.values.device == torch.device(device):
+            return self
         pattern = Pattern(self.pattern.row_starts.to(device), self.pattern.columns.to(device), self.shape[1])
         return SparseMatrix.of_checked(pattern, self.values.to(device))
 
