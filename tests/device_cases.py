@@ -128,7 +128,7 @@ def crf_of_two_images(device: str) -> Any:
 
 @case
 def crf_of_labels(device: str) -> Any:
-    unary = crf.unary_from_labels(seeds(device).reshape(SIZE), 3)
+    unary = crf.unary_from_labels(seeds(device).reshape(SIZE), 3).double()
     scores = crf.unary_from_scores(probabilities(device)), crf.unary_from_softmax(probabilities(device))
     return unary, scores, crf.dense_crf(unary, photograph(*SIZE).to(device), CrfParams())
 

@@ -18,6 +18,7 @@ from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import feature_affinity
 from weakseg.graph.image_group import complete_edges
 from weakseg.methods.a2gnn.train import train_a2gnn
+from weakseg.methods.wsgcn.batch import GcnProblem
 from weakseg.methods.wsgcn.complete import GcnTask, complete_by_gcn
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind, WsgcnConfig
 from weakseg.methods.wsgcn.gcn import train_gcn
@@ -255,11 +256,15 @@ def losses_of_maps(device: str) -> Any:
 def _completion(kind: PropagationKind) -> Case:
     def run(device: str) -> Any:
         config = GcnConfig(PropagationConfig(kind, walk_steps=16), dropout=0, steps=3)
-        three = [wsgcn_problems.problem((5, 6), dtype=torch.float64), wsgcn_problems.problem((4, 4), 2, seed=1)]
-        three = [replace(one, graph=_double(one.graph), smoothness=_double(one.smoothness)) for one in three]
-        return [(one.probs, one.losses) for one in train_gcn(three, config, device=device)]
+        return [(one.probs, one.losses) for one in train_gcn(gcn_problems(), config, device=device)]
 
     return run
+
+
+def gcn_problems() -> list[GcnProblem]:
+    """Return two problems of different sizes and labels, in double precision."""
+    both = wsgcn_problems.problem((5, 6)), wsgcn_problems.problem((4, 4), 2, seed=1)
+    return [replace(one, graph=_double(one.graph), smoothness=_double(one.smoothness)) for one in both]
 
 
 def _double(value: Any) -> Any:

@@ -251,6 +251,8 @@ def _made_there(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Tenso
         if isinstance(args[0], Named):
             return args[0] if kwargs.get("dtype") is None else args[0].to(kwargs["dtype"])
         _note("upload", func.__name__)
+    if args and isinstance(args[0], Named):  # made like one that is there
+        return func(*args, **{name: value for name, value in kwargs.items() if name != "device"})  # type: ignore[no-any-return]
     return Named(func(*args, **{**kwargs, "device": CPU}))
 
 

