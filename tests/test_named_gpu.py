@@ -19,6 +19,8 @@ from device_stages import STAGES, train_tiny, train_tiny_in_two
 from named_gpu import Event, named_gpu
 from sparse_graphs import noise
 from tiny import CONFIG
+from weakseg.data.annotations import Box
+from weakseg.methods.a2gnn.batch import A2gnnBatch
 from weakseg.methods.a2gnn.config import A2gnnConfig
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.methods.wsgcn.config import GcnConfig, PropagationConfig, PropagationKind
@@ -116,6 +118,27 @@ def test_a_network_on_a_gpu_in_name(name: str) -> None:
     with named_gpu():
         found = NETWORKS[name]("cuda")
     assert_agree(found, NETWORKS[name]("cpu"), NETWORK)
+
+
+@each("seed", [None, 0, 1])
+def test_points_of_boxes_are_the_same_ones_on_a_gpu(seed: int | None) -> None:
+    # without a seed all scores are equal: of each line the first pixel is picked
+    problems = [
+        a2gnn_problems.problem(boxes=a2gnn_problems.BOXES),
+        a2gnn_problems.problem(boxes=(Box(2, 3, 3, 4, 20),)),
+    ]
+    nodes = sum(len(problem.features) for problem in problems)
+    logits = torch.zeros(nodes, 3) if seed is None else noise(nodes, 3, dtype=torch.float32, seed=seed)
+    logits, config = logits.double(), a2gnn_problems.STEPS
+
+    def picked(device: str) -> Any:
+        windows = A2gnnBatch(problems, device).windows
+        assert windows is not None
+        return windows.pick(logits.to(device), config)
+
+    with named_gpu():
+        found = picked("cuda")
+    assert_agree(found, picked("cpu"), 0.0)
 
 
 def waits_a_step(work: Callable[[int], object], few: int, many: int) -> dict[Event, float]:
