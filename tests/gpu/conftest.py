@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from named_gpu import named_gpu
 from weakseg.pipeline.options import RunOptions
 
 HERE, WANTED = Path(__file__).parent, os.environ.get("WEAKSEG_GPU", "")
@@ -41,6 +40,8 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if WANTED != "named":
         yield
         return
+    from named_gpu import named_gpu
+
     monkeypatch.setattr(RunOptions, "resolve", lambda options: RunOptions(1, options.device))
     with named_gpu():
         yield
