@@ -97,15 +97,13 @@ class Case:
         name: Of the row.
         images: That the work is for.
         work: From a device to what is done there again and again.
-        alone: The same for ``of`` images on one core; ``None``: ``work`` itself.
-        of: Images of ``alone``.
+        alone: The same for one image, as it is done on a processor; ``None``: ``work`` itself.
     """
 
     name: str
     images: int
     work: Work
     alone: Work | None = None
-    of: int = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,17 +118,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     scale, end = SMALL if given.small else WHOLE, time.monotonic() + 60 * given.minutes
     print(f"{device_name(given.device)}; {os.cpu_count()} cores of the processor\n{HEAD}")
+    failed = 0
     for group in given.only:
         for case in GROUPS[group](scale):
             if time.monotonic() > end:
                 print(f"{case.name}: left out, for {given.minutes:g} minutes are over; --only {group} measures it")
                 continue
-            row = measure(case, given.device, scale.repeats)
+            try:
+                row = measure(case, given.device, scale.repeats)
+            except Exception as error:  # the others are measured all the same
+                print(f"{case.name}: failed, {type(error).__name__}: {error}", flush=True)
+                failed += 1
+                continue
             append_rows("gpu", [row], device=device_name(given.device), cores=os.cpu_count(), small=given.small)
             print(LINE.format(**row), flush=True)
             if case.name == WSGCN_ALL:
                 tell_voc(row, given.device, small=given.small)
-    return 0
+    return min(failed, 1)
 
 
 def device_name(device: str) -> str:
@@ -141,13 +145,7 @@ def device_name(device: str) -> str:
 def measure(case: Case, device: str, repeats: int) -> dict[str, Any]:
     """Return the row of a case."""
     seconds, peak = timed(case.work, device, repeats)
-    alone, of = (case.work, case.images) if case.alone is None else (case.alone, case.of)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        core_s = timed(alone, "cpu", 1)[0] / of
-    finally:
-        torch.set_num_threads(threads)
+    core_s = core_seconds(case.work) / case.images if case.alone is None else core_seconds(case.alone)
     each = seconds / case.images
     return {
         "case": case.name,
@@ -159,6 +157,17 @@ def measure(case: Case, device: str, repeats: int) -> dict[str, Any]:
         "machine": f"{core_s / each / (os.cpu_count() or 1):.1f}x",
         "peak_mb": peak,
     }
+
+
+@functools.cache  # cases may have it in common
+def core_seconds(work: Work) -> float:
+    """Return the seconds that one thread of the processor takes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return timed(work, "cpu", 1)[0]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def timed(work: Work, device: str, repeats: int) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +44,19 @@ def test_every_case_on_the_processor(script: ModuleType, tmp_path: Path, capsys:
 def test_no_case_begins_when_the_time_is_over(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main(["--device", "cpu", "--small", "--minutes", "0", "--only", "tree"]) == 0
     assert "tree filter, 16 groups of 16 channels: left out, for 0 minutes are over" in capsys.readouterr().out
+
+
+def test_a_case_that_fails_does_not_end_the_others(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(scale: object) -> Iterator[object]:
+        yield script.Case("a product that cannot be", 1, lambda device: lambda: torch.ones(3) @ torch.ones(2))
+        yield from script.tree_cases(scale)
+
+    monkeypatch.setitem(script.GROUPS, "tree", broken)
+    assert script.main(["--device", "cpu", "--small", "--only", "tree"]) == 1
+    assert "a product that cannot be: failed, RuntimeError: " in capsys.readouterr().out
+    assert len((tmp_path / "gpu.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")

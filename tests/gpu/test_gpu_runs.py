@@ -18,7 +18,7 @@ from weakseg.pipeline.options import RunOptions
 from weakseg.steps.base import forget_models
 
 FAMILIES = ("psa", "irnet", "seam", "wsgcn-i", "wsgcn-p", "a2gnn_boxes", "a2gnn_tags", "a2gnn_losses", "dgcn", "dsrg")
-FURTHER = ("oaa", "group", "recam", "mlgcn")
+FURTHER = ("oaa", "group", "recam", "mlgcn", "grm")
 MB = 2**20
 
 
