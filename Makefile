@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
 COCO ?= ../shared/data/coco
 
-.PHONY: demo test page-test recipes lint fuzz torture scale bench results clean
+.PHONY: demo test gpu-test page-test recipes lint fuzz torture scale bench bench-gpu results clean
 
 demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo --overwrite
 
 test: lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+gpu-test: $(STAMP)
+	WEAKSEG_GPU=required $(BIN)/python -m pytest tests/gpu
 
 page-test: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/web/page_long.py
@@ -42,6 +45,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/a2gnn.py
 	$(BIN)/python benchmarks/group.py
 	$(BIN)/python benchmarks/grm.py
+
+bench-gpu: $(STAMP)
+	$(BIN)/python benchmarks/gpu.py
 
 results: $(STAMP)
 	$(BIN)/weakseg compare recipes/compare_msrc.yaml --out runs/compare_msrc --data.root $(MSRC)

@@ -58,26 +58,36 @@ def main() -> None:
         print(LINE.format(**row), flush=True)
 
 
-def build_scene(with_boxes: bool, config: A2gnnConfig) -> A2gnnProblem:
+def build_scene(with_boxes: bool, config: A2gnnConfig, size: tuple[int, int] = IMAGE, seed: int = 0) -> A2gnnProblem:
     """Return a photograph's problem: features are noisy means of colour, seeds four levels of red."""
-    photograph = skimage.data.astronaut()[: IMAGE[0], : IMAGE[1]]
-    readout = GridReadout(IMAGE)
+    photograph = skimage.data.astronaut()[: size[0], : size[1]]
+    readout = GridReadout(size)
     pixels = torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None].float() / 255
     colors = F.interpolate(pixels, readout.size, mode="area")[0]
-    noise = torch.Generator().manual_seed(0)
+    noise = torch.Generator().manual_seed(seed)
     mixed = torch.einsum("dc,chw->dhw", torch.randn(CHANNELS, 3, generator=noise), colors - 0.5)
     features = F.normalize((mixed + 0.3 * torch.randn(CHANNELS, *readout.size, generator=noise)).relu(), p=1, dim=0)
     offsets = half_square(4)
     graph = build_pixel_graph(features, feature_affinity(mixed, offsets), offsets)
     levels = (pixels[0, 0] * LABELS).long().clamp(max=LABELS - 1)
-    known = torch.rand(IMAGE, generator=noise) < 0.4
+    known = torch.rand(size, generator=noise) < 0.4
     labels = torch.where(known, levels, 255).to(torch.uint8).numpy()
     kernel = crf_kernel(normalized_colors(photograph), readout, config.kernel)
     label_ids = tuple(range(LABELS))
     seeds = pixel_seeds(LabelMap(labels), label_ids, readout)
     boxes = BOXES if with_boxes else ()
     places = grid_places(readout.size)
-    return A2gnnProblem("scene", graph.features, graph.affinity, readout, label_ids, seeds, boxes, kernel, places)
+    return A2gnnProblem(
+        f"scene {seed}" if seed else "scene",
+        graph.features,
+        graph.affinity,
+        readout,
+        label_ids,
+        seeds,
+        boxes,
+        kernel,
+        places,
+    )
 
 
 def measure(problem: A2gnnProblem, config: A2gnnConfig, repeats: int, dense_steps: int) -> dict[str, object]:

@@ -49,23 +49,28 @@ def main() -> None:
         print(LINE.format(**row), flush=True)
 
 
-def build_scene() -> GcnProblem:
-    """Return a photograph's problem: boundaries are its colour edges, features noisy means of colour."""
-    photograph = skimage.data.astronaut()[:384, :500]
+def build_scene(size: tuple[int, int] = SIZE, seed: int = 0) -> GcnProblem:
+    """Return a photograph's problem: boundaries are its colour edges, features noisy means of colour.
+
+    Args:
+        size: (rows, columns) of the grid.
+        seed: Of noise and labels; each but 0 also looks at another part of the photograph.
+    """
+    photograph = skimage.data.astronaut()[8 * seed : 8 * seed + 384, :500]
     pixels = torch.from_numpy(np.array(photograph)).permute(2, 0, 1)[None].float() / 255
-    colors = F.interpolate(pixels, SIZE, mode="area")[0]
+    colors = F.interpolate(pixels, size, mode="area")[0]
     edges = torch.stack([F.pad(colors.diff(dim=d).square().sum(0), pad) for d, pad in ((1, (0, 0, 0, 1)), (2, (0, 1)))])
     boundary = (6 * edges.sum(0).sqrt()).clamp(0, 1)
-    noise = torch.Generator().manual_seed(0)
+    noise = torch.Generator().manual_seed(seed)
     mixing = torch.randn(CHANNELS, 3, generator=noise)
-    features = torch.einsum("dc,chw->dhw", mixing, colors - 0.5) + 0.5 * torch.randn(CHANNELS, *SIZE, generator=noise)
+    features = torch.einsum("dc,chw->dhw", mixing, colors - 0.5) + 0.5 * torch.randn(CHANNELS, *size, generator=noise)
     offsets = half_disc(5)
     graph = build_pixel_graph(features, boundary_affinity(boundary, offsets) ** 10, offsets)
-    nodes = SIZE[0] * SIZE[1]
+    nodes = size[0] * size[1]
     labels = torch.full((nodes,), 255)
     chosen = torch.randperm(nodes, generator=noise)[: int(0.4 * nodes)]
     labels[chosen] = (colors.flatten(1)[0, chosen] * LABELS).long().clamp(max=LABELS - 1)  # by red, in four levels
-    return GcnProblem(graph, smoothness_matrix(photograph, graph, SmoothnessConfig()), labels, LABELS)
+    return GcnProblem(graph, smoothness_matrix(photograph, graph, SmoothnessConfig()), labels, LABELS, seed)
 
 
 def measure(problem: GcnProblem, config: GcnConfig, repeats: int) -> dict[str, object]:

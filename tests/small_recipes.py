@@ -52,6 +52,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 NAMES = tuple(f"2007_{index:06}" for index in range(6))
 TRAIN, VAL = NAMES[:4], NAMES[4:]
 SIZE = (48, 64)
+PROCESSOR = RunOptions(workers=1, device="cpu")
 FEW_IMAGES = {"train": {"fit": 3, "held": 1}}  # in place of MSRC's parts
 SEGMENTER = " --segmenter "  # of weakseg compare
 IDS = {1: 8, 2: 12}  # the discs are cats, the squares dogs
@@ -111,24 +112,24 @@ def small(value: Config, weights: Path) -> Config:
     return type(value)(**made)  # type: ignore[return-value]
 
 
-def run_small(path: Path, root: Path, out: Path) -> RunResult | Comparison:
+def run_small(path: Path, root: Path, out: Path, options: RunOptions = PROCESSOR) -> RunResult | Comparison:
     """Carry out a recipe, made small, on the data in ``root``; of several methods all, as the command in it says."""
-    options = RunOptions(workers=1, device="cpu")
     if "methods" in read_settings(path):
         recipes = {name: _on(root, small(recipe, root)) for name, recipe in load_recipes(str(path)).items()}
         return compare_methods(recipes, out, options, segmenter=SEGMENTER in path.read_text())
     return run_recipe(_on(root, small(load_recipe(str(path)), root)), out, options)
 
 
-def check_small(path: Path, root: Path, out: Path) -> None:
+def check_small(path: Path, root: Path, out: Path, options: RunOptions = PROCESSOR) -> None:
     """Carry out a recipe, made small, and assert that no image failed and that all that is compared was scored.
 
     Args:
         path: Of the recipe.
         root: From ``write_voc``, or from ``write_coco`` for a recipe of COCO.
         out: Gets the run.
+        options: Where it is carried out.
     """
-    result = run_small(path, root, out)
+    result = run_small(path, root, out, options)
     assert not result.failures
     if isinstance(result, RunResult):
         assert (out / "segmenter" / "model.safetensors").is_file() and result.masks is not None

@@ -340,14 +340,3 @@ class TestErrors:
     def test_features_that_are_not_one_a_node(self, shape: tuple[int, int]) -> None:
         with pytest.raises(ShapeError, match="expected"):
             edge_cosine(PAIR, torch.ones(shape))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@every_graph
-def test_cuda_agrees_with_the_processor(build: Callable[[], Pattern]) -> None:
-    here = build()
-    there = SparseMatrix(here, torch.zeros(here.num_entries)).to("cuda").pattern
-    features = noise(here.num_rows, 3)
-    found = value_and_gradients(lambda x: neighborhood_attention(there, edge_cosine(there, x), x), features.cuda())
-    expected = value_and_gradients(lambda x: neighborhood_attention(here, edge_cosine(here, x), x), features)
-    close(tuple(part.cpu() for part in found), expected)

@@ -222,17 +222,3 @@ class TestErrors:
         monkeypatch.setattr(sparse_product, "WORTH_A_BLOCK", worth)
         with pytest.raises(ShapeError, match="a, b: expected"):
             edge_dot(three_nodes().pattern, a, b)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@every_graph
-def test_cuda_agrees_with_the_processor(build: Callable[[], SparseMatrix]) -> None:
-    here, there = build(), build().to("cuda")
-    x, a = noise(here.shape[1], 3), noise(here.shape[0], 3)
-    found = value_and_gradients(lambda v, x: product(there.pattern, v, x), there.values, x.cuda())
-    close(
-        tuple(part.cpu() for part in found),
-        value_and_gradients(lambda v, x: product(here.pattern, v, x), here.values, x),
-    )
-    found = value_and_gradients(lambda a, x: edge_dot(there.pattern, a, x), a.cuda(), x.cuda())
-    close(tuple(part.cpu() for part in found), value_and_gradients(lambda a, x: edge_dot(here.pattern, a, x), a, x))

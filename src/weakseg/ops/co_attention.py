@@ -147,7 +147,8 @@ def _wide(values: Tensor) -> Tensor:
 def _sent(query: Tensor, key: Tensor, value: Tensor, routes: _Routes) -> Tensor:
     with torch.autocast(query.device.type, enabled=False):
         wide = (_wide(query), _wide(key), _wide(value))
-        messages: Tensor = fused(*wide, routes) if query.is_cuda else _Messages.apply(*wide, routes)
+        at_once = query.is_cuda and len(routes.senders) > 0  # kernels want a message at least
+        messages: Tensor = fused(*wide, routes) if at_once else _Messages.apply(*wide, routes)
     return messages.to(value.dtype)
 
 

@@ -87,11 +87,12 @@ def cell_seeds(labels: Tensor, size: tuple[int, int], *, corners: bool = False) 
         ``size`` int64 in {0..K, 255}.
     """
     rows, columns = (_cell_of(length, count, corners) for length, count in zip(labels.shape, size, strict=True))
-    found = np.flatnonzero(np.bincount(labels.numpy().ravel()))
+    pixels = labels.cpu().numpy()
+    found = np.flatnonzero(np.bincount(pixels.ravel()))
     which = np.zeros(UNDECIDED + 1, np.int64)
     which[found] = np.arange(len(found))
     cells = rows[:, None] * size[1] + columns
-    codes = (cells * len(found) + which[labels.numpy()]).ravel()
+    codes = (cells * len(found) + which[pixels]).ravel()
     counts = np.bincount(codes, minlength=size[0] * size[1] * len(found)).reshape(-1, len(found))
     best = counts.argmax(1)
     missing = [i for i in range(len(found)) if found[i] != UNDECIDED and not (best == i).any()]
@@ -100,7 +101,7 @@ def cell_seeds(labels: Tensor, size: tuple[int, int], *, corners: bool = False) 
         if counts[cell, index]:
             best[cell] = index
             counts[cell] = 0  # no other takes it
-    return torch.from_numpy(found[best].reshape(size))
+    return torch.from_numpy(found[best].reshape(size)).to(labels.device)
 
 
 def cut_claims(
@@ -148,10 +149,10 @@ def harmonic_claims(graph: SparseMatrix, seeds: Tensor) -> Claims:
     Reference:
         [grady2006randomwalks], equation 8.
     """
-    pattern = graph.pattern
-    links = csr_array((graph.values.numpy(), pattern.columns.numpy(), pattern.row_starts.numpy()), shape=graph.shape)
+    arrays = (graph.values, graph.pattern.columns, graph.pattern.row_starts)
+    links = csr_array(tuple(array.cpu().numpy() for array in arrays), shape=graph.shape)
     _, part = connected_components(links, directed=False)
-    reached = torch.from_numpy(np.isin(part, part[(seeds != UNDECIDED).numpy()]))
+    reached = torch.from_numpy(np.isin(part, part[(seeds != UNDECIDED).cpu().numpy()])).to(seeds.device)
     label_ids, own = torch.unique(seeds[seeds != UNDECIDED], return_inverse=True)
     numbers = torch.full_like(seeds, UNDECIDED)
     numbers[seeds != UNDECIDED] = own
@@ -206,7 +207,7 @@ def region_labels(refined: Tensor, seeds: Tensor, present: Iterable[int], thresh
     """
     check_rank("refined", refined, 3, "(L, h, w)")
     check_same_size("refined", refined.shape[1:], "seeds", seeds.shape)
-    label_ids = torch.tensor([0, *sorted(set(present) - {0})])
+    label_ids = torch.tensor([0, *sorted(set(present) - {0})], device=refined.device)
     sure, best = refined[label_ids].max(0)
     best = label_ids[best]
     limits = torch.where(best == 0, thresholds.background, thresholds.foreground)
@@ -214,9 +215,9 @@ def region_labels(refined: Tensor, seeds: Tensor, present: Iterable[int], thresh
     for label in label_ids.tolist():
         own = seeds == label
         free = (candidates == label) & (own | (seeds == UNDECIDED))
-        regions, _ = connected_regions(free.numpy(), np.ones((3, 3)))
-        kept = np.isin(regions, regions[own.numpy() & (regions > 0)])
-        grown[torch.from_numpy(kept)] = label
+        regions, _ = connected_regions(free.cpu().numpy(), np.ones((3, 3)))
+        kept = np.isin(regions, regions[own.cpu().numpy() & (regions > 0)])
+        grown[torch.from_numpy(kept).to(grown.device)] = label
     return grown
 
 
@@ -233,7 +234,7 @@ def _among(graph: SparseMatrix, nodes: Tensor) -> SparseMatrix:
     if len(nodes) == graph.shape[0]:
         return graph
     rows = graph.take_rows(nodes)
-    place = torch.full((graph.shape[0],), -1, dtype=torch.int32)
-    place[nodes] = torch.arange(len(nodes), dtype=torch.int32)
+    place = torch.full((graph.shape[0],), -1, dtype=torch.int32, device=nodes.device)
+    place[nodes] = torch.arange(len(nodes), dtype=torch.int32, device=nodes.device)
     columns = place[rows.pattern.columns.long()]
     return SparseMatrix(type(rows.pattern)(rows.pattern.row_starts, columns, len(nodes)), rows.values)

@@ -33,14 +33,16 @@ def harmonic_labels(affinity: SparseMatrix, seeds: Tensor, num_labels: int, *, l
     """
     check_same_size("seeds", tuple(seeds.shape), "nodes", affinity.shape[:1])
     check_within("affinity", affinity.values, 0, float("inf"))
-    known = (seeds != UNDECIDED).numpy()
-    if not known.any() or int(seeds[seeds != UNDECIDED].max()) >= num_labels or int(seeds.min()) < 0:
+    labels = seeds.cpu().numpy()
+    known = labels != UNDECIDED
+    if not known.any() or labels[known].max() >= num_labels or labels.min() < 0:
         raise ShapeError(f"seeds: expected labels from 0 to {num_labels - 1}, one at least, and 255")
-    pattern = affinity.pattern
-    values = np.where((pattern.rows != pattern.columns).numpy(), affinity.values.double().numpy() + least, 0.0)
+    here = affinity.to("cpu")
+    pattern = here.pattern
+    values = np.where((pattern.rows != pattern.columns).numpy(), here.values.double().numpy() + least, 0.0)
     weights = csr_array((values, pattern.columns.numpy(), pattern.row_starts.numpy()), shape=affinity.shape)
     found = np.zeros((len(known), num_labels))
-    found[known, seeds.numpy()[known]] = 1
+    found[known, labels[known]] = 1
     if not known.all():
         laplacian = diags_array(weights.sum(1)) - weights
         free = laplacian.tocsr()[~known]
@@ -48,4 +50,4 @@ def harmonic_labels(affinity: SparseMatrix, seeds: Tensor, num_labels: int, *, l
             found[~known] = splu(free[:, ~known].tocsc()).solve(-(free[:, known] @ found[known]))
         except RuntimeError as error:
             raise ShapeError("affinity: a node reaches no seed; connect it, or seed it") from error
-    return torch.from_numpy(found).clamp(0, 1)
+    return torch.from_numpy(found).clamp(0, 1).to(seeds.device)

@@ -1,14 +1,13 @@
 """High powers of a sparse matrix times vectors: step by step, or through a short Chebyshev expansion."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from weakseg.errors import ShapeError
 from weakseg.ops.sparse import SparseMatrix
-from weakseg.ops.sparse_product import multiply
+from weakseg.ops.sparse_product import multiplier
 
 
 def power_times(matrix: SparseMatrix, x: Tensor, steps: int, *, error: float = 0.0) -> Tensor:
@@ -74,16 +73,16 @@ def power_coefficients(steps: int, error: float) -> Tensor:
 
 def _chebyshev(matrix: SparseMatrix, x: Tensor) -> Iterator[Tensor]:
     """Yield ``T_0(M) x``, ``T_1(M) x``, and so on without end: ``T_k+1 = 2 M T_k - T_k-1``."""
-    before, now = x, _multiplier(matrix, x)(x)
-    twice = _multiplier(SparseMatrix(matrix.pattern, 2 * matrix.values), x)
+    once = _multiplier(matrix, x)
+    before, now = x, once(x)
     yield before
     while True:
         yield now
-        before, now = now, twice(now) - before
+        before, now = now, 2 * once(now) - before
 
 
 def _multiplier(matrix: SparseMatrix, x: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the product with the matrix: the bare one where no derivative can be asked for."""
+    """Return the product with the matrix, which is made ready once where no derivative can be asked for."""
     if torch.is_grad_enabled() and (matrix.values.requires_grad or x.requires_grad):
         return matrix.__matmul__
-    return partial(multiply, matrix.pattern, matrix.values)
+    return multiplier(matrix.pattern, matrix.values)

@@ -53,6 +53,13 @@ class Pattern:
 
     @cached_property
     @torch.inference_mode(False)
+    def row_length(self) -> int | None:
+        """Entries of a row where all rows have equally many, and some; else ``None``."""
+        least, most = (int(length) for length in torch.aminmax(self.row_starts.diff())) if self.num_rows else (0, 0)
+        return least if least == most and least else None
+
+    @cached_property
+    @torch.inference_mode(False)
     def rows(self) -> Tensor:
         """``(M,)`` int64: the row of each entry."""
         index = torch.arange(self.num_rows, device=self.columns.device)
@@ -92,7 +99,18 @@ class Pattern:
 
 def row_starts_of(rows: Tensor, num_rows: int) -> Tensor:
     """Return ``(num_rows + 1,)`` int32: where each row starts, from the row of every entry, in any order."""
-    counts = torch.bincount(rows, minlength=num_rows)
+    counts = counts_of(rows, num_rows)
     if (total := len(rows)) >= 2**31:
         raise ShapeError(f"matrix: {total} entries are over the limit of 2^31 - 1")
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
+
+
+def counts_of(numbers: Tensor, count: int) -> Tensor:
+    """Return ``(count,)`` int64: how often each number below ``count`` is among integers, all of them below it.
+
+    ``bincount`` lets the processor wait for a GPU, whatever the length that it is asked for.
+    """
+    if not numbers.is_cuda:
+        return torch.bincount(numbers, minlength=count)
+    ones = torch.ones_like(numbers, dtype=torch.int64)
+    return ones.new_zeros(count).index_add_(0, numbers, ones)

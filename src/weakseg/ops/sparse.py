@@ -7,11 +7,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from weakseg.checks import check_finite, check_rank
 from weakseg.errors import ShapeError
 from weakseg.ops.pattern import Pattern, row_starts_of
-from weakseg.ops.sparse_product import product
+from weakseg.ops.sparse_product import product, unchecked_product
 
 DENSE_NODES = 4096  # above this a dense form is refused: 67 MB in float32
 
@@ -37,6 +38,14 @@ class SparseMatrix:
             raise ShapeError(f"values: expected float32 or float64, got {self.values.dtype}")
         check_finite("values", self.values)
 
+    @classmethod
+    def of_checked(cls, pattern: Pattern, values: Tensor) -> "SparseMatrix":
+        """Return a matrix whose values are those of matrices that were checked: they are not looked at again."""
+        matrix = cls.__new__(cls)
+        object.__setattr__(matrix, "pattern", pattern)
+        object.__setattr__(matrix, "values", values)
+        return matrix
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
@@ -46,6 +55,10 @@ class SparseMatrix:
         """Return the product with ``(columns, C)`` floats, differentiable in both."""
         return product(self.pattern, self.values, x, flipped=lambda: self._flipped)
 
+    def times(self, x: Tensor) -> Tensor:
+        """Return the same as ``@`` without a look at the numbers of ``x``: for inner loops on a GPU."""
+        return unchecked_product(self.pattern, self.values, x, flipped=lambda: self._flipped)
+
     @cached_property
     def _flipped(self) -> Tensor:
         """The values in the order of the transposed matrix, kept for the next way back."""
@@ -54,21 +67,26 @@ class SparseMatrix:
     def transpose(self) -> "SparseMatrix":
         """Return the transposed matrix."""
         pattern, order = self.pattern.transposed
-        return SparseMatrix(pattern, self.values.index_select(0, order) if self.values.requires_grad else self._flipped)
+        flipped = self.values.index_select(0, order) if self.values.requires_grad else self._flipped
+        return SparseMatrix.of_checked(pattern, flipped)
 
     def take_rows(self, index: Tensor) -> "SparseMatrix":
         """Return the rows that ``(R,)`` int64 ``index`` names, in its order, any of them more than once."""
         starts = self.pattern.row_starts.long()
-        lengths = starts.diff()[index]
-        ends = lengths.cumsum(0)
-        within = torch.arange(int(lengths.sum()), device=index.device) - (ends - lengths).repeat_interleave(lengths)
-        entries = starts[index].repeat_interleave(lengths) + within
-        pattern = Pattern(torch.cat([ends.new_zeros(1), ends]).int(), self.pattern.columns[entries], self.shape[1])
-        return SparseMatrix(pattern, self.values[entries])
+        if (length := self.pattern.row_length) is not None:  # then nothing has to be counted
+            entries = (starts[index][:, None] + torch.arange(length, device=index.device)).flatten()
+            ends = torch.arange(0, len(entries) + 1, length, device=index.device)
+        else:
+            lengths = starts.diff()[index]
+            ends = F.pad(lengths.cumsum(0), (1, 0))
+            within = torch.arange(int(ends[-1]), device=index.device) - ends[:-1].repeat_interleave(lengths)
+            entries = starts[index].repeat_interleave(lengths) + within
+        pattern = Pattern(ends.int(), self.pattern.columns[entries], self.shape[1])
+        return SparseMatrix.of_checked(pattern, self.values[entries])
 
     def row_sums(self) -> Tensor:
         """Return the ``(rows,)`` sums."""
-        return (self @ self.values.new_ones(self.shape[1], 1))[:, 0]
+        return self.times(self.values.new_ones(self.shape[1], 1))[:, 0]
 
     def scale(self, rows: Tensor | None = None, columns: Tensor | None = None) -> "SparseMatrix":
         """Return ``diag(rows) A diag(columns)``; ``None`` stands for ones."""
@@ -96,8 +114,10 @@ class SparseMatrix:
 
     def to(self, device: str | torch.device) -> "SparseMatrix":
         """Return the matrix on a device."""
+        if self.values.device == torch.device(device):
+            return self
         pattern = Pattern(self.pattern.row_starts.to(device), self.pattern.columns.to(device), self.shape[1])
-        return SparseMatrix(pattern, self.values.to(device))
+        return SparseMatrix.of_checked(pattern, self.values.to(device))
 
 
 def matrix_from_edges(
@@ -144,4 +164,4 @@ def block_diagonal(matrices: list[SparseMatrix]) -> SparseMatrix:
         torch.cat([m.pattern.columns + before for m, before in zip(matrices, columns, strict=False)]),
         columns[-1],
     )
-    return SparseMatrix(pattern, torch.cat([m.values for m in matrices]))
+    return SparseMatrix.of_checked(pattern, torch.cat([m.values for m in matrices]))

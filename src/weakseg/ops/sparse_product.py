@@ -40,6 +40,13 @@ def product(pattern: Pattern, values: Tensor, x: Tensor, *, flipped: Callable[[]
             f"x: expected ({pattern.num_columns}, C) {values.dtype}, got {tuple(x.shape)} {x.dtype}; "
             "it needs one row a column of the matrix, and its type"
         )
+    return unchecked_product(pattern, values, x, flipped=flipped)
+
+
+def unchecked_product(
+    pattern: Pattern, values: Tensor, x: Tensor, *, flipped: Callable[[], Tensor] | None = None
+) -> Tensor:
+    """Return the same as ``product`` without a look at the numbers, for which a GPU would have to be waited for."""
     result: Tensor = _Product.apply(values, x, pattern, flipped)
     return result
 
@@ -116,10 +123,20 @@ class _EdgeDot(torch.autograd.Function):
 
 def multiply(pattern: Pattern, values: Tensor, x: Tensor) -> Tensor:
     """Return ``A @ x`` without checks and without derivatives: for inner loops; see ``product``."""
-    if not pattern.num_entries or not x.shape[1]:
-        return x.new_zeros(pattern.num_rows, x.shape[1])
-    with torch.autocast(x.device.type, enabled=False):
-        return multiply_csr(csr_tensor(pattern, values), x)
+    return multiplier(pattern, values)(x)
+
+
+def multiplier(pattern: Pattern, values: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return ``x -> A @ x`` like ``multiply``, for a matrix that is used many times."""
+    matrix = csr_tensor(pattern, values) if pattern.num_entries else None
+
+    def times(x: Tensor) -> Tensor:
+        if matrix is None or not x.shape[1]:
+            return x.new_zeros(pattern.num_rows, x.shape[1])
+        with torch.autocast(x.device.type, enabled=False):
+            return multiply_csr(matrix, x)
+
+    return times
 
 
 def csr_tensor(pattern: Pattern, values: Tensor) -> Tensor:

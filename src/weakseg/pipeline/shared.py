@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from weakseg.crew import TakenPartError, crew
-from weakseg.pipeline.engines import Item, Outcome, WorkerDiedError
+from weakseg.pipeline.engines import Item, Outcome, WorkerDied
 from weakseg.pipeline.plan import Step, StepContext, StepResult
 
 
@@ -50,7 +50,7 @@ class _NoEngine:
 
     def each_alone(
         self, work: Callable[[Item], Outcome], items: Sequence[Item], *, title: str
-    ) -> Iterator[tuple[Item, Outcome | WorkerDiedError]]:
+    ) -> Iterator[tuple[Item, Outcome | WorkerDied]]:
         raise AssertionError(f"{title}: is done by the first process")
 
     def release(self) -> None:

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from generated import draw
 from weakseg.artifacts import LabelMap, PixelGraph, Scores
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ConfigError, ShapeError
-from weakseg.graph.boundary import boundary_affinity
-from weakseg.graph.pixel_graph import build_pixel_graph
 from weakseg.methods.wsgcn import gcn
 from weakseg.methods.wsgcn.batch import GcnBatch, GcnProblem
 from weakseg.methods.wsgcn.complete import (
@@ -41,45 +38,16 @@ from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.weights import save_model
 from weakseg.ops.normalize import laplacian
 from weakseg.ops.sparse import SparseMatrix, block_diagonal, matrix_from_edges
-from weakseg.ops.stencil import half_disc, half_square
-from weakseg.ops.walk import affinity_power
+from weakseg.ops.stencil import half_square
 from weakseg.pipeline.units import Unit
 from weakseg.settings.backbone import BackboneConfig
 from weakseg.settings.graph import GraphConfig
+from wsgcn_problems import boundary_graph, problem, uniform
 
-FIVE = half_disc(5)
 KINDS: tuple[PropagationKind, ...] = ("affinity", "affinity_plain", "walk", "walk_maxsym")
 EXACT = {kind: PropagationConfig(kind, walk_error=0) for kind in KINDS}
 STEPS = GcnConfig(steps=20, dropout=0)
 TERMS = ("foreground", "background", "entropy", "laplacian")
-
-
-def uniform(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def boundary_graph(boundary: Tensor, *, channels: int = 6, beta: float = 3, seed: int = 0) -> PixelGraph:
-    """Return IRNet's graph of a boundary map, with random features."""
-    generator = torch.Generator().manual_seed(seed + 100)
-    features = torch.randn(channels, *boundary.shape, generator=generator, dtype=torch.float64).to(boundary.dtype)
-    return build_pixel_graph(features, affinity_power(boundary_affinity(boundary, FIVE), beta), FIVE)
-
-
-def problem(
-    size: tuple[int, int] = (4, 5),
-    num_labels: int = 3,
-    *,
-    labels: Sequence[int] = (),
-    seed: int = 0,
-    channels: int = 6,
-    dtype: torch.dtype = torch.float32,
-) -> GcnProblem:
-    """Return a random problem; ``labels`` are those that occur."""
-    rng = np.random.default_rng(seed)
-    graph = boundary_graph(0.8 * uniform(*size, seed=seed).to(dtype), channels=channels, seed=seed)
-    partial = torch.from_numpy(rng.choice([*(labels or (*range(num_labels), 255, 255))], size).astype(np.uint8))
-    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    return build_gcn_problem(partial, image, graph, tuple(range(num_labels)), SmoothnessConfig(), seed=seed)
 
 
 def from_dense(matrix: Tensor) -> SparseMatrix:

@@ -13,7 +13,7 @@ from weakseg.methods.a2gnn.losses import gated_crf, image_sums, log_partition, m
 from weakseg.methods.a2gnn.problem import A2gnnProblem
 from weakseg.nn.graphs.graph_layers import Graphs, Network, Output
 from weakseg.nn.graphs.per_image import ImageDropout
-from weakseg.ops.pattern import Pattern
+from weakseg.ops.pattern import Pattern, counts_of
 from weakseg.ops.sparse import SparseMatrix, block_diagonal
 from weakseg.ops.tiles import build_tiles
 
@@ -89,6 +89,11 @@ class A2gnnBatch:
         )
 
     @cached_property
+    def seed_rows(self) -> list[SparseMatrix]:
+        """How the seeds of each image read values off its nodes."""
+        return [problem.seeds.rows.to(self.device) for problem in self.problems]
+
+    @cached_property
     def kernel(self) -> SparseMatrix | None:
         """``(N, N)`` kernels of all images, empty for those without; ``None`` if none has one."""
         kernels = [problem.kernel for problem in self.problems]
@@ -151,7 +156,7 @@ class A2gnnBatchSeeds:
         shares = self._all_shares if kept is None else self._shares(kept)
         taken = self._all_taken if kept is None else self._taken(shares)
         above = logits[:, 1:] - logits[:, :1]
-        partition = log_partition(self.rows @ above) * shares
+        partition = log_partition(self.rows.times(above)) * shares
         own = (above * taken).sum(1)
         return image_sums(partition, self.image, self.size[0]) - image_sums(own, self.image_of_nodes, self.size[0])
 
@@ -163,7 +168,7 @@ class A2gnnBatchSeeds:
     def _taken(self, shares: Tensor) -> Tensor:
         """Return ``(N, C - 1)``: how much of each node's d the seeds of a label read, label 0 left out."""
         labels = torch.arange(1, self.size[1], device=shares.device)
-        return self.rows.transpose() @ ((self.labels[:, None] == labels) * shares[:, None])
+        return self.rows.transpose().times((self.labels[:, None] == labels) * shares[:, None])
 
     @cached_property
     def _all_shares(self) -> Tensor:
@@ -181,10 +186,10 @@ def box_losses(batch: A2gnnBatch, windows: BoxWindows, points: PickedPoints, out
         [zhang2021a2gnn], equations 24 to 26; sums over boxes before dividing, as in its code.
     """
     images, num_boxes = len(batch.problems), len(windows.windows)
-    image, labels = windows.of_windows("image"), windows.of_windows("label")[points.window]
+    image, labels = windows.image, windows.label[points.window]
     image_of_points = image[points.window]
-    counts = torch.bincount(points.window, minlength=num_boxes).to(batch.dtype)
-    read = windows.rows.take_rows(points.pixels) @ torch.cat([out.hidden, out.logits], 1)
+    counts = counts_of(points.window, num_boxes).to(batch.dtype)
+    read = windows.rows.take_rows(points.pixels).times(torch.cat([out.hidden, out.logits], 1))
     hidden, logits = torch.split(read, [out.hidden.shape[1], out.logits.shape[1]], 1)
     shares = mean_weights(torch.ones_like(labels, dtype=batch.dtype), image_of_points, images)
     of_points = row_cross_entropy(logits, labels) * shares
@@ -206,21 +211,19 @@ def consistent_seeds(
     """
     rows = windows.rows.take_rows(points.pixels)
     num_boxes = len(windows.windows)
-    counts = torch.bincount(points.window, minlength=num_boxes)
-    sums = hidden.new_zeros(num_boxes, hidden.shape[1]).index_add(0, points.window, rows @ hidden)
+    counts = counts_of(points.window, num_boxes)
+    sums = hidden.new_zeros(num_boxes, hidden.shape[1]).index_add(0, points.window, rows.times(hidden))
     prototypes = sums / counts.clamp(min=1)[:, None]
-    image, number = windows.of_windows("image"), windows.of_windows("number")
     inside_own, inside_others = batch.inside
     kept = ~(inside_others & (config.overruled == "all")).any(1)
     own_seeds = torch.split(inside_own, [len(problem.seeds.labels) for problem in batch.problems])
-    parts = zip(torch.split(hidden, batch.num_nodes), batch.problems, own_seeds, strict=True)
+    parts = zip(torch.split(hidden, batch.num_nodes), batch.seed_rows, own_seeds, strict=True)
     before = 0
-    for index, (features, problem, inside) in enumerate(parts):
-        own = (image == index) & (counts > 0)
-        if bool(own.any()):
-            seeds = problem.seeds.rows.to(hidden.device)
-            agrees = agreement(features, prototypes[own], seeds, config.consistency)
-            kept[before : before + len(inside)] &= ~(inside[:, number[own]] & ~agrees).any(1)
+    for index, (features, seeds, inside) in enumerate(parts):
+        own = windows.windows_of(index)
+        if num := len(prototypes[own]):
+            agrees = agreement(features, prototypes[own], seeds, config.consistency) | (counts[own] == 0)
+            kept[before : before + len(inside)] &= ~(inside[:, :num] & ~agrees).any(1)
         before += len(inside)
     return kept
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -46,9 +47,26 @@ class BoxWindows:
     labels: Tensor
     codes: Tensor
 
-    def of_windows(self, field: str) -> Tensor:
-        """Return a field of all windows, ``(K,)`` int64."""
-        return torch.tensor([getattr(w, field) for w in self.windows], dtype=torch.int64, device=self.labels.device)
+    @cached_property
+    def image(self) -> Tensor:
+        """``(K,)`` int64: whose window each is."""
+        return torch.tensor([window.image for window in self.windows], device=self.labels.device)
+
+    @cached_property
+    def label(self) -> Tensor:
+        """``(K,)`` int64: index of the label of each window."""
+        return torch.tensor([window.label for window in self.windows], device=self.labels.device)
+
+    @cached_property
+    def of_points(self) -> Tensor:
+        """``(n,)`` int64: the window of each point, one a row and one a column of each, in their order."""
+        counts = torch.tensor([window.height + window.width for window in self.windows], device=self.labels.device)
+        return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+
+    def windows_of(self, image: int) -> slice:
+        """Return which windows are those of an image."""
+        own = [index for index, window in enumerate(self.windows) if window.image == image]
+        return slice(own[0], own[-1] + 1) if own else slice(0)
 
     @torch.no_grad()
     def pick(self, logits: Tensor, config: A2gnnConfig) -> PickedPoints:
@@ -61,10 +79,13 @@ class BoxWindows:
         Reference:
             [zhang2021a2gnn], section 3.6: a multiset, a pixel that is best in its row and in its column counts twice.
         """
-        values = (self.rows @ logits).T.contiguous()
+        values = self.rows.times(logits).T.contiguous()
         own = values.gather(0, self.labels[None])[0]
         log_probs = own - torch.logsumexp(values, 0)
         score = own if config.point_score == "logit" else log_probs
+        if score.is_cuda and not config.least_evidence:
+            points = PickedPoints(self._best_at_once(score), self.of_points)
+            return points if config.contested == "kept" else self._uncontested(points)
         picked, start = [], 0
         for window in self.windows:
             size = window.height * window.width
@@ -74,10 +95,33 @@ class BoxWindows:
                 chosen = chosen[evidence >= config.least_evidence * evidence.median()]
             picked.append(chosen)
             start += size
-        counts = torch.tensor([len(chosen) for chosen in picked], device=logits.device)
-        number = torch.arange(len(picked), device=logits.device).repeat_interleave(counts)
+        number = self.of_points
+        if config.least_evidence:
+            number = torch.cat([torch.full_like(chosen, index) for index, chosen in enumerate(picked)])
         points = PickedPoints(torch.cat(picked), number)
         return points if config.contested == "kept" else self._uncontested(points)
+
+    @cached_property
+    def _lines(self) -> Tensor:
+        """``(2, P)`` int64: the number of each pixel's row, and of its column, among the points as they are picked."""
+        parts, before = [], 0
+        for window in self.windows:
+            row = torch.arange(window.height).repeat_interleave(window.width)
+            column = torch.arange(window.width).repeat(window.height) + window.height
+            parts.append(torch.stack([row, column]) + before)
+            before += window.height + window.width
+        return torch.cat(parts, 1).to(self.labels.device)
+
+    def _best_at_once(self, score: Tensor) -> Tensor:
+        """Return what ``_best`` does of all windows, in a few operations: a GPU waits for each to be asked for."""
+        count, last = len(self.of_points), len(score) - 1
+        best = score.new_full((count,), -torch.inf)
+        for line in self._lines:
+            best.scatter_reduce_(0, line, score, "amax")
+        place, found = torch.arange(last + 1, device=score.device), self.labels.new_full((count,), last)
+        for line in self._lines:
+            found.scatter_reduce_(0, line, torch.where(score == best[line], place, last), "amin")
+        return found
 
     def _uncontested(self, points: PickedPoints) -> PickedPoints:
         """Return the points without pixels that are picked for two classes."""
@@ -146,7 +190,7 @@ def agreement(features: Tensor, prototypes: Tensor, rows: SparseMatrix, kind: Co
     if kind == "centred":
         mean = features.mean(0)
         features, prototypes = features - mean, prototypes - mean
-    return rows @ (features @ prototypes.T) > 0
+    return rows.times(features @ prototypes.T) > 0
 
 
 def _best(score: Tensor) -> Tensor:

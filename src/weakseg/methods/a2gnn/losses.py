@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from weakseg.ops.neighborhood import SMALLEST_NORM
+from weakseg.ops.pattern import counts_of
 from weakseg.ops.sparse import SparseMatrix
 
 SOFTPLUS_LINEAR = 40.0  # exp(-40) is below the rounding of any float that is used here
@@ -56,7 +57,7 @@ def gated_crf(probs: Tensor, kernel: SparseMatrix, image: Tensor, num_images: in
         [obukhov2019gatedcrf]; [zhang2021a2gnn], equation 22, restricted to pairs of different labels as in its code: as
         printed it sums over all pairs and is a constant.
     """
-    counts = torch.bincount(image, minlength=num_images).clamp(min=1).to(probs.dtype)
+    counts = counts_of(image, num_images).clamp(min=1).to(probs.dtype)
     losses: Tensor = _GatedCrf.apply(probs, kernel, image, 1 / counts)
     return losses
 
@@ -79,7 +80,7 @@ def pull(features: Tensor, group: Tensor, num_groups: int) -> Tensor:
     """
     norms = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     units = torch.where(norms > SMALLEST_NORM, features / norms.clamp(min=SMALLEST_NORM), 0)
-    counts = torch.bincount(group, minlength=num_groups).to(features.dtype)
+    counts = counts_of(group, num_groups).to(features.dtype)
     sums = features.new_zeros(num_groups, features.shape[1]).index_add(0, group, units)
     return (counts.square() - sums.square().sum(1)).clamp(min=0)
 
@@ -123,7 +124,7 @@ class _GatedCrf(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, probs: Tensor, kernel: SparseMatrix, image: Tensor, shares: Tensor) -> Tensor:
-        moved = kernel @ probs
+        moved = kernel.times(probs)
         energy = kernel.row_sums() - (probs * moved).sum(1)
         ctx.save_for_backward(moved, image, shares)
         return torch.zeros_like(shares).index_add(0, image, energy) * shares

@@ -74,7 +74,7 @@ class GcnBatch:
     @cached_property
     def features(self) -> Tensor:
         """``(B, N, D)``, zero for padding."""
-        return torch.stack([self._padded(problem.graph.features) for problem in self.problems]).to(self.device)
+        return torch.stack([self._padded(problem.graph.features.to(self.device)) for problem in self.problems])
 
     @cached_property
     def labels(self) -> Tensor:
@@ -94,7 +94,7 @@ class GcnBatch:
 
     def blocks(self, matrices: Sequence[SparseMatrix]) -> SparseMatrix:
         """Return one matrix an image as a block-diagonal one of ``B N`` nodes; padding has empty rows."""
-        return block_diagonal([_enlarged(matrix, self.num_nodes) for matrix in matrices]).to(self.device)
+        return block_diagonal([_enlarged(matrix.to(self.device), self.num_nodes) for matrix in matrices])
 
     def _padded(self, values: Tensor, fill: float = 0) -> Tensor:
         missing = self.num_nodes - len(values)
@@ -105,4 +105,4 @@ def _enlarged(matrix: SparseMatrix, nodes: int) -> SparseMatrix:
     """Return a square matrix with empty rows and columns added at the end."""
     starts = matrix.pattern.row_starts
     more = starts[-1:].expand(nodes - matrix.shape[0])
-    return SparseMatrix(Pattern(torch.cat([starts, more]), matrix.pattern.columns, nodes), matrix.values)
+    return SparseMatrix.of_checked(Pattern(torch.cat([starts, more]), matrix.pattern.columns, nodes), matrix.values)

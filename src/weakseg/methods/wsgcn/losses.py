@@ -151,7 +151,7 @@ class _Objective(torch.autograd.Function):
         slope = -objective.labelled - objective.unsure * surprise  # but for what the softmax's Jacobian removes
         if objective.laplacian is not None:
             smooth = probs if objective.of_probs else log_probs
-            moved = (objective.laplacian @ smooth.T.contiguous()).T
+            moved = objective.laplacian.times(smooth.T.contiguous()).T
             total = total + (smooth * moved).sum()
             slope = slope + (2 * moved * probs if objective.of_probs else 2 * moved)
         ctx.save_for_backward(slope - probs * slope.sum(0))

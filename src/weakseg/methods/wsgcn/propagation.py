@@ -29,7 +29,7 @@ class OneStep:
 
     def apply(self, values: Tensor) -> Tensor:
         """Return the product."""
-        return self.matrix @ values
+        return self.matrix.times(values)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ def kept_units(
     dropped = round(rate * LANE_VALUES)
     if not dropped:
         return None
+    if len({units for _, units in sizes}) == 1:
+        return _kept_of_equal(generators, sizes, dropped, like)
     kept = like.new_zeros(*like.shape[:2], max(units for _, units in sizes))
     for row, generator, (nodes, units) in zip(kept, generators, sizes, strict=True):
         numbers = torch.empty(-(-nodes * units // LANES), dtype=torch.int64, device=generator.device)
@@ -57,6 +59,21 @@ def kept_units(
         mask = (lanes >= dropped - LANE_VALUES // 2).reshape(nodes, units)
         row[:nodes, :units].copy_(mask).mul_(LANE_VALUES / (LANE_VALUES - dropped))
     return kept
+
+
+def _kept_of_equal(
+    generators: Sequence[torch.Generator], sizes: Sequence[tuple[int, int]], dropped: int, like: Tensor
+) -> Tensor:
+    """Return the same for images with equally many units a node: all are decided at once, which a GPU is faster at."""
+    nodes, units = like.shape[1], sizes[0][1]
+    numbers = torch.empty(len(sizes), -(-nodes * units // LANES), dtype=torch.int64, device=generators[0].device)
+    lanes = numbers.view(torch.int16)
+    for row, decided, generator, (own, _) in zip(numbers, lanes, generators, sizes, strict=True):
+        row[: -(-own * units // LANES)].random_(-(2**63), None, generator=generator)
+        if own < nodes:
+            decided[own * units :] = -(2**15)  # padding is dropped
+    kept = lanes[:, : nodes * units] >= dropped - LANE_VALUES // 2
+    return kept.reshape(len(sizes), nodes, units).to(like).mul_(LANE_VALUES / (LANE_VALUES - dropped))
 
 
 class Adam:
