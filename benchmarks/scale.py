@@ -39,9 +39,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="*", default=[1000, 10_000, 100_000])
     parser.add_argument("--tags", type=Path, help="CSV file of image names and tags, instead of generated ones")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument(
-        "--folder", type=Path, help="where all goes, and stays; else a temporary one"
-    )
+    parser.add_argument("--folder", type=Path, help="where all goes, and stays; else a temporary one")
     given = parser.parse_args()
     tables = [read_tags(given.tags)] if given.tags else [generated_tags(number) for number in given.images]
     with tempfile.TemporaryDirectory() as temporary:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,7 @@ def compare_methods(
         StoreError: If ``out`` cannot be written.
     """
     options = (options or RunOptions()).resolve()
+    until, options = until or options.until, replace(options, until="")  # each method has an evaluation behind it
     data = _common_data(recipes)
     check_saliency_is_read(list(recipes.values()))
     dataset = open_dataset(data)
@@ -171,7 +172,7 @@ def compare_methods(
         shards = {name: work.carry_out_share(recipe) for name, recipe in recipes.items()}
         failures = list(dict.fromkeys(failure for shard in shards.values() for failure in shard.failures))
         write_failures(out, failures, failures_of(out, share).name)
-        return Comparison(out, (), failures, shards)
+        return Comparison(out, (), failures, shards=shards)
     compared = tuple(work.carry_out(name, recipe) for name, recipe in recipes.items())
     failures = list(dict.fromkeys(failure for method in compared for failure in method.failures))
     write_failures(out, failures)

@@ -74,7 +74,7 @@ def label_images(
         way.append(reliability_step(intake.dataset, way, way[-1]))
         if share:
             shard = run_shard(way, store, hash_of(content), options, failures=intake.failures, told=told)
-            return RunResult(out, shard.failures, out / plan[-1].name, shard)
+            return RunResult(out, shard.failures, out / plan[-1].name, shard=shard)
         failures = run_plan(way, store, hash_of(content), options, failures=intake.failures, told=told)
         masks, ids = out / plan[-1].name, [sample.id for sample in intake.dataset.splits[TRAIN]]
         write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, masks)
