@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from generated import folder_arguments, write_folder
+from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.files import read_json
@@ -281,3 +281,19 @@ def test_shards_of_a_stage(data: Path, tmp_path: Path, capsys: Capture) -> None:
     assert {path: path.stat().st_mtime_ns for path in out} == times
     assert main([*words_of_stage, f"--out={tmp_path / 'out'}", "--shard=1/3", "--crf.iterations=2"]) == 2
     assert "which a call without --shard puts aside" in capsys.readouterr().err
+
+
+def test_shards_of_labels(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Nothing is trained, so that one array does all."""
+    run = tmp_path / "run"
+    assert main(["run", "cam", f"--out={run}", "--device=cpu", "--workers=1", *folder_arguments(data), *FAST]) == 0
+    command = ["label", str(run), f"--images={data / 'images'}", f"--labels={data / 'tags.json'}", "--workers=1"]
+    assert main([*command, "--device=cpu", f"--out={tmp_path / 'one'}"]) == 0
+    capsys.readouterr()
+    for shard in ("1/2", "2/2"):
+        assert main([*command, "--device=cpu", f"--out={tmp_path / 'out'}", f"--shard={shard}"]) == 0
+        said = capsys.readouterr().out
+        assert f"shard {shard}: its share of classifier, activations, seeds, masks, reliability is done; when" in said
+    assert main([*command, "--device=cpu", f"--out={tmp_path / 'out'}"]) == 0
+    assert products(tmp_path / "out") == products(tmp_path / "one") != {}
+    assert (tmp_path / "out" / "masks.csv").read_text() == (tmp_path / "one" / "masks.csv").read_text()
