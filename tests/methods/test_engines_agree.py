@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from generated import folder_arguments, write_folder
+from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.files import read_json
@@ -247,3 +247,53 @@ def test_what_is_decided_of_all_images_waits_for_all_shards(data: Path, tmp_path
         assert f"shard {shard}: {expected}" in capsys.readouterr().out
     assert main(words(data, out, *more)) == 0
     assert products(out) == products(tmp_path / "one")
+
+
+def test_shards_of_a_comparison(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    command = ["compare", "cam", "--methods=cam", "--until=masks", *words(data, tmp_path / "x")[4:]]
+    command = [word for word in command if not word.startswith(("--segmenter", "--predictions"))]
+    for name, shards in {"one": [], "out": ["1/2", "2/2"]}.items():
+        out = f"--out={tmp_path / name}"
+        for shard in shards:
+            assert main([*command, out, f"--shard={shard}"]) == 0
+            assert f"shard {shard}: cam: its share of activations, seeds, masks is done" in capsys.readouterr().out
+            assert not (tmp_path / name / "results.json").exists()
+        assert main([*command, out]) == 0
+    one, out = (sorted((tmp_path / name).glob("steps/masks-*/*.png")) for name in ("one", "out"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in out] and len(out) == 9
+
+
+def test_shards_of_a_stage(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    run = tmp_path / "run"
+    assert main(words(data, run, "--until=seeds")) == 0
+    words_of_stage = ["refine", f"--seeds={run / 'seeds'}", f"--images={data / 'images'}", "--crf.iterations=1"]
+    words_of_stage += ["--device=cpu", "--workers=1"]
+    ends = [main([*words_of_stage, f"--out={tmp_path / 'one'}"])]
+    capsys.readouterr()
+    for shard in SHARDS:
+        ends.append(main([*words_of_stage, f"--out={tmp_path / 'out'}", f"--shard={shard}"]))
+        assert f"shard {shard}: when all have ended, run it without --shard" in capsys.readouterr().out
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")}
+    ends.append(main([*words_of_stage, f"--out={tmp_path / 'out'}"]))
+    one, out = (sorted((tmp_path / name).glob("*.png")) for name in ("one", "out"))
+    assert set(ends) <= {0, 1} and len(out) == 9  # the seeds are of training images alone
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in out]
+    assert {path: path.stat().st_mtime_ns for path in out} == times
+    assert main([*words_of_stage, f"--out={tmp_path / 'out'}", "--shard=1/3", "--crf.iterations=2"]) == 2
+    assert "which a call without --shard puts aside" in capsys.readouterr().err
+
+
+def test_shards_of_labels(data: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Nothing is trained, so that one array does all."""
+    run = tmp_path / "run"
+    assert main(["run", "cam", f"--out={run}", "--device=cpu", "--workers=1", *folder_arguments(data), *FAST]) == 0
+    command = ["label", str(run), f"--images={data / 'images'}", f"--labels={data / 'tags.json'}", "--workers=1"]
+    assert main([*command, "--device=cpu", f"--out={tmp_path / 'one'}"]) == 0
+    capsys.readouterr()
+    for shard in ("1/2", "2/2"):
+        assert main([*command, "--device=cpu", f"--out={tmp_path / 'out'}", f"--shard={shard}"]) == 0
+        said = capsys.readouterr().out
+        assert f"shard {shard}: its share of classifier, activations, seeds, masks, reliability is done; when" in said
+    assert main([*command, "--device=cpu", f"--out={tmp_path / 'out'}"]) == 0
+    assert products(tmp_path / "out") == products(tmp_path / "one") != {}
+    assert (tmp_path / "out" / "masks.csv").read_text() == (tmp_path / "one" / "masks.csv").read_text()

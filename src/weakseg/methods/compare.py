@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,7 @@ def compare_methods(
         StoreError: If ``out`` cannot be written.
     """
     options = (options or RunOptions()).resolve()
+    until, options = until or options.until, replace(options, until="")  # each method has an evaluation behind it
     data = _common_data(recipes)
     check_saliency_is_read(list(recipes.values()))
     dataset = open_dataset(data)

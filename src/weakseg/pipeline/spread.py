@@ -56,6 +56,8 @@ def run_units(
         spread = _Spread(job, title, engine, warn, ledger, advance)
         if todo:
             spread.carry_out(todo)
+    if not share:  # others may be about to leave theirs
+        Attempts(job.out).close()
     return [spread.failures[name] for name in names if name in spread.failures]
 
 
@@ -85,7 +87,6 @@ class _Spread:
             self._forget(attempts, units)
             raise
         self._forget(attempts, units)
-        attempts.close()
 
     def _together(self, attempts: Attempts, units: Sequence[Unit]) -> None:
         suspects, todo = _apart(units, attempts.left())

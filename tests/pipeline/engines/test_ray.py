@@ -16,6 +16,7 @@ import torch
 from weakseg.errors import ConfigError, OutputError
 from weakseg.pipeline.engines import WorkerDied
 from weakseg.pipeline.engines.ray import RayEngine
+from weakseg.pipeline.options import RunOptions
 
 ENGINE = RayEngine(2, units_per_call=2)
 
@@ -124,6 +125,12 @@ def test_sigterm_is_left_to_this_process() -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_where_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'weakseg\[ray\]', or use the engine 'joblib'"):
+        RunOptions(device="cpu", engine="ray").resolve()
+
+
 def test_an_address_where_something_else_answers() -> None:
     from weakseg.pipeline.engines import ray_cluster
 
@@ -137,6 +144,7 @@ def test_an_address_where_something_else_answers() -> None:
 DRIVER = """
 import os, sys, time
 from weakseg.pipeline.engines.ray import RayEngine
+from weakseg.pipeline.options import RunOptions
 def work(value):
     print(os.getpid(), file=open(sys.argv[1] + f"/{value}", "w"))
     time.sleep(60)
