@@ -103,15 +103,15 @@ def msrc(root: Path, count: int = 5) -> tuple[Classes, list[WeakSample]]:
 def classifier(folder: Path, root: Path) -> None:
     """Train the classifier on photographs; tags that are unknown give no loss."""
     classes, samples = msrc(root)
-    config = ClassifierConfig(frozen=False, dropout=0.0, augment=AugmentConfig((64, 80), 64), fit=FEW)
+    config = ClassifierConfig(THIN, frozen=False, augment=AugmentConfig((64, 80), 48), fit=replace(FEW, lr=0.01))
     train_classifier(samples, samples[:2], classes, config=config, place=FitPlace(folder))
 
 
 def segmenter(folder: Path, root: Path) -> None:
     """Train a segmenter on photographs; undecided pixels give no loss."""
     classes, samples = msrc(root)
-    model = SegmenterConfig(head="score")
-    config = SegmentConfig(model, AugmentConfig((64, 80), 64), replace(FEW, accumulate=2), loss="balanced")
+    model = SegmenterConfig(THIN, "score")
+    config = SegmentConfig(model, AugmentConfig((64, 80), 48), replace(FEW, accumulate=2), loss="balanced")
     train_segmenter(samples, root / "SegmentationClass", classes, config=config, place=FitPlace(folder))
 
 
