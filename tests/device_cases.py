@@ -337,11 +337,20 @@ def trees(device: str) -> Any:
     return tree.order, tree.parents, with_gradients(device, filtered, noise(CELLS, 2, 3), uniform(CELLS, 2))
 
 
+def towards_centres(rows: int, columns: int) -> Tensor:
+    """Return the ``(2, h, w)`` field of cells that are drawn to one of two centres, so that nothing is amplified."""
+    places = torch.stack(torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")).double()
+    centres = torch.tensor([[rows / 3, columns / 4], [rows / 2, 3 * columns / 4]], dtype=torch.float64)
+    wanted = torch.where(places[1] < columns / 2, centres[0][:, None, None], centres[1][:, None, None])
+    return 0.4 * (wanted - places) + 0.02 * noise(2, rows, columns)
+
+
 @case
 def objects_of_centres(device: str) -> Any:
-    field = (2 * noise(2, *SIZE)).to(device)
+    field = towards_centres(*SIZE).to(device)
     ends = centroids.find_centroids(field)
-    groups = centroids.group_cells(field, ends, weak_below=2.0)
+    groups = centroids.group_cells(field, ends, weak_below=1.0)
+    assert groups.max() == 1
     maps = torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(0)).to(device)
     found = centroids.detections(maps, (1, 4), background=0.4, min_fraction=0.02)
     none = centroids.detections(maps[:0], ())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from device_cases import Case
+from device_cases import Case, towards_centres
 from generated import draw
 from sparse_graphs import noise
 from tiny import CONFIG, NoisyLine, TinyModel, squared_error
@@ -87,9 +87,10 @@ def decoded_scores(device: str) -> Any:
 def objects_of_an_image(device: str) -> Any:
     _, activations, _ = scene()
     size = activations.values.shape[1:]
-    maps = BoundaryMaps(noise(1, 1, *size) - 2, noise(1, 4, *size).relu(), noise(1, 2, *size, seed=1))
+    maps = BoundaryMaps(noise(1, 1, *size) - 2, noise(1, 4, *size).relu(), towards_centres(*size)[None])
     found = find_instances(activations, maps, InstanceConfig(steps=8, background=0.3), device=device)
-    return found.class_ids, found.scores, found.masks
+    assert len(found) > 1
+    return (found.class_ids[:, None, None] * found.masks).amax(0)  # of what class each pixel's object is
 
 
 def train_tiny(folder: Path, device: str, config: FitConfig = CALM, **data: Any) -> dict[str, torch.Tensor]:
