@@ -30,6 +30,7 @@ torture: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/torture.py
 
 scale: $(STAMP)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/several_long.py
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/pipeline/engines_long.py
 	$(BIN)/python benchmarks/engines.py
 

@@ -62,7 +62,8 @@ def main(words: Sequence[str]) -> int:
         return 0
     page = given.out / "report.html"
     save(build_comparison_report(comparison), page)
-    done = f"{aligned(figures_table(comparison))}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"
+    table = aligned(figures_table(comparison))
+    done = f"{table}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"
     return conclude(comparison.failures, done, listed=given.out / FAILURES_FILE)
 
 

@@ -13,6 +13,8 @@ from jsonargparse import ArgumentParser
 from weakseg.settings.command_line import item_of
 
 NARROW, WIDE = 80, 120  # columns
+SPREAD = ("gpus", "engine", "address", "units_per_call", "shard")
+"""Options of those who have more than one machine or GPU: named together."""
 NAMES = 26  # columns of names at most; longer ones have a line of their own
 
 
@@ -25,14 +27,17 @@ def short_help(parser: ArgumentParser, settings: ArgumentParser, shown: Sequence
         shown: Flags of settings that are shown, in this order; the others are counted alone.
     """
     width = min(max(shutil.get_terminal_size((NARROW, 24)).columns, NARROW), WIDE) - 1
-    own = [*parser._positionals._group_actions, *parser._optionals._group_actions]
+    every = [*parser._positionals._group_actions, *parser._optionals._group_actions]
+    spread, own = [a for a in every if a.dest in SPREAD], [a for a in every if a.dest not in SPREAD]
     by_flag = {flag: action for action in settings._actions for flag in action.option_strings}
     chosen = [by_flag[flag] for flag in shown if flag in by_flag]
     needed = [_name(action) for action in own if action.required or not action.option_strings]
     rows = [row for action in own for row in _rows(_name(action), _text(action), width)]
+    names = ", ".join(action.option_strings[0] for action in spread)
+    rows += _rows(names, "several GPUs, machines or jobs: docs/scale.md", width) if spread else []
     most = (2 if len(chosen) > 3 else 6) * (width - NAMES - 8)  # letters
     rows += [row for action in chosen for row in _rows(_name(action), _text(action, most), width)]
-    rows += _rows("--help-all", _others(parser, settings, {*own, *chosen}), width)
+    rows += _rows("--help-all", _others(parser, settings, {*every, *chosen}), width)
     usage = f"usage: {' '.join([parser.prog, *needed, '[options]'])}"
     return "\n".join([usage, "", *_paragraphs(parser.description or "", width), "", *rows, "", parser.epilog or ""])
 

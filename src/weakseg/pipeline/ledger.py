@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import Written, json_value, write_bytes
@@ -128,11 +129,24 @@ def read_ledger(path: Path, folder: Path) -> dict[str, Written]:
         StoreError: If the ledger is there but cannot be read.
     """
     found = {}
-    for line in _content(path).splitlines():
-        with suppress(ValueError, TypeError):  # the last line of a killed run may be torn
-            name, num_bytes, written_ns, digest = json_value(line.decode())
+    for values in _values(_content(path)):
+        with suppress(ValueError, TypeError):
+            name, num_bytes, written_ns, digest = values
             if _is_inside(name):
                 found[name] = Written(folder / name, num_bytes, written_ns, digest)
+    return found
+
+
+def _values(content: bytes) -> list[Any]:
+    """Return the JSON values of lines; the last line of a killed run may be torn, and is left out."""
+    lines = [line for line in content.splitlines() if line]
+    with suppress(ValueError, RecursionError):
+        values: list[Any] = json.loads(b"[" + b",".join(lines) + b"]")
+        return values
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            found.append(json_value(line.decode()))
     return found
 
 
@@ -147,6 +161,8 @@ def _content(path: Path) -> bytes:
 
 def _is_inside(name: str) -> bool:
     """Return whether a name leads to a place in the folder: what it names may be removed."""
+    if name[:1] not in ("", "/", ".") and "/." not in name:
+        return True
     parts = PurePosixPath(name).parts
     return bool(parts) and parts[0] != "/" and ".." not in parts
 

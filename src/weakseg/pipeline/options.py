@@ -84,7 +84,8 @@ class RunOptions:
             raise ConfigError("address: is that of a Ray cluster; set engine to 'ray', or leave it out")
         if self.units_per_call < 1:
             raise ConfigError(f"units_per_call: 1 or more, got {self.units_per_call}")
-        _ = self.share
+        if self.share and crew().size > 1:
+            raise ConfigError("shard: shards train nothing, and several processes do nothing else; take one of both")
         if self.engine == "ray":
             from weakseg.pipeline.engines.ray_cluster import check_ray
 
