@@ -17,6 +17,7 @@ from generated import FAST, folder_arguments, write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.files import read_json
+from weakseg.pipeline.engines.ray_cluster import disconnect
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.share import SHARDS_FOLDER, Share
 
@@ -43,9 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def ended() -> Iterator[None]:
     yield
-    import ray
-
-    ray.shutdown()
+    disconnect()
 
 
 def words(data: Path, out: Path, *more: str, workers: int = 1) -> list[str]:

@@ -21,6 +21,7 @@ from weakseg.pipeline.attempts import ATTEMPTS_FOLDER, Attempts, marker_of
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.engines.ray import RayEngine
+from weakseg.pipeline.engines.ray_cluster import disconnect
 from weakseg.pipeline.spread import run_units
 from weakseg.pipeline.units import ImageJob, Unit, batches
 
@@ -31,11 +32,9 @@ ENGINES = pytest.mark.parametrize("engine", [LOCAL, RAY], ids=["joblib", "ray"])
 @pytest.fixture(scope="module", autouse=True)
 def ended() -> Iterator[None]:
     yield
-    import ray
-
     for engine in (LOCAL, RAY):
         engine.release()
-    ray.shutdown()
+    disconnect()
 
 
 @dataclass(frozen=True)

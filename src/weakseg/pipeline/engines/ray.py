@@ -29,6 +29,11 @@ class _Pool:
         self.address, self.gpus = "", False
         self.actors: list[Any] = []
 
+    def connect(self, address: str, workers: int) -> None:
+        """Connect with a cluster; actors of another one are none of it."""
+        if connect(address, workers):
+            self.actors = []
+
     def of(self, address: str, gpus: bool, wanted: int) -> list[Any]:
         """Return so many actors; those that are there are kept."""
         if (self.address, self.gpus) != (address, gpus):
@@ -109,7 +114,7 @@ class RayEngine:
         Raises:
             ConfigError: If one does not; says which, and why.
         """
-        connect(self.address, self.workers)
+        _POOL.connect(self.address, self.workers)
         check_folder_of_all(folder)
 
     def map(
@@ -147,7 +152,7 @@ class RayEngine:
     ) -> Iterator[tuple[Item, Outcome]]:
         import ray
 
-        connect(self.address, self.workers)
+        _POOL.connect(self.address, self.workers)
         flight = _Flight(
             ray.put(work),
             deque(items[start : start + size] for start in range(0, len(items), size)),

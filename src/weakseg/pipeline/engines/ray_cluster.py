@@ -37,24 +37,24 @@ def check_ray(address: str) -> None:
             )
 
 
-def connect(address: str, workers: int = 1) -> None:
+def connect(address: str, workers: int = 1) -> bool:
     """Connect this process with a cluster, once; an empty address is one of this machine alone, which ends with it.
+
+    Returns:
+        Whether it was not connected with it before.
 
     Raises:
         ConfigError: If there is no cluster at the address, or Ray is not installed.
     """
     global _connected
     wanted = (address, 0 if address else max(workers, 1))
-    if _connected and _connected[0] == address and wanted[1] <= _connected[1]:
-        return
+    if _is_connected() and _connected and _connected[0] == address and wanted[1] <= _connected[1]:
+        return False
     check_ray(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
 
-    if _connected is not None:
-        ray.shutdown()
-        _connected = None
+    disconnect()
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
     if address:
         _check_runs(address)
@@ -66,6 +66,23 @@ def connect(address: str, workers: int = 1) -> None:
         room = {"num_cpus": wanted[1], "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
         _init("local", **room, **quiet)
     _connected = wanted
+    return True
+
+
+def disconnect() -> None:
+    """Leave the cluster; one of this machine alone ends."""
+    global _connected
+    if _is_connected():
+        import ray
+
+        ray.shutdown()
+    _connected = None
+
+
+def _is_connected() -> bool:
+    """Return whether this process is connected; others may have ended that."""
+    loaded = sys.modules.get("ray")
+    return loaded is not None and bool(loaded.is_initialized())
 
 
 def _init(address: str, **options: Any) -> None:
