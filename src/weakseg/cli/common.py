@@ -90,7 +90,7 @@ def settings_of(arguments: Namespace, config: type[Config]) -> Config:
 
 def add_run_options(parser: ArgumentParser, *, spreads: bool = True, trains: bool = False) -> None:
     """Add ``--workers`` and ``--device``, ``--gpus`` to a verb that trains, and over what work on images is spread."""
-    parser.add_argument("--workers", type=int, default=0, help="processes for work on single images; 0: one a core")
+    parser.add_argument("--workers", type=int, default=0, help="processes for images; 0: one a core")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     if trains:
         parser.add_argument("--gpus", type=int, default=1, help="GPUs here that train together")

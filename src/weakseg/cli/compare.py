@@ -18,6 +18,7 @@ from weakseg.methods import METHODS
 from weakseg.methods.shared_recipe import load_recipes
 
 if TYPE_CHECKING:
+    from weakseg.methods.compare import Comparison
     from weakseg.report import Table
 
 
@@ -49,22 +50,26 @@ def main(words: Sequence[str]) -> int:
     names = [name.strip() for name in given.methods.split(",") if name.strip()]
     recipes = load_recipes(given.recipe, names, overrides)
     from weakseg.methods.compare import compare_methods
-    from weakseg.methods.finished import COMPARISON_FILE
-    from weakseg.pipeline.runner import FAILURES_FILE
-    from weakseg.report import save
-    from weakseg.report.compare import build_comparison_report, figures_table
 
     until, options = given.until, run_options(given)
     comparison = compare_methods(recipes, given.out, options, segmenter=given.segmenter, until=until)
     if comparison.shards:
         return conclude_shard(comparison.shards, given.out, options)
-    if crew().follows:
-        return 0
-    page = given.out / "report.html"
+    return 0 if crew().follows else _conclude(comparison)
+
+
+def _conclude(comparison: "Comparison") -> int:
+    """Write the page of a comparison, print its table, and return the exit code."""
+    from weakseg.methods.finished import COMPARISON_FILE
+    from weakseg.pipeline.runner import FAILURES_FILE
+    from weakseg.report import save
+    from weakseg.report.compare import build_comparison_report, figures_table
+
+    page = comparison.folder / "report.html"
     save(build_comparison_report(comparison), page)
     table = aligned(figures_table(comparison))
-    done = f"{table}\nfigures: {given.out / COMPARISON_FILE}\nreport: {page.resolve()}"
-    return conclude(comparison.failures, done, listed=given.out / FAILURES_FILE)
+    done = f"{table}\nfigures: {comparison.folder / COMPARISON_FILE}\nreport: {page.resolve()}"
+    return conclude(comparison.failures, done, listed=comparison.folder / FAILURES_FILE)
 
 
 def aligned(table: "Table") -> str:

@@ -94,9 +94,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
             return RunResult(out, shard.failures, shard=shard)
         (out / LIST_FILE).unlink(missing_ok=True)  # of other masks
         failures = run_plan(steps, store, hash_of(content), options, failures=intake.failures, told=told)
-        if options.until:
-            return RunResult(out, failures)
-        result = last_masks(recipe, steps)
+        result = None if options.until else last_masks(recipe, steps)
         if result and RELIABILITY in {step.name for step in steps}:
             ids = [sample.id for sample in intake.dataset.splits[TRAIN]]
             write_list(out / LIST_FILE, dataset.classes, ids, out / RELIABILITY, out / result.name)
