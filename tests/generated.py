@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,6 +61,23 @@ def write_folder(root: Path, count: int = 12) -> Path:
     (root / "tags.json").write_text(json.dumps({name: tags[name] for name in names[:split]}))
     (root / "val.json").write_text(json.dumps({name: tags[name] for name in names[split:]}))
     (root / "classes.txt").write_text("\n".join(CLASSES))
+    return root
+
+
+def write_cones(root: Path, count: int, *, middle: float) -> Path:
+    """Write a folder, and ``cams/``: activations that are highest within objects, and ``middle`` at their borders."""
+    write_folder(root, count)
+    (root / "cams").mkdir()
+    for path in sorted((root / "masks").glob("*.png")):
+        labels = LabelMap.load(path).labels
+        maps = {}
+        for class_id in np.unique(labels[labels > 0]).tolist():
+            inside, outside = (
+                cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5)
+                for side in (labels == class_id, labels != class_id)
+            )
+            maps[class_id - 1] = np.clip(middle + inside / 14 - outside / 40, 0, 1).astype(np.float32)
+        np.save(root / "cams" / f"{path.stem}.npy", maps, allow_pickle=True)
     return root
 
 

@@ -4,11 +4,9 @@ import csv
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from generated import write_folder
+from generated import write_cones
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.data.annotations import Box, Drawn
@@ -30,18 +28,7 @@ Rows = list[dict[str, str]]
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of one method, whose masks are trusted ever more, and its data beside."""
     root = tmp_path_factory.mktemp("queue")
-    write_folder(root / "data", 8)
-    (root / "data" / "cams").mkdir()
-    for path in sorted((root / "data" / "masks").glob("*.png")):
-        labels = LabelMap.load(path).labels
-        maps = {}
-        for class_id in np.unique(labels[labels > 0]).tolist():
-            inside, outside = (
-                cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5)
-                for side in (labels == class_id, labels != class_id)
-            )
-            maps[class_id - 1] = np.clip(0.4 + inside / 14 - outside / 40, 0, 1).astype(np.float32)
-        np.save(root / "data" / "cams" / f"{path.stem}.npy", maps, allow_pickle=True)
+    write_cones(root / "data", 8, middle=0.4)
     words = ["--data.format=folder", f"--data.root={root / 'data'}", "--data.train=tags.json", "--workers=1"]
     words += [f"--activations.from_folder={root / 'data' / 'cams'}", "--seeds.crf.iterations=0"]
     words += ["--masks.crf.iterations=2", "--seeds.strict=0.45", "--seeds.lenient=0.35"]

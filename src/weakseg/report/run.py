@@ -52,7 +52,7 @@ from weakseg.report.selection import choose
 from weakseg.stages.reliability import DOUBTFUL
 from weakseg.steps.classify import hold_out
 from weakseg.steps.evaluate import RESULTS_FILE
-from weakseg.steps.reliability import RELIABILITY, MaskDoubt, all_doubts, doubts_of
+from weakseg.steps.reliability import RELIABILITY, MaskDoubt, all_doubts, doubts_by_image
 from weakseg.steps.saliency import SALIENCY
 
 OF_TAGS = "Mean average precision: how far images of a class are ranked above others by its score; 100 is all of them."
@@ -148,7 +148,8 @@ class _Gallery:
                 scores = [score for score in results.values() if score["name"] == step.name]
                 iou |= {k: v / 100.0 for score in scores for k, v in score["per_image"].items()}
         samples = {s.id: s for split in self.dataset.splits.values() for s in split if self._panels_of(s)}
-        doubts = {i: found for i in samples if (found := doubts_of(self.folder / RELIABILITY, i))}
+        known = doubts_by_image(self.folder / RELIABILITY)
+        doubts = {image_id: found for image_id in samples if (found := known.get(image_id))}
         measure = iou or {i: min(one.reliability for one in found) for i, found in doubts.items()}
         grown = set().union(*map(grown_images, self.trained)) & samples.keys()
         others = [i for i in samples if i not in grown]

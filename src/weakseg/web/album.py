@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from weakseg.data.image import image_size, load_rgb
+from weakseg.data.image import IMAGE_SUFFIXES, image_size, load_rgb
 from weakseg.data.paths import check_inside, image_id_of
 from weakseg.data.photographs import photographs_in
 from weakseg.errors import DataError
@@ -22,7 +22,6 @@ SIDES = (64, 256, 1024, 2048, 4096)
 SHOWN_SIDE = 2048
 QUALITY = 88
 KEPT_PICTURES, KEPT_SIZES = 200, 20_000
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Recent(Generic[Made]):
@@ -70,7 +69,7 @@ class Album:
             except DataError as error:
                 self.left_out.append(str(error))
         if not self.files:
-            raise DataError(f"{folder}: holds no photograph; give a folder of {', '.join(SUFFIXES)}")
+            raise DataError(f"{folder}: holds no photograph; give a folder of *{' *'.join(sorted(IMAGE_SUFFIXES))}")
         self._sizes: Recent[tuple[int, int]] = Recent(KEPT_SIZES)
         self._pictures: Recent[bytes] = Recent(KEPT_PICTURES)
 
