@@ -495,7 +495,7 @@ ARTEFACTS = (
             lambda f: StateFile(f / "state.pt", {"epochs": 3}).load(*learner(), Sums())),
     Subject("comparison", finished, lambda f: open_finished(f).model_of("classifier"), ("**/*",)),
     Subject("run folder", stored, read_stored, ("**/*",)),
-    Subject("records", taken_in, read_taken_in, ("records/*",)),
+    Subject("records", taken_in, read_taken_in, ("records.json",)),
     Subject("recipe", written({"r.yaml": RECIPE}), lambda f: load_recipe(str(f / "r.yaml"))),
     Subject("recipes", written({"r.yaml": "base: low.yaml\nseed: 2\n", "low.yaml": COMPARISON}),
             lambda f: load_recipes(str(f / "r.yaml"), [])),

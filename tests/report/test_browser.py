@@ -132,9 +132,7 @@ def test_masks_are_accepted_and_rejected_and_the_list_is_saved(page, path, sampl
     page.keyboard.press("z")
     assert page.locator("#viewer").evaluate("viewer => viewer.classList.contains('zoomed')")
     page.keyboard.press("Escape")
-    page.wait_for_function(
-        "!document.getElementById('viewer').classList.contains('zoomed')"
-    )  # told after it has closed
+    page.locator("#viewer:not(.zoomed)").wait_for(state="attached")  # told after it has closed
     page.reload()  # it is kept
     for choice, expected in (("accepted", {first}), ("rejected", {second})):
         page.select_option("#show", choice)

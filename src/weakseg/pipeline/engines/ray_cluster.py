@@ -52,6 +52,7 @@ def connect(address: str, workers: int = 1) -> bool:
         return False
     check_ray(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 without: whatever else works would go first
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
     disconnect()
