@@ -116,8 +116,8 @@ class Photograph(Computed):
         Args:
             marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
             options: Method, and settings of the stages.
-            draft: Called with the mask of the seeds, before a network of the photograph is trained on these; nothing is
-                kept of a call that it ends by an exception.
+            draft: Called with the mask of the seeds, before a network of the photograph is trained on these, but not for
+                boxes that are looked at in views; nothing is kept of a call that it ends by an exception.
 
         Raises:
             DataError: If nothing is marked, a tag is no word of ImageNet, or a label lies outside of the photograph;

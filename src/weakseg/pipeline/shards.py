@@ -13,7 +13,7 @@ from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST, read_manifest
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Failure, Step, StepContext, steps_until
-from weakseg.pipeline.runner import NOTHING, write_failures
+from weakseg.pipeline.runner import FAILURES_FILE, NOTHING, write_failures
 from weakseg.pipeline.shard_records import OWN, Record, all_have_finished, begin_share
 from weakseg.pipeline.share import Share
 from weakseg.pipeline.store import Store
@@ -52,7 +52,7 @@ class ShardResult:
 
 def failures_of(folder: Path, share: Share | None) -> Path:
     """Return the list of failures of a run, or of a shard."""
-    return folder / (f"failures-{share.name}.csv" if share else "failures.csv")
+    return folder / (f"failures-{share.name}.csv" if share else FAILURES_FILE)
 
 
 def run_shard(
