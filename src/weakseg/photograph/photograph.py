@@ -116,7 +116,7 @@ class Photograph(Computed):
         Args:
             marks: From ``weakseg.read_marks``; ``None``: those of ``mark``.
             options: Method, and settings of the stages.
-            draft: Called with the mask of the seeds, before a network of the photograph is trained on these, but not for
+            draft: Called with the mask of the seeds, before a network of the photograph is trained on these; not for
                 boxes that are looked at in views; nothing is kept of a call that it ends by an exception.
 
         Raises:
