@@ -1,5 +1,6 @@
 """The page in a real browser, opened from disk; any request beyond the file itself fails the test."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -60,10 +61,18 @@ def names(cards: tuple[Card, ...], measure: str, *, reverse: bool = False) -> li
     return [card.image_id for card in sorted(cards, key=lambda card: getattr(card, measure), reverse=reverse)]
 
 
+def until(page: Any, is_so: str) -> None:
+    """Wait for what a script says; the policy of the page lets no text be evaluated within it."""
+    end = time.monotonic() + 30
+    while not page.evaluate(is_so):
+        assert time.monotonic() < end, is_so
+        page.wait_for_timeout(20)
+
+
 def test_every_shown_image_is_decoded(page):
     for element in page.locator("img").all():
         element.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    until(page, "[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert page.locator(".card img").count() == 48
 
 
@@ -191,7 +200,7 @@ def test_a_card_is_enlarged_and_left_by_keys(page, sample_report):
     viewer = page.get_by_role("dialog")
     assert viewer.get_by_role("heading").text_content() == order[1]
     assert viewer.locator("img").count() == 4
-    page.wait_for_function("[...document.querySelectorAll('#viewer img')].every(image => image.naturalWidth > 0)")
+    until(page, "[...document.querySelectorAll('#viewer img')].every(image => image.naturalWidth > 0)")
     assert page.text_content("#viewer-position") == "2 of 12"
     page.keyboard.press("ArrowRight")
     assert page.text_content("#viewer-title") == order[2]
