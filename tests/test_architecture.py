@@ -16,7 +16,7 @@ from weakseg.data.truth import EvalSample
 SOURCE = Path(weakseg.__file__).parent
 LEVELS = (
     {"errors", "rng", "checks", "files", "names", "progress", "version", "lazy", "image_file", "yaml_text", "settings"}
-    | {"crew", "whole"},
+    | {"crew", "lasting", "whole"},
     {"ops"},
     {"artifacts", "instances"},
     {"nn", "graph", "data", "evaluation", "pipeline"},

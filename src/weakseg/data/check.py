@@ -1,5 +1,6 @@
 """What a data set holds, and what is wrong with it: every image decoded once, every class counted."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from weakseg.data.saliency_check import SaliencyReport, check_saliency
 from weakseg.data.sample import WeakSample
 from weakseg.data.stray import stray_marks
 from weakseg.errors import DataError
+from weakseg.lasting import lasting
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def check_labels_fit(dataset: Dataset, sample: WeakSample, record: ImageRecord) 
         check_frame(size, actual, f"image {sample.id!r} ({sample.image_path})")
 
 
+@lasting()
 def summarize_dataset(
     dataset: Dataset, records: Mapping[Path, ImageRecord], failures: Mapping[Path, str]
 ) -> DatasetReport:
@@ -248,11 +251,13 @@ def _stray(dataset: Dataset, records: Mapping[Path, ImageRecord]) -> Iterator[st
 
 def _count_tags(samples: Sequence[WeakSample], classes: Classes) -> SplitCounts:
     ids = range(1, len(classes) + 1)
+    present = Counter(class_id for sample in samples for class_id in sample.tags.present)
+    unknown = Counter(class_id for sample in samples for class_id in sample.tags.unknown)
     return SplitCounts(
         num_images=len(samples),
         num_untagged=sum(not sample.tags.present for sample in samples),
-        present=tuple(sum(class_id in sample.tags.present for sample in samples) for class_id in ids),
-        unknown=tuple(sum(class_id in sample.tags.unknown for sample in samples) for class_id in ids),
+        present=tuple(present[class_id] for class_id in ids),
+        unknown=tuple(unknown[class_id] for class_id in ids),
     )
 
 

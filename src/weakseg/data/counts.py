@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from weakseg.data.annotations import IGNORED, STRENGTH, LabelKind
+from weakseg.data.annotations import IGNORED, STRENGTH, Drawn, LabelKind
 from weakseg.data.regions import deciding
 from weakseg.data.sample import WeakSample
 
@@ -33,10 +33,12 @@ class DrawnCounts:
 
 def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
     """Return the counts of a split."""
-    found = {kind: Counter(shape.class_id for s in samples for shape in s.drawn.of_kind(kind)) for kind in STRENGTH}
+    drawn = [sample.drawn for sample in samples if sample.drawn != Drawn()]
+    found = {kind: Counter(shape.class_id for one in drawn for shape in one.of_kind(kind)) for kind in STRENGTH}
     shapes = {kind: tuple(count[i] for i in range(num_classes + 1)) for kind, count in found.items() if count}
-    strongest = Counter(sample.drawn.strongest for sample in samples)
-    partly = Counter(deciding(sample.drawn) for sample in samples if sample.drawn.regions)
+    strongest = Counter(one.strongest for one in drawn)
+    strongest["tags"] += len(samples) - len(drawn)
+    partly = Counter(deciding(one) for one in drawn if one.regions)
     return DrawnCounts(
         shapes,
         {kind: strongest[kind] for kind in STRENGTH if strongest[kind]},

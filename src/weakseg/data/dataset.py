@@ -20,6 +20,7 @@ from weakseg.data.readers.saliency_maps import add_saliency
 from weakseg.data.reading import Reading, Splits
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import DataError
+from weakseg.lasting import lasting
 
 _LAYOUTS: dict[str, Callable[[DataConfig, Path, ClassMap], Reading]] = {
     "voc": voc.read,
@@ -74,6 +75,7 @@ class Dataset:
         return {split: tuple(members) for split, members in found.items()}
 
 
+@lasting()
 def open_dataset(config: DataConfig) -> Dataset:
     """Return the data set that ``config`` describes; of images at most the size and EXIF orientation are read yet.
 

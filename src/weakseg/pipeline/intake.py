@@ -14,6 +14,7 @@ from weakseg.data.file_state import FileState
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError, StoreError, WeaksegError, cut
 from weakseg.files import read_json_object, write_json
+from weakseg.lasting import lasting
 from weakseg.pipeline.engines import Engine
 from weakseg.pipeline.keys import hash_of
 from weakseg.pipeline.plan import Failure
@@ -130,6 +131,7 @@ def _probed(
     return found, failures
 
 
+@lasting()
 def _read_table(path: Path) -> dict[str, ImageRecord]:
     """Return the records of a table; of one that is missing, damaged or of another version none, as it spares work."""
     if not path.exists():

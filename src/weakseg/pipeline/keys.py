@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.files import Written
+from weakseg.lasting import lasting
 from weakseg.pipeline.plan import Step, check_plan
 from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS, is_default
 
@@ -33,6 +34,7 @@ def _digest(path: Path, _size: int, _written_ns: int) -> str:
     return Written.of(path).digest
 
 
+@lasting()
 def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
     """Return the key of each step: a hash of name, code, settings, the keys of what it needs, and the data.
 
@@ -79,20 +81,29 @@ def _of_folder(name: Any, where: str) -> str:
     folder = Path(str(name)).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"{where}: {folder} is no folder; correct the path")
-    files: dict[str, str | Path] = {}
-    for place, _, names in os.walk(folder):
-        below = Path(place).relative_to(folder).as_posix()
-        shown = [name for name in names if not name.startswith(".") and os.path.isfile(f"{place}/{name}")]  # noqa: PTH113
-        files |= {f"{below}/{name}".removeprefix("./"): f"{place}/{name}" for name in shown}
-    return digest_of_files(files)
+    try:
+        return _files_digest(tuple(sorted(_files_in(os.fspath(folder), ""))))
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.filename}: {error.strerror}; see that all in it may be read") from error
+
+
+def _files_in(folder: str, below: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield name, path, size and time of the files of a folder and of those in it, hidden files left out."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_in(entry.path, f"{below}{entry.name}/")
+            elif not entry.name.startswith(".") and entry.is_file():
+                state = entry.stat()
+                yield f"{below}{entry.name}", entry.path, state.st_size, state.st_mtime_ns
 
 
 def digest_of_files(files: Mapping[str, str | Path]) -> str:
     """Return a hexadecimal digest of names and contents; it is remembered while sizes and times stay."""
-    states = ((name, path, os.stat(path)) for name, path in sorted(files.items()))  # noqa: PTH116 - a Path takes longer
+    states = ((name, os.fspath(path), Path(path).stat()) for name, path in sorted(files.items()))
     return _files_digest(tuple((name, path, state.st_size, state.st_mtime_ns) for name, path, state in states))
 
 
 @lru_cache(maxsize=4)
-def _files_digest(files: tuple[tuple[str, str | Path, int, int], ...]) -> str:
-    return hash_of({name: Written.of(Path(path)).digest for name, path, _, _ in files})
+def _files_digest(files: tuple[tuple[str, str, int, int], ...]) -> str:
+    return hash_of({name: Written.of(path).digest for name, path, _, _ in files})

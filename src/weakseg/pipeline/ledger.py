@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import Any
 
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import Written, json_value, write_bytes
+from weakseg.lasting import lasting
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.share import SHARDS_FOLDER, Share
 
@@ -52,7 +54,7 @@ class Ledger:
 
     def holds(self, path: Path) -> bool:
         """Return whether a file is there as it was written."""
-        written = self._files.get(self._name(path))
+        written = self._files.get(path.relative_to(self.folder).as_posix())
         return written is not None and written.is_there()
 
     def unfit(self) -> list[str]:
@@ -65,7 +67,7 @@ class Ledger:
         Raises:
             OutputError: If the ledger cannot be written.
         """
-        own = {self._name(each.path): each for each in written if each.path.is_relative_to(self.folder)}
+        own = {self._name(each): each for each in written if Path(each.path).is_relative_to(self.folder)}
         own = {name: each for name, each in own.items() if name not in (LEDGER, STATE_FILE)}
         if not own:
             return
@@ -89,7 +91,7 @@ class Ledger:
     def drop(self, names: Iterable[str]) -> None:
         """Remove files, and forget them."""
         for name in names:
-            self._files.pop(name).path.unlink(missing_ok=True)
+            Path(self._files.pop(name).path).unlink(missing_ok=True)
         self.close()
 
     def close(self) -> str:
@@ -108,8 +110,8 @@ class Ledger:
             total.update(f"{name}\x1f{self._files[name].digest}\n".encode(errors="surrogatepass"))
         return total.hexdigest()
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+    def _name(self, written: Written) -> str:
+        return Path(written.path).relative_to(self.folder).as_posix()
 
 
 def ledger_of(folder: Path, share: Share) -> Path:
@@ -122,18 +124,19 @@ def ledgers_of_shards(folder: Path) -> list[Path]:
     return sorted((folder / SHARDS_FOLDER).glob(f"*{OF_SHARD}"))
 
 
+@lasting()
 def read_ledger(path: Path, folder: Path) -> dict[str, Written]:
     """Return the files of a folder that a ledger lists, by their names.
 
     Raises:
         StoreError: If the ledger is there but cannot be read.
     """
-    found = {}
+    found, place = {}, os.fspath(folder)
     for values in _values(_content(path)):
         with suppress(ValueError, TypeError):
             name, num_bytes, written_ns, digest = values
             if _is_inside(name):
-                found[name] = Written(folder / name, num_bytes, written_ns, digest)
+                found[name] = Written(f"{place}/{name}", num_bytes, written_ns, digest)
     return found
 
 

@@ -86,7 +86,7 @@ def drop_share(folder: Path, name: str) -> None:
     _path(folder, name).unlink(missing_ok=True)
     others = Ledger(folder).files
     for each in (each for file, each in made.items() if file not in others):
-        each.path.unlink(missing_ok=True)
+        Path(each.path).unlink(missing_ok=True)
 
 
 def take_shards(folder: Path, inputs: Mapping[str, str], needs: Mapping[str, Path]) -> None:

@@ -23,6 +23,7 @@ from weakseg.report.gallery import (
     Labels,
     agreement_table,
     first_panels,
+    has_labels,
     labelled,
     labels_of,
     labels_panel,
@@ -114,8 +115,7 @@ def build_comparison_report(comparison: Comparison) -> Report:
     Raises:
         DataError: If the images are no longer where they were.
     """
-    methods = comparison.methods
-    data = methods[0].recipe.data
+    methods, data = comparison.methods, comparison.methods[0].recipe.data
     dataset = comparison.dataset or open_dataset(data)
     groups, truth = _groups(comparison, dataset), truth_loaders(data, dataset)
     cards, note = _Gallery(methods, dataset, truth).cards()
@@ -183,10 +183,10 @@ class _Gallery:
     def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
         """Yield title and folder of each mask of an image: the methods', and those of later rounds."""
         for method in self.methods:
-            if method.products.result and (self._masks(method) / f"{sample.id}.png").exists():
+            if method.products.result and has_labels(self._masks(method), sample.id):
                 yield method.name, self._masks(method)
             for name in later_masks(method.products.steps):
-                if (method.products.folders[name] / f"{sample.id}.png").exists():
+                if has_labels(method.products.folders[name], sample.id):
                     yield f"{method.name}, {name}", method.products.folders[name]
 
     @staticmethod

@@ -1,5 +1,6 @@
 """What pages about runs share: panels of an image's artefacts, and what the manifests of steps say."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,11 @@ def labels_panel(title: str, photo: Labels, labels: Labels) -> Panel:
 def labels_of(folder: Path, image_id: str) -> Labels:
     """Return the label map of an image that a step left."""
     return LabelMap.load(folder / f"{image_id}.png").labels
+
+
+def has_labels(folder: Path, image_id: str) -> bool:
+    """Return whether a step left a label map of an image."""
+    return os.path.exists(f"{folder}/{image_id}.png")  # noqa: PTH110 - a Path takes longer, and all images are asked for
 
 
 def tag_names(dataset: Dataset, sample: WeakSample) -> tuple[str, ...]:

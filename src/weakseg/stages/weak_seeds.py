@@ -22,7 +22,9 @@ from weakseg.stages.tag_seeds import tag_seeds
 
 def counted(sample: WeakSample, use: Use) -> WeakSample:
     """Return a sample with those of its labels that count."""
-    return sample if use == "strongest" else replace(sample, drawn=sample.drawn.only(use))
+    if use == "strongest" or sample.drawn == Drawn():
+        return sample
+    return replace(sample, drawn=sample.drawn.only(use))
 
 
 @dataclass

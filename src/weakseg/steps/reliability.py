@@ -170,7 +170,8 @@ def doubts_by_image(folder: Path) -> dict[str, tuple[MaskDoubt, ...]]:
         return {name.removesuffix(suffix): read_json(path) for name, path in paths.items()}
 
     return {
-        image_id: _doubts(found, folder / image_id) for image_id, found in remembered(folder, "doubts", read).items()
+        image_id: _doubts(found, f"{folder}/{image_id}")
+        for image_id, found in remembered(folder, "doubts", read).items()
     }
 
 
@@ -183,7 +184,7 @@ def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
     return _doubts(read_json(path), path)
 
 
-def _doubts(found: Any, path: Path) -> tuple[MaskDoubt, ...]:
+def _doubts(found: Any, path: Path | str) -> tuple[MaskDoubt, ...]:
     try:
         return tuple(MaskDoubt(**{**one, "reasons": tuple(one["reasons"])}) for one in found)
     except (TypeError, KeyError) as error:

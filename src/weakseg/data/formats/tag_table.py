@@ -88,6 +88,8 @@ class TagTable:
 
     def mapped(self, class_map: ClassMap) -> "TagTable":
         """Return the table with class names as ``class_map`` makes them."""
+        if class_map == ClassMap():
+            return self
         asked = None if self.asked is None else frozenset(class_map.names(self.asked))
         return replace(self, rows=tuple(row.mapped(class_map) for row in self.rows), asked=asked)
 
