@@ -80,7 +80,7 @@ def do(job: Deadly, names: list[str], engine: Engine) -> dict[str, str]:
 
 
 def done(job: Deadly) -> set[str]:
-    return {path.stem for path in job.out.glob("*.txt")}
+    return {path.stem for path in job.out.glob("[!.]*.txt")}  # whoever is killed may leave half a file, which is hidden
 
 
 def tries(job: Deadly, name: str) -> int:
