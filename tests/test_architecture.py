@@ -18,7 +18,7 @@ LEVELS = (
     {"errors", "rng", "checks", "files", "names", "progress", "version", "lazy", "image_file", "yaml_text", "settings"}
     | {"crew", "lasting", "whole"},
     {"ops"},
-    {"artifacts", "instances"},
+    {"artifacts", "feature_maps", "instances"},
     {"nn", "graph", "data", "evaluation", "pipeline"},
     {"stages", "training"},
     {"steps"},

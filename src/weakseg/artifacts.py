@@ -67,7 +67,7 @@ class Activations:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
-        with _stored(path, "activations", "weakseg activate") as (header, tensors):
+        with stored(path, "activations", "weakseg activate") as (header, tensors):
             size, stride = stored_size(header["image_size"]), _stored_stride(header["stride"])
             return cls(_stored_maps(tensors, size), _stored_ids(header["class_ids"]), size, stride)
 
@@ -125,7 +125,7 @@ class Scores:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
-        with _stored(path, "scores", "weakseg run") as (header, tensors):
+        with stored(path, "scores", "weakseg run") as (header, tensors):
             size, stride = stored_size(header["image_size"]), header.get("stride")  # absent from older files
             stride = None if stride is None else _stored_stride(stride)
             reduced = stored_size(header["reduced_size"]) if "reduced_size" in header else None
@@ -170,7 +170,7 @@ class PixelGraph:
         Raises:
             StoreError: If the file is missing, truncated or of another kind.
         """
-        with _stored(path, "graph", "weakseg run") as (header, tensors):
+        with stored(path, "graph", "weakseg run") as (header, tensors):
             size = stored_size(header["size"])
             pattern = Pattern(tensors["row_starts"], tensors["columns"], math.prod(size))
             pattern.check()
@@ -178,7 +178,7 @@ class PixelGraph:
 
 
 @contextmanager
-def _stored(path: Path, kind: str, command: str) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+def stored(path: Path, kind: str, command: str) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
     """Give header and tensors of a file, and turn what is wrong with them into a ``StoreError``."""
     if not path.is_file():
         raise StoreError(f"{path}: no such {kind}; run '{command}' for this image first")

@@ -26,6 +26,7 @@ from weakseg.data.image import load_rgb, read_frame
 from weakseg.data.readers.label_file import labels_of
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.data.truth import open_instance_truth, open_truth
+from weakseg.feature_maps import FeatureMaps
 from weakseg.instances import Instances
 from weakseg.methods.finished import open_finished
 from weakseg.methods.recipes import load_recipe
@@ -33,6 +34,7 @@ from weakseg.methods.shared_recipe import load_recipes
 from weakseg.nn.models import load_model
 from weakseg.nn.weights import read_header, save_model
 from weakseg.ops.pattern import Pattern
+from weakseg.ops.resample import Cells
 from weakseg.ops.sparse import SparseMatrix
 from weakseg.pipeline.engines.local import LocalEngine
 from weakseg.pipeline.intake import take_in
@@ -487,6 +489,7 @@ ARTEFACTS = (
     artefact("scores", Scores(torch.rand(2, 6, 8), (0, 3), (ROWS, COLUMNS), 4)),
     artefact("reduced scores", Scores(torch.rand(1, 3, 4), (0,), (ROWS, COLUMNS), 4, (12, 16))),
     artefact("pixel graph", graph()),
+    artefact("features", FeatureMaps((torch.rand(2, 6, 8),) * 2, (Cells(0.0, 4),) * 2, (ROWS, COLUMNS))),
     artefact("instances", objects(), ".instances.json"),
     Subject("external activations", external, read_external),
     Subject("label map", label_map, lambda f: LabelMap.load(f / "map.png")),

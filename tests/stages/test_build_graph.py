@@ -23,6 +23,7 @@ from weakseg.settings.graph import FreeGraphConfig, GraphConfig
 from weakseg.stages.affinity import find_features
 from weakseg.stages.boundary import find_boundary
 from weakseg.stages.build_graph import activations_on, affinity_graph, boundary_graph, free_graph, standardized
+from weakseg.stages.features import feature_maps
 
 BACKBONE = BackboneConfig("resnet10t", 16, "none")
 SIDE = 48
@@ -35,6 +36,10 @@ def small_work_on_one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def graph_of(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphConfig) -> PixelGraph:
+    return free_graph(image, config, maps=feature_maps(backbone, image, config))
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +148,7 @@ class TestFreeGraph:
     @pytest.mark.parametrize("size", [*SIZES, (41, 50), (33, 7)])
     @pytest.mark.parametrize("levels", [1, 3, 9])
     def test_shapes_and_values(self, backbone: Backbone, size: tuple[int, int], levels: int) -> None:
-        graph = free_graph(backbone, noise(*size), FreeGraphConfig(radius_cells=3, levels=levels))
+        graph = graph_of(backbone, noise(*size), FreeGraphConfig(radius_cells=3, levels=levels))
         nodes = math.prod(graph.size)
         assert graph.size == (-(-size[0] // 4), -(-size[1] // 4))
         channels = [count for count, stride in backbone.level_shapes() if stride >= 4][:levels]
@@ -160,16 +165,16 @@ class TestFreeGraph:
     def test_levels_of_patches_of_14_pixels(self) -> None:
         torch.manual_seed(0)
         backbone, image = PlainVit(dinov2()).eval(), noise(40, 60)
-        graph = free_graph(backbone, image, FreeGraphConfig(radius_cells=2, levels=3, stride=8))
+        graph = graph_of(backbone, image, FreeGraphConfig(radius_cells=2, levels=3, stride=8))
         assert graph.size == (5, 8) and graph.features.shape == (40, 3 * 24 + 5)
         with torch.no_grad():
-            level = backbone.levels(image_tensor(image)[None])[1][0]
+            level = backbone.levels(image_tensor(image)[None])[2][0]  # the last three of four
         placed = resample_cells(level, (5, 8), (40, 60), Cells(6.5, 14))
         torch.testing.assert_close(graph.features[:, 24:48].T.reshape(24, 5, 8), standardized(placed))
 
     def test_affinity_is_the_product_of_both_kernels(self, backbone: Backbone) -> None:
         config = FreeGraphConfig(radius_cells=3, feature_weight=2, sigma_rgb=40)
-        graph = free_graph(backbone, noise(24, 32), config)
+        graph = graph_of(backbone, noise(24, 32), config)
         features = graph.features[:, :-5].T.reshape(-1, 6, 8)
         colors = block_means(torch.from_numpy(noise(24, 32)).permute(2, 0, 1).float(), 4)
         offsets = half_disc(3)
@@ -185,14 +190,14 @@ class TestFreeGraph:
     def test_an_edge_parts_two_halves(self, backbone: Backbone, feature_weight: float) -> None:
         image = np.full((64, 64, 3), 60, np.uint8)
         image[:, 32:] = 120
-        graph = free_graph(backbone, image, FreeGraphConfig(feature_weight=feature_weight))
+        graph = graph_of(backbone, image, FreeGraphConfig(feature_weight=feature_weight))
         full = graph.affinity.to_dense()
         across, inside = full[8 * 16 + 7, 8 * 16 + 8], full[8 * 16 + 3, 8 * 16 + 4]
         assert float(across) < 0.1 and float(across) < float(inside)
         assert feature_weight or float(inside) == 1
 
     def test_large_images_are_reduced(self, backbone: Backbone) -> None:
-        assert free_graph(backbone, noise(100, 200), FreeGraphConfig(max_side=64)).size == (8, 16)
+        assert graph_of(backbone, noise(100, 200), FreeGraphConfig(max_side=64)).size == (8, 16)
 
     @pytest.mark.parametrize(
         "change",

@@ -83,8 +83,7 @@ def test_rows_of_zeros_stay() -> None:
 
 def test_a_free_graph_of_the_same_grid() -> None:
     # The graph without training serves the same methods: eight pixels a node.
-    backbone = build_backbone(BackboneConfig()).eval()
-    graph = free_graph(backbone, noise(41, 50), FreeGraphConfig(stride=8))
+    graph = free_graph(noise(41, 50), FreeGraphConfig(stride=8))
     assert graph.size == (6, 7) and graph.features.shape == (42, 40 + 112 + 320 + 5)
 
 

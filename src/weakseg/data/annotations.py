@@ -93,7 +93,7 @@ _FIELDS: dict[LabelKind, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """All that was drawn on one photograph.
 
@@ -114,7 +114,7 @@ class Drawn:
     @property
     def strongest(self) -> LabelKind:
         """The strongest kind of label; ``tags`` where nothing is drawn."""
-        return next((kind for kind in STRENGTH if self.of_kind(kind)), "tags")
+        return next((kind for kind in STRENGTH if any(getattr(self, name) for name in _FIELDS[kind])), "tags")
 
     def of_kind(self, kind: LabelKind) -> tuple[Drawing, ...]:
         """Return what was drawn of one kind; nothing for ``tags``. Strokes are scribbles."""
@@ -138,6 +138,9 @@ class Drawn:
     def class_ids(self) -> frozenset[int]:
         """The classes that were drawn, without background and regions to be ignored."""
         return frozenset(shape.class_id for kind in STRENGTH for shape in self.of_kind(kind)) - {0, IGNORED}
+
+
+NOTHING_DRAWN = Drawn()
 
 
 @dataclass(frozen=True)

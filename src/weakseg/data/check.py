@@ -17,10 +17,9 @@ from weakseg.data.saliency_check import SaliencyReport, check_saliency
 from weakseg.data.sample import WeakSample
 from weakseg.data.stray import stray_marks
 from weakseg.errors import DataError
-from weakseg.lasting import lasting
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """What decoding one image told.
 
@@ -203,7 +202,6 @@ def check_labels_fit(dataset: Dataset, sample: WeakSample, record: ImageRecord) 
         check_frame(size, actual, f"image {sample.id!r} ({sample.image_path})")
 
 
-@lasting()
 def summarize_dataset(
     dataset: Dataset, records: Mapping[Path, ImageRecord], failures: Mapping[Path, str]
 ) -> DatasetReport:

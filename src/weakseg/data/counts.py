@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from weakseg.data.annotations import IGNORED, STRENGTH, Drawn, LabelKind
+from weakseg.data.annotations import IGNORED, NOTHING_DRAWN, STRENGTH, LabelKind
 from weakseg.data.regions import deciding
 from weakseg.data.sample import WeakSample
 
@@ -33,7 +33,7 @@ class DrawnCounts:
 
 def count_drawn(samples: Sequence[WeakSample], num_classes: int) -> DrawnCounts:
     """Return the counts of a split."""
-    drawn = [sample.drawn for sample in samples if sample.drawn != Drawn()]
+    drawn = [sample.drawn for sample in samples if sample.drawn != NOTHING_DRAWN]
     found = {kind: Counter(shape.class_id for one in drawn for shape in one.of_kind(kind)) for kind in STRENGTH}
     shapes = {kind: tuple(count[i] for i in range(num_classes + 1)) for kind, count in found.items() if count}
     strongest = Counter(one.strongest for one in drawn)

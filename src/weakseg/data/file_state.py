@@ -9,7 +9,7 @@ from weakseg.errors import DataError
 from weakseg.files import Written
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileState:
     """A file as it was found.
 
@@ -62,7 +62,7 @@ class FileState:
 
 def _status_of(path: Path) -> os.stat_result:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - twice as fast
     except OSError as error:
         raise DataError(f"{path}: no such image file ({error.strerror}); check the path in the label file") from error
     if not stat.S_ISREG(status.st_mode):

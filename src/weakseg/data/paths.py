@@ -80,9 +80,10 @@ def find_image(root: Path, folder: Path, name: str, where: str) -> Path:
     Raises:
         DataError: If the path leads outside ``root``.
     """
-    first, *rest = PurePosixPath(name.replace("\\", "/")).parts or ("",)
-    if rest and first == folder.name and folder != root and not (folder / first).is_dir():
-        folder = folder.parent
+    if "/" in name or "\\" in name:
+        first, *rest = PurePosixPath(name.replace("\\", "/")).parts or ("",)
+        if rest and first == folder.name and folder != root and not (folder / first).is_dir():
+            folder = folder.parent
     if (plain := _plainly_there(folder, name)) is not None:
         return plain
     path = inside(root, name, where, folder=folder)

@@ -1,19 +1,19 @@
 """One photograph with its weak labels; and, apart from it, the same with ground truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.data.annotations import Drawn
+from weakseg.data.annotations import NOTHING_DRAWN, Drawn
 from weakseg.data.file_state import FileState
 from weakseg.data.image import image_size, load_rgb
 from weakseg.data.saliency import load_saliency
 from weakseg.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tags:
     """Which classes an image shows; every class is present, absent or unknown.
 
@@ -43,7 +43,7 @@ class Tags:
         return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WeakSample:
     """A photograph and its weak labels. It never holds, or leads to, ground truth.
 
@@ -59,13 +59,13 @@ class WeakSample:
     id: str
     image_path: Path
     tags: Tags
-    drawn: Drawn = field(default_factory=Drawn)
+    drawn: Drawn = NOTHING_DRAWN  # the same for all
     file: FileState | None = None
     saliency: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse an id that is no path below a folder; results are stored under it."""
-        parts = set(self.id.split("/"))  # a path would take longer
+        parts = {self.id} if "/" not in self.id else set(self.id.split("/"))  # a path would take longer
         if parts <= {"", "."} or self.id[0] == "/" or ".." in parts or not self.id.isprintable():
             raise DataError(f"image id {self.id!r}: must be a printable relative path without '..'; rename the image")
 

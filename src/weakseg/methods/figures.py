@@ -136,8 +136,13 @@ def _coverage(folder: Path) -> float | None:
 
 def _trusted(folder: Path) -> float | None:
     """Return how many masks are to be trusted, in percent."""
-    found = [one.trusted for one in all_doubts(folder)]
-    return 100.0 * sum(found) / len(found) if found else None
+
+    def count() -> float | None:
+        found = [one.trusted for one in all_doubts(folder)]
+        return 100.0 * sum(found) / len(found) if found else None
+
+    share: float | None = remembered(folder, "trusted", count)
+    return share
 
 
 def _mean_iou(scores: ScoresOf, name: str) -> float | None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, PixelGraph, Scores
 from weakseg.data.annotations import Drawn
 from weakseg.errors import DataError
-from weakseg.nn.backbones import embedded_backbone
 from weakseg.nn.vocabulary import build_word_classifier
 from weakseg.ops.crf import DenseCrf
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
@@ -79,7 +78,7 @@ class Computed:
 
     def graph(self, config: FreeGraphConfig) -> PixelGraph:
         """Return the graph of the photograph, reduced to ``config.max_side``, with no training."""
-        return self.once(("graph", config), lambda: free_graph(embedded_backbone(), self.reduced(config), config))
+        return self.once(("graph", config), lambda: free_graph(self.reduced(config), config))
 
     def reduced(self, config: FreeGraphConfig) -> NDArray[np.uint8]:
         """Return the pixels that a graph is made of."""

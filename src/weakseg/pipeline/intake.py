@@ -8,6 +8,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from weakseg.data.annotations import NOTHING_DRAWN
 from weakseg.data.check import DatasetReport, ImageRecord, check_labels_fit, probe_image, summarize_dataset
 from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
@@ -77,8 +78,19 @@ def take_in(
         DataError: If no training image can be read.
     """
     samples = list({s.id: s for split in dataset.splits.values() for s in split}.values())
-    records, failures = _probed(samples, folder, engine, share)
-    failures += _misfits(dataset, samples, records)
+    found = _described(dataset, samples, *_probed(samples, folder, engine, share))
+    silent = () if learns else found.report.warnings_of_learning
+    for warning in (warning for warning in found.report.warnings if warning not in silent):
+        logger.warning("data: %s", warning)
+    return found
+
+
+@lasting()
+def _described(
+    dataset: Dataset, samples: Sequence[WeakSample], records: Mapping[str, ImageRecord], failed: Sequence[Failure]
+) -> Intake:
+    """Return a data set as it was found, of the records of its images and what failed."""
+    failures = [*failed, *_misfits(dataset, samples, records)]
     reasons = {failure.image_id: failure.reason for failure in failures}
     records = {image_id: record for image_id, record in records.items() if image_id not in reasons}
     report = summarize_dataset(
@@ -93,9 +105,6 @@ def take_in(
     if not kept["train"]:
         first = failures[0].reason if failures else "the list is empty"
         raise DataError(f"data: none of the training images can be read; the first: {first}")
-    silent = () if learns else report.warnings_of_learning
-    for warning in (warning for warning in report.warnings if warning not in silent):
-        logger.warning("data: %s", warning)
     content = {f"{name}/{s.id}": _fingerprint(s, records[s.id]) for name, split in kept.items() for s in split}
     lists = {name: tuple(s for s in members if s.id not in reasons) for name, members in dataset.lists.items()}
     return Intake(replace(dataset, splits=kept, lists=lists), report, tuple(failures), content)
@@ -213,5 +222,5 @@ def _record_of(rows: Any, columns: Any, file: FileState) -> ImageRecord:
 
 def _fingerprint(sample: WeakSample, record: ImageRecord) -> str:
     labels = [sorted(sample.tags.present), sorted(sample.tags.unknown)]
-    drawn = [repr(sample.drawn)] if sample.drawn.strongest != "tags" else []
+    drawn = [repr(sample.drawn)] if sample.drawn != NOTHING_DRAWN else []
     return hash_of([record.file.content_hash, *labels, *drawn])[:16]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from weakseg.errors import ConfigError
@@ -15,6 +16,7 @@ from weakseg.pipeline.plan import Step, check_plan
 from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS, is_default
 
 LAYOUT_VERSION = 2
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def hash_of(value: Any) -> str:
@@ -35,17 +37,17 @@ def _digest(path: Path, _size: int, _written_ns: int) -> str:
 
 
 @lasting()
-def step_keys(steps: Sequence[Step], content_key: str) -> dict[str, str]:
+def step_keys(steps: Sequence[Step], content_key: str, *, known: Mapping[str, str] = NOTHING) -> dict[str, str]:
     """Return the key of each step: a hash of name, code, settings, the keys of what it needs, and the data.
 
-    Steps of two plans that have the same key make the same products.
+    Steps of two plans that have the same key make the same products. What is ``known`` of this plan is taken as it is.
 
     Raises:
         ConfigError: If the plan does not fit together, or a file that a setting names is missing.
     """
     check_plan(steps)
-    keys: dict[str, str] = {}
-    for step in steps:
+    keys = dict(known)
+    for step in (step for step in steps if step.name not in known):
         inputs = {name: keys[name] for name in step.needs}
         settings = settings_that_count(step.settings, step.name)
         keys[step.name] = hash_of([LAYOUT_VERSION, step.name, step.work.code, settings, inputs, content_key])

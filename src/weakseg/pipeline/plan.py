@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SALIENCY = "saliency"
     LABELS = "labels"
     SCORES = "scores"
+    FEATURES = "features"
     INSTANCES = "instances"
     RELIABILITY = "reliability"
     RESULTS = "results"
@@ -35,6 +36,7 @@ class Kind(StrEnum):
 SUFFIXES = {
     Kind.ACTIVATIONS: ".safetensors",
     Kind.SCORES: ".safetensors",
+    Kind.FEATURES: ".safetensors",
     Kind.LABELS: ".png",
     Kind.SALIENCY: ".png",
     Kind.INSTANCES: ".instances.json",

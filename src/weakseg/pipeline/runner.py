@@ -13,6 +13,7 @@ from typing import Any
 from weakseg.errors import StoreError, cut
 from weakseg.files import noting, write_bytes, write_json
 from weakseg.pipeline.earlier import ASIDE_FOLDER
+from weakseg.pipeline.keys import NOTHING as NO_KEYS
 from weakseg.pipeline.keys import step_keys
 from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST, differences
@@ -32,13 +33,15 @@ ANEW = "made anew"
 logger = logging.getLogger(__name__)
 
 
-def step_folders(steps: Sequence[Step], store: Store, content_key: str) -> dict[str, Path]:
-    """Return where ``run_plan`` puts the products of each step.
+def step_folders(
+    steps: Sequence[Step], store: Store, content_key: str, *, known: Mapping[str, str] = NO_KEYS
+) -> dict[str, Path]:
+    """Return where ``run_plan`` puts the products of each step; ``known`` are keys of some.
 
     Raises:
         ConfigError: If the plan does not fit together.
     """
-    return {name: store.folder_of(name, key) for name, key in step_keys(steps, content_key).items()}
+    return {name: store.folder_of(name, key) for name, key in step_keys(steps, content_key, known=known).items()}
 
 
 def run_plan(
@@ -49,6 +52,7 @@ def run_plan(
     *,
     failures: Sequence[Failure] = (),
     told: Mapping[str, Mapping[str, Any]] = NOTHING,
+    known: Mapping[str, str] = NO_KEYS,
 ) -> list[Failure]:
     """Carry out all steps in order, and return every image that failed in any of them.
 
@@ -62,13 +66,14 @@ def run_plan(
         failures: What failed before, at intake.
         told: JSON files of the run folder that say what the products are made with, by name; written when there are
             no products of anything else.
+        known: Keys of steps, where they have been computed.
 
     Raises:
         ConfigError: If the plan does not fit together.
         StoreError: If the folder cannot be written, or holds files of unknown origin.
     """
     begun = time.monotonic()
-    keys = step_keys(steps, content_key)
+    keys = step_keys(steps, content_key, known=known)
     _settle(steps, store, keys, told)
     found = list(failures)
     write_failures(store.folder, found)

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from weakseg.data.sample import WeakSample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """Images that are worked on at once.
 

@@ -5,11 +5,14 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
+from weakseg.settings.graph import FeaturesConfig
 from weakseg.settings.tiles import TileConfig
 
 CHANGES_NOTHING = frozenset({"loader_workers", "memory_mb"})
 """Settings of these names change how work is done, and no result; what a step reports is part of that."""
-NO_CHANGE_BY_DEFAULT: Mapping[str, Any] = MappingProxyType({"tiles": asdict(TileConfig()), "tiles_for": "outlines"})
+NO_CHANGE_BY_DEFAULT: Mapping[str, Any] = MappingProxyType(
+    {"tiles": asdict(TileConfig()), "tiles_for": "outlines", "features": asdict(FeaturesConfig())}
+)
 """Settings of these names are left out where they have this value: what was made before there were any stays valid."""
 FILES = frozenset({"file", "vectors_file"})
 """Settings of these names are files: their content counts, not where they lie."""

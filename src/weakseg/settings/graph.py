@@ -1,9 +1,10 @@
 """Pixel graphs, and regions as nodes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from weakseg.errors import ConfigError
+from weakseg.settings.backbone import EMBEDDED
 from weakseg.settings.rules import check_settings
 
 Norm = Literal["l1", "l2"]
@@ -58,16 +59,39 @@ class WindowGraphConfig:
 
 
 @dataclass(frozen=True)
+class FeaturesConfig:
+    """Whose features a graph without training has: those of a network that is taken as it is.
+
+    Attributes:
+        name: Name of a backbone: the embedded one, a plain vision transformer of timm (DINOv2, DINOv3, CLIP), or any
+            other that ``weakseg doctor --backbone NAME`` knows.
+        file: PyTorch or safetensors file of its weights; empty: those that come with the installation for the embedded
+            one, and timm's, downloaded or cached, for all others.
+        enlarged: How much larger the network sees the image than the graph is made for, so that its cells are finer;
+            2 takes four times the cells, and attention between them sixteen times the time.
+    """
+
+    name: str = EMBEDDED
+    file: str = ""
+    enlarged: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what lies outside of its range."""
+        check_settings("graph.features", self, enlarged="in [1, 8]")
+
+
+@dataclass(frozen=True)
 class FreeGraphConfig:
-    """How a pixel graph is built with no training: from colours and the levels of an ImageNet backbone.
+    """How a pixel graph is built with no training: from colours and the levels of a network that does not learn.
 
     Attributes:
         radius_cells: Cells nearer than this are neighbours.
         feature_weight: How fast affinity falls with the mean absolute difference of standardised features.
         sigma_rgb: Standard deviation of the colour kernel, on the scale 0..255.
-        levels: How many of the backbone's levels count, from ``stride`` on.
+        levels: How many of the network's levels count, from ``stride`` on; of a plain vision transformer the last ones.
         max_side: Larger images are reduced to this long side first; bounds time and memory.
         stride: Pixels a cell.
+        features: The network.
     """
 
     radius_cells: float = 5.0
@@ -76,6 +100,7 @@ class FreeGraphConfig:
     levels: int = 3
     max_side: int = 512
     stride: int = 4
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
 
     def __post_init__(self) -> None:
         """Refuse what lies outside of its range."""

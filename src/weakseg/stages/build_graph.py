@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.artifacts import Activations, PixelGraph
+from weakseg.feature_maps import FeatureMaps
 from weakseg.graph.boundary import boundary_affinity
 from weakseg.graph.feature_affinity import color_position_weights, feature_affinity
 from weakseg.graph.pixel_graph import build_pixel_graph, normalize_nodes
-from weakseg.nn.backbones import Backbone
 from weakseg.nn.pairs.affinity import AffinityNet
 from weakseg.nn.pairs.boundary import BoundaryNet
 from weakseg.nn.pairs.window_affinity import WindowAffinityNet
@@ -20,6 +20,7 @@ from weakseg.ops.walk import affinity_power
 from weakseg.settings.graph import FreeGraphConfig, GraphConfig, WindowGraphConfig
 from weakseg.stages.affinity import find_features
 from weakseg.stages.boundary import find_boundary
+from weakseg.stages.features import feature_backbone, feature_maps
 from weakseg.stages.window_affinity import find_window_maps
 
 FAR = 1e12  # a position denominator at which distance does not count
@@ -79,29 +80,29 @@ def window_graph(
 
 
 @torch.no_grad()
-def free_graph(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraphConfig) -> PixelGraph:
+def free_graph(
+    image: NDArray[np.uint8], config: FreeGraphConfig, *, device: str = "cpu", maps: FeatureMaps | None = None
+) -> PixelGraph:
     """Return a graph that needs no training: ``a_ij = exp(-w mean |F_i - F_j| - ||I_i - I_j||^2 / (2 sigma^2))``.
 
-    F are the backbone's levels of ``config.stride`` and coarser, each channel standardised over the image; I is the
+    F are levels of a network of ``config.stride`` and coarser, each channel standardised over the image; I is the
     photograph on the grid. Node features are F, colour and position. Not from a paper.
 
     Args:
-        backbone: In evaluation mode.
         image: ``(H, W, 3)`` uint8.
-        config: Kernels and levels.
+        config: Kernels, and the network with its levels.
+        device: Where the network runs, unless it is the embedded one.
+        maps: From ``feature_maps`` of the same image and settings, where they are there already.
     """
+    maps = maps or feature_maps(feature_backbone(config.features, device), image, config)
     image = resize_image(image, scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side))
-    pixels = image_tensor(image)
-    shapes = [stride for _, stride in backbone.level_shapes()]
     size = grid_size((image.shape[0], image.shape[1]), config.stride)
-    found = zip(shapes, backbone.levels(pixels[None].to(backbone.mean.device)), strict=True)
-    coarse = [
-        resample_cells(level[0].cpu(), size, (image.shape[0], image.shape[1]), backbone.cells(stride))
-        for stride, level in found
-        if stride >= config.stride
-    ][: config.levels]
-    features = torch.cat([standardized(level) for level in coarse])
-    colors = block_means(pixels, config.stride)
+    placed = (
+        resample_cells(level, size, maps.image_size, cells)
+        for level, cells in zip(maps.levels, maps.cells, strict=True)
+    )
+    features = torch.cat([standardized(level) for level in placed])
+    colors = block_means(image_tensor(image), config.stride)
     offsets = half_disc(config.radius_cells)
     alike = feature_affinity(features * config.feature_weight, offsets)
     near = color_position_weights(colors, offsets, color_denominator=2 * config.sigma_rgb**2, position_denominator=FAR)

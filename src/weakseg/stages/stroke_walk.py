@@ -14,7 +14,6 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rgb_uint8
 from weakseg.data.annotations import Drawn
-from weakseg.nn.backbones import embedded_backbone
 from weakseg.ops.raster import raster_lines
 from weakseg.ops.resample import block_means, image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
@@ -98,7 +97,7 @@ def cut_labels(
 
 def walk_graph_of(image: NDArray[np.uint8], config: StrokeWalkConfig) -> PixelGraph:
     """Return the graph of an ``(H, W, 3)`` uint8 image that strokes walk on."""
-    return free_graph(embedded_backbone(), image, config.graph)
+    return free_graph(image, config.graph)
 
 
 def mark_strokes(

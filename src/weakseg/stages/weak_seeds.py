@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, Activations, LabelMap, PixelGraph
 from weakseg.checks import check_same_size
-from weakseg.data.annotations import Drawn, Region
+from weakseg.data.annotations import NOTHING_DRAWN, Drawn, Region
 from weakseg.data.regions import deciding, mask_of_runs, outlines_of
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
@@ -22,7 +22,7 @@ from weakseg.stages.tag_seeds import tag_seeds
 
 def counted(sample: WeakSample, use: Use) -> WeakSample:
     """Return a sample with those of its labels that count."""
-    if use == "strongest" or sample.drawn == Drawn():
+    if use == "strongest" or sample.drawn == NOTHING_DRAWN:
         return sample
     return replace(sample, drawn=sample.drawn.only(use))
 

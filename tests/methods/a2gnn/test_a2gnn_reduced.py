@@ -15,7 +15,7 @@ from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.sample import Tags, WeakSample
 from weakseg.errors import ShapeError
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
-from weakseg.methods.a2gnn.graphs import GraphWalkJob
+from weakseg.methods.a2gnn.graphs import GraphSource, GraphWalkJob
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob
 from weakseg.methods.a2gnn.problem import reduce_labelled
 from weakseg.ops.resample import resize_image, resize_labels, resize_maps
@@ -52,11 +52,11 @@ def complete(
         0,
         RegionConfig(num_regions=150) if superpixels else None,
     )
-    job = A2gnnJob(None, folder / "seeds", folder / f"to {max_side}", how)
+    job = A2gnnJob(GraphSource(how.graph), folder / "seeds", folder / f"to {max_side}", how)
     job.run(Unit((sample,)))
     path = job.output("a")
     if walk:
-        walker = GraphWalkJob(None, folder, folder / f"walk {max_side}", how.graph, GraphWalkConfig())
+        walker = GraphWalkJob(folder, folder / f"walk {max_side}", GraphSource(how.graph), GraphWalkConfig())
         walker.run(Unit((sample,)))
         walked = Scores.load(walker.output("a"))
         fuse_walked(Scores.load(path), walked, DecodeConfig(NO_CRF), Fusion(3.0, "cells")).save(path)

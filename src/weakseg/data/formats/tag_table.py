@@ -14,7 +14,7 @@ from weakseg.names import composed
 State = bool | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TagRow:
     """What one row of a tag file says.
 

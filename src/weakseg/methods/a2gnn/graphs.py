@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from weakseg.artifacts import Activations, PixelGraph
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
-from weakseg.nn.backbones import embedded_backbone
+from weakseg.feature_maps import FeatureMaps
 from weakseg.nn.weights import MODEL_FILE
 from weakseg.ops.resample import scaled_size
 from weakseg.pipeline.plan import TRAIN, Kind, Step, StepContext
@@ -21,37 +21,62 @@ from weakseg.stages.build_graph import free_graph, window_graph
 from weakseg.stages.walk import walk_on_graph
 from weakseg.stages.window_affinity import load_window_affinity
 from weakseg.steps.base import cached, over_images
+from weakseg.steps.features import FEATURES, are_outside
 
 GraphSettings = WindowGraphConfig | FreeGraphConfig
 
 
-def image_graph(
-    model: Path | None, image: NDArray[np.uint8], config: GraphSettings, device: str, *, normalized: bool = True
-) -> PixelGraph:
-    """Return the graph of an image.
+@dataclass(frozen=True)
+class GraphSource:
+    """What the graphs of a run's images are made of.
 
-    Args:
-        model: Of the affinity network, for a window graph.
-        image: ``(H, W, 3)`` uint8; for a free graph it is reduced.
+    Attributes:
         config: Which graph.
-        device: Where the network runs.
-        normalized: Whether features of the nodes of a window graph are divided by their norm.
+        model: Of the affinity network, for a window graph.
+        features: Folder of the features of a free graph; ``None``: they are the embedded network's, made when needed.
     """
-    if isinstance(config, FreeGraphConfig):
-        return free_graph(embedded_backbone(), image, config)
-    assert model is not None
-    network = cached(load_window_affinity, model, device)
-    return window_graph(network, image, config, normalized=normalized)
+
+    config: GraphSettings
+    model: Path | None = None
+    features: Path | None = None
+
+    @classmethod
+    def of(cls, config: GraphSettings, context: StepContext) -> "GraphSource":
+        """Return what a step takes that has the needs of ``graph_needs``."""
+        model = context.inputs["affinity"] / MODEL_FILE if isinstance(config, WindowGraphConfig) else None
+        return cls(config, model, context.inputs.get(FEATURES))
+
+    def graph(self, image: NDArray[np.uint8], image_id: str, device: str, *, normalized: bool = True) -> PixelGraph:
+        """Return the graph of an image.
+
+        Args:
+            image: ``(H, W, 3)`` uint8; for a free graph it is reduced.
+            image_id: Its id.
+            device: Where the network runs.
+            normalized: Whether features of the nodes of a window graph are divided by their norm.
+        """
+        if isinstance(self.config, FreeGraphConfig):
+            maps = FeatureMaps.load(self.features / f"{image_id}{Kind.FEATURES.suffix}") if self.features else None
+            return free_graph(image, self.config, maps=maps)
+        assert self.model is not None
+        network = cached(load_window_affinity, self.model, device)
+        return window_graph(network, image, self.config, normalized=normalized)
+
+
+def graph_needs(config: GraphSettings) -> dict[str, Kind]:
+    """Return the steps that graphs are made of."""
+    if isinstance(config, WindowGraphConfig):
+        return {"affinity": Kind.MODEL}
+    return {FEATURES: Kind.FEATURES} if are_outside(config) else {}
 
 
 @dataclass(frozen=True)
 class GraphWalkJob(ImageJob):
     """Image and activations to scores that have walked on the image's graph."""
 
-    model: Path | None
     activations: Path
     out: Path
-    graph: GraphSettings
+    source: GraphSource
     walk: GraphWalkConfig
     device: str = "cpu"
     suffix: ClassVar[str] = Kind.SCORES.suffix
@@ -60,24 +85,23 @@ class GraphWalkJob(ImageJob):
         """Compute and save the scores."""
         image = sample.load_image()
         size = working = (image.shape[0], image.shape[1])
-        if isinstance(self.graph, FreeGraphConfig):
-            working = scaled_size(size, 1.0, max_side=self.graph.max_side)
+        if isinstance(self.source.config, FreeGraphConfig):
+            working = scaled_size(size, 1.0, max_side=self.source.config.max_side)
         activations = Activations.load(self.activations / f"{sample.id}.safetensors")
-        graph = image_graph(self.model, image, self.graph, self.device)
+        graph = self.source.graph(image, sample.id, self.device)
         walked = walk_on_graph(replace(activations, image_size=working), graph, self.walk)
         walked.of_photograph(size).save(self.output(sample.id))
 
 
 def graph_walk_step(dataset: Dataset, graph: GraphSettings, walk: GraphWalkConfig) -> Step:
     """Let background and activations walk on the graphs that the images' networks have."""
-    learned = isinstance(graph, WindowGraphConfig)
 
     def make(context: StepContext) -> GraphWalkJob:
-        model = context.inputs["affinity"] / MODEL_FILE if learned else None
-        return GraphWalkJob(model, context.inputs["activations"], context.folder, graph, walk, context.device)
+        source = GraphSource.of(graph, context)
+        return GraphWalkJob(context.inputs["activations"], context.folder, source, walk, context.device)
 
     settings = asdict(walk)
     settings.pop("fused")
-    needs = {"activations": Kind.ACTIVATIONS, **({"affinity": Kind.MODEL} if learned else {})}
+    needs = {"activations": Kind.ACTIVATIONS, **graph_needs(graph)}
     work = over_images(GraphWalkJob, make, dataset.splits[TRAIN], source=("activations", Kind.ACTIVATIONS))
     return Step("walk", Kind.SCORES, needs, {"graph": asdict(graph), "walk": settings}, work)

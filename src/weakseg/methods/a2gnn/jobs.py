@@ -13,7 +13,7 @@ from weakseg.artifacts import LabelMap, Scores
 from weakseg.data.sample import WeakSample
 from weakseg.methods.a2gnn.config import A2gnnConfig, RegionConfig
 from weakseg.methods.a2gnn.graphnet import build_graphnet_problem, region_source
-from weakseg.methods.a2gnn.graphs import GraphSettings, image_graph
+from weakseg.methods.a2gnn.graphs import GraphSettings, GraphSource
 from weakseg.methods.a2gnn.problem import A2gnnProblem, build_cell_problem, image_cells, reduce_labelled
 from weakseg.methods.a2gnn.train import train_a2gnn
 from weakseg.pipeline.plan import Kind
@@ -52,9 +52,9 @@ class A2gnnCompletion:
 
 @dataclass(frozen=True)
 class A2gnnJob(PerImageTraining):
-    """Image, labels and seeds to scores; ``model`` is the affinity network of a graph that needs one."""
+    """Image, labels and seeds to scores."""
 
-    model: Path | None
+    source: GraphSource
     seeds: Path
     out: Path
     how: A2gnnCompletion
@@ -83,7 +83,7 @@ class A2gnnJob(PerImageTraining):
     def _problem(self, sample: WeakSample, image: NDArray[np.uint8], seeds: LabelMap) -> A2gnnProblem:
         how = self.how
         soft = how.regions is not None and how.regions.edges == "distance"
-        graph = image_graph(self.model, image, how.graph, self.device, normalized=not soft)
+        graph = self.source.graph(image, sample.id, self.device, normalized=not soft)
         if how.regions is None:
             cells = image_cells(image, graph, how.config)
             return build_cell_problem(sample, cells, seeds, how.config, num_classes=how.num_classes)

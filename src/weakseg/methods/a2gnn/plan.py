@@ -7,11 +7,10 @@ from weakseg.data.annotations import LabelKind
 from weakseg.data.dataset import Dataset
 from weakseg.data.regions import deciding
 from weakseg.errors import ConfigError
-from weakseg.methods.a2gnn.graphs import graph_walk_step
+from weakseg.methods.a2gnn.graphs import GraphSettings, GraphSource, graph_needs, graph_walk_step
 from weakseg.methods.a2gnn.jobs import A2gnnCompletion, A2gnnJob, BoxInstanceJob
 from weakseg.methods.a2gnn.recipe import A2gnnRecipe
 from weakseg.methods.plans import from_seam, from_tags, with_segmenter
-from weakseg.nn.weights import MODEL_FILE
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.settings.decode import Fusion
 from weakseg.settings.seed import SeedConfig
@@ -20,6 +19,7 @@ from weakseg.stages.weak_seeds import counted
 from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
 from weakseg.steps.decode import Kept, decode_steps
+from weakseg.steps.features import FEATURES, features_step
 from weakseg.steps.saliency import SALIENCY
 from weakseg.steps.seed import reading_steps
 from weakseg.steps.weak_seeds import weak_seeds_step
@@ -35,9 +35,10 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     boxed = recipe.seeds.use in ("strongest", "boxes")
     kept = Kept(recipe.within_boxes and boxed, recipe.seeds.use)
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
-    graph = recipe.graph if recipe.graph_from == "affinity" else recipe.free
+    graph = _graph(recipe)
     steps = [
         *_seed_steps(recipe, dataset),
+        *([features_step(dataset, recipe.free)] if FEATURES in graph_needs(graph) else []),
         *([graph_walk_step(dataset, graph, recipe.walk)] if walked else []),
         *([completed_step(recipe, dataset)] if recipe.masks_from == "network" else []),
         *_mask_steps(recipe, dataset, kept),
@@ -51,11 +52,14 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     return with_segmenter(recipe, dataset, steps)
 
 
+def _graph(recipe: A2gnnRecipe) -> GraphSettings:
+    return recipe.graph if recipe.graph_from == "affinity" else recipe.free
+
+
 def completed_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
     """Train each image's network."""
-    learned = recipe.graph_from == "affinity"
     how = A2gnnCompletion(
-        recipe.graph if learned else recipe.free,
+        _graph(recipe),
         recipe.completion,
         recipe.seeds.use,
         len(dataset.classes),
@@ -64,11 +68,11 @@ def completed_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
     )
 
     def make(context: StepContext) -> A2gnnJob:
-        model = context.inputs["affinity"] / MODEL_FILE if learned else None
-        return A2gnnJob(model, context.inputs["seeds"], context.folder, how, context.device)
+        return A2gnnJob(
+            GraphSource.of(how.graph, context), context.inputs["seeds"], context.folder, how, context.device
+        )
 
-    needs = {"seeds": Kind.LABELS}
-    needs |= {"affinity": Kind.MODEL} if learned else {}
+    needs = {"seeds": Kind.LABELS, **graph_needs(how.graph)}
     work = over_images(A2gnnJob, make, dataset.splits[TRAIN], source=("seeds", Kind.LABELS))
     return Step("completed", Kind.SCORES, needs, asdict(how), work)
 
