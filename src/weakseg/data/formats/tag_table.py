@@ -106,7 +106,9 @@ class TagTable:
         rows: dict[str, list[TagRow]] = {}
         for row in self.rows:
             rows.setdefault(image_id_of(row.image), []).append(row)
-        return {image_id: _tags(members, classes, unasked) for image_id, members in rows.items()}
+        once: dict[Tags, Tags] = {}  # images share what they have in common
+        found = ((image_id, _tags(members, classes, unasked)) for image_id, members in rows.items())
+        return {image_id: once.setdefault(tags, tags) for image_id, tags in found}
 
 
 def long_table(path: Path, rows: Sequence[TagRow], skipped: Mapping[str, str] | None = None) -> TagTable:
