@@ -8,7 +8,7 @@ import timm
 import torch
 from numpy.typing import NDArray
 
-from tiny_transformers import DINOV2, dinov2, enter
+from tiny_transformers import dinov2
 from weakseg.errors import CheckpointError, ConfigError, ShapeError, StoreError
 from weakseg.feature_maps import FeatureMaps
 from weakseg.nn.backbones import embedded_backbone
@@ -110,10 +110,8 @@ def test_networks_that_are_not_to_be_had(tmp_path: Path, weights: Path) -> None:
         free_graph(noise(40, 60), FreeGraphConfig(stride=32, features=FeaturesConfig(TINY, str(weights))))
 
 
-def test_one_photograph_looks_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    enter(monkeypatch)
-    settings = FreeGraphConfig(stride=8, levels=1, features=FeaturesConfig(DINOV2))
+def test_one_photograph_looks_once(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config(weights)
     seen: list[tuple[int, ...]] = []
     own = PlainVit.levels
 

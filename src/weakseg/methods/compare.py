@@ -241,8 +241,7 @@ class _Work:
         keys = step_keys(steps, self.content_key)
         unscored = [step for step in steps if step.name in scored and keys[step.name] not in self.scores]
         plan = [*steps, evaluation_step(dataset, recipe.data, unscored, plan=steps)]
-        before = self.intake.failures
-        failures = run_plan(plan, self.store, self.content_key, self.options, failures=before, known=keys)
+        failures = run_plan(plan, self.store, self.content_key, self.options, failures=self.intake.failures)
         folders = step_folders(plan, self.store, self.content_key, known=keys)
         found = read_json(folders.pop(plan[-1].name) / RESULTS_FILE)
         for score in (*found["scores"], *found["objects"]):

@@ -52,7 +52,6 @@ def run_plan(
     *,
     failures: Sequence[Failure] = (),
     told: Mapping[str, Mapping[str, Any]] = NOTHING,
-    known: Mapping[str, str] = NO_KEYS,
 ) -> list[Failure]:
     """Carry out all steps in order, and return every image that failed in any of them.
 
@@ -66,14 +65,13 @@ def run_plan(
         failures: What failed before, at intake.
         told: JSON files of the run folder that say what the products are made with, by name; written when there are
             no products of anything else.
-        known: Keys of steps, where they have been computed.
 
     Raises:
         ConfigError: If the plan does not fit together.
         StoreError: If the folder cannot be written, or holds files of unknown origin.
     """
     begun = time.monotonic()
-    keys = step_keys(steps, content_key, known=known)
+    keys = step_keys(steps, content_key)
     _settle(steps, store, keys, told)
     found = list(failures)
     write_failures(store.folder, found)
