@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -119,6 +120,29 @@ def _flushed(temporary: Path, path: Path) -> Written:
         status = os.fstat(file.fileno())
         digest = digest_of_content(file) if _noted.get() is not None else ""
         return Written(os.fspath(path), status.st_size, status.st_mtime_ns, digest)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``path``; on success it takes the place of that, on failure it is removed.
+
+    Args:
+        path: What is not there yet, or an empty folder.
+
+    Raises:
+        OutputError: If the folder cannot be written; nothing is left then.
+    """
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{owner()}-{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -29,6 +29,7 @@ from weakseg.data.truth import open_instance_truth, open_truth
 from weakseg.feature_maps import FeatureMaps
 from weakseg.instances import Instances
 from weakseg.methods.finished import open_finished
+from weakseg.methods.publication import is_publication, left_beside, open_publication, seal
 from weakseg.methods.recipes import load_recipe
 from weakseg.methods.shared_recipe import load_recipes
 from weakseg.nn.models import load_model
@@ -443,6 +444,20 @@ def finished(folder: Path) -> None:
     network(folder / "steps/classifier-1/model.safetensors")
 
 
+def published(folder: Path) -> None:
+    """Write what ``weakseg publish`` leaves, of which a card is no data."""
+    network(folder / "model.safetensors")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    seal(folder, {"classes": ["cat"], "segmenter": "model.safetensors", "labeller": None})
+
+
+def read_published(folder: Path) -> None:
+    if is_publication(folder):
+        found = open_publication(folder)
+        left_beside(found)
+        read_header(found.model)
+
+
 def stored(folder: Path) -> None:
     """Write a step of a run folder, and what guards it."""
     store = Store(folder)
@@ -497,6 +512,7 @@ ARTEFACTS = (
     Subject("state", save_training,
             lambda f: StateFile(f / "state.pt", {"epochs": 3}).load(*learner(), Sums())),
     Subject("comparison", finished, lambda f: open_finished(f).model_of("classifier"), ("**/*",)),
+    Subject("publication", published, read_published, ("config.json",)),
     Subject("run folder", stored, read_stored, ("**/*",)),
     Subject("records", taken_in, read_taken_in, ("records.json",)),
     Subject("recipe", written({"r.yaml": RECIPE}), lambda f: load_recipe(str(f / "r.yaml"))),

@@ -54,6 +54,9 @@ def _report() -> int:
     print("embedded ImageNet weights: load")
     print(f"word vectors of installed models (extra 'words'): spacy {_version('spacy') or 'not there'}")
     print(f"actors, on one machine or many (extra 'ray'): ray {_version('ray') or 'not there'}")
+    print(
+        f"model hubs, for weakseg publish (extra 'hub'): huggingface_hub {_version('huggingface_hub') or 'not there'}"
+    )
     print("for those who work on weakseg itself:")
     print("\n".join(f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()))
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)

@@ -16,7 +16,7 @@ def main(words: Sequence[str]) -> int:
         "--overlays looks\n"
         "  weakseg label comparison --method wsgcn-i --images more-photos --labels more-tags.csv --out more-masks",
     )
-    parser.add_argument("run", type=Path, help="run folder, or folder of a comparison")
+    parser.add_argument("run", type=Path, help="run folder, folder of a comparison, or published folder")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument("--labels", type=Path, required=True, help="their tags: CSV, JSON or JSONL")

@@ -43,7 +43,7 @@ main = ImageVerb(
     PredictConfig,
     "masks",
     _job,
-    {"model": "trained segmenter: its file, or the folder of its run or comparison"},
+    {"model": "trained segmenter: its file, the folder of its run or comparison, or a published folder"},
     extend=_extend,
     shown=("--scales", "--flip", "--crf", "--max_side"),
     finish=_finish,

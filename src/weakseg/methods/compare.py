@@ -16,7 +16,7 @@ from weakseg.methods.figures import MethodFigures, measure_lists
 from weakseg.methods.finished import COMPARISON_FILE, remember_place
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
-from weakseg.methods.run import check_saliency_is_read, write_classes
+from weakseg.methods.run import check_saliency_is_read, write_classes, write_counts
 from weakseg.pipeline.intake import Intake, take_in
 from weakseg.pipeline.keys import hash_of, step_keys
 from weakseg.pipeline.options import RunOptions
@@ -175,6 +175,7 @@ def compare_methods(
     crew().tell(intake.dataset)
     content_key = hash_of({"classes": list(dataset.classes.names), "images": dict(intake.content)})
     write_classes(out, dataset.classes.names)
+    write_counts(out, intake.report)
     remember_place(out, next(iter(recipes.values())))
     work = _Work(store, content_key, options, intake, segmenter, until)
     if share:

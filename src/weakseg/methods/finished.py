@@ -9,6 +9,7 @@ from typing import Any
 from weakseg.errors import CheckpointError, ConfigError, StoreError, cut, quoted
 from weakseg.files import read_json_object, write_json
 from weakseg.methods import METHODS
+from weakseg.methods.publication import is_publication, open_publication
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe, parse_recipe
 from weakseg.nn.weights import MODEL_FILE, read_header
@@ -97,7 +98,7 @@ def open_finished(folder: Path, method: str = "") -> FinishedRun:
 
 
 def segmenter_of(path: Path, method: str = "") -> Path:
-    """Return a model file: as given, or the last segmenter of a run, or of a method of a comparison.
+    """Return a model file: as given, that of a published folder, or the last segmenter of a run or compared method.
 
     Raises:
         ConfigError: If a method is named of what is no comparison.
@@ -108,7 +109,7 @@ def segmenter_of(path: Path, method: str = "") -> Path:
         return finished.model_of(in_round(SEGMENTER, finished.recipe.rounds))
     if method:
         raise ConfigError(f"--method: {path} is no folder of a comparison; leave it out")
-    return path
+    return open_publication(path).model if is_publication(path) else path
 
 
 def is_finished(folder: Path) -> bool:

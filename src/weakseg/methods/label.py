@@ -10,6 +10,7 @@ from weakseg.data.paths import read_classes
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.finished import open_finished
+from weakseg.methods.publication import labeller_of
 from weakseg.methods.recipe import Recipe
 from weakseg.methods.recipes import recipe_as_json
 from weakseg.methods.run import CONTENT_FILE, RunResult, write_classes
@@ -37,7 +38,7 @@ def label_images(
     ``masks.csv`` lists them with their reliability.
 
     Args:
-        run: Folder of a run of a method that starts from tags, or of a comparison.
+        run: Folder of a run of a method that starts from tags, of a comparison, or a published one with its labeller.
         images: Folder of the new images.
         labels: Their tags: CSV, JSON or JSONL, with the classes of the run.
         out: Gets a folder for each step that leads to the masks; can be resumed.
@@ -48,7 +49,7 @@ def label_images(
         ConfigError: If the method has no labeller, or reads saliency maps of files, or by weights that are not there.
         CheckpointError: If a network has not been trained to the end.
     """
-    finished = open_finished(run, method)
+    finished = open_finished(run := labeller_of(run), method)
     recipe = finished.decided_recipe
     build = METHODS[recipe.method].build
     options = (options or RunOptions()).resolve()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.crew import crew
+from weakseg.data.check import DatasetReport
 from weakseg.data.dataset import Dataset, open_dataset
 from weakseg.errors import ConfigError
-from weakseg.files import write_bytes
+from weakseg.files import write_bytes, write_json
 from weakseg.methods import METHODS
 from weakseg.methods.finished import remember_place
 from weakseg.methods.plans import last_masks
@@ -25,7 +26,7 @@ from weakseg.pipeline.store import Store
 from weakseg.steps.reliability import LIST_FILE, RELIABILITY, write_list
 from weakseg.steps.saliency import check_weights
 
-CONTENT_FILE = "data/content.json"
+CONTENT_FILE, COUNTS_FILE = "data/content.json", "data/counts.json"
 CLASSES_FILE = "classes.txt"
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def run_recipe(recipe: Recipe, out: Path, options: RunOptions | None = None) -> 
         steps = build(recipe, crew().tell(intake.dataset))
         remember_place(out, recipe)
         write_classes(out, dataset.classes.names)
+        write_counts(out, intake.report)
         told = {RECIPE_FILE: recipe_as_json(recipe), CONTENT_FILE: content}
         if share:
             shard = run_shard(steps, store, hash_of(content), options, failures=intake.failures, told=told)
@@ -135,3 +137,16 @@ def check_saliency_is_read(recipes: Sequence[Recipe]) -> None:
 def write_classes(folder: Path, names: Sequence[str]) -> None:
     """Write the class names, one a line, in the order of their ids."""
     write_bytes(folder / CLASSES_FILE, ("\n".join(names) + "\n").encode())
+
+
+def write_counts(folder: Path, report: DatasetReport) -> None:
+    """Write how many images each split has, in all, by their strongest label, and by the class that they show."""
+    splits = {
+        name: {
+            "images": counts.num_images,
+            "labels": dict(report.drawn[name].strongest),
+            "showing": dict(zip(report.class_names, counts.present, strict=True)),
+        }
+        for name, counts in report.splits.items()
+    }
+    write_json(folder / COUNTS_FILE, {"splits": splits, "unreadable": len(report.failures)})
