@@ -71,6 +71,10 @@ class TestTheFolder:
         assert told["classes"] == list(CLASSES) and sorted(told["files"]) == sorted(names - {"config.json"})
         assert (told["license"], told["method"], told["kind"]) == ("apache-2.0", "cam", "segmenter")
 
+    def test_others_may_read_it_as_any_new_folder(self, home: Path, tmp_path: Path) -> None:
+        (tmp_path / "new").mkdir()
+        assert (home / "shapes").stat().st_mode == (tmp_path / "new").stat().st_mode
+
     def test_nothing_in_it_names_a_path_of_this_machine(self, home: Path) -> None:
         for path in (home / "shapes").rglob("*"):
             if path.is_file():
@@ -387,11 +391,12 @@ class TestTheHub:
     ) -> None:
         words = ["publish", str(home / "out"), "--to", "hub:anna/shapes", *LICENSED]
         assert main([*words, "--what", "both", "--public"]) == 0
-        assert "everybody can see it" in capsys.readouterr().out and not hub.private["anna/shapes"]
+        assert "is seen by everybody" in capsys.readouterr().out and not hub.private["anna/shapes"]
         hub.repositories["anna/shapes"]["notes.md"] = b"of anna"
         assert main(words) == 2
         assert "hub:anna/shapes: holds files; give another name, or --overwrite" in capsys.readouterr().err
-        assert main([*words, "--overwrite"]) == 0
+        assert main([*words, "--overwrite", "--public"]) == 0
+        assert "was there before, and is seen by whom it was" in capsys.readouterr().out
         files = set(hub.repositories["anna/shapes"])
         assert files == {".gitattributes", "README.md", "config.json", "model.safetensors", "notes.md", "recipe.yaml"}
 

@@ -55,13 +55,14 @@ def publish(given: Namespace) -> int:
     if not given.license:
         logger.warning("%s", NO_LICENSE)
     called = name.rpartition("/")[2] or target.resolve().name
-    with tempfile.TemporaryDirectory() as folder:
-        made = make(source, Path(folder), Shared(called, given.title or called, given.license.strip()), given.example)
+    with tempfile.TemporaryDirectory() as temporary:
+        (folder := Path(temporary) / "made").mkdir()  # which others may read, unlike the folder above it
+        made = make(source, folder, Shared(called, given.title or called, given.license.strip()), given.example)
         if not name:
             put(made.folder, target)
             return conclude((), f"published: {target.resolve()}; read {CARD_FILE} before you give it away")
-        address = push(made.folder, made.files, name, public=given.public, overwrite=given.overwrite)
-    return _pushed(address, public=given.public)
+        pushed = push(made.folder, made.files, name, public=given.public, overwrite=given.overwrite)
+    return _told(*pushed, public=given.public)
 
 
 def make(source: Source, folder: Path, shared: Shared, example: Path | None = None) -> Publication:
@@ -106,15 +107,15 @@ def _publish_again(given: Namespace, name: str) -> int:
     with_it, others = left_beside(made)
     if others:
         logger.warning("not pushed, for weakseg publish did not write it: %s", ", ".join(others[:5]))
-    address = push(made.folder, (*made.files, *with_it), name, public=given.public, overwrite=given.overwrite)
-    return _pushed(address, public=given.public)
+    pushed = push(made.folder, (*made.files, *with_it), name, public=given.public, overwrite=given.overwrite)
+    return _told(*pushed, public=given.public)
 
 
-def _pushed(address: str, *, public: bool) -> int:
-    seen = (
-        "everybody can see it" if public else "a new repository is private; its page, or --public, opens it to others"
-    )
-    return conclude((), f"published: {address} ({seen})")
+def _told(address: str, there: bool, *, public: bool) -> int:
+    """Print where it is, and who sees it, and return the exit code."""
+    who = "is seen by everybody" if public else "is private until its page on the hub, or --public, says otherwise"
+    seen = "was there before, and is seen by whom it was" if there else who
+    return conclude((), f"published: {address} (the repository {seen})")
 
 
 def _says_license(card: Path) -> bool:

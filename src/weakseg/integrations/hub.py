@@ -49,8 +49,10 @@ def check_name(name: str) -> str:
     return name
 
 
-def push(folder: Path, files: Sequence[str], name: str, *, public: bool = False, overwrite: bool = False) -> str:
-    """Push files of a folder as one commit, and return the address of the repository.
+def push(
+    folder: Path, files: Sequence[str], name: str, *, public: bool = False, overwrite: bool = False
+) -> tuple[str, bool]:
+    """Push files of a folder as one commit; return the address of the repository, and whether it was there before.
 
     Who pushes is known to the client: ``HF_TOKEN``, or what ``hf auth login`` has saved.
 
@@ -79,7 +81,7 @@ def push(folder: Path, files: Sequence[str], name: str, *, public: bool = False,
         operations = [client.CommitOperationAdd(one, str(folder / one)) for one in files]
         operations += [client.CommitOperationDelete(one) for one in stale]
         api.create_commit(name, operations, commit_message="Publish a model of weakseg")
-    return f"{api.endpoint}/{name}"
+    return f"{api.endpoint}/{name}", there
 
 
 @contextmanager
