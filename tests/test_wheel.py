@@ -1,15 +1,12 @@
 """What users install is the wheel: it holds all files of the package, and runs without the sources.
 
-``make wheel-test`` installs it with all that it depends on.
+``make wheel-test`` installs it with all that it depends on, and runs the demo.
 """
 
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-import skimage.data
-from PIL import Image
 
 from wheel import build_wheel, missing_from, run_alone
 
@@ -29,17 +26,13 @@ def test_it_holds_every_file_of_the_package(wheel: Path, tmp_path: Path) -> None
     assert missing_from(broken) == ["weakseg/data/knowledge/imagenet_words.json", "weakseg/report/template.html.j2"]
 
 
-def test_what_it_installs_segments_a_photograph(wheel: Path, tmp_path: Path) -> None:
-    """From an empty folder: words and weights are found in what was installed, which is the wheel unpacked."""
+def test_what_it_installs_runs_without_the_sources(wheel: Path, tmp_path: Path) -> None:
+    """From an empty folder, on what was installed, which is the wheel unpacked: a command that reads a file of it."""
     place, folder = tmp_path / "installed", tmp_path / "empty"
     with zipfile.ZipFile(wheel) as file:
         file.extractall(place)
     (told,) = place.glob("weakseg-*.dist-info/entry_points.txt")
     assert "weakseg = weakseg.cli.main:main" in told.read_text()
     folder.mkdir()
-    Image.fromarray(skimage.data.chelsea()[::3, ::3]).save(folder / "cat.png")
     done = run_alone(place, ["words", "cat"], folder)
     assert done.returncode == 0 and "tabby cat" in done.stdout, done.stderr
-    done = run_alone(place, ["segment", "cat.png", "--boxes", "cat 30,3,140,98", "--out", "mask.png"], folder)
-    assert done.returncode == 0, done.stderr
-    assert 0.3 < (np.asarray(Image.open(folder / "mask.png")) == 1).mean() < 0.9
