@@ -19,8 +19,8 @@ from weakseg.data.truth import open_truth
 from weakseg.errors import ConfigError, ShapeError
 from weakseg.evaluation.confusion import Confusion
 from weakseg.settings.box_seeds import BoxSeedConfig
-from weakseg.stages import box_seeds as module
-from weakseg.stages.box_seeds import BoxSeeds, NoEvidence, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds, stacked
+from weakseg.stages.proposers.choose import NoEvidence
 
 SIZE = (12, 16)
 Labels = NDArray[np.uint8]
@@ -82,7 +82,7 @@ class TestGrabCut:
             mask[y : y + height, x : x + width] = cv2.GC_PR_FGD
             mask[y, x] = cv2.GC_PR_BGD
 
-        monkeypatch.setattr(module.cv2, "grabCut", record)
+        monkeypatch.setattr(cv2, "grabCut", record)
         image = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
         seeds = box_seeds([Box(1, 2.5, 3, 7, 9.5)], image, BoxSeedConfig())
         assert seen["rectangle"] == (3, 2, 7, 5) and seen["iterations"] == 5 and seen["mode"] == cv2.GC_INIT_WITH_RECT
@@ -136,7 +136,7 @@ class TestFailures:
             marks = np.where(np.arange(width * height) < pixels, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
             mask[y : y + height, x : x + width] = marks.reshape(height, width)
 
-        monkeypatch.setattr(module.cv2, "grabCut", mark)
+        monkeypatch.setattr(cv2, "grabCut", mark)
         seeds = box_seeds([Box(2, 1, 2, 6, 10)], np.zeros((*SIZE, 3), np.uint8), BoxSeedConfig())
         assert seeds.failures == (failure,)
         assert seeds.segments.sum() == (40 if failure else pixels)
@@ -145,7 +145,7 @@ class TestFailures:
         def fail(*_: object) -> None:
             raise cv2.error("no samples")
 
-        monkeypatch.setattr(module.cv2, "grabCut", fail)
+        monkeypatch.setattr(cv2, "grabCut", fail)
         seeds = box_seeds([Box(2, 1, 2, 6, 10)], np.zeros((*SIZE, 3), np.uint8), BoxSeedConfig())
         assert seeds.failures == ("error",) and seeds.segments.sum() == 40
 
@@ -274,7 +274,7 @@ class TestFusion:
         boxes = [Box(c, min(a, b), min(x, y), max(a, b) + 1, max(x, y) + 1) for a, b, x, y, c in corners]
         inside = np.array([fill_boxes([box], SIZE).labels > 0 for box in boxes], np.bool_).reshape(-1, *SIZE)
         segments = claims[: len(boxes)] & inside
-        from_boxes = module._stacked(boxes, segments, SIZE)
+        from_boxes = stacked(boxes, segments, SIZE)
         seeds = BoxSeeds(LabelMap(from_boxes), tuple(boxes), segments, ("",) * len(boxes))
         confident = np.where(kept, trimap, 255).astype(np.uint8)
         full = fuse_seeds(seeds, LabelMap(trimap)).labels

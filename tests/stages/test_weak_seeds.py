@@ -12,8 +12,8 @@ from weakseg.ops.runs import encode_masks
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
-from weakseg.stages import box_seeds as module
 from weakseg.stages.box_seeds import box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.proposers.look import Look
 from weakseg.stages.saliency_seeds import saliency_seeds
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, stroke_seeds
@@ -201,7 +201,7 @@ def test_boxes_that_are_known_are_not_cut_again(image: np.ndarray, monkeypatch: 
     np.testing.assert_array_equal(found.labels.labels, both.labels.labels)
     np.testing.assert_array_equal(found.segments, both.segments)
     assert (found.boxes, found.failures) == (both.boxes, both.failures)
-    monkeypatch.setattr(module, "_segment", lambda *arguments: pytest.fail("a known box was cut again"))
+    monkeypatch.setattr(Look, "segment", lambda *arguments: pytest.fail("a known box was cut again"))
     again = box_seeds([one, two], image, DEFAULT.boxes, known=both)
     np.testing.assert_array_equal(again.labels.labels, both.labels.labels)
     assert again.boxes == (one, two)

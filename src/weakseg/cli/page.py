@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.cli.common import build_parser, parse
+from weakseg.cli.proposers import add_proposer, with_proposer
 from weakseg.errors import ConfigError, DataError
+from weakseg.photograph.config import SegmentOptions
 
 if TYPE_CHECKING:
     from weakseg.web.page import Page
@@ -58,7 +60,7 @@ def _page(given: Namespace) -> "Page":
     book = LabelBook(labels, classes)
     if given.run is not None and book.classes is None:
         book = LabelBook(labels, read_classes(given.run, ()) or ())
-    return Page(Album(given.folder), book, given.run)
+    return Page(Album(given.folder), book, given.run, with_proposer(SegmentOptions(), given))
 
 
 def _parser() -> ArgumentParser:
@@ -76,6 +78,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--labels", type=Path, help="file of labels; default: FOLDER/weakseg.json")
     parser.add_argument("--classes", type=str, default="", help="class names, by commas; more may follow later")
     parser.add_argument("--run", type=Path, help="run folder whose masks and segmenter are used")
+    add_proposer(parser)
     parser.add_argument("--port", type=int, default=PORT, help="0: any that is free")
     parser.add_argument("--host", type=str, default="127.0.0.1", help="beyond this computer it needs --password-file")
     parser.add_argument("--password-file", type=Path, help="file whose first line is the password that is asked for")

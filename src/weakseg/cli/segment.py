@@ -17,6 +17,7 @@ from weakseg.cli.common import (
     parse,
     settings_of,
 )
+from weakseg.cli.proposers import add_proposer, with_proposer
 from weakseg.errors import ConfigError, DataError
 from weakseg.photograph.config import SegmentOptions, group_options
 from weakseg.pipeline.plan import Failure
@@ -52,7 +53,7 @@ def main(words: Sequence[str]) -> int:
     marks = [[_mark(flag, text) for text in given[flag]] for flag in ("boxes", "points", "scribbles")]
     if not (given.tags or any(marks) or given.labels):
         raise ConfigError("segment: say what the photograph shows: --tags, --boxes, --points, --scribbles or --labels")
-    options = settings_of(given, SegmentOptions)
+    options = with_proposer(settings_of(given, SegmentOptions), given)
     if len(files) > 1:
         if any(marks) or given.labels:
             raise ConfigError(
@@ -210,6 +211,7 @@ def _parser() -> ArgumentParser:
         "--out", type=out_path, help="mask, or folder of several; default: IMAGE-mask.png in the working folder"
     )
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph, or folder of several")
+    add_proposer(parser)
     add_overwrite(parser, "--out and --overlay")
     add_settings(parser, SegmentOptions)
     return parser

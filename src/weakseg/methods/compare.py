@@ -27,6 +27,7 @@ from weakseg.pipeline.shared import take_part
 from weakseg.pipeline.store import Store, keyed_place
 from weakseg.steps.base import forget_models
 from weakseg.steps.evaluate import RESULTS_FILE, evaluation_step
+from weakseg.steps.proposals import proposer_of
 from weakseg.steps.saliency import saliency_of
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,12 @@ class MethodProducts:
     def saliency(self) -> dict[str, Any]:
         """What is to be said of the saliency maps that the masks depend on; empty where there are none."""
         return saliency_of(self.steps, self.result)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is to be said of what the masks depend on: of saliency maps, and of a proposer other than GrabCut."""
+        found = {"saliency": self.saliency, "proposer": proposer_of(self.steps, self.compared)}
+        return {name: said for name, said in found.items() if said}
 
     @property
     def activations(self) -> Path | None:
@@ -277,7 +284,7 @@ def _as_json(method: ComparedMethod, out: Path) -> dict[str, Any]:
         "method": method.name,
         "figures": asdict(method.figures),
         "masks": products.result,
-        **({"saliency": products.saliency} if products.saliency else {}),
+        **products.told,
         "steps": {name: str(folder.relative_to(out)) for name, folder in products.folders.items()},
         "scores": products.scores,
         "objects": products.objects,

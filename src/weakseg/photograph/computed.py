@@ -17,12 +17,16 @@ from weakseg.settings.activate import ActivateConfig
 from weakseg.settings.click_odds import ClickOddsConfig
 from weakseg.settings.decode import DecodeConfig
 from weakseg.settings.graph import FreeGraphConfig
+from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.activate import activate_image
 from weakseg.stages.build_graph import free_graph
 from weakseg.stages.click_maps import CellMaps, cell_maps
 from weakseg.stages.click_odds import click_scores, points_along
 from weakseg.stages.decode import decoding_crf
 from weakseg.stages.mask_cues import SIDE
+from weakseg.stages.proposers.kept import asked_of
+from weakseg.stages.stroke_walk import walk_graph_of
+from weakseg.stages.weak_seeds import SeedParts
 
 Made = TypeVar("Made")
 
@@ -96,6 +100,23 @@ class Computed:
         if kind not in self._latest or self._latest[kind][0] != key:
             self._latest[kind] = (key, make())
         return cast(Made, self._latest[kind][1])
+
+    def seed_parts(self, config: WeakSeedConfig) -> SeedParts:
+        """Return what seeds of the photograph are made of, for marks to come."""
+        return self.once(("seeds", config), SeedParts)
+
+    def prepare_seeds(self, config: WeakSeedConfig) -> None:
+        """Compute what the first stroke or box will need."""
+        parts = self.seed_parts(config)
+        if config.strokes_as == "walk":
+            parts.graph = parts.graph or walk_graph_of(self.image, config.walk)
+        if config.boxes.proposes:
+            _ = parts.looked(self.image, config, "cpu").encoded
+
+    def proposer_doubts(self, config: WeakSeedConfig) -> list[str]:
+        """Return what is worth a warning of the masks that were proposed last."""
+        doubt = asked_of(self.seed_parts(config).answers).doubt(config.boxes.proposer)
+        return [doubt] if doubt else []
 
     def crf(self, config: DecodeConfig) -> DenseCrf | None:
         """Return the CRF that decodes scores; ``None`` where none does."""

@@ -55,6 +55,10 @@ class Marks:
             return drawn.only(drawn.strongest)
         return with_short_strokes(replace(drawn, boxes=()))
 
+    def seeding(self, *, proposes: bool) -> Drawn:
+        """Return what seeds are made from: ``marked``, and beside boxes all marks where a proposer looks at them."""
+        return self.drawn.open if proposes and self.drawn.boxes else self.marked
+
     @property
     def corrections(self) -> Drawn:
         """Strokes and clicks beside boxes, which correct the mask that these make."""

@@ -33,8 +33,7 @@ from weakseg.stages.refine import mask_of, refined_scores
 from weakseg.stages.reliability import OUTLINED, Reliability, reliability_of
 from weakseg.stages.seed import seed_image
 from weakseg.stages.stroke_seeds import merge_over, raster_strokes
-from weakseg.stages.stroke_walk import walk_graph_of
-from weakseg.stages.weak_seeds import SeedParts, paint_regions, weak_seeds
+from weakseg.stages.weak_seeds import paint_regions, weak_seeds
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +99,7 @@ class Photograph(Computed):
         self.crf(drawn.clicks_decode)
         self.graph(drawn.graph)
         self.crf(drawn.decode)
-        if drawn.seeds.strokes_as == "walk":
-            parts = self.once(("seeds", drawn.seeds), SeedParts)
-            parts.graph = parts.graph or walk_graph_of(self.image, drawn.seeds.walk)
+        self.prepare_seeds(drawn.seeds)
         return self
 
     def segment(
@@ -125,7 +122,7 @@ class Photograph(Computed):
         """
         marks, options = self.marks if marks is None else marks, options or SegmentOptions()
         doubts = check_marks(marks, self.size)
-        drawn, regions = marks.marked, marks.regions
+        drawn, regions = marks.seeding(proposes=options.drawn.seeds.boxes.proposes), marks.regions
         if drawn == Drawn() and not regions:
             doubts += word_doubts(marks.names)
             self._warn(doubts)
@@ -154,6 +151,10 @@ class Photograph(Computed):
 
         key = (marks.names, drawn, regions, options)
         activations, seeds, made = self.latest("completed", key, complete)
+        if by != "clicks":
+            told = self.proposer_doubts(options.drawn.seeds)
+            self._warn(told)
+            doubts += told
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         if by == "clicks":
             mask = merge_over(LabelMap(raster_strokes(drawn, self.size, options.drawn.seeds.strokes)), mask)
@@ -244,9 +245,9 @@ class Photograph(Computed):
         if options.method == "clicks":
             return self._no_activations(), confident_seeds(self.clicked(drawn, options.drawn.clicks))
         clicked = drawn.strongest == "points" and all(point.class_id for point in drawn.points)
-        needed = clicked and config.strokes_as == "superpixels"
+        needed = clicked and config.strokes_as != "walk"
         activations = self.evidence(names, options.activations) if needed else None
-        parts = self.once(("seeds", config), SeedParts)
+        parts = self.seed_parts(config)
         return activations or self._no_activations(), weak_seeds(drawn, self.image, activations, config, parts=parts)
 
     def _bare(self, names: tuple[str, ...], seeds: LabelMap, mask: LabelMap, doubts: Sequence[str]) -> Segmentation:

@@ -13,7 +13,7 @@ from weakseg.errors import ConfigError
 from weakseg.files import Written
 from weakseg.lasting import lasting
 from weakseg.pipeline.plan import Step, check_plan
-from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS, is_default
+from weakseg.settings.counted import CHANGES_NOTHING, FILES, FOLDERS, FOLDERS_OR_NAMES, is_default
 
 LAYOUT_VERSION = 2
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -55,9 +55,10 @@ def step_keys(steps: Sequence[Step], content_key: str, *, known: Mapping[str, st
 
 
 def settings_that_count(settings: Any, where: str = "") -> Any:
-    """Return settings without those that change nothing, and with digests in place of ``FILES`` and ``FOLDERS``."""
+    """Return settings without those that change nothing, and with digests in place of ``FILES`` and folders."""
     if isinstance(settings, Mapping):
         digests = {**dict.fromkeys(FILES, _of_file), **dict.fromkeys(FOLDERS, _of_folder)}
+        digests |= dict.fromkeys(FOLDERS_OR_NAMES, _of_folder_or_name)
         return {
             name: digests.get(name, settings_that_count)(value, f"{where}.{name}")
             for name, value in settings.items()
@@ -87,6 +88,10 @@ def _of_folder(name: Any, where: str) -> str:
         return _files_digest(tuple(sorted(_files_in(os.fspath(folder), ""))))
     except OSError as error:
         raise ConfigError(f"{where}: {error.filename}: {error.strerror}; see that all in it may be read") from error
+
+
+def _of_folder_or_name(name: Any, where: str) -> str:
+    return _of_folder(name, where) if name and Path(str(name)).expanduser().is_dir() else str(name)
 
 
 def _files_in(folder: str, below: str) -> Iterator[tuple[str, str, int, int]]:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     MODEL = "model"
     ACTIVATIONS = "activations"
     SALIENCY = "saliency"
+    PROPOSALS = "proposals"
     LABELS = "labels"
     SCORES = "scores"
     FEATURES = "features"
@@ -39,6 +40,7 @@ SUFFIXES = {
     Kind.FEATURES: ".safetensors",
     Kind.LABELS: ".png",
     Kind.SALIENCY: ".png",
+    Kind.PROPOSALS: ".proposals.json",
     Kind.INSTANCES: ".instances.json",
     Kind.RELIABILITY: ".reliability.json",
 }

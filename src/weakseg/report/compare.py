@@ -62,7 +62,7 @@ EXPLAINED = (
 
 def figures_table(comparison: Comparison) -> Table:
     """Return one row of figures for each method; columns in which no method has a figure are left out."""
-    rows: list[list[Cell]] = [[labelled(m.name, {"saliency": m.products.saliency})] for m in comparison.methods]
+    rows: list[list[Cell]] = [[labelled(m.name, m.products.told)] for m in comparison.methods]
     columns = ["method"]
     for title, cells in (*_columns([method.figures for method in comparison.methods]), *_shares(comparison.methods)):
         if any(cell is not None for cell in cells):

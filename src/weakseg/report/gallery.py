@@ -42,8 +42,10 @@ def agreement_table(scores: Iterable[Mapping[str, Any]], methods: Iterable[str] 
 
 
 def labelled(name: str, told: Mapping[str, Any]) -> str:
-    """Return a name, and what it learned from beside tags, where ``told`` says so of its ``saliency``."""
-    return f"{name} ({BESIDE_TAGS})" if knows_masks(told.get("saliency", {})) else name
+    """Return a name, and what it learned from beside tags, or who proposed its masks, where ``told`` says so."""
+    notes = [BESIDE_TAGS] if knows_masks(told.get("saliency", {})) else []
+    notes += [f"proposer {found['name']}, {found['file']}"] if (found := told.get("proposer")) else []
+    return f"{name} ({'; '.join(notes)})" if notes else name
 
 
 def objects_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -12,7 +12,7 @@ from weakseg.settings.stroke_walk import StrokeWalkConfig
 from weakseg.settings.tag_seeds import TagSeedConfig
 
 BoxUse = Literal["agreed", "fused", "segments", "checked", "grabcut", "filled"]
-StrokeUse = Literal["superpixels", "walk"]
+StrokeUse = Literal["superpixels", "walk", "proposer"]
 TagUse = Literal["confident", "thresholds"]
 Use = Literal["strongest", "regions", "boxes", "scribbles", "points", "tags"]
 
@@ -22,7 +22,7 @@ class WeakSeedConfig:
     """How each kind of label becomes seeds.
 
     Attributes:
-        boxes: GrabCut.
+        boxes: GrabCut, or another proposer.
         strokes: Lines and superpixels of points and scribbles.
         walk: How strokes are followed with ``strokes_as`` ``walk``.
         tags: Trimap and confident part of activations.
@@ -30,14 +30,16 @@ class WeakSeedConfig:
             map of each image.
         boxes_as: ``agreed`` with confident activations (``M_g``), ``fused`` with their trimap (``M_F``), the
             ``segments`` of GrabCut, undecided where a box has none (``M_B``), the whole mask of GrabCut ``checked``
-            against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``. Without activations the
-            first two are ``segments``, and nothing contradicts what is ``checked``.
+            against the trimap, the same unchecked (``grabcut``), or the boxes ``filled``; with another
+            ``boxes.proposer`` its masks take the place of GrabCut's. Without activations the first two are
+            ``segments``, and nothing contradicts what is ``checked``.
         strokes_as: Points and scribbles decide their ``superpixels``, as published; or all that a random ``walk`` and
             their colours reach, the photograph's border being background, whatever activations say: a walk decides
-            every pixel.
+            every pixel. ``proposer``: each that is on an object decides the mask that ``boxes.proposer`` has for it,
+            where there is one.
         tags_as: What activations say of tags, and below points and scribbles: their ``confident`` part (``M'_I``, as
             published), or the seeds of two ``thresholds``, which decide more pixels.
-        points_over_tags: With ``superpixels`` activations say what no point says, as points say nothing of the
+        points_over_tags: Without a ``walk`` activations say what no point says, as points say nothing of the
             background.
         scribbles_over_tags: The same for scribbles.
         use: Which labels count: the ``strongest`` of each image, or one kind alone, as if no other were there.
@@ -71,12 +73,28 @@ class WeakSeedConfig:
                 f"seeds.thresholds.background: 'saliency' has no effect with seeds.tags_as {self.tags_as!r}; set that "
                 "to thresholds, or leave it out"
             )
-        if self.strokes_as == "superpixels" and self.walk != StrokeWalkConfig():
-            raise ConfigError("seeds.walk: belongs to seeds.strokes_as 'walk', and it is 'superpixels'; leave it out")
+        if self.strokes_as != "walk" and self.walk != StrokeWalkConfig():
+            raise ConfigError(
+                f"seeds.walk: belongs to seeds.strokes_as 'walk', and it is {self.strokes_as!r}; leave it out"
+            )
+        self._check_proposer()
         if self.strokes_as == "walk" and self.scribbles_over_tags:
             raise ConfigError(
                 "seeds.scribbles_over_tags: a walk decides every pixel, and leaves nothing to activations; set it to "
                 "false, or seeds.strokes_as to superpixels"
+            )
+
+    def _check_proposer(self) -> None:
+        """Refuse a proposer that nobody asks, or that cannot answer."""
+        by_strokes = self.strokes_as == "proposer"
+        if by_strokes and not self.boxes.proposes:
+            raise ConfigError(
+                f"seeds.strokes_as: {self.boxes.proposer!r} takes boxes alone; name another seeds.boxes.proposer"
+            )
+        if self.boxes.proposes and self.boxes_as == "filled" and not by_strokes:
+            raise ConfigError(
+                f"seeds.boxes.proposer: {self.boxes.proposer!r} has no effect with seeds.boxes_as 'filled'; leave one "
+                "of them out"
             )
 
     @property
@@ -94,5 +112,5 @@ class WeakSeedConfig:
             return self.boxes_as in ("agreed", "fused", "checked")
         if kind in ("points", "scribbles"):
             below = self.points_over_tags if kind == "points" else self.scribbles_over_tags
-            return below and self.strokes_as == "superpixels"
+            return below and self.strokes_as != "walk"
         return kind == "tags"

@@ -1,22 +1,20 @@
-"""From boxes to seeds: GrabCut in each box, and where it agrees with seeds from tags."""
+"""From boxes to seeds: what is proposed in each box, by GrabCut mostly, and where it agrees with seeds from tags."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from weakseg.artifacts import UNDECIDED, LabelMap
-from weakseg.checks import check_rgb_uint8, check_same_size
-from weakseg.data.annotations import Box
-from weakseg.ops.resample import resize_image, resize_labels, scaled_size
+from weakseg.checks import check_same_size
+from weakseg.data.annotations import Box, Drawn
 from weakseg.settings.box_seeds import BoxSeedConfig
-from weakseg.stages.grab_cut import grab_cut
-
-MIN_BOX_PIXELS = 5  # as many as GrabCut has colours of a kind
-NoEvidence = Literal["", "outside", "tiny", "whole image", "error", "empty", "small", "full"]
+from weakseg.stages.proposers import build_proposer
+from weakseg.stages.proposers.choose import NoEvidence
+from weakseg.stages.proposers.look import Look, Segment, inside, painted
+from weakseg.stages.proposers.prompt import Prompt, box_prompts, places_of
 
 
 @dataclass(frozen=True)
@@ -27,16 +25,18 @@ class BoxSeeds:
         labels: ``M_B``: 0 outside all boxes, the class of the segment on top, 255 elsewhere; no background in a box.
         boxes: M boxes.
         segments: ``(M, H, W)`` bool, the pixels that each box claims for its class.
-        failures: Why a segment is its whole box instead of GrabCut's result, which makes it no evidence: the box has
-            fewer than 5 pixels (``tiny``), GrabCut had no background (``whole image``) or raised (``error``), or its
-            segment was ``empty``, too ``small``, or the ``full`` box; ``outside``: no pixel of it is in the image. ""
-            where GrabCut worked.
+        failures: Why a segment is its whole box instead of what was proposed, which makes it no evidence: the box has
+            fewer than 5 pixels (``tiny``), GrabCut had no background (``whole image``), the proposer raised or what it
+            answered is no mask of the image (``error``), or its segment was ``empty``, too ``small``, or the ``full``
+            box; ``outside``: no pixel of it is in the image. "" where it worked.
+        found: What was found for each prompt; the next call for the same image looks here first.
     """
 
     labels: LabelMap
     boxes: tuple[Box, ...]
     segments: NDArray[np.bool_]
     failures: tuple[NoEvidence, ...]
+    found: Mapping[Prompt, Segment] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def failed(self) -> tuple[bool, ...]:
@@ -44,42 +44,68 @@ class BoxSeeds:
         return tuple(bool(failure) for failure in self.failures)
 
     def complete(self) -> LabelMap:
-        """Return the mask of GrabCut alone: what is in a box and in no segment is background."""
+        """Return the mask of the segments alone: what is in a box and in no segment is background."""
         labels = self.labels.labels
         claimed = self.segments.any(0)  # contested pixels stay undecided
         return LabelMap(np.where(claimed, labels, 0).astype(np.uint8))
 
 
 def box_seeds(
-    boxes: Sequence[Box], image: NDArray[np.uint8], config: BoxSeedConfig, *, known: BoxSeeds | None = None
+    boxes: Sequence[Box],
+    image: NDArray[np.uint8],
+    config: BoxSeedConfig,
+    *,
+    known: BoxSeeds | None = None,
+    marks: Drawn | None = None,
+    look: Look | None = None,
 ) -> BoxSeeds:
-    """Return seeds from boxes: each claims the foreground that GrabCut finds in it, smaller segments on top.
+    """Return seeds from boxes: each claims the foreground that is proposed in it, smaller segments on top.
 
     Args:
         boxes: In any order; without any all is background.
         image: ``(H, W, 3)`` uint8.
-        config: GrabCut, and when not to believe it.
+        config: GrabCut, or another proposer, and when not to believe it.
         known: Of the same image and settings: what was found in its boxes is not looked for again.
+        marks: Points and scribbles on the image, for proposers that look at them; GrabCut does not.
+        look: From ``look_of`` for the same image and settings, where it is used again.
 
     Reference:
         [zhang2021a2gnn], equations 2 and 3; [rother2004grabcut]. Differs from the paper: exact rectangles, segments
         that are no evidence are named, smaller segments on top (the paper does not say).
     """
-    check_rgb_uint8("image", image)
-    size = (image.shape[0], image.shape[1])
-    working = scaled_size(size, 1.0, max_side=config.max_side)
-    pixels = np.ascontiguousarray(resize_image(image, working)[..., ::-1])  # B, G, R
-    before = dict(zip(known.boxes, zip(known.segments, known.failures, strict=True), strict=True)) if known else {}
-    found = [before.get(box) or _segment(box, size, pixels, config) for box in boxes]
-    segments = np.array([segment for segment, _ in found], np.bool_).reshape(-1, *size)
-    labels = _stacked(boxes, segments, size, contested=config.contested)
-    return BoxSeeds(LabelMap(labels), tuple(boxes), segments, tuple(failure for _, failure in found))
+    look = look or look_of(image, config)
+    places = places_of(marks or Drawn(), look.size) if config.proposes else {}
+    before, prompts = known.found if known else {}, list(box_prompts(boxes, places, look.size))
+    answers = [before.get(prompt) or look.segment(prompt, places) for prompt in prompts]
+    segments = np.array([answer.pixels for answer in answers], np.bool_).reshape(-1, *look.size)
+    labels = stacked(boxes, segments, look.size, contested=config.contested)
+    kept = (answer._replace(pixels=segment) for answer, segment in zip(answers, segments, strict=True))
+    failures = tuple(answer.failure for answer in answers)
+    return BoxSeeds(LabelMap(labels), tuple(boxes), segments, failures, dict(zip(prompts, kept, strict=True)))
+
+
+def look_of(
+    image: NDArray[np.uint8],
+    config: BoxSeedConfig,
+    *,
+    device: str = "cpu",
+    given: Mapping[Prompt, Segment] | None = None,
+) -> Look:
+    """Return a photograph as the proposer of the settings sees it; who that is, is built when it is first asked.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        config: Of the proposer.
+        device: Where it runs if the settings say nothing of it.
+        given: Answers that are known already.
+    """
+    return Look(image, config, partial(build_proposer, config, device=device), given or {})
 
 
 def fill_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> LabelMap:
     """Return the mask in which every box is wholly of its class, smaller boxes on top, and the rest background."""
-    filled = np.array([_inside(box, size) for box in boxes], np.bool_).reshape(-1, *size)
-    return LabelMap(_stacked(boxes, filled, size))
+    filled = np.array([inside(box, size) for box in boxes], np.bool_).reshape(-1, *size)
+    return LabelMap(stacked(boxes, filled, size))
 
 
 def fuse_seeds(seeds: BoxSeeds, trimap: LabelMap, *, confident: LabelMap | None = None) -> LabelMap:
@@ -111,10 +137,10 @@ def fuse_seeds(seeds: BoxSeeds, trimap: LabelMap, *, confident: LabelMap | None 
 
 
 def check_seeds(seeds: BoxSeeds, trimap: LabelMap | None) -> LabelMap:
-    """Return GrabCut's whole mask less what is no evidence and what activations contradict.
+    """Return the whole mask of the segments less what is no evidence and what activations contradict.
 
-    Undecided become the pixels of segments where GrabCut failed, and in boxes those that the trimap decides otherwise:
-    where two kinds of evidence disagree, boxes' points and the graph decide. Not from a paper.
+    Undecided become the pixels of segments where the proposer failed, and in boxes those that the trimap decides
+    otherwise: where two kinds of evidence disagree, boxes' points and the graph decide. Not from a paper.
 
     Args:
         seeds: Of the boxes.
@@ -131,60 +157,13 @@ def check_seeds(seeds: BoxSeeds, trimap: LabelMap | None) -> LabelMap:
     return LabelMap(labels)
 
 
-def _segment(
-    box: Box, size: tuple[int, int], pixels: NDArray[np.uint8], config: BoxSeedConfig
-) -> tuple[NDArray[np.bool_], NoEvidence]:
-    """Return ``(H, W)`` pixels that a box claims, and why they are the whole box."""
-    whole = _inside(box, size)
-    if box.pixels(size) is None:
-        return whole, "outside"
-    if whole.sum() < MIN_BOX_PIXELS:
-        return whole, "tiny"
-    if whole.all():
-        return whole, "whole image"
-    try:
-        cut = _grab_cut(box.scaled(pixels.shape[0] / size[0], pixels.shape[1] / size[1]), pixels, config)
-    except cv2.error:
-        return whole, "error"
-    segment = resize_labels(cut, size).astype(np.bool_) & whole
-    share = segment.sum() / whole.sum()  # the IoU, since a segment does not leave its box
-    failure: NoEvidence = "empty" if not share else "small" if share < config.min_iou else "full" if share == 1 else ""
-    return (whole, failure) if failure else (segment, "")
-
-
-def _grab_cut(box: Box, pixels: NDArray[np.uint8], config: BoxSeedConfig) -> NDArray[np.uint8]:
-    """Return ``(h, w)`` uint8, 1 where GrabCut sees foreground; the same in every call."""
-    size = (pixels.shape[0], pixels.shape[1])
-    rows, columns = box.pixels(size) or (slice(0, 0), slice(0, 0))
-    seen = (slice(0, size[0]), slice(0, size[1]))
-    if config.margin:
-        down, right = (config.margin * (side.stop - side.start) for side in (rows, columns))
-        wider = Box(1, rows.start - down, columns.start - right, rows.stop + down, columns.stop + right)
-        seen = wider.pixels(size) or seen
-    marks = np.zeros((seen[0].stop - seen[0].start, seen[1].stop - seen[1].start), np.uint8)
-    place = (columns.start - seen[1].start, rows.start - seen[0].start)
-    rectangle = (*place, columns.stop - columns.start, rows.stop - rows.start)
-    cut = np.zeros(size, np.uint8)
-    cut[seen] = grab_cut(pixels[seen], marks, config.iterations, rectangle=rectangle)
-    return cut
-
-
-def _inside(box: Box, size: tuple[int, int]) -> NDArray[np.bool_]:
-    inside = np.zeros(size, np.bool_)
-    place = box.pixels(size)
-    if place is not None:
-        inside[place] = True
-    return inside
-
-
-def _stacked(
+def stacked(
     boxes: Sequence[Box], segments: NDArray[np.bool_], size: tuple[int, int], *, contested: str = "smaller"
 ) -> NDArray[np.uint8]:
     """Return ``(H, W)``: 0 outside of the boxes, 255 in them, and the segments from large to small on top."""
     labels = np.zeros(size, np.uint8)
     for box in boxes:
-        labels[_inside(box, size)] = UNDECIDED
-    clash = np.zeros(size, np.bool_)
+        labels[inside(box, size)] = UNDECIDED
     areas = segments.sum((1, 2))
 
     def order(index: int) -> tuple[float, ...]:
@@ -192,10 +171,5 @@ def _stacked(
         box = boxes[index]
         return (-int(areas[index]), box.class_id, box.top, box.left, box.bottom, box.right)
 
-    for index in sorted(range(len(boxes)), key=order):
-        segment, class_id = segments[index], boxes[index].class_id
-        clash |= segment & (labels != UNDECIDED) & (labels != class_id)
-        labels[segment] = class_id
-    if contested == "undecided":
-        labels[clash] = UNDECIDED
-    return labels
+    by_size = sorted(range(len(boxes)), key=order)
+    return painted([segments[i] for i in by_size], [boxes[i].class_id for i in by_size], labels, contested=contested)

@@ -1,6 +1,6 @@
 """From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,14 @@ from weakseg.data.regions import deciding, mask_of_runs, outlines_of
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
-from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds
+from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds, look_of
+from weakseg.stages.proposers.kept import Answers
+from weakseg.stages.proposers.look import Look
+from weakseg.stages.proposers.prompt import MarkPlaces, Prompt, box_prompts, mark_prompts, places_of
+from weakseg.stages.proposers.strokes import ProposedStrokes, proposed_strokes
 from weakseg.stages.saliency_seeds import FusionEffects, saliency_seeds
 from weakseg.stages.seed import seed_image
-from weakseg.stages.stroke_seeds import merge_over, stroke_seeds, superpixels
+from weakseg.stages.stroke_seeds import merge_over, raster_strokes, stroke_seeds, superpixels
 from weakseg.stages.stroke_walk import walk_graph_of, walk_seeds
 from weakseg.stages.tag_seeds import tag_seeds
 
@@ -34,7 +38,10 @@ class SeedParts:
     Attributes:
         regions: Superpixels of strokes.
         graph: That strokes walk on.
-        cuts: GrabCut of boxes.
+        cuts: What was proposed in boxes.
+        look: The photograph as a proposer sees it.
+        proposed: What was proposed for points and scribbles.
+        answers: What a network has answered last; empty where none was asked.
         saliency: ``(H, W)`` map of the photograph in [0, 1]; given, where tags are read off one.
         fusion: What the rules have done by which activations and that map became seeds.
     """
@@ -42,8 +49,16 @@ class SeedParts:
     regions: NDArray[np.int64] | None = None
     graph: PixelGraph | None = None
     cuts: BoxSeeds | None = None
+    look: Look | None = None
+    proposed: ProposedStrokes | None = None
+    answers: Answers = field(default_factory=dict)
     saliency: NDArray[np.float32] | None = None
     fusion: FusionEffects | None = None
+
+    def looked(self, image: NDArray[np.uint8], config: WeakSeedConfig, device: str) -> Look:
+        """Return the photograph as the proposer of the settings sees it."""
+        self.look = self.look or look_of(image, config.boxes, device=device)
+        return self.look
 
 
 def weak_seeds(
@@ -65,7 +80,7 @@ def weak_seeds(
         image: ``(H, W, 3)`` uint8.
         activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
         config: How each kind is used.
-        device: Where the CRF of activations runs.
+        device: Where the CRF of activations runs, and a proposer that is a network.
         parts: What calls for the same image and settings share; filled here, but for ``saliency``.
 
     Raises:
@@ -75,6 +90,7 @@ def weak_seeds(
         [zhang2021a2gnn], seeds of its four settings.
     """
     kind, parts, size = deciding(drawn), parts or SeedParts(), (image.shape[0], image.shape[1])
+    parts.answers = {}
     if drawn.regions:
         if kind == "regions" or (kind == "tags" and activations is None):
             return paint_regions(drawn.regions, size)
@@ -87,17 +103,41 @@ def weak_seeds(
     if kind == "boxes":
         if config.boxes_as == "filled":
             return fill_boxes(drawn.boxes, size)
-        parts.cuts = box_seeds(drawn.boxes, image, config.boxes, known=parts.cuts)
+        look = parts.looked(image, config, device)
+        parts.cuts = box_seeds(drawn.boxes, image, config.boxes, known=parts.cuts, marks=drawn, look=look)
+        if config.boxes.proposes:
+            parts.answers = parts.cuts.found
         return _from_boxes(parts.cuts, image, activations, config, device)
     if config.strokes_as == "walk":
         parts.graph = parts.graph or walk_graph_of(image, config.walk)
         return walk_seeds(drawn, image, config.strokes, config.walk, graph=parts.graph)
     if parts.regions is None and config.strokes.superpixels:
         parts.regions = superpixels(image, config.strokes)
-    seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
+    if config.strokes_as == "proposer":
+        seeds = _from_proposed(drawn, image, config, parts, device)
+    else:
+        seeds = stroke_seeds(drawn, image, config.strokes, regions=parts.regions)
     if activations is None or not config.reads_activations(kind):
         return seeds
     return merge_over(seeds, _from_tags(activations, image, config, parts, device))
+
+
+def seed_prompts(drawn: Drawn, size: tuple[int, int], config: WeakSeedConfig) -> tuple[list[Prompt], MarkPlaces]:
+    """Return what ``weak_seeds`` asks a network for, and the pixels of the marks in it; nothing where it asks for none.
+
+    Args:
+        drawn: What was drawn on a photograph.
+        size: (rows, columns) of the photograph.
+        config: How each kind is used.
+    """
+    kind = deciding(drawn)
+    if config.boxes.proposes and kind == "boxes" and config.boxes_as != "filled":
+        places = places_of(drawn, size)
+        return list(box_prompts(drawn.boxes, places, size)), places
+    if config.strokes_as == "proposer" and kind in ("points", "scribbles"):
+        places = places_of(drawn, size)
+        return list(mark_prompts(places)), places
+    return [], {}
 
 
 def keep_outlines(mask: LabelMap, drawn: Drawn) -> LabelMap:
@@ -141,6 +181,17 @@ def _from_tags(
     if config.tags_as == "thresholds":
         return seed_image(activations, image, config.thresholds, device=device)
     return tag_seeds(activations, image, config.tags, device=device).confident
+
+
+def _from_proposed(
+    drawn: Drawn, image: NDArray[np.uint8], config: WeakSeedConfig, parts: SeedParts, device: str
+) -> LabelMap:
+    """Return strokes on masks that were proposed for them, on the superpixels of those that have none."""
+    parts.proposed = proposed_strokes(drawn, parts.looked(image, config, device), known=parts.proposed)
+    parts.answers = parts.proposed.found
+    below = stroke_seeds(parts.proposed.left(drawn), image, config.strokes, regions=parts.regions)
+    strokes = raster_strokes(drawn, (image.shape[0], image.shape[1]), config.strokes)
+    return merge_over(LabelMap(strokes), merge_over(parts.proposed.labels, below))
 
 
 def _from_boxes(

@@ -20,6 +20,7 @@ from weakseg.pipeline.share import Share
 from weakseg.pipeline.spread import run_units
 from weakseg.pipeline.units import ImageJob, Job
 from weakseg.settings.networks import StartedConfig
+from weakseg.stages.proposers import forget_proposers
 from weakseg.training.loop import FitPlace
 
 Loaded = TypeVar("Loaded")
@@ -172,8 +173,9 @@ def release_models(context: StepContext) -> None:
 
 
 def forget_models() -> None:
-    """Give back the memory of the model that is kept in this process."""
+    """Give back the memory of the models that are kept in this process."""
     _cached.cache_clear()
+    forget_proposers()
 
 
 def cached(load: Callable[[Path], Loaded], path: Path, device: str) -> Loaded:

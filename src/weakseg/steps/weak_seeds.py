@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from weakseg.artifacts import Activations, LabelMap
 from weakseg.data.dataset import Dataset
@@ -14,9 +15,14 @@ from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResult
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.weak_seeds import WeakSeedConfig
+from weakseg.stages.box_seeds import look_of
+from weakseg.stages.proposers.kept import load_answers
+from weakseg.stages.proposers.look import Segment
+from weakseg.stages.proposers.prompt import Prompt
 from weakseg.stages.saliency_seeds import effects_of, save_effects, tell_effects
-from weakseg.stages.weak_seeds import SeedParts, counted, weak_seeds
+from weakseg.stages.weak_seeds import SeedParts, counted, seed_prompts, weak_seeds
 from weakseg.steps.base import over_images
+from weakseg.steps.proposals import PROPOSALS, reads_proposals
 from weakseg.steps.saliency import SALIENCY
 
 
@@ -29,6 +35,7 @@ class WeakSeedJob(ImageJob):
     config: WeakSeedConfig
     device: str = "cpu"
     saliency: Path | None = None
+    proposals: Path | None = None
     suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
@@ -39,10 +46,18 @@ class WeakSeedJob(ImageJob):
             seeds = LabelMap(np.zeros(image.shape[:2], np.uint8))
         else:
             parts = SeedParts(saliency=load_map(self.saliency / f"{sample.id}.png") if self.saliency else None)
+            if self.proposals:
+                path = self.proposals / f"{sample.id}{Kind.PROPOSALS.suffix}"
+                parts.look = look_of(image, self.config.boxes, given=self._answers(path, sample, image))
             seeds = weak_seeds(sample.drawn, image, activations, self.config, device=self.device, parts=parts)
             if parts.fusion:
                 save_effects(self.out, sample.id, parts.fusion)
         seeds.save(self.output(sample.id))
+
+    def _answers(self, path: Path, sample: WeakSample, image: NDArray[np.uint8]) -> dict[Prompt, Segment]:
+        """Return what was proposed for the image."""
+        size = (image.shape[0], image.shape[1])
+        return load_answers(path, seed_prompts(sample.drawn, size, self.config)[0], size)
 
 
 def weak_seeds_step(
@@ -56,6 +71,8 @@ def weak_seeds_step(
 ) -> Step:
     """Make seeds of what is drawn on each image, and of its activations where the plan has them.
 
+    A plan whose ``config`` names a proposer that is a network has the steps of ``proposal_steps`` before.
+
     Args:
         dataset: Its training images.
         config: How each kind of label is used.
@@ -68,9 +85,11 @@ def weak_seeds_step(
 
     def make(context: StepContext) -> WeakSeedJob:
         inputs = context.inputs
-        return WeakSeedJob(inputs.get("activations"), context.folder, config, context.device, inputs.get(SALIENCY))
+        maps, answers = inputs.get(SALIENCY), inputs.get(PROPOSALS)
+        return WeakSeedJob(inputs.get("activations"), context.folder, config, context.device, maps, answers)
 
-    source = ("activations", Kind.ACTIVATIONS) if activations else None
+    asked = (PROPOSALS, Kind.PROPOSALS) if reads_proposals(config) else None
+    source = ("activations", Kind.ACTIVATIONS) if activations else asked
     work = over_images(WeakSeedJob, make, samples, source=source)
 
     def run(context: StepContext) -> StepResult:
@@ -79,7 +98,7 @@ def weak_seeds_step(
         told, warnings = tell_effects(fused, context.folder, name)
         return replace(result, summary={**result.summary, "fusion": told, "warnings": warnings})
 
-    needs = {**dict([source] if source else []), **({SALIENCY: Kind.SALIENCY} if saliency else {})}
+    needs = dict([one for one in (source, asked) if one]) | ({SALIENCY: Kind.SALIENCY} if saliency else {})
     settings = asdict(config)
     if not saliency:
         del settings["thresholds"]["fusion"]

@@ -17,7 +17,7 @@ from weakseg.data.classes import Classes
 from weakseg.data.regions import is_whole
 from weakseg.errors import DataError
 from weakseg.ops.resample import resize_labels
-from weakseg.photograph.config import method_for
+from weakseg.photograph.config import SegmentOptions, method_for
 from weakseg.photograph.marks import Marks
 from weakseg.photograph.photograph import Photograph
 from weakseg.photograph.segmentation import Segmentation
@@ -83,8 +83,9 @@ class Shown:
 class MaskMaker:
     """Makes masks; of the photographs that were looked at last, what does not depend on marks is kept."""
 
-    def __init__(self, album: Album, trained: Trained | None = None) -> None:
+    def __init__(self, album: Album, trained: Trained | None = None, *, options: SegmentOptions | None = None) -> None:
         self.trained = trained
+        self._options = options or SegmentOptions()
         self._album = album
         self._kept: Recent[Photograph] = Recent(KEPT_PHOTOGRAPHS)
 
@@ -133,7 +134,7 @@ class MaskMaker:
 
     def warm(self, image_id: str) -> None:
         """Compute what the first mark on a photograph will need."""
-        self.photograph(image_id).prepare()
+        self.photograph(image_id).prepare(self._options)
 
     def photograph(self, image_id: str) -> Photograph:
         """Return a photograph with what has been computed of it.
@@ -195,7 +196,7 @@ class MaskMaker:
             return Shown(LabelMap(table[found.mask]), by, found.reliabilities, found.warnings, seconds)
 
         drafted = None if draft is None else lambda found: draft(shown(found))
-        return shown(self.photograph(image_id).segment(marks, draft=drafted))
+        return shown(self.photograph(image_id).segment(marks, self._options, draft=drafted))
 
     def _trained(self, image_id: str, present: frozenset[int]) -> Shown | None:
         """Return what a run has made of a photograph, or its segmenter makes of it now."""

@@ -9,6 +9,7 @@ from weakseg.data.annotations import AnnotatedImage
 from weakseg.data.formats.drawn_record import Record
 from weakseg.data.values import as_list, shown
 from weakseg.errors import DataError, WeaksegError
+from weakseg.photograph.config import SegmentOptions
 from weakseg.version import __version__
 from weakseg.web.album import SIDES, Album, shown_size
 from weakseg.web.entry import Entry
@@ -36,8 +37,16 @@ class Page:
         trained: A finished run whose networks are used; ``None`` where there is none.
     """
 
-    def __init__(self, album: Album, book: LabelBook, run: Path | None = None) -> None:
+    def __init__(
+        self, album: Album, book: LabelBook, run: Path | None = None, options: SegmentOptions | None = None
+    ) -> None:
         """Join photographs, labels and a run.
+
+        Args:
+            album: The photographs.
+            book: Their labels.
+            run: Folder of a run that is used.
+            options: How masks are made of marks.
 
         Raises:
             StoreError: If ``run`` is no run folder.
@@ -48,7 +57,7 @@ class Page:
         self.training = Training(album.folder, book.path.resolve())
         self.worker = Worker()
         self.trained: Trained | None = None
-        self._maker, self._seen = MaskMaker(album), self.training.done
+        self._maker, self._seen = MaskMaker(album, options=options), self.training.done
         self._run = run or (self.training.folder if self.training.done else None)
         self._unreadable: dict[str, str] = {}
         self.verdicts = Verdicts(book, self._place, self._shown)

@@ -20,6 +20,7 @@ from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
 from weakseg.steps.decode import Kept, decode_steps
 from weakseg.steps.features import FEATURES, features_step
+from weakseg.steps.proposals import PROPOSALS, proposal_steps
 from weakseg.steps.saliency import SALIENCY
 from weakseg.steps.seed import reading_steps
 from weakseg.steps.weak_seeds import weak_seeds_step
@@ -37,7 +38,7 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
     graph = _graph(recipe)
     steps = [
-        *_seed_steps(recipe, dataset),
+        *_with_proposals(recipe, dataset, _seed_steps(recipe, dataset)),
         *([features_step(dataset, recipe.free)] if FEATURES in graph_needs(graph) else []),
         *([graph_walk_step(dataset, graph, recipe.walk)] if walked else []),
         *([completed_step(recipe, dataset)] if recipe.masks_from == "network" else []),
@@ -102,6 +103,12 @@ def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
             steps.append(_seeds_step(recipe, dataset, own, name=name, role=Role.PART))
     network = window_affinity_step(dataset, recipe.affinity, recipe.seed, seeds=name)
     return [*steps, *_first_steps(recipe, dataset), network]
+
+
+def _with_proposals(recipe: A2gnnRecipe, dataset: Dataset, steps: Sequence[Step]) -> list[Step]:
+    """Return steps after the one in which a network proposes masks, where one of them reads these."""
+    read = any(PROPOSALS in step.needs for step in steps)
+    return [*(proposal_steps(dataset, recipe.seeds) if read else []), *steps]
 
 
 def _seeds_step(
