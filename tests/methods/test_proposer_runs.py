@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from generated import FAST, folder_arguments, write_folder
+from generated import folder_arguments, write_folder
 from tiny_sam import save_tiny, tiny_sam2
 from weakseg.cli.main import main
 from weakseg.files import read_json
 
-QUICK = [word for word in FAST if word.startswith(("--segmenter", "--predictions"))]
 COMPLETION = ["--completion.first_steps=5", "--completion.second_steps=2", "--completion.network.hidden=16"]
 
 
@@ -35,7 +34,7 @@ def test_a2gnn_and_what_a_comparison_says(tmp_path: Path, capsys: pytest.Capture
     assert "proposed (proposer sam2, tiny)" in (out / "report.html").read_text()
     summary = json.loads((out / found["proposed"]["steps"]["proposals"] / "manifest.json").read_text())["summary"]
     assert summary["proposer"] == "sam2" and summary["objects"] > 0
-    run = ["run", "a2gnn", "--out", str(tmp_path / "run"), *words, *QUICK, "--with_activations=false"]
+    run = ["run", "a2gnn", "--out", str(tmp_path / "run"), *words, "--until", "seeds", "--with_activations=false"]
     told = ["--graph_from=free", "--seeds.boxes.proposer", "sam2", "--seeds.boxes.proposer_file", str(folder)]
     assert main([*run, *told]) == 0
     capsys.readouterr()

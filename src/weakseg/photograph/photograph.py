@@ -151,10 +151,9 @@ class Photograph(Computed):
 
         key = (marks.names, drawn, regions, options)
         activations, seeds, made = self.latest("completed", key, complete)
-        if by != "clicks":
-            told = self.proposer_doubts(options.drawn.seeds)
-            self._warn(told)
-            doubts += told
+        told = [] if by == "clicks" else self.proposer_doubts(options.drawn.seeds)
+        self._warn(told)
+        doubts += told
         mask = keep_to_boxes(made.mask, drawn.boxes) if drawn.boxes else made.mask
         if by == "clicks":
             mask = merge_over(LabelMap(raster_strokes(drawn, self.size, options.drawn.seeds.strokes)), mask)

@@ -81,7 +81,7 @@ def load_answers(path: Path, prompts: Sequence[Prompt], size: Size) -> dict[Prom
     try:
         for one in found:
             check_counts(counts_of_text(one["counts"], str(path)), size, str(path))
-        pixels = decode_runs([one["counts"].encode("latin-1") for one in found], size) if found else []
+        pixels = decode_runs([one["counts"].encode("latin-1") for one in found], size)
     except (DataError, ShapeError) as error:
         raise StoreError(f"{error}; delete it") from error
     answers = (Segment(mask, one["failure"], one["trouble"]) for mask, one in zip(pixels, found, strict=True))

@@ -1,7 +1,7 @@
 """What every proposer of masks can do."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,13 @@ class Proposer(Protocol):
         needs_rest: Whether there must be something around a box.
     """
 
-    side: int
-    takes_points: bool
-    needs_rest: bool
+    takes_points: ClassVar[bool]
+    needs_rest: ClassVar[bool]
+
+    @property
+    def side(self) -> int:
+        """See above."""
+        ...
 
     def encode(self, image: NDArray[np.uint8]) -> Any:
         """Return what is computed once of an image.
