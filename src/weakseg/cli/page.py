@@ -78,7 +78,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--labels", type=Path, help="file of labels; default: FOLDER/weakseg.json")
     parser.add_argument("--classes", type=str, default="", help="class names, by commas; more may follow later")
     parser.add_argument("--run", type=Path, help="run folder whose masks and segmenter are used")
-    add_proposer(parser)
+    add_proposer(parser, device=True)
     parser.add_argument("--port", type=int, default=PORT, help="0: any that is free")
     parser.add_argument("--host", type=str, default="127.0.0.1", help="beyond this computer it needs --password-file")
     parser.add_argument("--password-file", type=Path, help="file whose first line is the password that is asked for")

@@ -1,22 +1,26 @@
 """Short flags for who proposes the masks of boxes on one photograph."""
 
 from dataclasses import replace
+from typing import get_args
 
 from jsonargparse import ArgumentParser, Namespace
 
 from weakseg.photograph.config import SegmentOptions
+from weakseg.settings.box_seeds import ProposerName
 
+DEVICE = "proposer_device"
 FLAGS = {
-    "proposer": "what finds the object in a box: grabcut, or a network, sam2 or sam3 (extra 'sam')",
-    "proposer_file": "folder of that network's checkpoint, or its name on the hub",
-    "proposer_device": "where that network runs: cpu or cuda",
+    "proposer": f"masks of boxes by {' or '.join(get_args(ProposerName))}",
+    "proposer_file": "folder of its checkpoint, or its name on a hub",
+    DEVICE: "where it runs, cpu or cuda",
 }
 
 
-def add_proposer(parser: ArgumentParser) -> None:
-    """Add the flags to a verb."""
-    for name in FLAGS:
-        parser.add_argument(f"--{name.replace('_', '-')}", type=str, default="", help=FLAGS[name])
+def add_proposer(parser: ArgumentParser, *, device: bool) -> None:
+    """Add the flags to a verb, that of the device where no setting says it."""
+    for name, about in FLAGS.items():
+        if device or name != DEVICE:
+            parser.add_argument(f"--{name.replace('_', '-')}", type=str, default="", help=about)
 
 
 def with_proposer(options: SegmentOptions, given: Namespace) -> SegmentOptions:
@@ -25,7 +29,7 @@ def with_proposer(options: SegmentOptions, given: Namespace) -> SegmentOptions:
     Raises:
         ConfigError: If they mean nothing, or what the proposer needs is missing.
     """
-    wanted = {name: given[name] for name in FLAGS if given[name]}
+    wanted = {name: value for name in FLAGS if (value := given.get(name))}
     seeds = options.drawn.seeds
     if wanted:
         seeds = replace(seeds, boxes=replace(seeds.boxes, **wanted))

@@ -211,7 +211,7 @@ def _parser() -> ArgumentParser:
         "--out", type=out_path, help="mask, or folder of several; default: IMAGE-mask.png in the working folder"
     )
     parser.add_argument("--overlay", type=Path, help="picture of the mask on the photograph, or folder of several")
-    add_proposer(parser)
+    add_proposer(parser, device=False)
     add_overwrite(parser, "--out and --overlay")
     add_settings(parser, SegmentOptions)
     return parser
