@@ -1,6 +1,7 @@
 """What a proposer of masks costs, on the way of one box through A2GNN, and by itself.
 
     python benchmarks/proposers.py [--repeats 5] [--threads 1] [--only path size]
+    python benchmarks/proposers.py --only ideal --msrc /path/to/msrc [--most 40]
 
 ``path``: one box on each of three photographs of skimage (astronaut, coffee, chelsea, a cat), as ``weakseg segment``
 makes its mask, by GrabCut (``own``) and by a tiny SAM 2 of random weights (``proposed``); and that network's own time,
@@ -12,6 +13,12 @@ in every repeat.
 ``size``: a SAM 2 of published size (hiera tiny, 1,024 pixels), random weights: seconds to load, encode a photograph and
 answer a box, a point, and a box with 5 points; weights in MiB; how far memory rises while it encodes.
 
+``ideal``: what seeds of a proposer could bring at best, since there are no weights here: masks as of ``weakseg
+segment`` from tight boxes around all objects of photographs of MSRC's ``held``, by GrabCut, by true masks (``1.0``),
+and by true masks whose outlines waver, at random, until their IoU is about 0.9, 0.8 or 0.7. Mean IoU of each class of
+each photograph, void left out: of the seeds (``seeds``) and of the mask that A2GNN makes of them (``mask``). Nothing
+is chosen by it.
+
 Prints and appends one JSON line a row to benchmarks/results/proposers.jsonl. Random weights say nothing of quality.
 """
 
@@ -22,23 +29,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import skimage.data
 import torch
+from numpy.typing import NDArray
 from rows import append_rows, peak_mb
+from scipy import ndimage
 
 from weakseg import Photograph, SegmentOptions, read_marks
+from weakseg.data.annotations import Drawn
+from weakseg.data.config import DataConfig
+from weakseg.data.dataset import open_dataset
+from weakseg.data.simulate_drawn import tight_box, true_objects
+from weakseg.data.truth import EvalSample, open_truth
+from weakseg.photograph.marks import Marks
+from weakseg.rng import derive_seed, numpy_generator_for
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.stages.box_seeds import box_seeds, look_of
-from weakseg.stages.proposers import build_proposer
+from weakseg.stages.proposers import Proposals, build_proposer
+from weakseg.stages.proposers.look import Look
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from tiny_sam import save_tiny, tiny_sam2
 
+Mask = NDArray[np.bool_]
+
+LEVELS, VOID = (1.0, 0.9, 0.8, 0.7), 255
 PLACES = {"astronaut": ((60, 10, 380, 510), (300, 200, 400, 300)), "coffee": ((90, 40, 430, 330), (10, 10, 80, 90))}
 PLACES["chelsea"] = ((110, 20, 400, 290), (180, 90, 260, 150))
 
@@ -47,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", nargs="*", default=["path", "size"], choices=["path", "size"])
+    parser.add_argument("--only", nargs="*", default=["path", "size"], choices=["path", "size", "ideal"])
+    parser.add_argument("--msrc", type=Path, help="folder with true masks")
+    parser.add_argument("--most", type=int, default=40, help="photographs of ideal")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +78,8 @@ def main() -> None:
             tell([of_path(name, Path(folder) / "tiny", given.repeats) for name in PLACES])
         if "size" in given.only:
             tell([of_size(Path(folder) / "published", given.repeats)])
+        if "ideal" in given.only:
+            tell(of_ideal(given.msrc, given.most))
 
 
 def tell(rows: list[dict[str, Any]]) -> None:
@@ -132,6 +157,107 @@ def of_size(folder: Path, repeats: int) -> dict[str, Any]:
         "kept_mb": round(kept, 1),
         "rise_mb": round(peak_mb(lambda: proposer.encode(image))),
     }
+
+
+@dataclass(frozen=True)
+class GivenMask:
+    """A proposer that knows the mask of each box."""
+
+    masks: dict[tuple[float, ...], Mask]
+    side: int = 10_000
+    takes_points: ClassVar[bool] = False
+    needs_rest: ClassVar[bool] = False
+
+    def encode(self, image: NDArray[np.uint8]) -> None:
+        return None
+
+    def propose(self, encoded: None, boxes: NDArray[np.float64] | None, points: None, signs: None) -> Proposals:
+        assert boxes is not None
+        found = np.array([[self.masks[tuple(box)]] for box in boxes.tolist()])
+        return Proposals(found, np.ones(found.shape[:2]))
+
+
+def of_ideal(root: Path, most: int) -> list[dict[str, Any]]:
+    """Return how well photographs are segmented by GrabCut and by proposers that are right to some degree."""
+    parts = {"train": {"fit": 273, "held": 100}}  # as recipes/networks/msrc.yaml has them
+    config = DataConfig(
+        root=str(root), format="voc", train="train", tags="truth", score=tuple(parts["train"]), parts=parts
+    )
+    samples = open_truth(config, open_dataset(config), "train", "held")
+    drawn = sorted(samples, key=lambda sample: derive_seed(0, sample.id, "proposers"))[:most]
+    scores: dict[str, list[tuple[float, float]]] = {}
+    for sample in drawn:
+        for name, found in ideal_scores(sample).items():
+            scores.setdefault(name, []).extend(found)
+    means = {name: np.mean(found, axis=0) for name, found in scores.items()}
+    return [
+        {"case": "ideal", "by": name, "seeds": round(100 * seeds, 2), "mask": round(100 * mask, 2)}
+        | {"photographs": len(drawn), "masks": len(scores[name])}
+        for name, (seeds, mask) in means.items()
+    ]
+
+
+def ideal_scores(sample: EvalSample) -> dict[str, list[tuple[float, float]]]:
+    """Return IoU of seeds and mask for each class of a photograph, by who has proposed."""
+    truth, image = sample.load_truth(), sample.sample.load_image()
+    objects = true_objects(truth)
+    ids = sorted({one.class_id for one in objects})
+    boxes = [replace(tight_box(one), class_id=ids.index(one.class_id) + 1) for one in objects]
+    marks, photograph, plain = Marks(tuple(map(str, ids)), Drawn(tuple(boxes))), Photograph(image), SegmentOptions()
+    options = {"grabcut": plain}
+    for level in LEVELS if ids else ():
+        seeds = replace(plain.drawn.seeds, boxes=BoxSeedConfig(proposer="sam2", proposer_file=f"iou/{level}"))
+        options[str(level)] = replace(plain, drawn=replace(plain.drawn, seeds=seeds))
+        masks = [
+            wavering(one.mask, level, numpy_generator_for(0, sample.id, f"waver {n}")) for n, one in enumerate(objects)
+        ]
+        given = {(b.top, b.left, b.bottom, b.right): mask for b, mask in zip(boxes, masks, strict=True)}
+        photograph.seed_parts(seeds).look = Look(image, seeds.boxes, partial(GivenMask, given))
+    found = {name: photograph.segment(marks, how) for name, how in options.items()} if ids else {}
+    return {
+        name: [
+            (iou(one.seeds.labels == n, truth, class_id), iou(one.mask == n, truth, class_id))
+            for n, class_id in enumerate(ids, start=1)
+        ]
+        for name, one in found.items()
+    }
+
+
+def wavering(mask: Mask, level: float, generator: np.random.Generator) -> Mask:
+    """Return a mask whose outline is moved by smooth noise, until its IoU with the true one is as wanted."""
+    if level == 1.0:
+        return mask
+    inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
+    noise = ndimage.gaussian_filter(generator.standard_normal(mask.shape), 8.0)
+    noise /= noise.std()
+    low, high = 0.0, 200.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        moved = (inside - outside + middle * noise) > 0
+        moved &= box_of(mask)
+        if (moved & mask).sum() / (moved | mask).sum() > level:
+            low = middle
+        else:
+            high = middle
+    return ((inside - outside + low * noise) > 0) & box_of(mask)
+
+
+def box_of(mask: Mask) -> Mask:
+    """Return the pixels of the tight box of a mask."""
+    return _span(mask.any(1))[:, None] & _span(mask.any(0))[None]
+
+
+def _span(row: Mask) -> Mask:
+    at = np.flatnonzero(row)
+    found = np.zeros(len(row), np.bool_)
+    found[at[0] : at[-1] + 1] = True
+    return found
+
+
+def iou(found: Mask, truth: NDArray[np.uint8], class_id: int) -> float:
+    known = truth != VOID
+    wanted = truth == class_id
+    return float((found & wanted).sum() / ((found | wanted) & known).sum())
 
 
 def proposing(folder: Path) -> BoxSeedConfig:

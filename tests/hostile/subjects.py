@@ -43,6 +43,9 @@ from weakseg.pipeline.runner import read_failures
 from weakseg.pipeline.store import Store
 from weakseg.settings.activate import ExternalConfig
 from weakseg.stages.external import ExternalMaps
+from weakseg.stages.proposers.kept import load_answers, load_asked, save_answers
+from weakseg.stages.proposers.look import Segment
+from weakseg.stages.proposers.prompt import Prompt
 from weakseg.training.state import Progress, StateFile
 
 ROWS, COLUMNS = 24, 32
@@ -499,6 +502,21 @@ def read_external(folder: Path) -> None:
         maps.load(WeakSample(name, folder / "x.jpg", Tags(frozenset({1, 3}))), (ROWS, COLUMNS))
 
 
+PROMPTS = [Prompt(1, Box(1, 0, 0, 4, 4)), Prompt(2, Box(2, 1, 2, 9, 12))]
+
+
+def answered(folder: Path) -> None:
+    """Write what was proposed for two boxes, one without an answer."""
+    pixels = np.random.default_rng(0).random((2, ROWS, COLUMNS)) < 0.5
+    found = {PROMPTS[0]: Segment(pixels[0], ""), PROMPTS[1]: Segment(pixels[1], "error", "masks of another size")}
+    save_answers(folder / "a.proposals.json", found, (ROWS, COLUMNS))
+
+
+def read_answered(folder: Path) -> None:
+    load_asked(folder / "a.proposals.json")
+    load_answers(folder / "a.proposals.json", PROMPTS, (ROWS, COLUMNS))
+
+
 ARTEFACTS = (
     artefact("activations", Activations(torch.rand(2, 6, 8), (1, 3), (ROWS, COLUMNS))),
     artefact("scores", Scores(torch.rand(2, 6, 8), (0, 3), (ROWS, COLUMNS), 4)),
@@ -507,6 +525,7 @@ ARTEFACTS = (
     artefact("features", FeatureMaps((torch.rand(2, 6, 8),) * 2, (Cells(0.0, 4),) * 2, (ROWS, COLUMNS))),
     artefact("instances", objects(), ".instances.json"),
     Subject("external activations", external, read_external),
+    Subject("proposals", answered, read_answered),
     Subject("label map", label_map, lambda f: LabelMap.load(f / "map.png")),
     Subject("model", lambda f: network(f / "model.safetensors"), lambda f: read_network(f / "model.safetensors")),
     Subject("state", save_training,

@@ -16,7 +16,7 @@ from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.classes import Classes
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import ConfigError
+from weakseg.errors import CheckpointError, ConfigError
 from weakseg.pipeline.keys import settings_that_count, step_keys
 from weakseg.pipeline.options import RunOptions
 from weakseg.pipeline.plan import Step, StepContext, StepResult
@@ -30,7 +30,8 @@ from weakseg.stages.weak_seeds import SeedParts, weak_seeds
 from weakseg.steps.proposals import proposal_steps, proposer_of
 from weakseg.steps.weak_seeds import weak_seeds_step
 
-BOXES = Drawn(boxes=(Box(1, 8, 6, 40, 34), Box(2, 60, 80, 61, 82)), points=(Point(1, 20.5, 20.5),))
+TWICE = Box(2, 60, 80, 61, 82)
+BOXES = Drawn(boxes=(Box(1, 8, 6, 40, 34), TWICE, TWICE), points=(Point(1, 20.5, 20.5),))
 NEW = {"proposer", "proposer_file", "proposer_device", "prompts"}
 
 
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    """Two photographs with boxes, of which one is tiny."""
+    """Two photographs with boxes, of which one is tiny, and there twice."""
     samples = []
     for index in (1, 2):
         path = tmp_path / f"i{index}.png"
@@ -104,7 +105,7 @@ def test_seeds_and_what_is_said_of_them(dataset: Dataset, folder: Path, tmp_path
         np.testing.assert_array_equal(LabelMap.load(tmp_path / "seeds" / f"i{number}.png").labels, one.labels.labels)
         assert load_asked(tmp_path / "proposals" / f"i{number}.proposals.json") == asked_of(one.found)
     told = results["proposals"].summary
-    failed = [failure for one in found for failure in one.failures if failure]
+    failed = [answer.failure for one in found for answer in one.found.values() if answer.failure]
     assert told["proposer"] == "sam2" and told["images"] == 2 and told["objects"] == 4
     assert told["failures"]["tiny"] == 2 and sum(told["failures"].values()) == len(failed)
     (warning,) = told["warnings"]
@@ -147,6 +148,13 @@ def test_grabcut_has_no_step_of_its_own(dataset: Dataset, tmp_path: Path) -> Non
 def test_a_missing_checkpoint_is_said_before_anything_runs(dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match="proposer_file: nowhere is no folder"):
         proposal_steps(dataset, proposing("nowhere"))
+
+
+def test_a_checkpoint_that_cannot_be_loaded_ends_the_step(dataset: Dataset, folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match="copy: cannot be loaded as 'sam2'"):
+        carried_out(dataset, proposing(copy), tmp_path)
 
 
 def test_strokes_by_a_proposer(folder: Path) -> None:

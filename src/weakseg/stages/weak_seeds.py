@@ -123,7 +123,7 @@ def weak_seeds(
 
 
 def seed_prompts(drawn: Drawn, size: tuple[int, int], config: WeakSeedConfig) -> tuple[list[Prompt], MarkPlaces]:
-    """Return what ``weak_seeds`` asks a network for, and the pixels of the marks in it; nothing where it asks for none.
+    """Return what ``weak_seeds`` asks a network for, each once, and the pixels of marks; nothing where it asks for none.
 
     Args:
         drawn: What was drawn on a photograph.
@@ -133,7 +133,7 @@ def seed_prompts(drawn: Drawn, size: tuple[int, int], config: WeakSeedConfig) ->
     kind = deciding(drawn)
     if config.boxes.proposes and kind == "boxes" and config.boxes_as != "filled":
         places = places_of(drawn, size)
-        return list(box_prompts(drawn.boxes, places, size)), places
+        return list(dict.fromkeys(box_prompts(drawn.boxes, places, size))), places
     if config.strokes_as == "proposer" and kind in ("points", "scribbles"):
         places = places_of(drawn, size)
         return list(mark_prompts(places)), places

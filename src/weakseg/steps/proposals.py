@@ -14,7 +14,7 @@ from weakseg.pipeline.units import ImageJob
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.box_seeds import look_of
-from weakseg.stages.proposers import check_proposer
+from weakseg.stages.proposers import build_proposer, check_proposer
 from weakseg.stages.proposers.kept import Asked, load_asked, save_answers
 from weakseg.stages.weak_seeds import counted, seed_prompts
 from weakseg.steps.base import over_images
@@ -61,6 +61,7 @@ def proposal_steps(dataset: Dataset, config: WeakSeedConfig) -> list[Step]:
     work = over_images(ProposalJob, lambda context: ProposalJob(context.folder, config, context.device), samples)
 
     def run(context: StepContext) -> StepResult:
+        build_proposer(config.boxes, device=context.device)  # what cannot be loaded is no image's fault
         result = work.run(context)
         told, warnings = tell_proposals(samples, context.folder, proposer)
         warnings = [*result.summary.get("warnings", ()), *warnings]

@@ -117,3 +117,11 @@ class TestPrompts:
         assert places_of(Drawn(points=(Point(1, -2, 3), Point(1, 7, 3))), SIZE) == {}
         (prompt,) = box_prompts([self.SMALL], {}, SIZE)
         assert prompt.points({}, SIZE) is None
+
+    def test_of_many_marks_some_are_told(self) -> None:
+        """However many there are: each costs the network memory."""
+        points = [Point(n % 2 + 1, 0.5 + n % 6, 0.5 + n / 60) for n in range(400)]
+        places = places_of(Drawn(points=tuple(points)), SIZE)
+        (prompt, *_) = mark_prompts(places)
+        found = prompt.points(places, SIZE)
+        assert len(prompt.others) == 200 and found is not None and len(found[0]) == 33

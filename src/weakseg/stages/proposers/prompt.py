@@ -19,6 +19,7 @@ MarkPlaces = Mapping[Mark, Places]
 Size = tuple[int, int]
 LINE_WIDTH = 1.0  # of scribbles, in pixels
 POINTS_A_MARK = 5  # that a scribble becomes
+MOST_MARKS = 32  # of an object, and of what it is not, that a proposer is told of
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,12 @@ class Prompt:
     others: tuple[Mark, ...] = ()
 
     def points(self, places: MarkPlaces, size: Size) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-        """Return ``(K, 2)`` pixels (row, column) of the marks, a few of each scribble, and ``(K,)`` signs."""
-        signed = [(mark, OBJECT) for mark in self.own] + [(mark, NOT_OBJECT) for mark in self.others]
+        """Return ``(K, 2)`` pixels (row, column) of the marks, a few of each scribble, and ``(K,)`` signs.
+
+        Of many marks the first ``MOST_MARKS`` of each sign are told.
+        """
+        signed = [(mark, OBJECT) for mark in self.own[:MOST_MARKS]]
+        signed += [(mark, NOT_OBJECT) for mark in self.others[:MOST_MARKS]]
         if not signed:
             return None
         chosen = [(_some(in_box(places[mark], self.box, size)), sign) for mark, sign in signed]

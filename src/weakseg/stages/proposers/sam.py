@@ -3,7 +3,8 @@
 import importlib
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -143,16 +144,29 @@ def _load(config: BoxSeedConfig, device: str) -> SamProposer:
     model_class, processor_class = _classes(config.proposer)
     folder = Path(config.proposer_file).expanduser()
     place = str(folder) if folder.is_dir() else config.proposer_file
+    about = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True}
     try:
-        model, told = model_class.from_pretrained(
-            place, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
+        with _without_progress():
+            model, told = model_class.from_pretrained(place, **about)
         processor = processor_class.from_pretrained(place)
     except Exception as error:  # what a damaged file makes of transformers can be anything
         why = cut(str(error).strip().partition("\n")[0])
         raise CheckpointError(f"{place}: cannot be loaded as {config.proposer!r} ({why}); {REMEDY}") from error
     _check_whole(told, place)
     return SamProposer(model, processor, device)
+
+
+@contextmanager
+def _without_progress() -> Iterator[None]:
+    """Keep the bars of transformers away: each process of a run loads the network."""
+    told = importlib.import_module("transformers.utils.logging")
+    shown = told.is_progress_bar_enabled()
+    told.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            told.enable_progress_bar()
 
 
 def _check_whole(told: Mapping[str, Any], place: str) -> None:
