@@ -123,7 +123,7 @@ def weak_seeds(
 
 
 def seed_prompts(drawn: Drawn, size: tuple[int, int], config: WeakSeedConfig) -> tuple[list[Prompt], MarkPlaces]:
-    """Return what ``weak_seeds`` asks a network for, each once, and the pixels of marks; nothing where it asks for none.
+    """Return what ``weak_seeds`` asks a network for, each once, and the pixels of marks; or nothing.
 
     Args:
         drawn: What was drawn on a photograph.
