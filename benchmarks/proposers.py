@@ -16,8 +16,8 @@ answer a box, a point, and a box with 5 points; weights in MiB; how far memory r
 ``ideal``: what seeds of a proposer could bring at best, since there are no weights here: masks as of ``weakseg
 segment`` from tight boxes around all objects of photographs of MSRC's ``held``, by GrabCut, by true masks (``1.0``),
 and by true masks whose outlines waver, at random, until their IoU is about 0.9, 0.8 or 0.7. Mean IoU of each class of
-each photograph, void left out: of the seeds (``seeds``) and of the mask that A2GNN makes of them (``mask``). Nothing
-is chosen by it.
+each photograph, void left out: of the seeds (``seeds``) and of the mask that A2GNN makes of them (``mask``), which is
+``above_grabcut`` by so many points, with the standard error of that. Nothing is chosen by it.
 
 Prints and appends one JSON line a row to benchmarks/results/proposers.jsonl. Random weights say nothing of quality.
 """
@@ -189,12 +189,16 @@ def of_ideal(root: Path, most: int) -> list[dict[str, Any]]:
     for sample in drawn:
         for name, found in ideal_scores(sample).items():
             scores.setdefault(name, []).extend(found)
-    means = {name: np.mean(found, axis=0) for name, found in scores.items()}
-    return [
-        {"case": "ideal", "by": name, "seeds": round(100 * seeds, 2), "mask": round(100 * mask, 2)}
-        | {"photographs": len(drawn), "masks": len(scores[name])}
-        for name, (seeds, mask) in means.items()
-    ]
+    base = np.array(scores["grabcut"])[:, 1]
+    return [{"case": "ideal", "by": name, **of_proposer(np.array(found), base)} for name, found in scores.items()]
+
+
+def of_proposer(found: NDArray[np.float64], base: NDArray[np.float64]) -> dict[str, Any]:
+    """Return means over masks, and how far they are above those by GrabCut, with the error of that difference."""
+    (seeds, mask), beyond = found.mean(0), found[:, 1] - base
+    error = float(beyond.std(ddof=1) / len(beyond) ** 0.5)
+    told = {"seeds": seeds, "mask": mask, "above_grabcut": beyond.mean(), "error": error}
+    return {name: round(100 * float(value), 2) for name, value in told.items()} | {"masks": len(found)}
 
 
 def ideal_scores(sample: EvalSample) -> dict[str, list[tuple[float, float]]]:
