@@ -55,6 +55,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/a2gnn.py
 	$(BIN)/python benchmarks/group.py
 	$(BIN)/python benchmarks/grm.py
+	$(BIN)/python benchmarks/proposers.py
 
 bench-gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py

@@ -13,11 +13,15 @@ from tiny_sam import save_tiny, tiny_sam2
 from weakseg import Photograph, SegmentOptions, read_marks
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
+from weakseg.data.annotations import AnnotatedImage, Shape
+from weakseg.data.classes import Classes
 from weakseg.photograph.config import DrawnOptions
 from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.stages.box_seeds import box_seeds
 from weakseg.stages.proposers import forget_proposers
 from weakseg.stages.proposers.sam import SamProposer
+from weakseg.web.album import Album
+from weakseg.web.masks import MaskMaker
 
 BALL, BRICK, TINY = ("ball", (8, 4, 30, 40)), ("brick", (38, 8, 56, 40)), ("speck", (70, 60, 71, 61))
 Capture = pytest.CaptureFixture[str]
@@ -71,6 +75,18 @@ def test_what_has_no_mask_is_said(image: NDArray[np.uint8], options: SegmentOpti
     assert any(text.startswith("sam2 has no mask for 1 of 1 objects (tiny: 1): boxes count whole") for text in told)
     assert told == photograph.segment(read_marks(boxes=[TINY]), options).warnings
     assert not any("no mask" in text for text in photograph.segment(read_marks(boxes=[TINY])).warnings)
+
+
+def test_the_page(options: SegmentOptions, tmp_path: Path) -> None:
+    Image.fromarray(draw(3, (96, 128))[0]).save(tmp_path / "photo.png")
+    shape = Shape("box", "ball", ((4.0, 8.0), (40.0, 30.0)), "here")
+    labels = AnnotatedImage("photo.png", (shape,), "here", size=(96, 128))
+    maker = MaskMaker(Album(tmp_path), options=options)
+    maker.warm("photo")
+    shown = maker.make("photo", labels, Classes(("ball",)))
+    expected = Photograph(tmp_path / "photo.png").segment(read_marks(boxes=[BALL]), options)
+    assert shown is not None and shown.by == "a2gnn"
+    np.testing.assert_array_equal(shown.labels.labels, expected.mask)
 
 
 def test_the_command(folder: Path, options: SegmentOptions, tmp_path: Path, capsys: Capture) -> None:
