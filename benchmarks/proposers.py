@@ -4,14 +4,14 @@
     python benchmarks/proposers.py --only ideal --msrc /path/to/msrc [--most 40]
 
 ``path``: one box on each of three photographs of skimage (astronaut, coffee, chelsea, a cat), as ``weakseg segment``
-makes its mask, by GrabCut (``own``) and by a tiny SAM 2 of random weights (``proposed``); and that network's own time,
-encoding and one prompt. ``ratio``: (proposed - network) / own, where 1.2 is allowed; own includes GrabCut. ``strict``:
-the same with the time of GrabCut taken off ``own``. ``more``: a second box on the same photograph, nothing encoded
-again, against a second box by GrabCut. Medians of ``--repeats``, the first of each left out; all that is compared runs
-in every repeat.
+makes its mask, by GrabCut (``own``) and by a tiny SAM 2 of random weights (``proposed``); and that network's own
+time, encoding and one prompt. ``ratio``: (proposed - network) / own, where 1.2 is allowed; own includes GrabCut.
+``strict``: the same with the time of GrabCut taken off ``own``. ``more``: a second box on the same photograph,
+nothing encoded again, against a second box by GrabCut. Processor seconds, medians of ``--repeats``, the first of each
+left out; all that is compared runs in every repeat.
 
-``size``: a SAM 2 of published size (hiera tiny, 1,024 pixels), random weights: seconds to load, encode a photograph and
-answer a box, a point, and a box with 5 points; weights in MiB; how far memory rises while it encodes.
+``size``: a SAM 2 of published size (hiera tiny, 1,024 pixels), random weights: processor seconds to load, encode a
+photograph and answer a box, a point, and a box with 5 points; weights in MiB; how far memory rises while it encodes.
 
 ``ideal``: what seeds of a proposer could bring at best, since there are no weights here: masks as of ``weakseg
 segment`` from tight boxes around all objects of photographs of MSRC's ``held``, by GrabCut, by true masks (``1.0``),
@@ -131,9 +131,9 @@ def of_size(folder: Path, repeats: int) -> dict[str, Any]:
     save_tiny((model, Sam2Processor(Sam2ImageProcessor())), folder)
     del model
     config, image = proposing(folder), np.ascontiguousarray(skimage.data.coffee())
-    start = time.perf_counter()
+    start = time.process_time()
     proposer = build_proposer(config)
-    loading = time.perf_counter() - start
+    loading = time.process_time() - start
     look = look_of(image, config)
     encoded = look.encoded
     box, points = np.array([[40.0, 90, 330, 430]]), np.linspace(60, 300, 10).reshape(1, 5, 2)
@@ -273,9 +273,9 @@ def medians(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, fl
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: statistics.median(found[1:]) for name, found in seconds.items()}
 
 
