@@ -16,6 +16,7 @@ from PIL import Image
 
 from generated import draw
 from test_docs import PAGES, ROOT, text_of
+from tiny_sam import save_tiny, tiny_sam2
 from weakseg.cli import common
 from weakseg.cli.main import VERBS
 
@@ -129,6 +130,15 @@ def test_python_of_the_guide_runs(folder: Path) -> None:
         exec(compile(block, "guide.md", "exec"), names)
     assert names["found"].instances.areas == (12, 12) and names["mask"].shape == (200, 300)
     assert (folder / "out" / "segmenter" / "model.safetensors").is_file()
+
+
+def test_python_of_proposers_runs(folder: Path) -> None:
+    """With a tiny network in the place of the published one."""
+    save_tiny(tiny_sam2(), folder / "sam2.1-hiera-tiny")
+    (block,) = blocks("docs/proposers.md")
+    names: dict[str, Any] = {}
+    exec(compile(block, "proposers.md", "exec"), names)
+    assert names["boxes"].proposes
 
 
 def test_python_of_data_and_operators_runs(folder: Path) -> None:
