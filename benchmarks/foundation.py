@@ -6,7 +6,8 @@
 
 ``cost``: one image of 375 x 500 pixels and random weights, on one thread: processor seconds of the network and of the
 graph that is made of its features, how many cells and channels it has, what torch gives out at most, what a run keeps
-of an image, and the seconds of A2GNN's mask of a box on that graph. ``times`` is all three over those of the embedded network.
+of an image, and the seconds of A2GNN's mask of a box on that graph. ``times`` is all three over those of the embedded
+network.
 
 ``masks``: mean IoU in percent of masks of `weakseg.Photograph` from a tight box around each object, and from a stroke
 along each (``benchmarks/drawn_masks.py``), for each kind of graph: of the embedded network, of its colours alone, and,

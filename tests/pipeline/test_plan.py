@@ -61,6 +61,7 @@ def test_what_files_hold_says_how_they_end() -> None:
         Kind.ACTIVATIONS: ".safetensors",
         Kind.LABELS: ".png",
         Kind.SALIENCY: ".png",
+        Kind.FEATURES: ".safetensors",
         Kind.PROPOSALS: ".proposals.json",
         Kind.SCORES: ".safetensors",
         Kind.INSTANCES: ".instances.json",
