@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,10 @@ class _Gallery:
         return tuple(self._card(samples[index], agreement[index]) for index in picked.indices), picked.sentence
 
     def _is_there(self, sample: WeakSample) -> bool:
-        if any(method.products.result for method in self.methods):
-            return any(self._shown(sample))
-        return any((folder / f"{sample.id}.safetensors").exists() for folder in self._evidence.values())
+        files = (folder / f"{sample.id}.safetensors" for folder in self._evidence.values())
+        return any(self._shown(sample)) if self._of_masks else any(file.exists() for file in files)
 
-    @property
+    @cached_property
     def _evidence(self) -> dict[str, Path]:
         """Folders of activations, each once, by title."""
         found = {m.products.activations: m.name for m in reversed(self.methods) if m.products.activations}
@@ -182,16 +182,17 @@ class _Gallery:
 
     def _shown(self, sample: WeakSample) -> Iterator[tuple[str, Path]]:
         """Yield title and folder of each mask of an image: the methods', and those of later rounds."""
-        for method in self.methods:
-            if method.products.result and has_labels(self._masks(method), sample.id):
-                yield method.name, self._masks(method)
-            for name in later_masks(method.products.steps):
-                if has_labels(method.products.folders[name], sample.id):
-                    yield f"{method.name}, {name}", method.products.folders[name]
+        return ((title, folder) for title, folder in self._of_masks if has_labels(folder, sample.id))
 
-    @staticmethod
-    def _masks(method: ComparedMethod) -> Path:
-        return method.products.folders[method.products.result]
+    @cached_property
+    def _of_masks(self) -> list[tuple[str, Path]]:
+        """Titles and folders of masks; found once, as all images are asked for."""
+        found: list[tuple[str, Path]] = []
+        for one in self.methods:
+            named = {one.name: one.products.result} if one.products.result else {}
+            named |= {f"{one.name}, {name}": name for name in later_masks(one.products.steps)}
+            found += [(title, one.products.folders[name]) for title, name in named.items()]
+        return found
 
     @property
     def _maps(self) -> dict[str, Path]:
@@ -285,9 +286,8 @@ def _charts(methods: tuple[ComparedMethod, ...]) -> tuple[Chart, ...]:
 
 
 def _warnings(methods: tuple[ComparedMethod, ...]) -> Iterator[str]:
-    for method in methods:
-        for folder in method.products.folders.values():
-            yield from summary_of(folder).get("warnings", ())
+    for folder in (folder for method in methods for folder in method.products.folders.values()):
+        yield from summary_of(folder).get("warnings", ())
 
 
 def _workers(comparison: Comparison) -> str:
