@@ -20,6 +20,20 @@ class Output(NamedTuple):
     further: dict[str, Any]
 
 
+class Layout(NamedTuple):
+    """How a segmenter sees images.
+
+    Attributes:
+        corners: Whether corner cells of its logits lie on corner pixels, or cells cover the image.
+        stride: Pixels of a cell.
+        fill: ``(1, 3, 1, 1)`` colour around images, on the scale 0..255, on the device of the network.
+    """
+
+    corners: bool
+    stride: int
+    fill: Tensor
+
+
 def check_further(network: object, further: Iterable[str], given: Iterable[str]) -> None:
     """Raise ``ConfigError`` if a network is asked for outputs that it does not give."""
     names = tuple(given)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from weakseg.artifacts import LabelMap
 from weakseg.errors import ConfigError
-from weakseg.nn.segmenters import Segmenter
+from weakseg.nn.output import Layout
 from weakseg.ops.blend import Tile, blend_tiles
 from weakseg.ops.crf import dense_crf, unary_from_scores
 from weakseg.ops.labels import best_label
@@ -192,18 +192,11 @@ def predict_probabilities(
     return fused / (fused.sum(0, keepdim=True) if config.fusion == "max_probabilities" else count)
 
 
-class _Layout(NamedTuple):
-    """How a model sees images: whether corners are aligned, pixels of a cell, the colour around images."""
-
-    corners: bool
-    stride: int
-    fill: Tensor
-
-
-def _layout(model: nn.Module) -> _Layout:
-    if isinstance(model, Segmenter):
-        return _Layout(model.corners_aligned, model.backbone.stride, 255.0 * model.backbone.mean)
-    return _Layout(False, 1, next(model.parameters()).new_full((1, 3, 1, 1), GREY))
+def _layout(model: nn.Module) -> Layout:
+    found = getattr(model, "layout", None)
+    if isinstance(found, Layout):
+        return found
+    return Layout(False, 1, next(model.parameters()).new_full((1, 3, 1, 1), GREY))
 
 
 def _values(
@@ -211,7 +204,7 @@ def _values(
 ) -> Iterator[Tensor]:
     """Yield what is fused, logits or probabilities, ``(K + 1, *size)``, of an image and of its mirror image."""
     look = _windowed if config.window else _whole
-    images = image_tensor(image)[None].to(next(model.parameters()).device)
+    images = image_tensor(image)[None].to(_layout(model).fill.device)
     yield look(model, images, config, size)
     if config.flip:
         yield look(model, images.flip(-1), config, size).flip(-1)

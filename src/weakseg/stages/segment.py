@@ -14,6 +14,8 @@ from weakseg.crew import crew
 from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
+from weakseg.nn.exported.described import SUFFIX
+from weakseg.nn.exported.segmenter import ExportedSegmenter
 from weakseg.nn.losses import map_loss
 from weakseg.nn.models import load_model
 from weakseg.nn.segmenters import (
@@ -176,3 +178,16 @@ def load_segmenter(path: Path) -> tuple[Segmenter, Classes]:
     """
     model, header = load_model(path, SEGMENTERS)
     return model, classes_of(header, path)
+
+
+def load_predictor(path: Path) -> tuple[Segmenter | ExportedSegmenter, Classes]:
+    """Return what ``predict_image`` applies, and its classes: a trained segmenter, or its ONNX file by onnxruntime.
+
+    Raises:
+        CheckpointError: As ``load_segmenter``; or if an ONNX file is no segmenter that weakseg has written.
+        ConfigError: If it is ONNX, and onnx or onnxruntime is not installed.
+    """
+    if path.suffix.lower() != SUFFIX:
+        return load_segmenter(path)
+    model = ExportedSegmenter(path)
+    return model.eval(), classes_of({"classes": model.described.classes}, path)

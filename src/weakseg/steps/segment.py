@@ -24,7 +24,7 @@ from weakseg.settings.segment import InitConfig, SegmentConfig
 from weakseg.stages.mask_counts import SMALL_SIDE
 from weakseg.stages.predict import predict_image, predict_restricted
 from weakseg.stages.seeded import check_seeded, train_seeded
-from weakseg.stages.segment import load_segmenter, train_segmenter
+from weakseg.stages.segment import load_predictor, load_segmenter, train_segmenter
 from weakseg.steps.base import cached, fitted, having, over_images, prediction_split, training
 from weakseg.training.loop import FitPlace
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PredictJob(ImageJob):
-    """Image to the segmenter's mask; ``model`` is a segmenter file."""
+    """Image to the segmenter's mask; ``model`` is a segmenter file, of weakseg or ONNX."""
 
     model: Path
     out: Path
@@ -45,7 +45,7 @@ class PredictJob(ImageJob):
 
     def one(self, sample: WeakSample) -> None:
         """Predict and save the mask."""
-        model, _ = cached(load_segmenter, self.model, self.device)
+        model, _ = cached(load_predictor, self.model, self.device)
         predict_image(model, _image_of(sample), self.config).save(self.output(sample.id))
 
 

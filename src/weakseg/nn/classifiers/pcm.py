@@ -38,9 +38,10 @@ def pixel_correlation(theta: Tensor, maps: Tensor, *, block: int = 0) -> Tensor:
     pixels = math.prod(maps.shape[-2:])
     unit = theta.flatten(2)
     unit = unit / (torch.linalg.vector_norm(unit, dim=1, keepdim=True) + EPS)
-    block = block or max(1, BLOCK_ENTRIES // max(1, pixels * len(maps)))
+    if not block and not torch.compiler.is_compiling():  # exporters know no number of blocks
+        block = max(1, BLOCK_ENTRIES // max(1, pixels * len(maps)))
     parts = []
-    for some in unit.split(block, dim=2):
+    for some in unit.split(block, dim=2) if block else [unit]:
         alike = F.relu(unit.transpose(1, 2) @ some)  # (B, N, block)
         parts.append(maps.flatten(2) @ (alike / (alike.sum(1, keepdim=True) + EPS)))
     return torch.cat(parts, dim=2).reshape(maps.shape)

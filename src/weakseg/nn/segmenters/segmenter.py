@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from weakseg.nn.backbones import Backbone
 from weakseg.nn.graphs.reasoning import Reasoning
-from weakseg.nn.output import Output, check_further
+from weakseg.nn.output import Layout, Output, check_further
 from weakseg.ops.resample import Cells
 
 
@@ -118,6 +118,11 @@ class Segmenter(nn.Module):
         return self.backbone.mean.device
 
     @property
+    def layout(self) -> Layout:
+        """How it sees images."""
+        return Layout(self.corners_aligned, self.backbone.stride, 255.0 * self.backbone.mean)
+
+    @property
     def cells(self) -> Cells:
         """Where the cells of the logits lie."""
         return self.backbone.cells()
@@ -125,7 +130,7 @@ class Segmenter(nn.Module):
 
 def reduced(images: Tensor, scale: float) -> Tensor:
     """Return ``(B, 3, H, W)`` images at a scale, bilinear, sides rounded down: 321 pixels give 240 at 0.75."""
-    size = [max(1, int(scale * side)) for side in images.shape[2:]]
+    size: Any = [torch.sym_max(1, torch.sym_int(scale * side)) for side in images.shape[2:]]  # of exporters' sizes, too
     return F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 

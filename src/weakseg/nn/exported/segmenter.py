@@ -1,0 +1,66 @@
+"""A segmenter that onnxruntime runs: logits as a network of torch returns them."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from weakseg.errors import CheckpointError, cut
+from weakseg.nn.exported.described import IMAGES, LOGITS, SEGMENTER
+from weakseg.nn.exported.file import open_session, read_onnx, without_ends
+from weakseg.nn.output import Layout, Output, check_further
+
+
+class ExportedSegmenter(nn.Module):
+    """Images to logits by the network in an ONNX file, on the CPU, with as many threads as torch has.
+
+    Attributes:
+        described: What the file says of itself.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        CheckpointError: As ``read_onnx``; or if the file is of no segmenter.
+        ConfigError: If onnx or onnxruntime is not installed.
+    """
+
+    fill: Tensor
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        model, self.described = read_onnx(path)
+        if self.described.kind != SEGMENTER:
+            raise CheckpointError(f"{path}: is a {self.described.kind}, no segmenter; export the run's segmenter")
+        self.path = path
+        self._session: Any = open_session(without_ends(model), str(path), torch.get_num_threads())
+        self.register_buffer("fill", torch.tensor(self.described.sight.fill).reshape(1, 3, 1, 1))
+
+    @property
+    def layout(self) -> Layout:
+        """How it sees images."""
+        sight = self.described.sight
+        return Layout(sight.corners, sight.stride, self.fill)
+
+    def forward(self, images: Tensor, *, further: Collection[str] = ()) -> Output:
+        """Return ``(B, K + 1, h, w)`` logits of ``(B, 3, H, W)`` images on the scale 0..255, as they are.
+
+        Images of whole numbers, as photographs are, give those of the network; others are rounded.
+
+        Raises:
+            CheckpointError: If onnxruntime cannot run it.
+        """
+        check_further(self, further, ())
+        pixels = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        try:
+            (logits,) = self._session.run([LOGITS], {IMAGES: pixels})
+        except Exception as error:
+            size = "{} x {}".format(*pixels.shape[1:3])
+            raise CheckpointError(f"{self.path}: cannot be run on an image of {size}: {cut(error)}") from error
+        if logits.shape[1] != len(self.described.labels):
+            raise CheckpointError(
+                f"{self.path}: names {len(self.described.labels)} labels and gives {logits.shape[1]}; export again"
+            )
+        return Output(torch.from_numpy(logits).to(images.device), {})
