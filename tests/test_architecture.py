@@ -21,6 +21,7 @@ LEVELS = (
     {"artifacts", "feature_maps", "instances"},
     {"nn", "graph", "data", "evaluation", "pipeline"},
     {"stages", "training"},
+    {"deploy"},  # exports what stages apply, and compares with them; needs no plan
     {"steps"},
     {"methods"},
     {"photograph"},
@@ -50,7 +51,18 @@ DATA_LEVELS = (
     {"check", "saliency_check", "truth", "simulated"},
 )
 DATA_LEVEL_OF = {part: level for level, parts in enumerate(DATA_LEVELS) for part in parts}
-NEVER_EVALUATION = {"data", "nn", "graph", "pipeline", "stages", "training", "methods", "photograph", "integrations"}
+NEVER_EVALUATION = {
+    "data",
+    "deploy",
+    "nn",
+    "graph",
+    "pipeline",
+    "stages",
+    "training",
+    "methods",
+    "photograph",
+    "integrations",
+}
 TRUTH = "weakseg.data.truth"
 MAY_SEE_TRUTH = (
     "evaluation/",

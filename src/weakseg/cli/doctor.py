@@ -58,6 +58,7 @@ def _report() -> int:
         f"model hubs, for weakseg publish (extra 'hub'): huggingface_hub {_version('huggingface_hub') or 'not there'}"
     )
     print(f"proposers of masks SAM 2 and SAM 3 (extra 'sam'): transformers {_version('transformers') or 'not there'}")
+    print(f"trained networks for other programs (extra 'onnx'): onnxruntime {_version('onnxruntime') or 'not there'}")
     print("for those who work on weakseg itself:")
     print("\n".join(f"  {name} ({use}): {_version(name) or 'not there'}" for name, use in OPTIONAL.items()))
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)

@@ -42,6 +42,7 @@ VERBS = {
     "predict-instances": "objects of images with a trained instance segmenter",
     "export": "objects or masks for other programs: COCO, VOC, YOLO, LabelMe, CVAT, Label Studio",
     "publish": "a folder to give away: model, card and settings; or push it to a model hub",
+    "export-model": "a trained network as one file for other programs: ONNX, or torch.export",
     "cvat": "bring the labels of a task on a CVAT server here, or masks there",
     "evaluate": "compare masks or instances with ground truth",
     "queue": "what to draw next: the photographs, classes and kinds of label that help most a second",

@@ -1,5 +1,6 @@
 """``weakseg predict``."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
@@ -13,15 +14,20 @@ if TYPE_CHECKING:
     from weakseg.pipeline.plan import Failure
     from weakseg.pipeline.units import Job
 
+logger = logging.getLogger(__name__)
+
 
 def _job(given: Namespace, config: PredictConfig, device: str) -> "Job":
     from weakseg.methods.finished import segmenter_of
-    from weakseg.stages.segment import load_segmenter
+    from weakseg.nn.exported.described import SUFFIX
+    from weakseg.stages.segment import load_predictor
     from weakseg.steps.segment import PredictJob
 
     check_overlays(given.overlays, given.images, given.out)
     model = segmenter_of(given.model, given.method)
-    load_segmenter(model)  # a bad model is one error, not one for each image
+    load_predictor(model)  # a bad model is one error, not one for each image
+    if model.suffix.lower() == SUFFIX and device != "cpu":
+        logger.warning("%s: onnxruntime runs the network on the CPU; only what follows it is done on the GPU", model)
     return PredictJob(model, given.out, config, device)
 
 
@@ -43,7 +49,7 @@ main = ImageVerb(
     PredictConfig,
     "masks",
     _job,
-    {"model": "trained segmenter: its file, the folder of its run or comparison, or a published folder"},
+    {"model": "trained segmenter: its file (.onnx, too), the folder of its run or comparison, or a published folder"},
     extend=_extend,
     shown=("--scales", "--flip", "--crf", "--max_side"),
     finish=_finish,

@@ -1,0 +1,90 @@
+"""Write a trained network as a file of ``torch.export``, which torch runs without weakseg."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from weakseg.deploy.agreement import Agreement, Found, Images, check_agreement
+from weakseg.deploy.network import (
+    EXAMPLE,
+    LONGEST,
+    Given,
+    exported,
+    load_exportable,
+    open_sides,
+    shortest_side,
+)
+from weakseg.errors import ConfigError
+from weakseg.files import atomic_path
+from weakseg.nn.exported.described import SEGMENTER, Described, Sides
+
+SUFFIX = ".pt2"
+PROPERTIES = "weakseg.json"  # the extra file that holds what is to be said
+
+
+class FromPixels(nn.Module):
+    """From ``(B, H, W, 3)`` uint8 images, as they are, to what is decided on; of a segmenter to labels and logits."""
+
+    def __init__(self, network: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.network, self.decides = network, kind == SEGMENTER
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(B, H, W)`` uint8 labels and ``(B, K + 1, h, w)`` logits; or scores and activations."""
+        pixels = images.permute(0, 3, 1, 2).float()
+        if not self.decides:
+            scores, activations = self.network(pixels)
+            return scores, activations
+        logits = self.network(pixels)
+        values = F.interpolate(logits, images.shape[1:3], mode="bilinear", align_corners=False)
+        return values.argmax(1).to(torch.uint8), logits
+
+
+def export_torch(given: Given, out: Path) -> Agreement:
+    """Write a segmenter or a tag classifier by ``torch.export``, once the file read back agrees with it.
+
+    Images are not reduced: the caller does.
+
+    Args:
+        given: The model file; its sides have no effect.
+        out: The file to write; appears whole or not at all.
+
+    Raises:
+        ConfigError: If networks of this kind cannot be exported.
+        CheckpointError: If the model file cannot be read, or the exported file does not agree.
+    """
+    given = Given(given.path, Sides(LONGEST, LONGEST))
+    network, described = load_exportable(given)
+    if described.sight.corners or described.sight.whole:
+        raise ConfigError(
+            f"{given.path}: images are padded to whole cells for this head or backbone, and torch.export takes no "
+            "padding that depends on the size; take --format onnx"
+        )
+    whole = FromPixels(network, described.kind).eval()
+    batch, channels, rows, columns = EXAMPLE
+    example = torch.randint(0, 256, (batch, rows, columns, channels), dtype=torch.uint8)
+    sides = open_sides(shortest_side(network))
+    shapes = ({0: sides[0], 1: sides[2], 2: sides[3]},)
+    program = exported(str(given.path), lambda: torch.export.export(whole, (example,), dynamic_shapes=shapes))
+    with atomic_path(out) as temporary:
+        told = {PROPERTIES: json.dumps(described.properties())}
+        exported(str(given.path), lambda: torch.export.save(program, temporary, extra_files=told))
+        return check_agreement(_runner(temporary, described), given, described)
+
+
+def _runner(path: Path, described: Described) -> Callable[[Images], Found]:
+    program: Any = torch.export.load(path)
+    module = program.module()
+
+    def run(images: Images) -> Found:
+        with torch.inference_mode():
+            first, second = module(torch.from_numpy(np.array(images)))
+        return [first.numpy()] if described.kind == SEGMENTER else [first.numpy(), second.numpy()]
+
+    return run
