@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 MSRC ?= ../shared/data/msrc
 COCO ?= ../shared/data/coco
 
-.PHONY: demo test gpu-test page-test wheel-test docs recipes lint fuzz torture scale bench bench-gpu results clean
+.PHONY: demo test gpu-test page-test wheel-test docs deploy recipes lint fuzz torture scale bench bench-gpu results clean
 
 demo: $(STAMP)
 	$(BIN)/weakseg demo --out runs/demo --overwrite
@@ -27,6 +27,9 @@ docs: $(STAMP)
 	$(BIN)/python -m pytest tests/docs_long.py
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d runs/docs/.doctrees docs runs/docs/html
 	@echo "docs: runs/docs/html/index.html"
+
+deploy: $(STAMP)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/deploy/heads_long.py
 
 recipes: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses 2 tests/all_recipes.py
