@@ -1,9 +1,11 @@
 """Model files of networks of three layers that begin at random, to be exported: tracing takes a time for each layer."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -43,7 +45,12 @@ class Cone(nn.Module):
         return levels if intermediates_only else (coarse + self.dilated(coarse), levels)
 
 
-OWN[CONE] = Architecture(lambda config, _: Backbone(Cone(), 16, config.output_stride), (16,))
+@pytest.fixture(scope="module", autouse=True)
+def cone() -> Iterator[None]:
+    """Enter the backbone for the tests of a module that imports this."""
+    OWN[CONE] = Architecture(lambda config, _: Backbone(Cone(), 16, config.output_stride), (16,))
+    yield
+    del OWN[CONE]
 
 
 def write_segmenter(path: Path, config: SegmenterConfig = SMALL) -> Path:

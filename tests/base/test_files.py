@@ -83,7 +83,7 @@ def test_what_is_written_is_noted(tmp_path: Path) -> None:
         write_bytes(tmp_path / "a", b"first")
         with noting() as inner:
             write_bytes(tmp_path / "b", b"second")
-    assert [each.path.name for each in outer] == ["a"] and [each.path.name for each in inner] == ["b"]
+    assert [[each.path for each in noted] for noted in (outer, inner)] == [[str(tmp_path / "a")], [str(tmp_path / "b")]]
     status = (tmp_path / "a").stat()
     assert (outer[0].num_bytes, outer[0].written_ns) == (status.st_size, status.st_mtime_ns)
     assert outer[0].digest == hashlib.blake2b(b"first", digest_size=16).hexdigest() != inner[0].digest

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exported_models import write_classifier, write_segmenter
+from exported_models import cone, write_classifier, write_segmenter  # noqa: F401 - the fixture
 from generated import write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main

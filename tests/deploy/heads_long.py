@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from exported_models import BACKBONE, write_segmenter
+from exported_models import BACKBONE, cone, write_segmenter  # noqa: F401 - the fixture
 from generated import CLASSES
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
-from exported_models import BACKBONE, SMALL, write_classifier, write_segmenter
+from exported_models import BACKBONE, SMALL, cone, write_classifier, write_segmenter  # noqa: F401 - the fixture
 from generated import CLASSES
 from weakseg.deploy.agreement import check_agreement, runner, single_scale
 from weakseg.deploy.export import export_onnx

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from exported_models import write_segmenter
+from exported_models import cone, write_segmenter  # noqa: F401 - the fixture
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given
 from weakseg.errors import CheckpointError

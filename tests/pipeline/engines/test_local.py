@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +16,10 @@ def square(value: int) -> tuple[int, int, int]:
     return value * value, torch.get_num_threads(), os.getpid()
 
 
+def working_folder(_: int) -> str:
+    return str(Path.cwd())
+
+
 def die(value: int) -> int:
     if value == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -26,6 +31,16 @@ def test_each_item_comes_with_what_was_made_of_it_on_one_thread(workers: int) ->
     found = dict(LocalEngine(workers).map(square, range(6), title="squares"))
     assert {item: value for item, (value, _, _) in found.items()} == {n: n * n for n in range(6)}
     assert {threads for _, threads, _ in found.values()} == {1}
+
+
+def test_idle_processes_follow_to_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else relative paths would lead to where they were started."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found = {place for _, place in LocalEngine(2).map(working_folder, range(4), title="folders")}
+        assert found == {str(tmp_path / name)}
+    LocalEngine(2).release()
 
 
 def test_one_worker_or_one_item_is_this_process() -> None:

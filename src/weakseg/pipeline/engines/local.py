@@ -59,8 +59,8 @@ class LocalEngine:
             batch_size=1,
             pre_dispatch=2 * self.workers,
             max_nbytes=None,  # nothing in shared memory that a killed process would leave there
-            initializer=end_with,
-            initargs=(os.getpid(),),
+            initializer=_begin,
+            initargs=(os.getpid(), Path.cwd()),  # idle ones of another folder are replaced
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)  # it is replaced
@@ -77,7 +77,7 @@ class LocalEngine:
         pool = None
         try:
             for item in items:
-                pool = pool or ProcessPoolExecutor(1, initializer=end_with, initargs=(os.getpid(),))
+                pool = pool or ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(), Path.cwd()))
                 try:
                     yield pool.submit(_alone, work, item).result()
                 except BrokenProcessPool as error:
@@ -100,6 +100,12 @@ class LocalEngine:
         finally:
             torch.set_num_threads(threads[0])
             cv2.setNumThreads(threads[1])
+
+
+def _begin(parent: int, folder: Path) -> None:
+    """Begin a process that ends with its parent, in the folder that relative paths start from."""
+    os.chdir(folder)
+    end_with(parent)
 
 
 def _alone(work: Callable[[Item], Outcome], item: Item) -> tuple[Item, Outcome]:
