@@ -17,6 +17,7 @@ from generated import write_folder
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
 from weakseg.deploy.pictures import picture
+from weakseg.methods.publication import seal
 
 FAST_SEGMENTER = [
     *("--segmenter.model.backbone.name", "cone", "--segmenter.model.backbone.weights", "none"),
@@ -158,3 +159,10 @@ def test_without_the_extra(model: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         monkeypatch.chdir(model.parent)
         assert main([*words, *rest]) == 2
         assert "pip install 'weakseg[onnx]'" in capsys.readouterr().err
+
+
+def test_a_published_folder_gets_the_file_beside_its_model(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.copy(model, tmp_path / "model.safetensors")
+    seal(tmp_path, {"segmenter": "model.safetensors", "labeller": None})
+    assert main(["export-model", str(tmp_path), "--format", "torch"]) == 0
+    assert f"{tmp_path / 'model.pt2'}: " in capsys.readouterr().out and (tmp_path / "model.pt2").is_file()

@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> int:
 
 def _parser() -> ArgumentParser:
     parser = build_parser("export-model", DESCRIPTION, EXAMPLES)
-    parser.add_argument("source", type=Path, help="folder of a run or comparison, or a model file")
+    parser.add_argument("source", type=Path, help="folder of a run or comparison, a published one, or a model file")
     parser.add_argument("--method", type=str, default="", help="which method of a comparison")
     parser.add_argument("--network", choices=get_args(Network), default="segmenter", help="which one of a run")
     parser.add_argument("--format", choices=get_args(Format), required=True, help="what to write")
@@ -104,14 +104,17 @@ def _check(given: Namespace) -> None:
 
 
 def _finished(given: Namespace) -> "FinishedRun | None":
-    """Return the run that the source is; ``None``: it is a file."""
+    """Return the run that the source is; ``None``: it is a file, or what was published, whose file takes its place."""
     from weakseg.methods.finished import is_finished, open_finished
+    from weakseg.methods.publication import is_publication, open_publication
 
     if is_finished(given.source):
         return open_finished(given.source, given.method)
     for flag, value in {"--method": given.method, "--network": given.network != "segmenter"}.items():
         if value:
             raise ConfigError(f"{flag}: {given.source} is no folder of a run or comparison; leave it out")
+    if is_publication(given.source):
+        given.source = open_publication(given.source).model
     return None
 
 
