@@ -3,12 +3,11 @@
 import io
 import itertools
 import json
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import quoteattr
@@ -16,6 +15,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from served import serving
 
 USER, PASSWORD, TOKEN = "anna", "secret word", "token-of-anna"
 CREATED = "2026-01-02T03:04:05.678901Z"
@@ -98,15 +99,8 @@ def _element(shape: Mapping[str, Any], names: Mapping[int, str]) -> str:
 @contextmanager
 def served(task: FakeTask) -> Iterator[str]:
     """Serve a task on a free port of this machine, and yield the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"task": task}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(type("Handler", (_Handler,), {"task": task})) as address:
+        yield address
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -3,15 +3,16 @@
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+
+from served import serving
 
 TOKEN = "hf_of_anna"
 COMMIT = "0" * 40
@@ -40,15 +41,8 @@ class FakeHub:
 @contextmanager
 def served(hub: FakeHub) -> Iterator[str]:
     """Serve a hub on a free port of this machine, and yield the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(type("Handler", (_Handler,), {"hub": hub})) as address:
+        yield address
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Work that makes very many objects which all stay: looking through them for garbage takes a third of its time."""
+"""Work that makes very many objects which all stay, so that there is no use in looking through them for garbage."""
 
 import gc
 from collections.abc import Iterator

@@ -102,6 +102,8 @@ def test_networks_that_are_not_to_be_had(tmp_path: Path, weights: Path) -> None:
         check_features(FeaturesConfig("dinov2"))
     with pytest.raises(ConfigError, match=r"features\.file: .*gone\.pth is no file"):
         check_features(FeaturesConfig(TINY, str(tmp_path / "gone.pth")))
+    with pytest.raises(ConfigError, match=r"gone\.pth is no file"):
+        free_graph(noise(40, 60), FreeGraphConfig(features=FeaturesConfig(TINY, str(tmp_path / "gone.pth"))))
     with pytest.raises(CheckpointError):
         feature_backbone(FeaturesConfig("vit_tiny_patch16_224", str(weights)))
     with pytest.raises(ConfigError, match="enlarged"):

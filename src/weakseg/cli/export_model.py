@@ -55,7 +55,10 @@ def main(words: Sequence[str]) -> int:
     from weakseg.deploy.export import export_onnx
     from weakseg.deploy.quantize import export_int8
     from weakseg.deploy.torch_file import export_torch
+    from weakseg.methods.publication import is_publication, open_publication
 
+    if is_publication(given.source):
+        given.source = open_publication(given.source).model
     finished = _finished(given)
     model, out = _given(given, finished), _out(given, finished)
     check_output("--out", out, overwrite=given.overwrite)
@@ -104,17 +107,14 @@ def _check(given: Namespace) -> None:
 
 
 def _finished(given: Namespace) -> "FinishedRun | None":
-    """Return the run that the source is; ``None``: it is a file, or what was published, whose file takes its place."""
+    """Return the run that the source is; ``None``: it is a file."""
     from weakseg.methods.finished import is_finished, open_finished
-    from weakseg.methods.publication import is_publication, open_publication
 
     if is_finished(given.source):
         return open_finished(given.source, given.method)
     for flag, value in {"--method": given.method, "--network": given.network != "segmenter"}.items():
         if value:
             raise ConfigError(f"{flag}: {given.source} is no folder of a run or comparison; leave it out")
-    if is_publication(given.source):
-        given.source = open_publication(given.source).model
     return None
 
 

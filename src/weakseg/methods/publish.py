@@ -26,7 +26,7 @@ from weakseg.nn.weights import HEADER_KEY, MODEL_FILE, load_weights, read_header
 from weakseg.pipeline.manifests import MANIFEST, as_json
 from weakseg.pipeline.plan import Kind
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.counted import FILES, FOLDERS
+from weakseg.settings.counted import FILES, FOLDERS, FOLDERS_OR_NAMES
 from weakseg.settings.segment import InitConfig
 from weakseg.steps.evaluate import RESULTS_FILE
 from weakseg.steps.segment import SEGMENTER, in_round
@@ -198,7 +198,7 @@ def _named_files(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[st
     for key, value in settings.items():
         if isinstance(value, Mapping):
             found += _named_files(value, f"{prefix}{key}.")
-        elif key in FILES | FOLDERS:
+        elif _is_path(key, str(value)):
             found.append((f"{prefix}{key}", value))
     return found
 
@@ -207,10 +207,16 @@ def without_paths(settings: Any) -> Any:
     """Return JSON values in which settings that name files and folders keep the last part of the name alone."""
     if isinstance(settings, Mapping):
         return {
-            key: Path(value).name if key in FILES | FOLDERS and isinstance(value, str) else without_paths(value)
+            key: Path(value).name if isinstance(value, str) and _is_path(key, value) else without_paths(value)
             for key, value in settings.items()
         }
     return [without_paths(value) for value in settings] if isinstance(settings, list | tuple) else settings
+
+
+def _is_path(key: str, value: str) -> bool:
+    """Return whether a setting leads to a place on this machine; names on a hub have slashes, too."""
+    leads = value.startswith("~") or Path(value).is_absolute() or Path(value).is_dir()
+    return key in FILES | FOLDERS or (key in FOLDERS_OR_NAMES and bool(value) and leads)
 
 
 def shared_settings(recipe: Recipe) -> dict[str, Any]:

@@ -80,9 +80,7 @@ def window_graph(
 
 
 @torch.no_grad()
-def free_graph(
-    image: NDArray[np.uint8], config: FreeGraphConfig, *, device: str = "cpu", maps: FeatureMaps | None = None
-) -> PixelGraph:
+def free_graph(image: NDArray[np.uint8], config: FreeGraphConfig, *, maps: FeatureMaps | None = None) -> PixelGraph:
     """Return a graph that needs no training: ``a_ij = exp(-w mean |F_i - F_j| - ||I_i - I_j||^2 / (2 sigma^2))``.
 
     F are levels of a network of ``config.stride`` and coarser, each channel standardised over the image; I is the
@@ -91,10 +89,10 @@ def free_graph(
     Args:
         image: ``(H, W, 3)`` uint8.
         config: Kernels, and the network with its levels.
-        device: Where the network runs, unless it is the embedded one.
-        maps: From ``feature_maps`` of the same image and settings, where they are there already.
+        maps: From ``feature_maps`` of the same image and settings, where they are there already; else the processor
+            makes them.
     """
-    maps = maps or feature_maps(feature_backbone(config.features, device), image, config)
+    maps = maps or feature_maps(feature_backbone(config.features), image, config)
     image = resize_image(image, scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side))
     size = grid_size((image.shape[0], image.shape[1]), config.stride)
     placed = (

@@ -31,6 +31,7 @@ def feature_backbone(config: FeaturesConfig, device: str = "cpu") -> Backbone:
     """
     if config == FeaturesConfig(enlarged=config.enlarged):
         return embedded_backbone()
+    check_features(config)
     written = Path(config.file).expanduser().stat().st_mtime_ns if config.file else 0
     return _built(_backbone_of(config), device, written)
 
@@ -52,7 +53,7 @@ def feature_maps(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraph
     """
     size = scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side)
     seen = resize_image(resize_image(image, size), scaled_size(size, config.features.enlarged))
-    strides = _strides(backbone)
+    strides = [stride for _, stride in backbone.level_shapes()]
     levels = backbone.levels(image_tensor(seen)[None].to(backbone.mean.device))
     found = [(level[0].float().cpu(), s) for level, s in zip(levels, strides, strict=True) if s >= config.stride]
     if not found:
@@ -60,6 +61,11 @@ def feature_maps(backbone: Backbone, image: NDArray[np.uint8], config: FreeGraph
     kept = found[: config.levels] if len(set(strides)) > 1 else found[-config.levels :]
     cells = tuple(backbone.cells(stride) for _, stride in kept)
     return FeatureMaps(tuple(level for level, _ in kept), cells, (seen.shape[0], seen.shape[1]))
+
+
+def forget_features() -> None:
+    """Give back the memory of the network that is kept in this process."""
+    _built.cache_clear()
 
 
 def _backbone_of(config: FeaturesConfig) -> BackboneConfig:
@@ -71,8 +77,3 @@ def _backbone_of(config: FeaturesConfig) -> BackboneConfig:
 @lru_cache(maxsize=1)
 def _built(config: BackboneConfig, device: str, _written_ns: int) -> Backbone:
     return build_backbone(config).eval().requires_grad_(requires_grad=False).to(device)
-
-
-@lru_cache(maxsize=2)
-def _strides(backbone: Backbone) -> tuple[int, ...]:
-    return tuple(stride for _, stride in backbone.level_shapes())

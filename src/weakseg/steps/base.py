@@ -20,6 +20,7 @@ from weakseg.pipeline.share import Share
 from weakseg.pipeline.spread import run_units
 from weakseg.pipeline.units import ImageJob, Job
 from weakseg.settings.networks import StartedConfig
+from weakseg.stages.features import forget_features
 from weakseg.stages.proposers import forget_proposers
 from weakseg.training.loop import FitPlace
 
@@ -176,6 +177,7 @@ def forget_models() -> None:
     """Give back the memory of the models that are kept in this process."""
     _cached.cache_clear()
     forget_proposers()
+    forget_features()
 
 
 def cached(load: Callable[[Path], Loaded], path: Path, device: str) -> Loaded:

@@ -16,6 +16,7 @@ from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext, StepResu
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.box_seeds import look_of
+from weakseg.stages.features import check_features
 from weakseg.stages.proposers.kept import load_answers
 from weakseg.stages.proposers.look import Segment
 from weakseg.stages.proposers.prompt import Prompt
@@ -80,8 +81,12 @@ def weak_seeds_step(
         saliency: Whether saliency maps join them; what the rules have done is then counted and said.
         name: Of the step.
         role: Of the seeds in the plan.
+
+    Raises:
+        ConfigError: If strokes walk on features of a network that is not to be had.
     """
     samples = dataset.splits[TRAIN]
+    check_features(config.walk.graph.features)
 
     def make(context: StepContext) -> WeakSeedJob:
         inputs = context.inputs
