@@ -47,8 +47,8 @@ scale: $(STAMP)
 	$(BIN)/python benchmarks/scale.py
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 
 bench: $(STAMP)
