@@ -1,5 +1,6 @@
 """Fixtures that tests of several parts share."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
+
+MOST_SEARCHED = 200_000  # objects, a tenth of a second
 
 settings.register_profile("weakseg", deadline=None)  # a busy machine is no failure
 settings.load_profile("weakseg")
@@ -25,6 +28,14 @@ def real_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_to_search() -> None:
+    """Keep what libraries hold out of searches for garbage, of which each training ends with one."""
+    if len(gc.get_objects()) > MOST_SEARCHED:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(autouse=True)

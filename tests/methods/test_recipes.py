@@ -8,7 +8,7 @@ import pytest
 
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
-from weakseg.methods.recipes import load_recipe, read_settings, recipe_as_json, recipe_parser
+from weakseg.methods.recipes import load_recipe, read_settings, recipe_as_json, recipe_parser, settings_of
 from weakseg.methods.shared_recipe import load_recipes
 
 KNOWN = f"methods: {', '.join(METHODS)}"
@@ -211,6 +211,7 @@ def test_flags_are_the_fields_of_the_dataclass(method: str) -> None:
     assert leaves(METHODS[method].recipe) <= flags
     sections = {flag for flag in flags if any(other.startswith(f"{flag}.") for other in flags)}
     assert flags - sections - {"config", "print_config"} == leaves(METHODS[method].recipe)
+    assert settings_of(method) == (sections, leaves(METHODS[method].recipe) - {"method"})
 
 
 def test_the_place_of_the_data_is_no_setting() -> None:

@@ -57,13 +57,25 @@ def test_the_thread_ends_with_the_block() -> None:
 
 
 def test_a_system_that_tells_nothing_is_measured_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> float:
-        raise psutil.AccessDenied(1)
+    def refuse(self: psutil.Process, recursive: bool) -> None:
+        raise psutil.AccessDenied(self.pid)
 
-    monkeypatch.setattr(memory, "tree_memory_mb", refuse)
+    monkeypatch.setattr(psutil.Process, "children", refuse)
     with PeakMemory() as watched:
         pass
     assert watched.peak_mb == 0.0
+
+
+def test_proportional_sets_are_read_where_resident_ones_have_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are slow: of three samples the second, half a percent above the first, is not looked at again."""
+    resident, read = iter([1000.0, 1005.0, 1020.0]), []
+    monkeypatch.setattr(memory, "_tree", lambda: [psutil.Process()])
+    monkeypatch.setattr(memory, "_resident_bytes", lambda _: next(resident))
+    monkeypatch.setattr(memory, "_together_mb", lambda tree: read.append(tree) or 7.0 + len(read))
+    watched = PeakMemory()
+    for _ in range(3):
+        watched._sample()
+    assert len(read) == 2 and watched.peak_mb == 9.0
 
 
 def test_without_proportional_sets_resident_ones_are_added(monkeypatch: pytest.MonkeyPatch) -> None:

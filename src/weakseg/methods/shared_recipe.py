@@ -3,14 +3,13 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from weakseg.errors import ConfigError
 from weakseg.methods import METHODS
 from weakseg.methods.recipe import Recipe
-from weakseg.methods.recipes import METHODS_KEY, config_words, parse_recipe, read_settings, recipe_parser
+from weakseg.methods.recipes import METHODS_KEY, Settings, config_words, parse_recipe, read_settings, settings_of
 from weakseg.settings.command_line import near_names
 from weakseg.settings.old_words import refuse_old_words
 
@@ -80,17 +79,10 @@ class _Schema:
     name: str
     method: str
 
-    @cached_property
-    def flags(self) -> frozenset[str]:
-        """Names of sections and settings, dotted."""
-        options = (o for action in recipe_parser(self.method)._actions for o in action.option_strings)
-        return frozenset(o[2:] for o in options if o.startswith("--")) - {"config", "print_config", "method"}
-
-    @cached_property
-    def sections(self) -> frozenset[str]:
-        """Names of the settings that hold others."""
-        parents = (flag.rpartition(".")[0] for flag in self.flags)
-        return frozenset(parent for parent in parents if parent)
+    @property
+    def known(self) -> Settings:
+        """Its settings."""
+        return settings_of(self.method)
 
     def takes(self, setting: _Setting) -> bool:
         """Return whether a setting is meant for this method: one of its own, or inside one that is a mapping."""
@@ -98,10 +90,10 @@ class _Schema:
             return False
         for length in range(1, len(setting.path) + 1):
             name = ".".join(setting.path[:length])
-            if name not in self.flags:
-                return False
-            if name not in self.sections:
+            if name in self.known.values:
                 return True
+            if name not in self.known.sections:
+                return False
         return setting.whole
 
 
@@ -181,9 +173,11 @@ def _refuse_unknown(source: str, setting: _Setting, schemas: Sequence[_Schema]) 
         return
     asked = [schema.name for schema in schemas]
     others = [name for name in METHODS if name not in asked and _Schema(name, name).takes(replace(setting, only=""))]
-    near = near_names(".".join(setting.path), sorted({flag for schema in schemas for flag in schema.flags}))
+    near = near_names(
+        ".".join(setting.path), sorted({flag for schema in schemas for names in schema.known for flag in names})
+    )
     hint = f"; it is one of {', '.join(others)}" if others else f"; did you mean {' or '.join(near)}?" if near else ""
-    if any(".".join(setting.path) in schema.sections for schema in schemas):
+    if any(".".join(setting.path) in schema.known.sections for schema in schemas):
         raise ConfigError(f"{source}: {setting.name}: a section is a mapping of settings, got {setting.value!r}")
     raise ConfigError(f"{source}: {setting.name}: no such setting in {', '.join(asked)}{hint}")
 
@@ -194,7 +188,7 @@ def _recipe_of(source: str, schema: _Schema, settings: Sequence[_Setting], overr
         section = config
         for key in setting.path[:-1]:
             section = section.setdefault(key, {})
-        if ".".join(setting.path) not in schema.sections:
+        if ".".join(setting.path) not in schema.known.sections:
             section[setting.path[-1]] = setting.value
     words = [f"--{'.'.join(setting.path)}={setting.value}" for setting in _in_order(schema, overrides)]
     return parse_recipe(schema.method, [*config_words(config), *words], f"{source}, method {schema.name}")
