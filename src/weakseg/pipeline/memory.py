@@ -15,8 +15,8 @@ class PeakMemory:
     """Samples the memory of the process tree within a ``with`` block.
 
     A page that several processes share is counted once (Linux: proportional set size); where the system does not tell,
-    resident sets are added. A peak between two samples can be missed. Proportional sets take the system ten milliseconds
-    and more a process: they are read where the sum of resident sets, read in one, is a hundredth above its highest.
+    resident sets are added. A peak between two samples can be missed. To tell proportional sets takes the system ten
+    milliseconds and more a process: they are read where resident sets together are a hundredth above their highest.
 
     Attributes:
         peak_mb: Largest sum seen so far, in MiB.
