@@ -21,10 +21,9 @@ page-test: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/web/page_long.py
 
 wheel-test: $(STAMP)
-	$(BIN)/python -m pytest -s tests/wheel_long.py
+	$(BIN)/python -m pytest -s tests/test_wheel.py
 
 docs: $(STAMP)
-	$(BIN)/python -m pytest tests/docs_long.py
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d runs/docs/.doctrees docs runs/docs/html
 	@echo "docs: runs/docs/html/index.html"
 

@@ -1,4 +1,4 @@
-"""Pages: links lead somewhere, figures were measured, each has its place in the site; ``docs_long.py`` has the rest."""
+"""Pages: links lead somewhere, figures were measured, each has its place in the site."""
 
 import re
 from collections import Counter

@@ -1,13 +1,17 @@
-"""What users install is the wheel: it holds all files of the package, and runs without the sources.
+"""What users install is the wheel: it holds all files, installs by itself, and runs without the sources."""
 
-``make wheel-test`` installs it with all that it depends on, and runs the demo.
-"""
-
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
+import weakseg
 from wheel import build_wheel, missing_from, run_alone
 
 
@@ -36,3 +40,33 @@ def test_what_it_installs_runs_without_the_sources(wheel: Path, tmp_path: Path) 
     folder.mkdir()
     done = run_alone(place, ["words", "cat"], folder)
     assert done.returncode == 0 and "tabby cat" in done.stdout, done.stderr
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Iterator[Path]:
+    """The commands of a new environment, which takes gigabytes once all is installed."""
+    place = tmp_path / "clean"
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    yield place / ("Scripts" if os.name == "nt" else "bin")
+    shutil.rmtree(place)
+
+
+@pytest.mark.slow
+def test_a_clean_environment_has_all_that_it_needs(wheel: Path, clean: Path, tmp_path: Path) -> None:
+    """``pip install weakseg-*.whl``, then the demo from an empty folder."""
+    begun = monotonic()
+    subprocess.run([str(clean / "python"), "-m", "pip", "install", "--quiet", str(wheel)], check=True)
+    print(f"installed in {monotonic() - begun:.0f} s")
+    (empty := tmp_path / "empty").mkdir()
+    of_its_own = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+
+    def said(*words: str | Path) -> str:
+        return subprocess.run(words, cwd=empty, env=of_its_own, check=True, capture_output=True, text=True).stdout
+
+    where = said(clean / "python", "-c", "import weakseg; print(weakseg.__file__)").strip()
+    assert Path(where).is_relative_to(clean.parent)
+    assert weakseg.__version__ in said(clean / "weakseg", "--version")
+    assert "5 photographs" in said(clean / "weakseg", "demo")
+    assert (empty / "weakseg-demo" / "report.html").stat().st_size > 100_000
+    assert len(list((empty / "weakseg-demo").rglob("*.png"))) == 25
+    assert "all that weakseg needs is there" in said(clean / "weakseg", "doctor")

@@ -1,4 +1,4 @@
-"""All commands on all pages are read by the program, and Python on pages for users is executed: ``make docs``."""
+"""All commands on all pages are read by the program, and Python on pages for users is executed."""
 
 import importlib
 import re
@@ -71,6 +71,7 @@ def understood(words: list[str]) -> None:
         importlib.import_module(f"weakseg.cli.{verb.replace('-', '_')}").main(rest)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_runs")
 def test_every_command_on_a_page_is_understood() -> None:
     found = {tuple(words): page for page in PAGES for words in commands(text_of(page))}
@@ -121,6 +122,7 @@ def test_python_of_the_readme_runs(folder: Path) -> None:
     assert (folder / "mask.png").is_file()
 
 
+@pytest.mark.slow
 def test_python_of_the_guide_runs(folder: Path) -> None:
     """One after the other, as they build on each other; the one that serves Label Studio does not end by itself."""
     found = [block for block in blocks("docs/guide.md") if "uvicorn" not in block]
