@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,14 @@ from weakseg.data.config import DataConfig
 from weakseg.data.dataset import open_dataset
 from weakseg.data.regions import is_whole, mask_of_runs
 from weakseg.errors import DataError, OutputError, StoreError
+from weakseg.methods.a2gnn.recipe import A2gnnRecipe
+from weakseg.methods.recipes import load_recipe
+from weakseg.photograph.config import SegmentOptions
+from weakseg.settings.box_seeds import BoxSeedConfig
+from weakseg.web.album import Album
 from weakseg.web.labels import LabelBook
 from weakseg.web.masks import Draft, Shown
+from weakseg.web.page import Page
 from weakseg.web.training import with_what_counts
 from weakseg.web.worker import Answer
 
@@ -568,6 +575,16 @@ def test_training_leaves_out_activations_where_no_label_needs_them(served: Serve
     assert words[-2:] == ["--with_activations", "false"]
     served.save("deep/b", 0, tags=["dog"])
     assert with_what_counts(training.words("a2gnn")) == training.words("a2gnn")
+
+
+def test_training_asks_the_proposer_of_the_page(folder: Path) -> None:
+    boxes = BoxSeedConfig(proposer="sam2", proposer_file="sam2.1-hiera-tiny", proposer_device="cpu")
+    drawn = SegmentOptions().drawn
+    options = SegmentOptions(drawn=replace(drawn, seeds=replace(drawn.seeds, boxes=boxes)))
+    training = Page(Album(folder), LabelBook(folder / "weakseg.json", ["cat"]), options=options).training
+    recipe = load_recipe("a2gnn", training.words("a2gnn")[4:])
+    assert isinstance(recipe, A2gnnRecipe) and recipe.seeds.boxes == boxes
+    load_recipe("cam", training.words("cam")[4:])
 
 
 def test_a_run_that_is_none_is_refused_and_its_classes_are_taken_where_there_are_none(folder: Path) -> None:

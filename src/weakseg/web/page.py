@@ -54,7 +54,8 @@ class Page:
         """
         self.album, self.book = album, book
         self.notices = [*album.left_out]
-        self.training = Training(album.folder, book.path.resolve())
+        boxes = options.drawn.seeds.boxes if options else None
+        self.training = Training(album.folder, book.path.resolve(), boxes)
         self.worker = Worker()
         self.trained: Trained | None = None
         self._maker, self._seen = MaskMaker(album, options=options), self.training.done

@@ -18,6 +18,7 @@ from weakseg.errors import DataError, WeaksegError
 from weakseg.files import OWNER
 from weakseg.methods import METHODS
 from weakseg.methods.recipes import RECIPE_FILE, load_recipe
+from weakseg.settings.box_seeds import BoxSeedConfig
 from weakseg.web.entry import Entry
 
 logger = logging.getLogger(__name__)
@@ -45,9 +46,16 @@ class Training:
         done: How often it has come to its end, an earlier page's run included.
     """
 
-    def __init__(self, root: Path, labels: Path) -> None:
+    def __init__(self, root: Path, labels: Path, boxes: BoxSeedConfig | None = None) -> None:
+        """Look whether there is a run.
+
+        Args:
+            root: Of the photographs.
+            labels: Their file.
+            boxes: Whose proposer the run asks, too.
+        """
         self.folder = labels.parent / RUN_FOLDER
-        self._root, self._labels = root, labels
+        self._root, self._labels, self._boxes = root, labels, boxes or BoxSeedConfig()
         self._process: subprocess.Popen[str] | None = None
         self._stopping = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -95,7 +103,11 @@ class Training:
         """Return the command line of the run, without the program."""
         train = self._labels.relative_to(self._root).as_posix()
         data = {"root": str(self._root), "format": "weakseg", "train": train, "images": "."}
-        return ["run", method, "--out", str(self.folder), *(w for k, v in data.items() for w in (f"--data.{k}", v))]
+        given = {f"data.{name}": value for name, value in data.items()}
+        if self._boxes.proposes and method == "a2gnn":
+            asked = {name: getattr(self._boxes, name) for name in ("proposer", "proposer_file", "proposer_device")}
+            given |= {f"seeds.boxes.{name}": value for name, value in asked.items() if value}
+        return ["run", method, "--out", str(self.folder), *(w for k, v in given.items() for w in (f"--{k}", v))]
 
     def export_words(self) -> list[str]:
         """Return the command line that makes a COCO file of the masks, without the program."""
