@@ -49,10 +49,14 @@ class TreeHead(nn.Module):
         guide = F.interpolate(levels[self.guide].detach().float(), size, mode="bilinear", align_corners=False)
         reduced = F.relu(self.reduce(features))
         embedded = self.embed(reduced).float()
-        trees = [minimum_spanning_tree(one) for one in guide]
-        filtered = [self._filtered(*one) for one in zip(reduced.float(), embedded, trees, strict=True)]
-        logits: Tensor = self.score(reduced + torch.stack(filtered).to(reduced.dtype))
+        filtered = self.filtered(reduced.float(), embedded, guide)
+        logits: Tensor = self.score(reduced + filtered.to(reduced.dtype))
         return logits
+
+    def filtered(self, maps: Tensor, embedded: Tensor, guide: Tensor) -> Tensor:
+        """Return ``(B, C, h, w)`` maps, filtered along the trees of the guide."""
+        trees = [minimum_spanning_tree(one) for one in guide]
+        return torch.stack([self._filtered(*one) for one in zip(maps, embedded, trees, strict=True)])
 
     def _filtered(self, maps: Tensor, embedded: Tensor, tree: SpanningTree) -> Tensor:
         """Return the ``(C, h, w)`` maps of one image, filtered in groups of channels."""
