@@ -1,11 +1,13 @@
 """An exported segmenter against torch: time of a photograph from pixels to labels, and labels that agree.
 
     python benchmarks/deploy.py --photographs FOLDER [--model model.safetensors] [--count 20] [--repeats 5] [--int8]
+    python benchmarks/deploy.py --photographs FOLDER --head tree
 
-Without a model it is the default segmenter of 21 classes with a head that has learned nothing, whose time is that of a
-trained one. Each photograph is brought to each size; torch (``predict_image`` at one scale) and onnxruntime take turns,
-with one thread and with two, and with ``--int8`` the file of 8 bits. Prints rows and appends them, one for a size and
-number of threads, to benchmarks/results/deploy.jsonl. Times depend on the machine: compare rows of one run only.
+Without a model it is the default segmenter of 21 classes, of this head or another, that has learned nothing: its head
+is drawn at random, and its time is that of a trained one. Each photograph is brought to each size; torch
+(``predict_image`` at one scale) and onnxruntime take turns, with one thread and with two, and with ``--int8`` the file
+of 8 bits. Prints rows and appends them, one for a size and number of threads, to benchmarks/results/deploy.jsonl. Times
+depend on the machine: compare rows of one run only.
 """
 
 import argparse
@@ -26,7 +28,7 @@ from weakseg.data.dataset import open_plain_folder
 from weakseg.deploy.agreement import single_scale
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given
-from weakseg.deploy.quantize import export_int8
+from weakseg.deploy.quantize import Tried, export_int8
 from weakseg.nn.exported.file import open_session
 from weakseg.nn.segmenters import build_segmenter, completed
 from weakseg.nn.weights import save_model
@@ -44,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--head", default=SegmenterConfig().head, help="without --model")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--int8", action="store_true")
@@ -51,27 +54,36 @@ def main() -> None:
     samples = open_plain_folder(given.photographs)
     chosen = samples[:: max(1, len(samples) // given.count)][: given.count]
     with tempfile.TemporaryDirectory() as folder:
-        model = given.model or untrained(Path(folder) / "model.safetensors")
+        model = given.model or untrained(Path(folder) / "model.safetensors", given.head)
         files = {"onnx": Path(folder) / "model.onnx"}
         print(export_onnx(Given(model), files["onnx"]).sentence)
         if given.int8:
             files["int8"] = Path(folder) / "int8.onnx"
             others = [s.load_image() for s in samples if s not in chosen][:64]
-            print(export_int8(Given(model), files["int8"], others)[1].sentence)
+            print(export_int8(Given(model), files["int8"], Tried(others[::2], others[1::2]))[1].sentence)
         rows = [
             measured(model, files, [resized(s.load_image(), size) for s in chosen], threads, given.repeats)
             for size in SIZES
             for threads in (1, 2)
         ]
-    append_rows("deploy", rows, onnxruntime=onnxruntime.__version__, trained=given.model is not None)
+    append_rows(
+        "deploy",
+        rows,
+        onnxruntime=onnxruntime.__version__,
+        trained=given.model is not None,
+        head="" if given.model else given.head,
+    )
 
 
-def untrained(path: Path) -> Path:
-    """Write the default segmenter as it begins."""
+def untrained(path: Path, head: str) -> Path:
+    """Write the default segmenter with weights of the head that make labels differ."""
     torch.manual_seed(0)
-    config = completed(SegmenterConfig())
+    config = completed(SegmenterConfig(head=head))  # type: ignore[arg-type]
     header = {"kind": "segmenter", "classes": [f"class {n}" for n in range(CLASSES)], "model": asdict(config)}
-    save_model(path, build_segmenter(config, CLASSES), header)
+    model = build_segmenter(config, CLASSES)
+    for weights in model.head.parameters():
+        weights.data.normal_(std=0.3)
+    save_model(path, model, header)
     return path
 
 

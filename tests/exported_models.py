@@ -16,6 +16,7 @@ from weakseg.nn.graphs.class_gcn import ClassNodes
 from weakseg.nn.segmenters import build_segmenter, completed
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import BackboneConfig
+from weakseg.settings.instance_segment import InstanceModelConfig
 from weakseg.settings.segment import SegmenterConfig
 
 CONE = "cone"
@@ -70,4 +71,18 @@ def write_classifier(path: Path, backbone: BackboneConfig = BACKBONE) -> Path:
     torch.manual_seed(0)
     model = TagClassifier(build_backbone(backbone), len(CLASSES))
     save_model(path, model, {"kind": "classifier", "classes": CLASSES, "backbone": asdict(backbone)})
+    return path
+
+
+def write_detector(path: Path, config: InstanceModelConfig | None = None) -> Path:
+    """Write a Mask R-CNN of two classes, which finds many objects."""
+    from weakseg.nn.segmenters.instance import KIND, build_instance_segmenter  # torchvision takes seconds to load
+
+    torch.manual_seed(0)
+    config = config or InstanceModelConfig(BACKBONE, width=16, hidden=16, mask_layers=1, proposals=60)
+    model = build_instance_segmenter(config, 2)
+    for name, weights in model.head.named_parameters():
+        if weights.ndim > 1 and ("predictor" in name or "proposals.head" in name):
+            weights.data.normal_(std=0.2 if "predictor" in name else 0.1)
+    save_model(path, model, {"kind": KIND, "classes": CLASSES, "model": asdict(config)})
     return path

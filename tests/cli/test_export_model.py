@@ -89,7 +89,9 @@ def test_eight_bits(
     for name in ("p0.png", "p1.png"):
         (tmp_path / "two" / name).write_bytes((photographs / name).read_bytes())
     assert main([*words, "--images", str(tmp_path / "two"), "--overwrite"]) == 2
-    assert "2 images, of which half calibrate; give at least 8" in capsys.readouterr().err
+    assert (
+        "1 images calibrate and 1 measure; each need at least 4: give at least 8 by --images" in capsys.readouterr().err
+    )
 
 
 def test_of_a_run(tmp_path: Path, capsys: Capture) -> None:
@@ -113,6 +115,7 @@ def test_of_a_run(tmp_path: Path, capsys: Capture) -> None:
         (["--format", "torch", "--probabilities"], "--probabilities: is for --format onnx"),
         (["--format", "onnx", "--max-side", "8"], "--max-side: need 0 or at least 32, got 8"),
         (["--format", "onnx", "--images", "."], "--images: belong to --int8"),
+        (["--format", "onnx", "--int8", "--truth", "."], "--truth: is of the photographs that --images names"),
         (["--format", "onnx", "--out", "a.pt2"], "must end in .onnx"),
         (["--format", "onnx", "--method", "cam"], "--method: .* is no folder of a run"),
         (["--format", "onnx", "--network", "classifier"], "--network: .* is no folder of a run"),

@@ -2,24 +2,29 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from exported_models import BACKBONE, cone, write_segmenter  # noqa: F401 - the fixture
+from exported_models import BACKBONE, cone, write_classifier, write_detector, write_segmenter  # noqa: F401 - the fixture
 from generated import CLASSES
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given
+from weakseg.deploy.pictures import picture
 from weakseg.deploy.torch_file import export_torch
-from weakseg.errors import CheckpointError, ConfigError
+from weakseg.errors import ConfigError
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import (
     CLASS_GRAPH_CLASSIFIER,
     CLASSIFIER,
+    GROUP_CLASSIFIER,
     MLGCN_CLASSIFIER,
     RECAM_CLASSIFIER,
     SEAM_CLASSIFIER,
     ClassGraphClassifier,
+    GroupClassifier,
     MlgcnClassifier,
     RecamClassifier,
     SeamClassifier,
@@ -31,8 +36,12 @@ from weakseg.nn.graphs.class_gcn import ClassNodes
 from weakseg.nn.weights import save_model
 from weakseg.settings.backbone import EMBEDDED, BackboneConfig
 from weakseg.settings.class_head import ClassHeadConfig
+from weakseg.settings.group import ImageGraphConfig
+from weakseg.settings.group_classify import GroupHeadConfig
+from weakseg.settings.instance_segment import InstanceModelConfig, InstancePredictConfig
 from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.segment import SegmenterConfig
+from weakseg.stages.instance_segment import load_detector, predict_instances
 
 REASONING = ReasoningConfig("recommended", widths=(8, 8), keys=4)
 CONFIGS = {
@@ -45,15 +54,33 @@ CONFIGS = {
     "aspp behind a level that reasons": SegmenterConfig(BACKBONE, "aspp", reasoning=replace(REASONING, level=2)),
     "aspp_fc": SegmenterConfig(BACKBONE, "aspp_fc", hidden=8, dilations=(2, 3)),
     "pspnet": SegmenterConfig(BACKBONE, "pspnet", hidden=16),
+    "tree": SegmenterConfig(BACKBONE, "tree", hidden=32),
+    "tree on the default network": SegmenterConfig(BackboneConfig(), "tree", hidden=32),
     "the default network": SegmenterConfig(BackboneConfig(), "largefov"),
     "phases": SegmenterConfig(BackboneConfig(EMBEDDED, 8, "none"), "score"),
     "resnet": SegmenterConfig(BackboneConfig("resnet10t", 8, "none"), "aspp"),
     "published resnet": SegmenterConfig(BackboneConfig("resnet50_deeplab_thin", 8, "none"), "score"),
     "padded to whole cells": SegmenterConfig(BackboneConfig("test_convnext", 32, "none"), "score"),
+    "vit": SegmenterConfig(BackboneConfig("test_vit", 16, "none"), "score"),
+    "rotary positions": SegmenterConfig(BackboneConfig("vit_small_patch16_dinov3", 16, "none"), "score"),
+    "registers": SegmenterConfig(BackboneConfig("vit_small_patch14_reg4_dinov2", 14, "none"), "score"),
+    "eva": SegmenterConfig(BackboneConfig("eva02_tiny_patch14_224", 14, "none"), "score"),
 }
-ONNX_ALONE = ("pspnet", "padded to whole cells", "resnet", SEAM_CLASSIFIER)
+ONNX_ALONE = ("pspnet", "resnet", "tree", "tree on the default network", SEAM_CLASSIFIER)
 NODES = ClassNodes(torch.randn(2, 5, generator=torch.Generator().manual_seed(1)), torch.eye(2) * 0.8 + 0.1)
 HEAD = ClassHeadConfig(weight=1.0, hidden=8)
+GRAPHS = {
+    "attention": ImageGraphConfig(),
+    "side by side": ImageGraphConfig(rounds=2, aggregate="concatenate", senders=2, timing="previous"),
+    "means": ImageGraphConfig(update="mean", aggregate="mean", self_edge=False, dropout=False),
+}
+
+
+def group(graph: ImageGraphConfig) -> Any:
+    head = GroupHeadConfig(channels=8, graph=graph)
+    return lambda backbone: GroupClassifier(backbone, 2, head), {"head": asdict(head)}
+
+
 CLASSIFIERS = {
     CLASSIFIER: (lambda backbone: TagClassifier(backbone, 2, convolutions=1), {"convolutions": 1}),
     RECAM_CLASSIFIER: (lambda backbone: RecamClassifier(backbone, 2), {}),
@@ -63,6 +90,7 @@ CLASSIFIERS = {
     ),
     SEAM_CLASSIFIER: (lambda backbone: SeamClassifier(backbone, 2), {"published": False}),
     MLGCN_CLASSIFIER: (lambda backbone: MlgcnClassifier(backbone, NODES, 8), {"hidden": 8}),
+    **{f"{GROUP_CLASSIFIER}/{name}": group(graph) for name, graph in GRAPHS.items()},
 }
 
 
@@ -81,19 +109,41 @@ def test_segmenters(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "model.pt2").exists()
 
 
-def test_plain_vision_transformers_are_refused(tmp_path: Path) -> None:
-    config = SegmenterConfig(BackboneConfig("test_vit", 16, "none"), "score")
-    given = Given(write_segmenter(tmp_path / "model.safetensors", config), Sides(256))
-    with pytest.raises((ConfigError, CheckpointError), match="nothing was written"):
-        export_onnx(given, tmp_path / "model.onnx")
-    assert not (tmp_path / "model.onnx").exists()
+@pytest.mark.parametrize(("name", "stride"), [("test_convnext", 32), ("test_vit", 16)])
+def test_classifiers_of_whole_cells(name: str, stride: int, tmp_path: Path) -> None:
+    given = Given(write_classifier(tmp_path / "model.safetensors", BackboneConfig(name, stride, "none")), Sides(256))
+    assert min(export_onnx(given, tmp_path / "tags.onnx").shares) >= 0.999
+    assert min(export_torch(given, tmp_path / "tags.pt2").shares) >= 0.999
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        InstanceModelConfig(BackboneConfig(), width=16, hidden=16, mask_layers=1, proposals=100),
+        InstanceModelConfig(BackboneConfig("resnet18", 32, "none"), 16, 16, 1, 16, 50, 0, "none"),
+    ],
+    ids=["the default network", "resnet without norms"],
+)
+def test_instance_segmenters(config: InstanceModelConfig, tmp_path: Path) -> None:
+    given = Given(write_detector(tmp_path / "model.safetensors", config), Sides(256))
+    assert min(export_onnx(given, tmp_path / "objects.onnx").shares) >= 0.999
+    assert min(export_torch(given, tmp_path / "objects.pt2").shares) >= 0.999
+    (network, _), (file, _) = (load_detector(path) for path in (given.path, tmp_path / "objects.onnx"))
+    strict = InstancePredictConfig(max_side=200, score=0.3, nms=0.3, most=20, mask=0.4)
+    for size in ((97, 131), (246, 329)):
+        for wanted in (InstancePredictConfig(), strict):
+            mine, theirs = (predict_instances(one, picture(size), wanted) for one in (file, network))
+            assert len(mine) == len(theirs) > 1 and mine.class_ids == theirs.class_ids
+            np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.01)
+            np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-3)
+            assert (mine.masks == theirs.masks).mean() > 0.9999
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classifiers(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     build, further = CLASSIFIERS[kind]
-    header = {"kind": kind, "classes": CLASSES, "backbone": asdict(BACKBONE), **further}
+    header = {"kind": kind.partition("/")[0], "classes": CLASSES, "backbone": asdict(BACKBONE), **further}
     save_model(tmp_path / "model.safetensors", build(build_backbone(BACKBONE)), header)
     given = Given(tmp_path / "model.safetensors", Sides(256))
     assert min(export_onnx(given, tmp_path / "tags.onnx").shares) >= 0.999

@@ -1,6 +1,7 @@
 """Exported files do what the networks do that they were made of."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from weakseg.deploy.torch_file import PROPERTIES, export_torch
 from weakseg.errors import CheckpointError, ConfigError
 from weakseg.nn.exported.described import Sides
 from weakseg.nn.exported.file import read_onnx
+from weakseg.nn.weights import save_model
 from weakseg.settings.predict import PredictConfig
 from weakseg.settings.segment import SegmenterConfig
 from weakseg.stages.classify import load_classifier
@@ -86,7 +88,7 @@ def test_corners_of_a_pspnet(tmp_path: Path) -> None:
     with torch.inference_mode():
         exportable, plain = load_exportable(given)[0](images), load_segmenter(given.path)[0](images).logits
     torch.testing.assert_close(exportable, plain)
-    with pytest.raises(ConfigError, match=r"padded to whole cells .* take --format onnx"):
+    with pytest.raises(ConfigError, match=r"padded until corners lie on cells .* take --format onnx"):
         export_torch(given, tmp_path / "model.pt2")
     assert not (tmp_path / "model.pt2").exists()
 
@@ -110,25 +112,19 @@ def test_a_classifier_says_what_and_where(tmp_path: Path) -> None:
     assert not (tmp_path / "again.onnx").exists()
 
 
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        ("tree", "ONNX has no operator"),
-        ("instance segmenter", "Mask R-CNN"),
-        ("group-classifier", "groups"),
-    ],
-)
-def test_what_cannot_be_exported_says_why(kind: str, says: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("export", [export_onnx, export_torch])
+def test_what_cannot_be_exported_says_why(export: Callable[..., object], tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    if kind == "tree":
-        write_segmenter(path, SegmenterConfig(BACKBONE, "tree", hidden=16))
-    else:
-        from weakseg.nn.weights import save_model
-
-        save_model(path, torch.nn.Linear(1, 1), {"kind": kind, "classes": CLASSES})
-    with pytest.raises(ConfigError, match=says):
-        export_onnx(Given(path), tmp_path / "model.onnx")
+    save_model(path, torch.nn.Linear(1, 1), {"kind": "affinities", "classes": CLASSES})
+    with pytest.raises(CheckpointError, match="is a affinities; segmenters"):
+        export(Given(path), tmp_path / "model.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_tree_has_so_many_cells_at_most(tmp_path: Path) -> None:
+    path = write_segmenter(tmp_path / "model.safetensors", SegmenterConfig(BACKBONE, "tree", hidden=16))
+    with pytest.raises(ConfigError, match=r"65536 cells at most, .* 4097 pixels .* give --max-side 4096 or less"):
+        export_onnx(Given(path, Sides(4097)), tmp_path / "model.onnx")
 
 
 def test_a_file_of_another_network_is_told(given: Given, exported: Path, tmp_path: Path) -> None:

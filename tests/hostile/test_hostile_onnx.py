@@ -14,6 +14,7 @@ from exported_models import cone, write_segmenter  # noqa: F401 - the fixture
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given
 from weakseg.errors import CheckpointError
+from weakseg.nn.exported.described import INSTANCES, OUTPUTS
 from weakseg.stages.segment import load_predictor
 
 FEW = 300  # damaged files
@@ -68,6 +69,20 @@ def bomb(model: Any) -> None:
     model.graph.node.append(helper.make_node("ConstantOfShape", ["wanted"], ["x"]))
 
 
+def many_cells(model: Any) -> None:
+    """Boxes that are resampled to 2^40 cells each."""
+    inputs = ["logits", "rois", "batch"]
+    model.graph.node.append(helper.make_node("RoiAlign", inputs, ["x"], output_height=2**20, output_width=2**20))
+
+
+def detector(model: Any) -> None:
+    """Outputs of Mask R-CNN, without the constants that are set when it is used."""
+    set_property("kind", "instance segmenter")(model)
+    del model.graph.output[:]
+    for name in OUTPUTS[INSTANCES]:
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]))
+
+
 def custom(model: Any) -> None:
     model.graph.node.append(helper.make_node("Anything", ["logits"], ["x"], domain="com.example"))
 
@@ -114,6 +129,10 @@ def no_logits(model: Any) -> None:
         (endless, "operator ai.onnx.Loop"),
         (hidden, "operator ai.onnx.Relu"),
         (bomb, "asks for"),
+        (many_cells, "resamples boxes to"),
+        (detector, "has no constant 'least_score'"),
+        (set_property("kind", "instance segmenter"), "takes .* and gives"),
+        (set_property("most_cells", "many"), "properties are damaged"),
         (custom, "operator com.example.Anything"),
         (function, "functions"),
         (other_opset, "uses operators of ai.onnx 11, not of ai.onnx 18"),

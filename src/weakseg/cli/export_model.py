@@ -1,6 +1,5 @@
 """``weakseg export-model``."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -12,13 +11,8 @@ from weakseg.errors import ConfigError, DataError
 from weakseg.settings.predict import PredictConfig
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from weakseg.deploy.network import Given
     from weakseg.methods.finished import FinishedRun
-
-logger = logging.getLogger(__name__)
 
 Format = Literal["onnx", "torch"]
 Network = Literal["segmenter", "classifier"]
@@ -32,13 +26,12 @@ LOOKS = (
     "window",
     "crf",
 )  # what a file has not
-CALIBRATING, MOST_IMAGES = 64, 512  # photographs of a run, and of --images; half of them measure
 DESCRIPTION = (
-    "Write a trained segmenter or tag classifier as one file that other programs run (docs/deploy.md).\n\n"
+    "Write a trained segmenter, tag classifier or Mask R-CNN as one file that other programs run (docs/deploy.md).\n\n"
     "  onnx   photographs (uint8, RGB, any size) in, labels at their size out; normalisation, resizing and arg-max\n"
     "         are inside. Checked against torch on three sizes before it is written. 'weakseg predict' takes it, too\n"
     "  torch  a program of torch.export (.pt2) that does the same, without reducing large photographs\n\n"
-    "The head 'tree', classifiers of groups and Mask R-CNN are refused, with the reason."
+    "What torch cannot export is refused, with the reason."
 )
 EXAMPLES = (
     "  weakseg export-model out --format onnx\n"
@@ -52,6 +45,7 @@ def main(words: Sequence[str]) -> int:
     """Export a network."""
     given = parse(_parser(), words)
     _check(given)
+    from weakseg.cli.trying import photographs_of
     from weakseg.deploy.export import export_onnx
     from weakseg.deploy.quantize import export_int8
     from weakseg.deploy.torch_file import export_torch
@@ -65,7 +59,8 @@ def main(words: Sequence[str]) -> int:
     if given.format == "torch":
         lines = [export_torch(model, out).sentence]
     elif given.int8:
-        agreement, loss = export_int8(model, out, _images(given, finished), probabilities=given.probabilities)
+        tried = photographs_of(given, finished, model)
+        agreement, loss = export_int8(model, out, tried, probabilities=given.probabilities)
         lines = [f"before 8 bits it {agreement.sentence}", f"in 8 bits, {loss.sentence}"]
     else:
         lines = [export_onnx(model, out, probabilities=given.probabilities).sentence]
@@ -85,8 +80,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--max-side", type=int, default=0, help="of onnx: to which larger photographs are reduced; 0: the run's"
     )
-    parser.add_argument("--int8", action="store_true", help="of onnx: 8 bits, if less than one label in 100 changes")
+    parser.add_argument("--int8", action="store_true", help="of onnx: 8 bits, if that costs less than a point")
     parser.add_argument("--images", type=Path, help="of --int8: photographs that it is tried on; a run has its own")
+    parser.add_argument("--truth", type=Path, help="of --int8 and --images: folder of true masks (ID.png), for mIoU")
     return parser
 
 
@@ -100,6 +96,8 @@ def _check(given: Namespace) -> None:
         raise ConfigError(f"--max-side: need 0 or at least 32, got {given.max_side}")
     if given.images and not given.int8:
         raise ConfigError("--images: belong to --int8; add it, or leave them out")
+    if given.truth and not given.images:
+        raise ConfigError("--truth: is of the photographs that --images names; add them, or leave it out")
     if not given.source.exists():
         raise DataError(f"{given.source} does not exist; give the folder of a run or comparison, or a model file")
     if given.out and given.out.suffix != SUFFIXES[given.format]:
@@ -140,41 +138,22 @@ def _out(given: Namespace, finished: "FinishedRun | None") -> Path:
     return Path(given.source / f"{stem}{SUFFIXES[given.format]}")
 
 
-def _images(given: Namespace, finished: "FinishedRun | None") -> "list[NDArray[np.uint8]]":
-    """Return photographs of a folder, or of a run's training, so many at most, in an order of their own."""
-    from weakseg.data.dataset import open_dataset, open_plain_folder
-    from weakseg.pipeline.plan import TRAIN
-    from weakseg.rng import derive_seed
-
-    if given.images is None and finished is None:
-        raise ConfigError("--int8: needs photographs to calibrate and measure; give their folder by --images")
-    samples = (
-        open_plain_folder(given.images)
-        if given.images or finished is None
-        else open_dataset(finished.recipe.data).splits[TRAIN]
-    )
-    most = CALIBRATING if given.images is None else MOST_IMAGES
-    if len(samples) > most:
-        logger.info("--int8: %d of %d photographs calibrate and measure", most, len(samples))
-    found = []
-    for sample in sorted(samples, key=lambda sample: derive_seed(0, sample.id, "calibration"))[:most]:
-        try:
-            found.append(sample.load_image())
-        except DataError as error:
-            logger.warning("--int8: left out: %s", error)
-    return found
-
-
 def _told(given: Namespace, finished: "FinishedRun | None", model: "Given") -> list[str]:
     """Return what the file does otherwise than the run."""
+    from weakseg.nn.exported.described import INSTANCES, SEGMENTER
+    from weakseg.nn.weights import read_header
+
     lines = []
     if given.format == "onnx":
         lines.append(f"photographs with a longer side than {model.sides.seen} are reduced inside (--max-side)")
-    if given.format == "onnx" and given.network == "segmenter":
+    kind = read_header(model.path).get("kind")
+    if given.format == "onnx" and kind == SEGMENTER:
         lines.append(
             "labels are those of: weakseg predict --scales 1.0 --flip false --tiles.tile 0 "
             f"--max_side {model.sides.seen} --mask_side {model.sides.decided}"
         )
+    if given.format == "onnx" and kind == INSTANCES:
+        lines.append(f"objects are those of: weakseg predict-instances --max_side {model.sides.seen}")
     if finished is not None and given.network == "segmenter":
         config, plain = finished.recipe.predictions, PredictConfig(scales=(1.0,), flip=False)
         looked = [name for name in LOOKS if getattr(config, name) != getattr(plain, name)]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def _job(given: Namespace, config: InstancePredictConfig, device: str) -> "Job":
     from weakseg.methods.finished import segmenter_of
-    from weakseg.stages.instance_segment import load_instance_segmenter
+    from weakseg.stages.instance_segment import load_detector
     from weakseg.steps.instance_segment import InstancePredictJob
 
     model = segmenter_of(given.model)
-    load_instance_segmenter(model)  # a bad model is one error, not one for each image
+    load_detector(model)  # a bad model is one error, not one for each image
     return InstancePredictJob(model, given.out, config, device)
 
 
@@ -29,6 +29,6 @@ main = ImageVerb(
     InstancePredictConfig,
     "files of instances",
     _job,
-    {"model": "trained instance segmenter: its file, or a published folder"},
+    {"model": "trained instance segmenter: its file (.onnx, too), or a published folder"},
     shown=("--score", "--nms", "--most", "--crf", "--max_side"),
 ).main

@@ -1,11 +1,13 @@
 """Write a trained network as a file that other programs run."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 from weakseg.deploy.agreement import Agreement, check_agreement, runner
 from weakseg.deploy.around import surround
-from weakseg.deploy.network import Given, bare_onnx, load_exportable
+from weakseg.deploy.network import Given, load_exportable
+from weakseg.deploy.traced import bare_onnx
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.nn.exported.check import check_model
@@ -52,6 +54,12 @@ def bare_model(given: Given, flag: str = "") -> tuple[Any, Described]:
     network, described = load_exportable(given)
     if flag and described.kind != SEGMENTER:
         raise ConfigError(f"{flag}: is for segmenters, and {given.path} is a {described.kind}; leave it out")
+    stride, most = described.sight.stride, described.sight.most
+    if most and math.ceil(given.sides.seen / stride) ** 2 > most:
+        raise ConfigError(
+            f"{given.path}: its head is exported for {most} cells at most, and images of {given.sides.seen} pixels a "
+            f"side have more cells of {stride} pixels; give --max-side {math.isqrt(most) * stride} or less"
+        )
     return bare_onnx(network, described, str(given.path)), described
 
 

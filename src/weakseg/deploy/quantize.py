@@ -1,7 +1,7 @@
 """Exported segmenters in 8 bits, and what that costs."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,17 +11,36 @@ from numpy.typing import NDArray
 from weakseg.deploy.agreement import Agreement, check_agreement, runner
 from weakseg.deploy.around import PIXELS, surround
 from weakseg.deploy.export import bare_model, serialized
-from weakseg.deploy.network import Given, unheard
+from weakseg.deploy.network import Given
+from weakseg.deploy.traced import unheard
 from weakseg.errors import CheckpointError, ConfigError, DataError, cut
 from weakseg.files import write_bytes
 from weakseg.nn.exported.check import check_model
 from weakseg.nn.exported.described import OPSET, Described, onnx_module
 from weakseg.ops.resample import resize_image, scaled_size
 
-MOST = 1.0  # percent of the labels that may change
-FEWEST = 8  # images, of which half calibrate and half measure
+MOST = 1.0  # points of mIoU that may be lost; without true masks percent of the labels that may change
+FEWEST = 4  # images that calibrate, and that measure
 OPERATORS = ["Conv", "Clip", "Relu", "Add", "MatMul", "Concat"]
 Image = NDArray[np.uint8]
+Labels = Callable[[Image], Image]
+
+
+class Tried(NamedTuple):
+    """Photographs like those that a network of 8 bits will see.
+
+    Attributes:
+        calibrating: ``(H, W, 3)`` uint8, four at least: by them ranges of values are chosen.
+        measuring: Others, four at least.
+        mean_iou: What labels of images, as a function makes them, score against true masks, in percent; ``None`` where
+            there are none.
+        learned: Whether the network has learned from those that measure.
+    """
+
+    calibrating: Sequence[Image]
+    measuring: Sequence[Image]
+    mean_iou: Callable[[Labels], float] | None = None
+    learned: bool = False
 
 
 class Loss(NamedTuple):
@@ -31,17 +50,34 @@ class Loss(NamedTuple):
         changed: Percent of the pixels whose label is another, of the images that did not calibrate.
         calibrated: How many images did.
         measured: How many did not.
+        scores: mIoU before and with 8 bits, in percent, where there are true masks.
+        learned: Whether the network has learned from those that measure.
     """
 
     changed: float
     calibrated: int
     measured: int
+    scores: tuple[float, float] | None = None
+    learned: bool = False
+
+    @property
+    def too_much(self) -> bool:
+        """Whether it is a point of mIoU, or without true masks a percent of the labels, or more."""
+        return self.changed >= MOST if self.scores is None else not self.scores[0] - self.scores[1] < MOST
 
     @property
     def sentence(self) -> str:
         """What to say of it."""
         calibrated = f"(calibrated on {self.calibrated} others)"
-        return f"of {self.measured} images {self.changed:.2f} % of the labels change {calibrated}"
+        parts = [f"of {self.measured} images {self.changed:.2f} % of the labels change {calibrated}"]
+        if self.scores is not None:
+            before, after = self.scores
+            parts.append(
+                f"mIoU against true masks {before:.2f} before and {after:.2f} in 8 bits ({after - before:+.2f} points)"
+            )
+        if self.learned:
+            parts.append("the network has learned from them, which flatters; give others by --images")
+        return "; ".join(parts)
 
 
 class _Calibration:
@@ -59,17 +95,15 @@ class _Calibration:
         return {PIXELS: np.ascontiguousarray(seen.transpose(2, 0, 1)[None], np.float32)}
 
 
-def export_int8(
-    given: Given, out: Path, images: Sequence[Image], *, probabilities: bool = False
-) -> tuple[Agreement, Loss]:
-    """Write a segmenter as ONNX whose network works in 8 bits, if that changes less than one percent of the labels.
+def export_int8(given: Given, out: Path, tried: Tried, *, probabilities: bool = False) -> tuple[Agreement, Loss]:
+    """Write a segmenter as ONNX whose network works in 8 bits, if that costs less than a point.
 
-    Every other image calibrates; on the others it is measured.
+    What counts is mIoU where there are true masks, and else how many labels change, which is more.
 
     Args:
         given: The model file.
         out: The file to write; appears whole or not at all.
-        images: ``(H, W, 3)`` uint8 photographs like those that it will see, eight at least.
+        tried: By what it is calibrated and measured.
         probabilities: As of ``export_onnx``.
 
     Returns:
@@ -77,23 +111,27 @@ def export_int8(
 
     Raises:
         ConfigError: As ``export_onnx``; or if the file is of no segmenter.
-        CheckpointError: As ``export_onnx``; or if more labels change.
+        CheckpointError: As ``export_onnx``; or if they cost more.
         DataError: If there are too few images.
     """
-    if len(images) < FEWEST:
-        raise DataError(f"--int8: {len(images)} images, of which half calibrate; give at least {FEWEST} by --images")
+    if min(len(tried.calibrating), len(tried.measuring)) < FEWEST:
+        raise DataError(
+            f"--int8: {len(tried.calibrating)} images calibrate and {len(tried.measuring)} measure; each need at least "
+            f"{FEWEST}: give at least {2 * FEWEST} by --images"
+        )
     bare, described = bare_model(given, "--int8")
     plain = serialized(surround(bare, described, probabilities=probabilities), given)
     agreement = check_agreement(runner(plain, described, str(given.path)), given, described)
-    small = surround(_quantized(bare, images[::2], given), described, probabilities=probabilities)
+    small = surround(_quantized(bare, tried.calibrating, given), described, probabilities=probabilities)
     check_model(small, str(given.path))
     content = serialized(small, given)
-    changed = _changed(plain, content, images[1::2], described, str(given.path))
-    loss = Loss(changed, len(images[::2]), len(images[1::2]))
-    if changed >= MOST:
+    before, after = (_labels(part, described, str(given.path)) for part in (plain, content))
+    loss = _loss(before, after, tried)
+    if loss.too_much:
         raise CheckpointError(
-            f"{given.path}: in 8 bits, {loss.sentence}, and less than {MOST:g} % may; nothing was written: export it "
-            "without --int8"
+            f"{given.path}: in 8 bits, {loss.sentence}, and less than {MOST:g} "
+            f"{'% may change' if loss.scores is None else 'point may be lost'}; nothing was written: export it without "
+            "--int8"
         )
     write_bytes(out, content)
     return agreement, loss
@@ -130,8 +168,13 @@ def _quantized(bare: Any, images: Sequence[Image], given: Given) -> Any:
     return model
 
 
-def _changed(plain: bytes, small: bytes, images: Sequence[Image], described: Described, where: str) -> float:
-    """Return the percent of labels that are others."""
-    before, after = runner(plain, described, where), runner(small, described, where)
-    other = [(before(image[None])[0] != after(image[None])[0]).ravel() for image in images]
-    return 100.0 * float(np.concatenate(other).mean())
+def _labels(content: bytes, described: Described, where: str) -> Labels:
+    run = runner(content, described, where)
+    return lambda image: np.asarray(run(image[None])[0][0])
+
+
+def _loss(before: Labels, after: Labels, tried: Tried) -> Loss:
+    other = [(before(image) != after(image)).ravel() for image in tried.measuring]
+    changed = 100.0 * float(np.concatenate(other).mean())
+    scores = None if tried.mean_iou is None else (tried.mean_iou(before), tried.mean_iou(after))
+    return Loss(changed, len(tried.calibrating), len(tried.measuring), scores, tried.learned)

@@ -10,19 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weakseg.deploy.agreement import Agreement, Found, Images, check_agreement
-from weakseg.deploy.network import (
-    EXAMPLE,
-    LONGEST,
-    Given,
-    exported,
-    load_exportable,
-    open_sides,
-    shortest_side,
-)
+from weakseg.deploy.agreement import FEW, UNSURE, Agreement, Found, Images, check_agreement, surest_labels
+from weakseg.deploy.network import Given, load_exportable
+from weakseg.deploy.traced import EXAMPLE, LONGEST, exported, open_sides, shortest_side
 from weakseg.errors import ConfigError
 from weakseg.files import atomic_path
-from weakseg.nn.exported.described import SEGMENTER, Described, Sides
+from weakseg.nn.exported.described import INSTANCES, SEGMENTER, Described, Sides
+from weakseg.settings.instance_segment import InstancePredictConfig
 
 SUFFIX = ".pt2"
 PROPERTIES = "weakseg.json"  # the extra file that holds what is to be said
@@ -33,14 +27,16 @@ class FromPixels(nn.Module):
 
     def __init__(self, network: nn.Module, kind: str) -> None:
         super().__init__()
-        self.network, self.decides = network, kind == SEGMENTER
+        self.network, self.kind = network, kind
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ``(B, H, W)`` uint8 labels and ``(B, K + 1, h, w)`` logits; or scores and activations."""
+    def forward(self, images: Tensor, *wanted: Tensor) -> tuple[Tensor, ...]:
+        """Return ``(B, H, W)`` uint8 labels and ``(B, K + 1, h, w)`` logits; or scores and activations.
+
+        Or of one image, and of the smallest score and the largest number that are wanted, what ``Found`` gives.
+        """
         pixels = images.permute(0, 3, 1, 2).float()
-        if not self.decides:
-            scores, activations = self.network(pixels)
-            return scores, activations
+        if self.kind != SEGMENTER:
+            return tuple(self.network(pixels, *wanted))
         logits = self.network(pixels)
         values = F.interpolate(logits, images.shape[1:3], mode="bilinear", align_corners=False)
         return values.argmax(1).to(torch.uint8), logits
@@ -61,17 +57,22 @@ def export_torch(given: Given, out: Path) -> Agreement:
     """
     given = Given(given.path, Sides(LONGEST, LONGEST))
     network, described = load_exportable(given)
-    if described.sight.corners or described.sight.whole:
+    if described.sight.corners:
         raise ConfigError(
-            f"{given.path}: images are padded to whole cells for this head or backbone, and torch.export takes no "
-            "padding that depends on the size; take --format onnx"
+            f"{given.path}: images are padded until corners lie on cells for this head, which only the ONNX file does; "
+            "take --format onnx"
         )
     whole = FromPixels(network, described.kind).eval()
     batch, channels, rows, columns = EXAMPLE
     example = torch.randint(0, 256, (batch, rows, columns, channels), dtype=torch.uint8)
     sides = open_sides(shortest_side(network))
-    shapes = ({0: sides[0], 1: sides[2], 2: sides[3]},)
-    program = exported(str(given.path), lambda: torch.export.export(whole, (example,), dynamic_shapes=shapes))
+    opened = {0: sides[0], 1: sides[2], 2: sides[3]}
+    wanted: tuple[Tensor, ...] = ()
+    if described.kind == INSTANCES:
+        del opened[0]
+        example, wanted = example[:1], (torch.tensor(UNSURE), torch.tensor(FEW))
+    shapes = {"images": opened, **({"wanted": tuple({} for _ in wanted)} if wanted else {})}
+    program = exported(str(given.path), lambda: torch.export.export(whole, (example, *wanted), dynamic_shapes=shapes))
     with atomic_path(out) as temporary:
         told = {PROPERTIES: json.dumps(described.properties())}
         exported(str(given.path), lambda: torch.export.save(program, temporary, extra_files=told))
@@ -83,8 +84,20 @@ def _runner(path: Path, described: Described) -> Callable[[Images], Found]:
     module = program.module()
 
     def run(images: Images) -> Found:
+        given = torch.from_numpy(np.array(images))
         with torch.inference_mode():
-            first, second = module(torch.from_numpy(np.array(images)))
+            if described.kind == INSTANCES:
+                return [np.stack([_labels_of_objects(module, image) for image in given])]
+            first, second = module(given)
         return [first.numpy()] if described.kind == SEGMENTER else [first.numpy(), second.numpy()]
 
     return run
+
+
+def _labels_of_objects(module: Any, image: Tensor) -> Images:
+    """Return what ``surest_labels`` does of the objects that a program finds."""
+    from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+    boxes, class_ids, _, cells = module(image[None], torch.tensor(UNSURE), torch.tensor(FEW))
+    masks = paste_masks_in_image(cells[:, None], boxes, (image.shape[0], image.shape[1]))[:, 0]
+    return surest_labels(class_ids.numpy(), (masks >= InstancePredictConfig().mask).numpy())

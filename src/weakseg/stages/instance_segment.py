@@ -16,6 +16,8 @@ from weakseg.data.classes import Classes
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
 from weakseg.instances import SUFFIX, Extent, Instances
+from weakseg.nn.exported.described import SUFFIX as ONNX_SUFFIX
+from weakseg.nn.exported.detector import ExportedDetector
 from weakseg.nn.models import load_model
 from weakseg.nn.segmenters.instance import (
     INSTANCE_SEGMENTERS,
@@ -131,12 +133,27 @@ def load_instance_segmenter(path: Path) -> tuple[InstanceSegmenter, Classes]:
     return model, classes_of(header, path)
 
 
-def predict_instances(model: InstanceSegmenter, image: NDArray[np.uint8], config: InstancePredictConfig) -> Instances:
+def load_detector(path: Path) -> tuple[InstanceSegmenter | ExportedDetector, Classes]:
+    """Return what ``predict_instances`` applies, and its classes: an instance segmenter, or its ONNX file.
+
+    Raises:
+        CheckpointError: As ``load_instance_segmenter``; or if an ONNX file is none that weakseg has written of one.
+        ConfigError: If it is ONNX, and onnx or onnxruntime is not installed.
+    """
+    if path.suffix.lower() != ONNX_SUFFIX:
+        return load_instance_segmenter(path)
+    model = ExportedDetector(path)
+    return model.eval(), classes_of({"classes": model.described.classes}, path)
+
+
+def predict_instances(
+    model: InstanceSegmenter | ExportedDetector, image: NDArray[np.uint8], config: InstancePredictConfig
+) -> Instances:
     """Return the objects of an ``(H, W, 3)`` uint8 image, the surest first; masks that are empty are left out."""
     size = (image.shape[0], image.shape[1])
     scale = config.short_side / min(size) if config.short_side else 1.0
     working = scaled_size(size, scale, max_side=config.max_side)
-    pixels = image_tensor(resize_image(image, working)).to(next(model.parameters()).device)
+    pixels = image_tensor(resize_image(image, working)).to(next((own.device for own in model.parameters()), "cpu"))
     with torch.inference_mode():
         found = model.find(pixels, score=config.score, nms=config.nms, most=config.most)
     factors = found.boxes.new_tensor([size[1] / working[1], size[0] / working[0]]).repeat(2)

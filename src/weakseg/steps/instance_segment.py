@@ -8,13 +8,13 @@ from weakseg.data.sample import WeakSample
 from weakseg.pipeline.plan import Kind
 from weakseg.pipeline.units import ImageJob
 from weakseg.settings.instance_segment import InstancePredictConfig
-from weakseg.stages.instance_segment import load_instance_segmenter, predict_instances
+from weakseg.stages.instance_segment import load_detector, predict_instances
 from weakseg.steps.base import cached
 
 
 @dataclass(frozen=True)
 class InstancePredictJob(ImageJob):
-    """Image to the objects that an instance segmenter finds; ``model`` is its file."""
+    """Image to the objects that an instance segmenter finds; ``model`` is its file, or the ONNX file made of it."""
 
     model: Path
     out: Path
@@ -24,5 +24,5 @@ class InstancePredictJob(ImageJob):
 
     def one(self, sample: WeakSample) -> None:
         """Find and save the objects."""
-        model, _ = cached(load_instance_segmenter, self.model, self.device)
+        model, _ = cached(load_detector, self.model, self.device)
         predict_instances(model, sample.load_image(), self.config).save(self.output(sample.id))

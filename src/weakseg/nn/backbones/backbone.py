@@ -133,7 +133,7 @@ class Backbone(nn.Module):
         normalized = (images / 255.0 - self.mean) / self.std
         normalized = normalized.flip(1) if self.bgr else normalized
         if self.pads:
-            normalized = F.pad(normalized, (0, -images.shape[3] % self.stride, 0, -images.shape[2] % self.stride))
+            normalized = _whole_cells(normalized, self.stride)
         return normalized
 
     @property
@@ -180,6 +180,17 @@ class Backbone(nn.Module):
     def batch_norms(self) -> list[nn.Module]:
         """Norms that have statistics; plain vision transformers and ConvNeXt have none."""
         return [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _whole_cells(images: Tensor, stride: int) -> Tensor:
+    """Return ``(B, 3, H, W)`` images with zeros below and to the right, up to whole cells."""
+    rows, columns = images.shape[2:]
+    if torch.compiler.is_exporting():  # which bounds what is padded wrongly if it depends on the size
+        height, width = ((side + stride - 1) // stride * stride for side in (rows, columns))
+        larger = F.pad(images, (0, stride - 1, 0, stride - 1))
+        rows_kept, columns_kept = (torch.arange(side, device=images.device) for side in (height, width))
+        return larger.index_select(2, rows_kept).index_select(3, columns_kept)
+    return F.pad(images, (0, -columns % stride, 0, -rows % stride))
 
 
 def _per_channel(values: tuple[float, ...]) -> Tensor:

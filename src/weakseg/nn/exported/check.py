@@ -7,9 +7,29 @@ from typing import Any
 import numpy as np
 
 from weakseg.errors import CheckpointError, cut
-from weakseg.nn.exported.described import IMAGES, LOGITS, MAX_SIDE, OPSET, OUTPUTS, SCORES, SEGMENTER, Described
+from weakseg.nn.exported.described import (
+    CLASSIFIER,
+    IMAGES,
+    INSTANCES,
+    LEAST_SCORE,
+    LOGITS,
+    MAX_SIDE,
+    MOST_OBJECTS,
+    NMS_IOU,
+    OPSET,
+    OUTPUTS,
+    SCORES,
+    SEGMENTER,
+    Described,
+)
 
-INT64 = 7
+FLOAT, INT64 = 1, 7
+MOST_CELLS = 64  # along a side of what a box is resampled to
+NEEDED = {
+    SEGMENTER: {MAX_SIDE: INT64},
+    CLASSIFIER: {MAX_SIDE: INT64},
+    INSTANCES: {MAX_SIDE: INT64, LEAST_SCORE: FLOAT, NMS_IOU: FLOAT, MOST_OBJECTS: INT64},
+}  # single constants that are changed when the file is used
 MOST_VALUES = 2**28  # that one constant may ask for
 BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}  # of a value, by the number of its type
 TYPED = {1: "float_data", 6: "int32_data", 2: "int32_data", 3: "int32_data", 9: "int32_data", 7: "int64_data"} | {
@@ -108,6 +128,11 @@ def _check_nodes(graph: Any, where: str) -> set[str]:
         if node.domain or node.op_type in REFUSED or inner:
             called = cut(f"{node.domain or 'ai.onnx'}.{node.op_type}")
             raise CheckpointError(f"{where}: holds the operator {called}, which weakseg does not write; export again")
+        sides = [
+            entry.i for entry in node.attribute if entry.name in ("output_height", "output_width", "sampling_ratio")
+        ]
+        if node.op_type == "RoiAlign" and not 0 <= min(sides, default=0) <= max(sides, default=0) <= MOST_CELLS:
+            raise CheckpointError(f"{where}: resamples boxes to {cut(sides)} cells; the file is damaged")
         if node.op_type in SIZING:
             sizes.update(name for name in node.input if name)
     return sizes
@@ -143,10 +168,12 @@ def _check_ends(graph: Any, found: Described, where: str) -> None:
             f"{where}: takes {cut(inputs)} and gives {cut(list(outputs))}, where a {found.kind} takes {IMAGES} and "
             f"gives {', '.join(OUTPUTS[found.kind])}; export again"
         )
-    if not any(
-        tensor.name == MAX_SIDE and tensor.data_type == INT64 and not tensor.dims for tensor in graph.initializer
-    ):
-        raise CheckpointError(f"{where}: has no constant {MAX_SIDE!r}; export again")
+    single = {tensor.name: tensor.data_type for tensor in graph.initializer if not tensor.dims}
+    for name, kind in NEEDED[found.kind].items():
+        if single.get(name) != kind:
+            raise CheckpointError(f"{where}: has no constant {name!r}; export again")
+    if found.kind == INSTANCES:
+        return  # which gives ids; they are looked at when it is used
     name = LOGITS if found.kind == SEGMENTER else SCORES
     dims = [dim.dim_value for dim in outputs[name].shape.dim]
     wanted = len(found.labels)

@@ -13,11 +13,17 @@ OPSET = 18  # the first whose Resize is Pillow's
 SUFFIX = ".onnx"
 FORMAT = "1"  # of the properties
 LARGEST_STRIDE = 1024
-SEGMENTER, CLASSIFIER = "segmenter", "classifier"
+SEGMENTER, CLASSIFIER, INSTANCES = "segmenter", "classifier", "instance segmenter"
 IMAGES, MAX_SIDE, LABELS, LOGITS, PROBABILITIES = "images", "max_side", "labels", "logits", "probabilities"
 SCORES, ACTIVATIONS = "scores", "activations"
-OUTPUTS = {SEGMENTER: (LABELS, LOGITS), CLASSIFIER: (SCORES, ACTIVATIONS)}
-KNOWN = {"format", "kind", "labels", "stride", "corners_aligned", "fill", "whole_cells", "max_side", "mask_side"}
+BOXES, MASKS, CELLS = "boxes", "masks", "cells"
+OUTPUTS = {
+    SEGMENTER: (LABELS, LOGITS),
+    CLASSIFIER: (SCORES, ACTIVATIONS),
+    INSTANCES: (BOXES, LABELS, SCORES, MASKS, CELLS),
+}
+LEAST_SCORE, MOST_OBJECTS, NMS_IOU = "least_score", "most_objects", "nms_iou"  # constants of Mask R-CNN
+KNOWN = {"format", "kind", "labels", "stride", "corners_aligned", "fill", "most_cells", "max_side", "mask_side"}
 
 
 class Sight(NamedTuple):
@@ -27,13 +33,13 @@ class Sight(NamedTuple):
         stride: Pixels of a cell of what it gives.
         corners: Whether corner cells lie on corner pixels.
         fill: Colour of padding, R, G, B on the scale 0..255.
-        whole: Whether images are padded to whole cells.
+        most: Cells of an image at most; 0: any number.
     """
 
     stride: int
     corners: bool
     fill: tuple[float, float, float]
-    whole: bool = False
+    most: int = 0
 
 
 class Sides(NamedTuple):
@@ -53,7 +59,7 @@ class Described:
     """What the properties of a file say.
 
     Attributes:
-        kind: ``segmenter`` or ``classifier``.
+        kind: ``segmenter``, ``classifier`` or ``instance segmenter``.
         classes: Names of the classes, without the background.
         sight: How its network sees images.
         sides: How large they are.
@@ -68,8 +74,8 @@ class Described:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of what is told apart; a segmenter's begin with the background."""
-        return ("background", *self.classes) if self.kind == SEGMENTER else self.classes
+        """Names of what is told apart; but for classifiers they begin with the background."""
+        return self.classes if self.kind == CLASSIFIER else ("background", *self.classes)
 
     def properties(self) -> dict[str, str]:
         """Return them as text by name."""
@@ -81,7 +87,7 @@ class Described:
             "stride": str(self.sight.stride),
             "corners_aligned": json.dumps(self.sight.corners),
             "fill": json.dumps(self.sight.fill),
-            "whole_cells": json.dumps(self.sight.whole),
+            "most_cells": str(self.sight.most),
             "max_side": str(self.sides.seen),
             "mask_side": str(self.sides.decided),
         }
@@ -101,7 +107,7 @@ class Described:
             raise ValueError(f"there is no kind {kind!r}")
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise ValueError("labels are no list of names")
-        names = tuple(labels[1:] if kind == SEGMENTER else labels)
+        names = tuple(labels if kind == CLASSIFIER else labels[1:])
         sides = Sides(*(int(properties[name]) for name in ("max_side", "mask_side")))
         if min(sides) < 1:
             raise ValueError(f"sides of {sides}")
@@ -116,8 +122,9 @@ def _sight_of(properties: Mapping[str, str]) -> Sight:
     if not 1 <= stride <= LARGEST_STRIDE:
         raise ValueError(f"a stride of {stride}")
     red, green, blue = map(float, fill)
-    corners, whole = (json_value(properties[name]) is True for name in ("corners_aligned", "whole_cells"))
-    return Sight(stride, corners, (red, green, blue), whole)
+    return Sight(
+        stride, json_value(properties["corners_aligned"]) is True, (red, green, blue), int(properties["most_cells"])
+    )
 
 
 def onnx_module(name: str = "onnx") -> Any:

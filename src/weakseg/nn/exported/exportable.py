@@ -5,17 +5,23 @@ from torch import Tensor, nn
 
 from weakseg.nn.backbones.depthwise import PhasedConv2d
 from weakseg.nn.backbones.strided import PickedConv2d
+from weakseg.nn.exported.lone import LoneImages, LoneSelfEdge
+from weakseg.nn.exported.vision import open_sizes
+from weakseg.nn.graphs.image_graph import ImageGraph, SelfEdge
+from weakseg.nn.segmenters.tree import TreeHead
+from weakseg.ops.tree_rounds import filter_in_rounds, spanning_parents
 
 
 def make_exportable(model: nn.Module) -> None:
     """Change layers of a network in place; weights, their names and, up to rounding, outputs stay.
 
     Convolutions that are arranged for torch's CPU kernels become those that they were, and pooling to a number of
-    regions, which exporters fix at one size of image, becomes products of matrices.
+    regions, which exporters fix at one size of image, becomes products of matrices. Trees are spanned in
+    rounds, and images of groups are alone.
     """
     for module in list(model.modules()):
-        if type(module) in (PhasedConv2d, PickedConv2d):
-            module.__class__ = nn.Conv2d
+        module.__class__ = PLAIN.get(type(module), type(module))
+        open_sizes(module)
         for name, child in module.named_children():
             if isinstance(child, nn.AdaptiveAvgPool2d):
                 setattr(module, name, RegionMeans(int(child.output_size)))  # type: ignore[arg-type]
@@ -43,3 +49,28 @@ class RegionMeans(nn.Module):
         first, past = region * length // self.bins, ((region + 1) * length + self.bins - 1) // self.bins
         inside = ((cell >= first) & (cell < past)).to(maps.dtype)
         return inside / inside.sum(1, keepdim=True)
+
+
+class TreeInRounds(TreeHead):
+    """The head ``tree``, whose steps do not depend on the image."""
+
+    def filtered(self, maps: Tensor, embedded: Tensor, guide: Tensor) -> Tensor:
+        """Return ``(B, C, h, w)`` maps, filtered along the trees of the guide."""
+        parents = spanning_parents(guide)
+        values, places = (self._by_node(x) for x in (maps, embedded))
+        distances = (places - places[parents]).square().sum(-1)
+        found = filter_in_rounds(values, distances, parents).flatten(1)
+        return found.reshape(maps.shape[0], -1, maps.shape[1]).transpose(1, 2).reshape(maps.shape)
+
+    def _by_node(self, maps: Tensor) -> Tensor:
+        """Return ``(B h w, G, C / G)`` of ``(B, C, h, w)``."""
+        return maps.permute(0, 2, 3, 1).reshape(-1, self.groups, maps.shape[1] // self.groups)
+
+
+PLAIN: dict[type[nn.Module], type[nn.Module]] = {
+    PhasedConv2d: nn.Conv2d,
+    PickedConv2d: nn.Conv2d,
+    TreeHead: TreeInRounds,
+    SelfEdge: LoneSelfEdge,
+    ImageGraph: LoneImages,
+}  # of the same attributes

@@ -1,11 +1,15 @@
 """ONNX files that weakseg has written: read, and run by onnxruntime."""
 
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from weakseg.errors import CheckpointError, cut
 from weakseg.nn.exported.check import check_model
-from weakseg.nn.exported.described import LOGITS, MAX_SIDE, Described, onnx_module
+from weakseg.nn.exported.described import IMAGES, Described, onnx_module
 
 LARGEST = 2**31 - 1  # bytes of a protobuf
 NO_SIDE = 2**31  # longer than that of any image
@@ -37,14 +41,18 @@ def read_onnx(path: Path) -> tuple[Any, Described]:
     return model, check_model(model, str(path))
 
 
-def without_ends(model: Any) -> bytes:
-    """Return the content of a segmenter's model that gives logits alone, of images as large as they are."""
-    largest = next(tensor for tensor in model.graph.initializer if tensor.name == MAX_SIDE)
-    largest.CopyFrom(onnx_module("onnx.helper").make_tensor(MAX_SIDE, largest.data_type, [], [NO_SIDE]))
-    kept = [value for value in model.graph.output if value.name == LOGITS]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-    content: bytes = model.SerializeToString()
+def content_with(model: Any, outputs: Collection[str], constants: Mapping[str, float]) -> bytes:
+    """Return the content of a model that gives some outputs alone, with other values of single constants."""
+    changed = type(model)()
+    changed.CopyFrom(model)
+    for tensor in changed.graph.initializer:
+        if tensor.name in constants:
+            made = onnx_module("onnx.helper").make_tensor(tensor.name, tensor.data_type, [], [constants[tensor.name]])
+            tensor.CopyFrom(made)
+    kept = [value for value in model.graph.output if value.name in outputs]
+    del changed.graph.output[:]
+    changed.graph.output.extend(kept)
+    content: bytes = changed.SerializeToString()
     return content
 
 
@@ -69,3 +77,18 @@ def open_session(content: bytes, where: str, threads: int) -> Any:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise CheckpointError(f"{where}: onnxruntime refuses it: {cut(error)}; export the model again") from error
+
+
+def outputs_of(session: Any, names: Sequence[str], images: Tensor, where: str) -> list[Any]:
+    """Return outputs of a session on ``(B, 3, H, W)`` images on the scale 0..255, rounded.
+
+    Raises:
+        CheckpointError: If onnxruntime cannot run it.
+    """
+    pixels = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    try:
+        found: list[Any] = session.run(list(names), {IMAGES: pixels})
+    except Exception as error:
+        size = "{} x {}".format(*pixels.shape[1:3])
+        raise CheckpointError(f"{where}: cannot be run on an image of {size}: {cut(error)}") from error
+    return found

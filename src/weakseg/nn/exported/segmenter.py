@@ -1,5 +1,6 @@
 """A segmenter that onnxruntime runs: logits as a network of torch returns them."""
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from weakseg.errors import CheckpointError, cut
-from weakseg.nn.exported.described import IMAGES, LOGITS, SEGMENTER
-from weakseg.nn.exported.file import open_session, read_onnx, without_ends
+from weakseg.errors import CheckpointError
+from weakseg.nn.exported.described import LOGITS, MAX_SIDE, SEGMENTER
+from weakseg.nn.exported.file import NO_SIDE, content_with, open_session, outputs_of, read_onnx
 from weakseg.nn.output import Layout, Output, check_further
 
 
@@ -33,9 +34,13 @@ class ExportedSegmenter(nn.Module):
         super().__init__()
         model, self.described = read_onnx(path)
         if self.described.kind != SEGMENTER:
-            raise CheckpointError(f"{path}: is a {self.described.kind}, no segmenter; export the run's segmenter")
+            raise CheckpointError(
+                f"{path}: is a {self.described.kind}, no segmenter; export the run's segmenter, or give an instance "
+                "segmenter to weakseg predict-instances"
+            )
         self.path = path
-        self._session: Any = open_session(without_ends(model), str(path), torch.get_num_threads())
+        content = content_with(model, [LOGITS], {MAX_SIDE: NO_SIDE})
+        self._session: Any = open_session(content, str(path), torch.get_num_threads())
         self.register_buffer("fill", torch.tensor(self.described.sight.fill).reshape(1, 3, 1, 1))
 
     @property
@@ -53,12 +58,14 @@ class ExportedSegmenter(nn.Module):
             CheckpointError: If onnxruntime cannot run it.
         """
         check_further(self, further, ())
-        pixels = images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        try:
-            (logits,) = self._session.run([LOGITS], {IMAGES: pixels})
-        except Exception as error:
-            size = "{} x {}".format(*pixels.shape[1:3])
-            raise CheckpointError(f"{self.path}: cannot be run on an image of {size}: {cut(error)}") from error
+        sight, sides = self.described.sight, images.shape[2:]
+        cells = math.prod(-(-side // sight.stride) for side in sides)
+        if cells > sight.most > 0:
+            raise CheckpointError(
+                f"{self.path}: was exported for {sight.most} cells at most, and an image of {sides[1]} x {sides[0]} "
+                f"has {cells}; give a smaller --max_side, or the model that it was made of"
+            )
+        (logits,) = outputs_of(self._session, [LOGITS], images, str(self.path))
         if logits.shape[1] != len(self.described.labels):
             raise CheckpointError(
                 f"{self.path}: names {len(self.described.labels)} labels and gives {logits.shape[1]}; export again"
