@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,6 +31,7 @@ def expected(features: Tensor) -> Tensor:
     return torch.cat([minimum_spanning_tree(one).parents + number * count for number, one in enumerate(features)])
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(SHAPES), st.integers(0, 2**16), st.sampled_from(["random", "ties", "flat"]))
 def test_parents_and_filter(shape: tuple[int, int], seed: int, kind: str) -> None:
     generator = torch.Generator().manual_seed(seed)

@@ -1,5 +1,6 @@
 """``weakseg predict-instances``."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
@@ -10,14 +11,19 @@ from weakseg.settings.instance_segment import InstancePredictConfig
 if TYPE_CHECKING:
     from weakseg.pipeline.units import Job
 
+logger = logging.getLogger(__name__)
+
 
 def _job(given: Namespace, config: InstancePredictConfig, device: str) -> "Job":
     from weakseg.methods.finished import segmenter_of
+    from weakseg.nn.exported.described import SUFFIX
     from weakseg.stages.instance_segment import load_detector
     from weakseg.steps.instance_segment import InstancePredictJob
 
     model = segmenter_of(given.model)
     load_detector(model)  # a bad model is one error, not one for each image
+    if model.suffix.lower() == SUFFIX and device != "cpu":
+        logger.warning("%s: onnxruntime runs the network on the CPU; only what follows it is done on the GPU", model)
     return InstancePredictJob(model, given.out, config, device)
 
 

@@ -123,7 +123,10 @@ def _sight_of(properties: Mapping[str, str]) -> Sight:
         raise ValueError(f"a stride of {stride}")
     red, green, blue = map(float, fill)
     return Sight(
-        stride, json_value(properties["corners_aligned"]) is True, (red, green, blue), int(properties["most_cells"])
+        stride,
+        json_value(properties["corners_aligned"]) is True,
+        (red, green, blue),
+        int(properties.get("most_cells", "0")),
     )
 
 

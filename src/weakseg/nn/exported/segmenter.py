@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from weakseg.errors import CheckpointError
-from weakseg.nn.exported.described import LOGITS, MAX_SIDE, SEGMENTER
+from weakseg.nn.exported.described import INSTANCES, LOGITS, MAX_SIDE, SEGMENTER
 from weakseg.nn.exported.file import NO_SIDE, content_with, open_session, outputs_of, read_onnx
 from weakseg.nn.output import Layout, Output, check_further
 
@@ -33,10 +33,10 @@ class ExportedSegmenter(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         model, self.described = read_onnx(path)
-        if self.described.kind != SEGMENTER:
+        if (kind := self.described.kind) != SEGMENTER:
             raise CheckpointError(
-                f"{path}: is a {self.described.kind}, no segmenter; export the run's segmenter, or give an instance "
-                "segmenter to weakseg predict-instances"
+                f"{path}: is {'an' if kind == INSTANCES else 'a'} {kind}, no segmenter; export the run's "
+                "segmenter, or give an instance segmenter to weakseg predict-instances"
             )
         self.path = path
         content = content_with(model, [LOGITS], {MAX_SIDE: NO_SIDE})
