@@ -98,7 +98,7 @@ class _Calibration:
 def export_int8(given: Given, out: Path, tried: Tried, *, probabilities: bool = False) -> tuple[Agreement, Loss]:
     """Write a segmenter as ONNX whose network works in 8 bits, if that costs less than a point.
 
-    What counts is mIoU where there are true masks, and else how many labels change, which is more.
+    What counts is mIoU where there are true masks, and else how many labels change.
 
     Args:
         given: The model file.
