@@ -42,6 +42,7 @@ torture: $(STAMP)
 scale: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/several_long.py
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/pipeline/engines_long.py
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/methods/faults_long.py
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/scale.py
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ COMPACT_WIDTH = 120
 MAX_DEPTH = 50
 BLOCK = 1 << 20
 OWNER = "WEAKSEG_OWNER"
+_NUMBERED = re.compile(r"\(os error ([0-9]{1,4})\)")
 
 
 class Written(NamedTuple):
@@ -60,6 +62,7 @@ class Written(NamedTuple):
 
 
 _noted: ContextVar[list[Written] | None] = ContextVar("noted", default=None)
+_home: ContextVar[Path | None] = ContextVar("home", default=None)
 
 
 def owner() -> str:
@@ -68,14 +71,19 @@ def owner() -> str:
 
 
 @contextmanager
-def noting() -> Iterator[list[Written]]:
-    """Yield a list that gets every file that this thread writes meanwhile."""
+def noting(home: Path | None = None) -> Iterator[list[Written]]:
+    """Yield a list that gets every file that this thread writes meanwhile.
+
+    Args:
+        home: Folder that is there, and is not made anew for what is written in it: one that has gone may come back.
+    """
     found: list[Written] = []
-    token = _noted.set(found)
+    tokens = _noted.set(found), _home.set(home)
     try:
         yield found
     finally:
-        _noted.reset(token)
+        _noted.reset(tokens[0])
+        _home.reset(tokens[1])
 
 
 def digest_of_content(file: BufferedIOBase) -> str:
@@ -96,21 +104,37 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{owner()}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
+        _create(temporary)
     except OSError as error:
         raise _cannot_write(path, error) from error
     try:
         yield temporary
         written = _flushed(temporary, path)
         temporary.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    except Exception as error:
+        if (cause := system_error(error)) is None:
+            raise
+        raise _cannot_write(path, cause) from error
     finally:
         with suppress(OSError):  # a disk that has turned read-only; what counts is the error above
             temporary.unlink(missing_ok=True)
     if (noted := _noted.get()) is not None:
         noted.append(written)
+
+
+def _create(path: Path) -> None:
+    """Make an empty file, and the folders above it where they are missing, but for the home of what is noted."""
+    try:
+        _open_new(path)
+    except FileNotFoundError:
+        if (home := _home.get()) and path.is_relative_to(home) and not home.is_dir():
+            raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _open_new(path)
+
+
+def _open_new(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
 
 
 def _flushed(temporary: Path, path: Path) -> Written:
@@ -228,5 +252,33 @@ def _cannot_write(path: Path, error: OSError) -> StoreError:
     if error.errno == errno.ENAMETOOLONG:
         return StoreError(f"{str(path)[:200]}: the name is too long for this file system; give the image a shorter one")
     return OutputError(
-        f"{path}: cannot be written: {error.strerror or error}; free some space or choose another --out folder"
+        f"{path}: cannot be written: {error.strerror or error}; free some space{where_full(path, error)} or choose "
+        "another --out folder"
     )
+
+
+def where_full(path: Path, error: OSError) -> str:
+    """Return which disk has no room for a file, and how much of it is free; empty where that is not what is wrong."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    with suppress(OSError, StopIteration, NotImplementedError):
+        place = next(folder for folder in path.absolute().parents if folder.exists()).resolve()
+        mount = next(folder for folder in (place, *place.parents) if folder.is_mount())
+        room, names = shutil.disk_usage(place), os.statvfs(place) if hasattr(os, "statvfs") else None
+        told = f"{room.free / 1e6:,.1f} of {room.total / 1e6:,.1f} MB are free"
+        if names and names.f_files and not names.f_favail:
+            told += f", but it holds {names.f_files:,} files, which are all that it can"
+        return f" on the disk at {mount} ({told})"
+    return ""
+
+
+def system_error(error: BaseException) -> OSError | None:
+    """Return the system's error that an exception is, or says that it was, as those of safetensors do.
+
+    >>> system_error(ValueError("I/O error: No space left on device (os error 28)")).errno
+    28
+    """
+    if isinstance(error, OSError):
+        return error
+    found = _NUMBERED.search(str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None

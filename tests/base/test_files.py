@@ -2,13 +2,18 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from cases import each
+from full_disks import no_file_longer_than
 from weakseg.errors import OutputError, StoreError
 from weakseg.files import (
     TEMPORARY_PREFIX,
@@ -16,6 +21,7 @@ from weakseg.files import (
     noting,
     owner,
     read_json,
+    where_full,
     write_bytes,
     write_compact_json,
     write_json,
@@ -89,6 +95,22 @@ def test_what_is_written_is_noted(tmp_path: Path) -> None:
     assert outer[0].digest == hashlib.blake2b(b"first", digest_size=16).hexdigest() != inner[0].digest
 
 
+def test_a_home_that_has_gone_is_not_made_anew(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with noting(home):
+        write_bytes(home / "a" / "b", b"1")
+        write_bytes(tmp_path / "other" / "b", b"1")
+        home.rename(tmp_path / "gone")
+        for path in (home / "a" / "b", home / "c"):
+            with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
+                write_bytes(path, b"2")
+        assert not home.exists()
+        (tmp_path / "gone").rename(home)
+        write_bytes(home / "c", b"2")
+    assert names(home) == ["a", "c"] and names(tmp_path) == ["home", "other"]
+
+
 class TestFailure:
     """The old file stays, and nothing else does."""
 
@@ -123,6 +145,25 @@ class TestFailure:
             write_bytes(old, b"new")
         assert old.read_bytes() == b"old"
         assert names(old.parent) == ["a.bin"]
+
+    def test_of_a_full_disk(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is named, with what is free: that may be room, where no further file can be had."""
+        wanted = r"free some space on the disk at /\S* \([\d,.]+ of [\d,.]+ MB are free\) or choose another"
+        with monkeypatch.context() as patch, pytest.raises(OutputError, match=wanted):
+            patch.setattr(Path, "write_bytes", failing(errno.ENOSPC))
+            write_bytes(old, b"new")
+        none_left = types.SimpleNamespace(f_files=1234, f_favail=0)
+        monkeypatch.setattr(os, "statvfs", lambda path: none_left)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=5e6, total=7e9))
+        said = where_full(old, OSError(errno.EDQUOT, "Disk quota exceeded"))
+        assert said.endswith("(5.0 of 7,000.0 MB are free, but it holds 1,234 files, which are all that it can)")
+        assert where_full(old, OSError(errno.EIO, "")) == "" and where_full(Path("/"), OSError(errno.ENOSPC, "")) == ""
+
+    def test_that_a_library_tells_in_words(self, old: Path) -> None:
+        said = r"a\.bin: cannot be written: File too large"
+        with no_file_longer_than(1000), pytest.raises(OutputError, match=said), atomic_path(old) as temporary:
+            save_file({"a": torch.zeros(3000)}, temporary)
+        assert old.read_bytes() == b"old" and names(old.parent) == ["a.bin"]
 
     def test_of_the_flush(self, old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))

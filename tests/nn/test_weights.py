@@ -1,8 +1,6 @@
 import errno
 import pickle
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from full_disks import no_file_longer_than
 from weakseg.errors import CheckpointError, OutputError
 from weakseg.nn.weights import MODEL_FILE, load_into, load_state, load_weights, read_header, save_model, save_state
 from weakseg.pipeline.store import keyed_place
@@ -41,17 +40,6 @@ class Hostile:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
         return open, (str(self.trace), "w")
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """Let the system refuse longer files, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 class TestRoundTrip:

@@ -14,6 +14,7 @@ from weakseg.errors import OutputError, StoreError
 from weakseg.files import TEMPORARY_PREFIX, owner
 from weakseg.pipeline import lock
 from weakseg.pipeline.lock import LOCK_FILE, lock_folder
+from weakseg.pipeline.share import Share
 from weakseg.pipeline.store import Store
 
 HOLD = """
@@ -119,3 +120,30 @@ def test_a_lock_file_of_a_stranger_removes_nothing(tmp_path: Path) -> None:
     (tmp_path / "data" / LOCK_FILE).write_text(json.dumps({"owner": "/../../precious/*"}))
     lock_folder(tmp_path / "data")
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "years"
+
+
+SHARDS = """
+import sys, time
+from pathlib import Path
+from weakseg.pipeline.share import Share
+from weakseg.pipeline.store import Store
+store = Store(Path(sys.argv[1]), share=Share.of(sys.argv[2]) if sys.argv[2] else None)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say whose lock is in the way")
+@pytest.mark.parametrize(("works", "wanted"), [("2/5", ""), ("2/5", "2/3"), ("", "2/3")])
+def test_who_works_is_not_told_by_clocks(tmp_path: Path, works: str, wanted: str) -> None:
+    """Of three that have left a note the one that holds the lock is named, though its clock is an hour behind."""
+    for name in ("", "-1-of-3", "-2-of-3"):
+        note = {"pid": 1, "host": "fast", "command": "ended", "since": "2999-01-01 00:00:00"}
+        (tmp_path / f"{LOCK_FILE}{name}").write_text(json.dumps(note))
+    command = [sys.executable, "-c", SHARDS, str(tmp_path), works]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        said = rf"process {process.pid} on \S+ \(-c .*since 20.*[+-]\d{{4}}\) works on it"
+        with pytest.raises(StoreError, match=said):
+            Store(tmp_path, share=Share.of(wanted) if wanted else None)
+        process.kill()

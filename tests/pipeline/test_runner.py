@@ -1,12 +1,14 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from weakseg.errors import ConfigError
+from weakseg.errors import ConfigError, OutputError
 from weakseg.files import read_json, write_bytes, write_json
 from weakseg.pipeline.ledger import Ledger
 from weakseg.pipeline.manifests import MANIFEST
@@ -52,6 +54,41 @@ def test_an_interrupted_step_is_run_again(tmp_path: Path) -> None:
         run_plan(broken, Store(tmp_path), "data", OPTIONS)
     run_plan(plan(log), Store(tmp_path), "data", OPTIONS)
     assert log == ["first", "second first"]
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_folder_that_goes_while_a_step_works_is_not_made_anew(tmp_path: Path, anew: bool) -> None:
+    """Nor is one that is there instead, as below a mount that was lost, taken for it."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+
+    def lose(context: StepContext) -> StepResult:
+        out.rename(elsewhere)
+        if anew:
+            context.folder.mkdir(parents=True)
+            write_bytes(context.folder / "a.txt", b"a")
+        return StepResult()
+
+    log: list[str] = []
+    broken = [plan(log)[0], Step("second", Kind.LABELS, {"first": Kind.LABELS}, {}, Work("tests.second", lose))]
+    with pytest.raises(OutputError, match=r"out: has gone since .*see that its disk is there and call again"):
+        run_plan(broken, Store(out), "data", OPTIONS)
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == (["a.txt"] if anew else [])
+    if anew:
+        shutil.rmtree(out)
+    elsewhere.rename(out)
+    run_plan(plan(log), Store(out), "data", OPTIONS)
+    assert log == ["first", "second first"]
+
+
+def test_a_disk_with_little_room_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for free, said in ((2e9, False), (123.4e6, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        run_plan(plan([]), Store(tmp_path), "data", OPTIONS)
+        assert (
+            "out: 123.4 MB are free on its disk; should it fill" in caplog.text.replace(str(tmp_path), "out")
+        ) == said
 
 
 class TestOtherSettings:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from cases import each
 from weakseg.data.sample import Tags, WeakSample
@@ -139,7 +140,12 @@ def test_what_is_not_as_it_was_written_is_written_again(tmp_path: Path) -> None:
     assert (tmp_path / "touched.txt").stat().st_ino == before  # only its time is another
 
 
-@each("error", [OSError(errno.EIO, "Input/output error"), MemoryError(), RuntimeError("can't allocate memory")])
+@each("error", [
+    OSError(errno.EIO, "Input/output error"),
+    MemoryError(),
+    RuntimeError("can't allocate memory"),
+    SafetensorError("I/O error: No space left on device (os error 28)"),
+])  # fmt: skip
 def test_faults_that_may_pass_are_told_from_others(tmp_path: Path, error: Exception) -> None:
     @dataclass(frozen=True)
     class Faulty(Write):

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from full_disks import no_file_longer_than
 from generated import CLASSES, draw
 from weakseg.data.classes import Classes
 from weakseg.data.groups import TagGroups
 from weakseg.data.sample import Tags, WeakSample
-from weakseg.errors import ConfigError, DataError
+from weakseg.errors import ConfigError, DataError, OutputError
 from weakseg.graph.image_group import group_edges
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.classifiers import GroupClassifier
@@ -202,6 +203,16 @@ class TestExamples:
             expected = backbone.eval()(data.images.load(data.anchors[0], 1)[0][None])[0]
         torch.testing.assert_close(first[0][0], expected, rtol=1e-3, atol=1e-4)
         assert not list(tmp_path.iterdir())
+
+    def test_features_that_the_disk_has_no_room_for(self, samples: list[WeakSample], tmp_path: Path) -> None:
+        """A map over a file would end the process later."""
+        data = self.data(samples)
+        data.features = FrozenFeatures(build_backbone(CONFIG.backbone), 8, tmp_path)
+        said = r"features of 8 images need 0\.0 GB in training, and [\d.]+ are free \(File too large\); make room"
+        with no_file_longer_than(5000), pytest.raises(OutputError, match=said):
+            data.load(0, 0)
+        assert not list(tmp_path.iterdir())
+        data.load(0, 0)
 
     def test_features_of_variants_are_kept(self, samples: list[WeakSample], tmp_path: Path) -> None:
         data, seen = self.data(samples), []

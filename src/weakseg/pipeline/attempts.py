@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weakseg.errors import DataError, OutputError
-from weakseg.files import Written, noting
+from weakseg.files import Written, noting, system_error, where_full
 from weakseg.pipeline.plan import Failure
 from weakseg.pipeline.units import Job, Unit
 
@@ -84,8 +84,8 @@ class Attempts:
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(
-            f"{self.folder}: cannot be written: {error.strerror}; see that {self.out} is there, has free space and may "
-            "be written, or choose another --out folder"
+            f"{self.folder}: cannot be written: {error.strerror}; see that {self.out} is there, has free space"
+            f"{where_full(self.folder, error)} and may be written, or choose another --out folder"
         )
 
 
@@ -99,7 +99,7 @@ def attempt(job: Job, title: str, unit: Unit) -> Outcome:
     attempts = Attempts(job.out)
     attempts.begin(unit)
     try:
-        with noting() as written:
+        with noting(job.out) as written:
             try:
                 _check_names(unit)
                 job.run(unit)
@@ -152,7 +152,7 @@ def is_passing(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError) or "memory" in str(error).lower():
             return True
-        if isinstance(error, OSError) and error.errno is not None:  # Pillow's errors of content have none
+        if (found := system_error(error)) and found.errno is not None:  # Pillow's errors of content have none
             return True
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return False

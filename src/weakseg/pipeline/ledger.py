@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import Written, json_value, write_bytes
+from weakseg.files import Written, json_value, where_full, write_bytes
 from weakseg.lasting import lasting
 from weakseg.pipeline.manifests import MANIFEST
 from weakseg.pipeline.share import SHARDS_FOLDER, Share
@@ -79,8 +79,8 @@ class Ledger:
                 file.write(f"\n{lines}".encode())  # a line that was torn ends here
         except OSError as error:
             raise OutputError(
-                f"{self._path}: cannot be written: {error.strerror}; see that its folder is there, free some space, or "
-                "choose another --out folder"
+                f"{self._path}: cannot be written: {error.strerror}; see that its folder is there, free some space"
+                f"{where_full(self._path, error)}, or choose another --out folder"
             ) from error
 
     def adopt(self) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -19,6 +20,7 @@ from weakseg.pipeline.share import MOST, Share
 LOCK_FILE = ".weakseg.lock"
 _FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)  # a link would have another file written
 _LOCKED_BYTE = 1 << 20  # far behind what is written, as what is locked cannot be read on Windows
+_LOCK_FORMAT = "@hhqqi4x"  # Linux's struct flock: kind, from where, start, length, process
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +68,12 @@ class FolderLock:
         self._write(folder)
 
     def _who(self, folder: Path) -> str:
-        """Return who works on the folder: the one that locks the whole, or one of the shards."""
-        if self.share:
-            noted = self._read(_note_of(folder, self.share))
-            whole = self._read(self.path)
-            latest = max(noted, whole, key=lambda one: str(one.get("since", "")))
-            return _described(latest)
-        busy = [self._read(path) for path in _notes(folder)]
-        return _described(max([self._read(self.path), *busy], key=lambda one: str(one.get("since", ""))))
+        """Return who works on the folder: whose lock is in the way, not who says the later time, as clocks differ."""
+        number, pid = _in_the_way(self._number, self.share)
+        of_shards = [path for path in _notes(folder) if number is None or f"-{number}-of-" in path.name]
+        noted = [self._read(path) for path in ([] if number else [self.path]) + ([] if number == 0 else of_shards)]
+        of_process = [one for one in noted if one.get("pid") == pid]
+        return _described(max(of_process or noted, key=lambda one: str(one.get("since", "")), default={}))
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return who works on the folder, or did so last; empty where that is not known."""
@@ -88,7 +88,7 @@ class FolderLock:
 
     def _write(self, folder: Path) -> None:
         words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        since = time.strftime("%Y-%m-%d %H:%M:%S %z")
         told = {"owner": owner(), "pid": os.getpid(), "host": socket.gethostname(), "command": words, "since": since}
         content = json.dumps(told, indent=2).encode() + b"\n"
         if self.share:
@@ -128,6 +128,19 @@ def _lock(number: int, share: Share | None) -> None:
         import fcntl
 
         fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB, *((count, start) if share else ()))
+
+
+def _in_the_way(number: int, share: Share | None) -> tuple[int | None, int]:
+    """Return the shard whose lock is in the way, 0 for the whole folder, and its process; ``None``: none says so."""
+    start = _LOCKED_BYTE + share.number if share else 0
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError, struct.error):
+            asked = struct.pack(_LOCK_FORMAT, fcntl.F_WRLCK, os.SEEK_SET, start, int(share is not None), 0)
+            kind, _, start, _, pid = struct.unpack(_LOCK_FORMAT, fcntl.fcntl(number, fcntl.F_GETLK, asked))
+            return (None if kind == fcntl.F_UNLCK else max(0, start - _LOCKED_BYTE)), pid
+    return None, 0
 
 
 _held: WeakValueDictionary[tuple[Path, Share | None], FolderLock] = WeakValueDictionary()

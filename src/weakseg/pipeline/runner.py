@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -29,6 +30,8 @@ from weakseg.settings.counted import CHANGES_NOTHING, FILES
 FAILURES_FILE = "failures.csv"
 NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 ANEW = "made anew"
+LITTLE_ROOM = 1_000_000_000
+"""Bytes; the state of one training may take as much."""
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +104,11 @@ def _settle(
             more = f"; and {len(changes[name]) - 5} more" if len(changes[name]) > 5 else ""
             logger.info("%s: changed: %s%s", store.folder / name, "; ".join(changes[name][:5]), more)
         write_json(store.folder / name, value)
+    if (free := shutil.disk_usage(store.folder).free) < LITTLE_ROOM:
+        logger.warning(
+            "%s: %.1f MB are free on its disk; should it fill, the run ends, and goes on when there is room",
+            store.folder, free / 1e6,
+        )  # fmt: skip
     logger.info("plan of %d steps:", len(steps))
     states: dict[str, str] = {}
     for number, step in enumerate(steps, 1):
@@ -137,6 +145,7 @@ def _run_step(
     options: RunOptions,
 ) -> Mapping[str, Any]:
     """Do what is left of a step, and return its manifest; ``products`` are those of the steps before."""
+    store.check_there()
     seen = {name: products[name]["digest"] for name in step.needs}
     first = {name: products[name].get("grown_from", digest) for name, digest in seen.items()}
     inputs = {n: store.folder_of(n, keys[n]) for n in step.needs}
@@ -151,9 +160,10 @@ def _run_step(
     resumed = not step.repeat and any(path.name != MANIFEST for path in folder.iterdir())
     context = StepContext(folder, inputs, options.make_engine(), options.device)
     begun = time.monotonic()
-    with PeakMemory() as memory, noting() as written:
+    with PeakMemory() as memory, noting(folder) as written:
         result = done_by_all(step, context)
     seconds = time.monotonic() - begun
+    store.check_there()
     ledger = Ledger(folder)
     ledger.add(written)
     failures = [asdict(replace(failure, step=step.name)) for failure in result.failures]

@@ -163,12 +163,14 @@ class _Shard:
 
     def _do(self, step: Step, folder: Path) -> None:
         assert step.work.share is not None
+        self.store.check_there()
         inputs, needs = self._inputs(step), {name: self._folder(name) for name in step.needs}
         self.store.begin_step(step.name, self.keys[step.name], step.settings)
         begin_share(folder, self.share, inputs, needs)
         context = StepContext(folder, needs, self.options.make_engine(), self.options.device)
-        with noting() as written:
+        with noting(folder) as written:
             found = step.work.share(context, self.share)
+        self.store.check_there()
         Ledger(folder, self.share).add(written)
         failures = [replace(failure, step=step.name) for failure in found]
         Record(inputs, True, failures).write(folder, self.share)

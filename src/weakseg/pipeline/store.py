@@ -1,8 +1,10 @@
 """The run folder: one folder a step with a manifest; products appear whole, and are never mixed."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -70,6 +72,7 @@ class Store:
                     f"{folder}: holds files that are not weakseg's, which might be replaced; use a new --out folder"
                 )
             self._lock = lock_folder(folder, share)
+            self._state = folder.stat()
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise OutputError(
@@ -81,6 +84,20 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         del self._lock
+
+    def check_there(self) -> None:
+        """Refuse to go on where the folder has gone, or another is in its place, such as one below a lost mount.
+
+        Raises:
+            OutputError: If so.
+        """
+        with suppress(OSError):
+            if os.path.samestat(self.folder.stat(), self._state):
+                return
+        raise OutputError(
+            f"{self.folder}: has gone since the command began, or another folder is in its place; see that its disk is "
+            "there and call again: what was finished is kept"
+        )
 
     def settle(
         self, name: str, value: Mapping[str, Any], what: str, *, besides: frozenset[str] = CHANGES_NOTHING

@@ -1,9 +1,12 @@
 """What a backbone that does not learn makes of training images, computed once."""
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weakseg.errors import OutputError
+from weakseg.files import where_full
 from weakseg.nn.backbones import Backbone
 
 KEPT_BY_ONE = "it keeps the features of its frozen backbone"
@@ -56,17 +60,30 @@ class FrozenFeatures:
         maps = backbone(image[None].to(next(backbone.parameters()).device))[0]
         found = (maps.mean((1, 2), keepdim=True) if self.pooled else maps).cpu().numpy()
         if self._values is None:
-            self._check_space(found.nbytes // 2)
-            file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
-            self._values = np.memmap(file, np.float16, "w+", shape=(*self._known.shape, *found.shape))
+            shape = (*self._known.shape, *found.shape)
+            self._values = np.memmap(self._room(found.nbytes // 2), np.float16, shape=shape)
         self._values[place], self._known[place] = found, True
 
-    def _check_space(self, size: int) -> None:
-        """Raise ``OutputError`` if the disk has no room for ``size`` bytes of each: a map cannot say so later."""
+    def _room(self, size: int) -> IO[bytes]:
+        """Return a file that has taken the room for ``size`` bytes of each: a map ends the process where there is none.
+
+        Raises:
+            OutputError: If the disk has less.
+        """
         needed, free = self._known.size * size, shutil.disk_usage(self.folder).free
-        if needed > free:
+        file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (gone with the array)
+        try:
+            if needed > free:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+            file.truncate(needed)
+        except OSError as error:
+            file.close()
             what = f"{self.count} images" + (f" in {self.variants} variants" if self.variants else "")
             raise OutputError(
                 f"{self.folder}: features of {what} need {needed / 1e9:.1f} GB in training, and {free / 1e9:.1f} are "
-                "free; make room, set augment.variants to less, or let the backbone learn (frozen: false)"
-            )
+                f"free ({error.strerror}){where_full(self.folder / 'file', error)}; make room, set augment.variants to "
+                "less, or let the backbone learn (frozen: false)"
+            ) from error
+        return file

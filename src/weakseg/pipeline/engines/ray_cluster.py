@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from typing import Any
 
@@ -65,7 +66,14 @@ def connect(address: str, workers: int = 1) -> bool:
             raise ConfigError(f"address: no Ray cluster can be used at {address!r}: {cut(error)}; {REMEDY}") from error
     else:
         room = {"num_cpus": wanted[1], "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-        _init("local", **room, **quiet)
+        try:
+            _init("local", **room, **quiet)
+        except Exception as error:  # its parts are processes, and what they lack is told in every way
+            raise ConfigError(
+                f"engine: Ray cannot be started on this machine ({type(error).__name__}: {cut(error)}); see that "
+                f"{tempfile.gettempdir()} and /dev/shm have free space (RAY_TMPDIR names another folder), or use the "
+                "engine 'joblib'"
+            ) from error
     _connected = wanted
     return True
 
