@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -37,6 +37,10 @@ class FeatureMaps:
         for level in self.levels:
             check_rank("features", level, 3, "(C, h, w)")
             check_finite("features", level)
+
+    def in_half(self) -> "FeatureMaps":
+        """Return the maps with the precision that a file keeps."""
+        return replace(self, levels=tuple(level.half().float() for level in self.levels))
 
     def save(self, path: Path) -> None:
         """Write as float16 safetensors.

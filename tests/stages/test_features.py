@@ -77,7 +77,7 @@ def test_files_keep_half_precision(weights: Path, tmp_path: Path) -> None:
     assert all(one.equal(other.half().float()) for one, other in zip(again.levels, maps.levels, strict=True))
     exact, rounded = (free_graph(image, settings, maps=one).affinity.to_dense() for one in (maps, again))
     torch.testing.assert_close(exact, rounded, rtol=0, atol=2e-3)
-    assert free_graph(image, settings).affinity.to_dense().equal(exact)
+    assert free_graph(image, settings).affinity.to_dense().equal(rounded)  # wherever they are made
 
 
 @pytest.mark.parametrize("levels", [(), (torch.zeros(2, 3),), (torch.full((1, 2, 2), torch.nan),)])

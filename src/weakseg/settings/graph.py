@@ -79,6 +79,11 @@ class FeaturesConfig:
         """Refuse what lies outside of its range."""
         check_settings("graph.features", self, enlarged="in [1, 8]")
 
+    @property
+    def outside(self) -> bool:
+        """Whether they are other features than the embedded network's, so that runs keep them."""
+        return self != FeaturesConfig()
+
 
 @dataclass(frozen=True)
 class FreeGraphConfig:

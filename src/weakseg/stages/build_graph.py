@@ -90,9 +90,11 @@ def free_graph(image: NDArray[np.uint8], config: FreeGraphConfig, *, maps: Featu
         image: ``(H, W, 3)`` uint8.
         config: Kernels, and the network with its levels.
         maps: From ``feature_maps`` of the same image and settings, where they are there already; else the processor
-            makes them.
+            makes them, with the precision that runs keep them in.
     """
-    maps = maps or feature_maps(feature_backbone(config.features), image, config)
+    if maps is None:
+        maps = feature_maps(feature_backbone(config.features), image, config)
+        maps = maps.in_half() if config.features.outside else maps
     image = resize_image(image, scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=config.max_side))
     size = grid_size((image.shape[0], image.shape[1]), config.stride)
     placed = (

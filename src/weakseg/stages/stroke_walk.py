@@ -14,6 +14,7 @@ from torch import Tensor
 from weakseg.artifacts import UNDECIDED, LabelMap, PixelGraph
 from weakseg.checks import check_rgb_uint8
 from weakseg.data.annotations import Drawn
+from weakseg.feature_maps import FeatureMaps
 from weakseg.ops.raster import raster_lines
 from weakseg.ops.resample import block_means, image_tensor, resize_image, resize_labels, resize_maps, scaled_size
 from weakseg.settings.stroke_seeds import StrokeSeedConfig
@@ -95,9 +96,9 @@ def cut_labels(
     return np.where(chances[1:].max(0) > -1, objects, 0).astype(np.uint8)
 
 
-def walk_graph_of(image: NDArray[np.uint8], config: StrokeWalkConfig) -> PixelGraph:
-    """Return the graph of an ``(H, W, 3)`` uint8 image that strokes walk on."""
-    return free_graph(image, config.graph)
+def walk_graph_of(image: NDArray[np.uint8], config: StrokeWalkConfig, *, maps: FeatureMaps | None = None) -> PixelGraph:
+    """Return the graph of an ``(H, W, 3)`` uint8 image that strokes walk on; ``maps`` as of ``free_graph``."""
+    return free_graph(image, config.graph, maps=maps)
 
 
 def mark_strokes(

@@ -1,6 +1,7 @@
 """From whatever a photograph is labelled with to seeds: regions, boxes, scribbles, points, or activations of tags."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from weakseg.data.annotations import NOTHING_DRAWN, Drawn, Region
 from weakseg.data.regions import deciding, mask_of_runs, outlines_of
 from weakseg.data.sample import WeakSample
 from weakseg.errors import DataError
+from weakseg.feature_maps import FeatureMaps
 from weakseg.settings.weak_seeds import Use, WeakSeedConfig
 from weakseg.stages.box_seeds import BoxSeeds, box_seeds, check_seeds, fill_boxes, fuse_seeds, look_of
 from weakseg.stages.proposers.kept import Answers
@@ -43,6 +45,7 @@ class SeedParts:
         proposed: What was proposed for points and scribbles.
         answers: What a network has answered last; empty where none was asked.
         saliency: ``(H, W)`` map of the photograph in [0, 1]; given, where tags are read off one.
+        features: File of the features of the graph that strokes walk on; given, where a run keeps them.
         fusion: What the rules have done by which activations and that map became seeds.
     """
 
@@ -53,12 +56,17 @@ class SeedParts:
     proposed: ProposedStrokes | None = None
     answers: Answers = field(default_factory=dict)
     saliency: NDArray[np.float32] | None = None
+    features: Path | None = None
     fusion: FusionEffects | None = None
 
     def looked(self, image: NDArray[np.uint8], config: WeakSeedConfig, device: str) -> Look:
         """Return the photograph as the proposer of the settings sees it."""
         self.look = self.look or look_of(image, config.boxes, device=device)
         return self.look
+
+    def known_features(self) -> FeatureMaps | None:
+        """Return the features that are kept; ``None`` where none are."""
+        return FeatureMaps.load(self.features) if self.features else None
 
 
 def weak_seeds(
@@ -81,7 +89,7 @@ def weak_seeds(
         activations: Of its tags; ``None`` where there are none, which images with nothing drawn cannot do without.
         config: How each kind is used.
         device: Where the CRF of activations runs, and a proposer that is a network.
-        parts: What calls for the same image and settings share; filled here, but for ``saliency``.
+        parts: What calls for the same image and settings share; filled here, but for ``saliency`` and ``features``.
 
     Raises:
         DataError: If there is neither a drawn label nor activations, or no saliency map where tags are read off one.
@@ -109,7 +117,7 @@ def weak_seeds(
             parts.answers = parts.cuts.found
         return _from_boxes(parts.cuts, image, activations, config, device)
     if config.strokes_as == "walk":
-        parts.graph = parts.graph or walk_graph_of(image, config.walk)
+        parts.graph = parts.graph or walk_graph_of(image, config.walk, maps=parts.known_features())
         return walk_seeds(drawn, image, config.strokes, config.walk, graph=parts.graph)
     if parts.regions is None and config.strokes.superpixels:
         parts.regions = superpixels(image, config.strokes)

@@ -23,6 +23,7 @@ from weakseg.stages.proposers.prompt import Prompt
 from weakseg.stages.saliency_seeds import effects_of, save_effects, tell_effects
 from weakseg.stages.weak_seeds import SeedParts, counted, seed_prompts, weak_seeds
 from weakseg.steps.base import over_images
+from weakseg.steps.features import kept_of, stroke_features_of
 from weakseg.steps.proposals import PROPOSALS, reads_proposals
 from weakseg.steps.saliency import SALIENCY
 
@@ -37,6 +38,7 @@ class WeakSeedJob(ImageJob):
     device: str = "cpu"
     saliency: Path | None = None
     proposals: Path | None = None
+    features: Path | None = None
     suffix: ClassVar[str] = Kind.LABELS.suffix
 
     def one(self, sample: WeakSample) -> None:
@@ -47,6 +49,7 @@ class WeakSeedJob(ImageJob):
             seeds = LabelMap(np.zeros(image.shape[:2], np.uint8))
         else:
             parts = SeedParts(saliency=load_map(self.saliency / f"{sample.id}.png") if self.saliency else None)
+            parts.features = kept_of(self.features, sample.id)
             if self.proposals:
                 path = self.proposals / f"{sample.id}{Kind.PROPOSALS.suffix}"
                 parts.look = look_of(image, self.config.boxes, given=self._answers(path, sample, image))
@@ -90,8 +93,8 @@ def weak_seeds_step(
 
     def make(context: StepContext) -> WeakSeedJob:
         inputs = context.inputs
-        maps, answers = inputs.get(SALIENCY), inputs.get(PROPOSALS)
-        return WeakSeedJob(inputs.get("activations"), context.folder, config, context.device, maps, answers)
+        maps, answers, features = inputs.get(SALIENCY), inputs.get(PROPOSALS), stroke_features_of(context)
+        return WeakSeedJob(inputs.get("activations"), context.folder, config, context.device, maps, answers, features)
 
     asked = (PROPOSALS, Kind.PROPOSALS) if reads_proposals(config) else None
     source = ("activations", Kind.ACTIVATIONS) if activations else asked

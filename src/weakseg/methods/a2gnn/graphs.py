@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from weakseg.artifacts import Activations, PixelGraph
+from weakseg.artifacts import Activations, PixelGraph, Scores
 from weakseg.data.dataset import Dataset
 from weakseg.data.sample import WeakSample
 from weakseg.feature_maps import FeatureMaps
@@ -15,13 +15,14 @@ from weakseg.nn.weights import MODEL_FILE
 from weakseg.ops.resample import scaled_size
 from weakseg.pipeline.plan import TRAIN, Kind, Step, StepContext
 from weakseg.pipeline.units import ImageJob
+from weakseg.settings.affinity import GRID_STRIDE
 from weakseg.settings.graph import FreeGraphConfig, WindowGraphConfig
 from weakseg.settings.walk import GraphWalkConfig
 from weakseg.stages.build_graph import free_graph, window_graph
-from weakseg.stages.walk import walk_on_graph
+from weakseg.stages.walk import start_scores, walk_on_graph
 from weakseg.stages.window_affinity import load_window_affinity
 from weakseg.steps.base import cached, over_images
-from weakseg.steps.features import FEATURES, are_outside
+from weakseg.steps.features import FEATURES, kept_of
 
 GraphSettings = WindowGraphConfig | FreeGraphConfig
 
@@ -56,8 +57,8 @@ class GraphSource:
             normalized: Whether features of the nodes of a window graph are divided by their norm.
         """
         if isinstance(self.config, FreeGraphConfig):
-            maps = FeatureMaps.load(self.features / f"{image_id}{Kind.FEATURES.suffix}") if self.features else None
-            return free_graph(image, self.config, maps=maps)
+            path = kept_of(self.features, image_id)
+            return free_graph(image, self.config, maps=FeatureMaps.load(path) if path else None)
         assert self.model is not None
         network = cached(load_window_affinity, self.model, device)
         return window_graph(network, image, self.config, normalized=normalized)
@@ -67,7 +68,7 @@ def graph_needs(config: GraphSettings) -> dict[str, Kind]:
     """Return the steps that graphs are made of."""
     if isinstance(config, WindowGraphConfig):
         return {"affinity": Kind.MODEL}
-    return {FEATURES: Kind.FEATURES} if are_outside(config) else {}
+    return {FEATURES: Kind.FEATURES} if config.features.outside else {}
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,11 @@ class GraphWalkJob(ImageJob):
         size = working = (image.shape[0], image.shape[1])
         if isinstance(self.source.config, FreeGraphConfig):
             working = scaled_size(size, 1.0, max_side=self.source.config.max_side)
-        activations = Activations.load(self.activations / f"{sample.id}.safetensors")
-        graph = self.source.graph(image, sample.id, self.device)
-        walked = walk_on_graph(replace(activations, image_size=working), graph, self.walk)
+        activations = replace(Activations.load(self.activations / f"{sample.id}.safetensors"), image_size=working)
+        if activations.class_ids:
+            walked = walk_on_graph(activations, self.source.graph(image, sample.id, self.device), self.walk)
+        else:  # all is background on any graph
+            walked = Scores(start_scores(activations, self.walk.background_power), (0,), working, GRID_STRIDE)
         walked.of_photograph(size).save(self.output(sample.id))
 
 

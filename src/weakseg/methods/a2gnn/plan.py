@@ -13,13 +13,14 @@ from weakseg.methods.a2gnn.recipe import A2gnnRecipe
 from weakseg.methods.plans import from_seam, from_tags, with_segmenter
 from weakseg.pipeline.plan import TRAIN, Kind, Role, Step, StepContext
 from weakseg.settings.decode import Fusion
+from weakseg.settings.graph import FreeGraphConfig
 from weakseg.settings.seed import SeedConfig
 from weakseg.settings.weak_seeds import WeakSeedConfig
 from weakseg.stages.weak_seeds import counted
 from weakseg.steps.affinity import affinity_step
 from weakseg.steps.base import over_images
 from weakseg.steps.decode import Kept, decode_steps
-from weakseg.steps.features import FEATURES, features_step
+from weakseg.steps.features import FEATURES, features_step, with_stroke_features
 from weakseg.steps.proposals import PROPOSALS, proposal_steps
 from weakseg.steps.saliency import SALIENCY
 from weakseg.steps.seed import reading_steps
@@ -37,9 +38,10 @@ def build_plan(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
     kept = Kept(recipe.within_boxes and boxed, recipe.seeds.use)
     walked = recipe.walk_weight > 0 or recipe.masks_from == "walk"
     graph = _graph(recipe)
+    kept_features = FEATURES in graph_needs(graph)
     steps = [
-        *_with_proposals(recipe, dataset, _seed_steps(recipe, dataset)),
-        *([features_step(dataset, recipe.free)] if FEATURES in graph_needs(graph) else []),
+        *([features_step(dataset, recipe.free)] if kept_features else []),
+        *_with_proposals(recipe, dataset, _seed_steps(recipe, dataset, recipe.free if kept_features else None)),
         *([graph_walk_step(dataset, graph, recipe.walk)] if walked else []),
         *([completed_step(recipe, dataset)] if recipe.masks_from == "network" else []),
         *_mask_steps(recipe, dataset, kept),
@@ -89,10 +91,16 @@ def instances_step(recipe: A2gnnRecipe, dataset: Dataset) -> Step:
     return Step("instances", Kind.INSTANCES, {"masks": Kind.LABELS}, {"overlap": recipe.overlap}, work)
 
 
-def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
-    """Return the steps to the seeds of the images' networks, and to the affinity network with seeds of its own."""
+def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset, kept: FreeGraphConfig | None) -> list[Step]:
+    """Return the steps to the seeds of the images' networks, and to the affinity network with seeds of its own.
+
+    Args:
+        recipe: The recipe.
+        dataset: The data.
+        kept: The graph whose features a step before has made; ``None``: no step has made any.
+    """
     if recipe.graph_from != "affinity":
-        return [_seeds_step(recipe, dataset, recipe.seeds)]
+        return with_stroke_features(dataset, recipe.seeds, [_seeds_step(recipe, dataset, recipe.seeds)], graph=kept)
     own, name = affinity_seeds(recipe, dataset), "seeds"
     if recipe.masks_from == "walk":  # nothing else has seeds
         steps = [_seeds_step(recipe, dataset, own)] if recipe.affinity.trained else []
@@ -102,7 +110,8 @@ def _seed_steps(recipe: A2gnnRecipe, dataset: Dataset) -> list[Step]:
             name = "affinity_seeds"
             steps.append(_seeds_step(recipe, dataset, own, name=name, role=Role.PART))
     network = window_affinity_step(dataset, recipe.affinity, recipe.seed, seeds=name)
-    return [*steps, *_first_steps(recipe, dataset), network]
+    seeds = with_stroke_features(dataset, recipe.seeds, steps, graph=kept)
+    return [*seeds, *_first_steps(recipe, dataset), network]
 
 
 def _with_proposals(recipe: A2gnnRecipe, dataset: Dataset, steps: Sequence[Step]) -> list[Step]:
