@@ -43,7 +43,7 @@ DATA_LEVELS = (
         "regions",
         "saliency",
     },
-    {"sample", "reading", "counts", "stray", "learnable", "groups"},
+    {"sample", "reading", "counts", "crowded", "stray", "learnable", "groups"},
     {"formats", "knowledge"},
     {"config", "binding", "upright", "effort", "simulate", "simulate_drawn"},
     {"readers"},

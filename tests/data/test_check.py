@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from weakseg.data import check
+from weakseg.data import check, crowded
 from weakseg.data.annotations import Box, Drawn, Point
 from weakseg.data.check import ImageRecord, SplitCounts, check_dataset, probe_image, summarize_dataset
 from weakseg.data.classes import Classes
@@ -68,6 +68,17 @@ def test_images_that_may_show_something_are_a_warning(dataset: Dataset) -> None:
     assert len(told) == 1 and told[0].startswith("1 training images") and "'b'" in told[0]
     drawn = replace(dataset.splits["train"][1], drawn=Drawn(boxes=(Box(2, 0.0, 0.0, 2.0, 2.0),)))
     assert not check_dataset(Dataset(dataset.classes, {"train": (drawn,)})).doubtful
+
+
+def test_very_many_images_of_one_folder_are_a_warning(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = dataset.splits["train"][0]
+    names = [*(f"day/{n}" for n in range(4)), "a", "b", "night/c", "night/d", "night/e"]
+    many = {"train": tuple(replace(sample, id=name) for name in names)}
+    report = check_dataset(replace(dataset, splits=many))
+    assert report.fullest == ("day", 4)
+    for most, said in ((4, []), (3, ["4 images lie in the folder 'day', and so will what is made of them"])):
+        monkeypatch.setattr(crowded, "MANY_IN_A_FOLDER", most)
+        assert [warning.partition("; ext4")[0] for warning in report.warnings if "made of them" in warning] == said
 
 
 def test_copies_within_one_split_are_no_leak(tmp_path: Path, write_image) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from weakseg.data.classes import Classes, odd_names
 from weakseg.data.counts import DrawnCounts, count_drawn
+from weakseg.data.crowded import crowded_warning, fullest_folder
 from weakseg.data.dataset import Dataset
 from weakseg.data.file_state import FileState
 from weakseg.data.image import check_frame
@@ -82,6 +83,7 @@ class DatasetReport:
         stray: Image and description of labels that lie outside of their photograph by more than a fifth.
         lists: Number of images of each split, and of no split (``""``), by list that results are scored on.
         saliency: Of the saliency maps, where there are any.
+        fullest: The folder of the most images, and how many; ids tell, for what is made of images lies as they do.
         doubtful: Training images that show no class for certain, on which nothing is drawn, and that may show some.
     """
 
@@ -97,6 +99,7 @@ class DatasetReport:
     lists: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     saliency: SaliencyReport | None = None
     doubtful: tuple[str, ...] = ()
+    fullest: tuple[str, int] = ("", 0)
 
     @property
     def num_images(self) -> int:
@@ -145,7 +148,8 @@ class DatasetReport:
             for group in self.duplicates
         ]
         maps = self.saliency.warnings if self.saliency else ()
-        return (*self.warnings_of_learning, *outside, *copies, *self._unmade, *maps, *odd_names(self.class_names))
+        ours = (*outside, *copies, *self._unmade, *crowded_warning(*self.fullest))
+        return (*self.warnings_of_learning, *ours, *maps, *odd_names(self.class_names))
 
     @property
     def _unmade(self) -> Iterator[str]:
@@ -231,6 +235,7 @@ def summarize_dataset(
         dropped=dict(dataset.dropped),
         stray=tuple(_stray(dataset, records)),
         lists={name: _count_members(dataset, samples) for name, samples in dataset.lists.items()},
+        fullest=fullest_folder(sample.id for _, sample in entries),
         doubtful=tuple(sample.id for sample in dataset.splits["train"] if _is_doubtful(sample)),
     )
 
