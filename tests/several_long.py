@@ -45,7 +45,8 @@ def test_an_image_that_the_first_process_cannot_read(tmp_path: Path, capfd: pyte
 
 
 COMMAND = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where a shell has put the tests aside
 from weakseg.cli.ends import as_process
 from weakseg.cli.several import start
 sys.exit(as_process(lambda: start(2, sys.argv[1:])))
