@@ -42,33 +42,53 @@ def names(images: Any) -> set[int]:
     return {next(n for n, one in enumerate(drawn) if np.array_equal(one, image)) for image in images}
 
 
+def scored(found: Tried, masks: int) -> bool:
+    """Return whether true labels score 100 by so many masks, and others less."""
+    assert found.judge is not None
+    truth = truth_of(found.measuring)
+    for number, image in enumerate(found.measuring):
+        found.judge.add(number, truth(image), np.zeros(image.shape[:2], np.uint8))
+    scores = found.judge.scores()
+    return found.judge.masks == masks and scores[0] == 100.0 and scores[1] < 40
+
+
 def test_of_a_run_those_that_it_has_not_learned_from_measure(root: Path) -> None:
     config = DataConfig(root=str(root), train="tags.json", val="val.json", truth="masks")
     found = tried(root, SimpleNamespace(recipe=SimpleNamespace(data=config)))
     assert names(found.calibrating) == set(range(12)) and names(found.measuring) == set(range(12, 16))
-    assert found.mean_iou is not None and not found.learned
-    assert found.mean_iou(truth_of(found.measuring)) == 100.0
-    assert found.mean_iou(lambda image: np.zeros(image.shape[:2], np.uint8)) < 40
+    assert scored(found, 4) and not found.learned
     alone = DataConfig(root=str(root), train="tags.json")
     found = tried(root, SimpleNamespace(recipe=SimpleNamespace(data=alone)))
-    assert found.learned and found.mean_iou is None and len(found.calibrating) == len(found.measuring) == 6
+    assert found.learned and found.judge is None and len(found.calibrating) == len(found.measuring) == 6
     assert not names(found.calibrating) & names(found.measuring)
 
 
-def test_of_a_folder_with_true_masks(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Masks of another size are left out of mIoU, and said; a folder of others is refused."""
+def test_of_a_folder_those_with_true_masks_measure(root: Path, tmp_path: Path) -> None:
     found = tried(root, images=root / "images", truth=root / "masks")
-    assert len(found.calibrating) == len(found.measuring) == 8 and found.mean_iou is not None
-    assert found.mean_iou(truth_of(found.measuring)) == 100.0
-    assert tried(root, images=root / "images").mean_iou is None
-    for number in range(16):
-        LabelMap(np.ones((5, 5), np.uint8)).save(tmp_path / "small" / f"i{number:02}.png")
-    with caplog.at_level(logging.WARNING):
-        assert tried(root, images=root / "images", truth=tmp_path / "small").mean_iou is None
-    assert "left out of mIoU: the true mask of 'i" in caplog.text
-    LabelMap(np.ones((5, 5), np.uint8)).save(tmp_path / "others" / "x.png")
-    with pytest.raises(DataError, match=r"--truth: .* has no mask of the photographs in"):
-        tried(root, images=root / "images", truth=tmp_path / "others")
+    assert len(found.calibrating) == len(found.measuring) == 8 and scored(found, 8)
+    assert tried(root, images=root / "images").judge is None
+    for number in (1, 4, 6, 9, 15):
+        LabelMap(draw(number)[1]).save(tmp_path / f"i{number:02}.png")
+    found = tried(root, images=root / "images", truth=tmp_path)
+    assert names(found.measuring) >= {1, 4, 6, 9, 15} and scored(found, 5)
+
+
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        (dict.fromkeys((0, 1, 2, 3, 5), np.ones((5, 5), np.uint8)), "usable true masks of 0 of the photographs"),
+        ({1: draw(1)[1]}, "usable true masks of 1 of the photographs that measure; 4 are needed"),
+        (dict.fromkeys(range(5), np.zeros((48, 64), np.uint8)), "show no class"),
+    ],
+)
+def test_true_masks_that_tell_nothing_are_refused(
+    masks: dict[int, np.ndarray], said: str, root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, mask in masks.items():
+        LabelMap(mask).save(tmp_path / f"i{number:02}.png")
+    with caplog.at_level(logging.WARNING), pytest.raises(DataError, match=f"--truth: .*{said}"):
+        tried(root, images=root / "images", truth=tmp_path)
+    assert ("the true mask of 'i00' is left out" in caplog.text) == (len(masks) == 5 and "usable" in said)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +98,7 @@ def test_of_a_folder_with_true_masks(root: Path, tmp_path: Path, caplog: pytest.
 def test_true_masks_decide_where_there_are_some(
     changed: float, scores: tuple[float, float] | None, refused: bool
 ) -> None:
-    loss = Loss(changed, 4, 4, scores, learned=True)
+    loss = Loss(changed, 4, 4, scores, 4, learned=True)
     assert loss.too_much is refused
-    assert ("mIoU against true masks 60.00 before" in loss.sentence) == (scores is not None)
+    assert ("mIoU against 4 true masks 60.00 before" in loss.sentence) == (scores is not None)
     assert "which flatters" in loss.sentence

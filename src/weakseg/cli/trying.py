@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jsonargparse import Namespace
@@ -16,7 +17,7 @@ from weakseg.data.sample import WeakSample
 from weakseg.deploy.network import Given
 from weakseg.deploy.quantize import FEWEST, Tried
 from weakseg.errors import ConfigError, DataError
-from weakseg.evaluation.judge import judge, truth_of_split
+from weakseg.evaluation.judge import Judge, judge_of_split
 from weakseg.methods.finished import FinishedRun
 from weakseg.nn.weights import read_header
 from weakseg.pipeline.plan import TRAIN, VAL
@@ -35,7 +36,7 @@ def photographs_of(given: Namespace, finished: FinishedRun | None, model: Given)
 
     Raises:
         ConfigError: If there are neither.
-        DataError: If a folder or data set cannot be opened.
+        DataError: If a folder or data set cannot be opened, or true masks that were given tell nothing.
     """
     if given.images is not None:
         return _of_folder(given, classes_of(read_header(model.path), model.path))
@@ -46,22 +47,25 @@ def photographs_of(given: Namespace, finished: FinishedRun | None, model: Given)
     split = VAL if len(dataset.splits.get(VAL, ())) >= FEWEST else TRAIN
     learned = _drawn(dataset.splits[TRAIN], OF_A_RUN)
     calibrating, measuring = (learned, dataset.splits[VAL]) if split == VAL else (learned[::2], learned[1::2])
-    images = dict(_loaded(_drawn(measuring, MEASURING)))
-    scored = judge(images, truth_of_split(config, dataset, split), len(dataset.classes))
-    return Tried([image for _, image in _loaded(calibrating)], list(images.values()), scored, split == TRAIN)
+    images = _loaded(_drawn(measuring, MEASURING))
+    judge = judge_of_split(images, config, dataset, split)
+    return Tried([image for _, image in _loaded(calibrating)], [image for _, image in images], judge, split == TRAIN)
 
 
 def _of_folder(given: Namespace, classes: Classes) -> Tried:
-    """Return the photographs of a folder, every other for the one and the other."""
-    found = _loaded(_drawn(open_plain_folder(given.images), OF_A_FOLDER))
-    measuring = dict(found[1::2])
-    scored = None
+    """Return the photographs of a folder, half for the one and half for the other; those with true masks measure."""
+    samples, judge = _drawn(open_plain_folder(given.images), OF_A_FOLDER), None
+    truth = () if given.truth is None else true_masks(given.truth, None, _rules(given.truth, classes))
+    known = {sample.id for sample in truth}
+    found = _loaded(sorted(samples, key=lambda sample: sample.id not in known))
+    half = len(found) // 2
     if given.truth is not None:
-        truth = true_masks(given.truth, None, MaskRules(classes, "auto", find_palette(given.truth)))
-        if measuring.keys().isdisjoint(sample.id for sample in truth):
-            raise DataError(f"--truth: {given.truth} has no mask of the photographs in {given.images}; want ID.png")
-        scored = judge(measuring, truth, len(classes))
-    return Tried([image for _, image in found[::2]], list(measuring.values()), scored)
+        judge = Judge(found[:half], truth, len(classes), f"--truth: {given.truth}")
+    return Tried([image for _, image in found[half:]], [image for _, image in found[:half]], judge)
+
+
+def _rules(truth: Path, classes: Classes) -> MaskRules:
+    return MaskRules(classes, "auto", find_palette(truth))
 
 
 def _drawn(samples: Sequence[WeakSample], most: int) -> list[WeakSample]:

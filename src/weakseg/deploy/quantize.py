@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,33 @@ Image = NDArray[np.uint8]
 Labels = Callable[[Image], Image]
 
 
+class Judge(Protocol):
+    """Scores two labellings of photographs."""
+
+    @property
+    def masks(self) -> int:
+        """How many true masks it knows."""
+
+    def add(self, number: int, first: Image, second: Image, /) -> None:
+        """Count both labels of a photograph."""
+
+    def scores(self) -> tuple[float, float]:
+        """Return mIoU of both, in percent."""
+
+
 class Tried(NamedTuple):
     """Photographs like those that a network of 8 bits will see.
 
     Attributes:
         calibrating: ``(H, W, 3)`` uint8, four at least: by them ranges of values are chosen.
         measuring: Others, four at least.
-        mean_iou: What labels of images, as a function makes them, score against true masks, in percent; ``None`` where
-            there are none.
+        judge: Knows true masks of those that measure; ``None``: there are none.
         learned: Whether the network has learned from those that measure.
     """
 
     calibrating: Sequence[Image]
     measuring: Sequence[Image]
-    mean_iou: Callable[[Labels], float] | None = None
+    judge: Judge | None = None
     learned: bool = False
 
 
@@ -51,6 +64,7 @@ class Loss(NamedTuple):
         calibrated: How many images did.
         measured: How many did not.
         scores: mIoU before and with 8 bits, in percent, where there are true masks.
+        masks: How many there are.
         learned: Whether the network has learned from those that measure.
     """
 
@@ -58,6 +72,7 @@ class Loss(NamedTuple):
     calibrated: int
     measured: int
     scores: tuple[float, float] | None = None
+    masks: int = 0
     learned: bool = False
 
     @property
@@ -73,7 +88,8 @@ class Loss(NamedTuple):
         if self.scores is not None:
             before, after = self.scores
             parts.append(
-                f"mIoU against true masks {before:.2f} before and {after:.2f} in 8 bits ({after - before:+.2f} points)"
+                f"mIoU against {self.masks} true masks {before:.2f} before and {after:.2f} in 8 bits "
+                f"({after - before:+.2f} points)"
             )
         if self.learned:
             parts.append("the network has learned from them, which flatters; give others by --images")
@@ -174,7 +190,12 @@ def _labels(content: bytes, described: Described, where: str) -> Labels:
 
 
 def _loss(before: Labels, after: Labels, tried: Tried) -> Loss:
-    other = [(before(image) != after(image)).ravel() for image in tried.measuring]
-    changed = 100.0 * float(np.concatenate(other).mean())
-    scores = None if tried.mean_iou is None else (tried.mean_iou(before), tried.mean_iou(after))
-    return Loss(changed, len(tried.calibrating), len(tried.measuring), scores, tried.learned)
+    changed = pixels = 0
+    for number, image in enumerate(tried.measuring):
+        labels = before(image), after(image)
+        changed, pixels = changed + int((labels[0] != labels[1]).sum()), pixels + labels[0].size
+        if tried.judge:
+            tried.judge.add(number, *labels)
+    scores, masks = (tried.judge.scores(), tried.judge.masks) if tried.judge else (None, 0)
+    counted = len(tried.calibrating), len(tried.measuring)
+    return Loss(100 * changed / pixels, *counted, scores, masks, tried.learned)

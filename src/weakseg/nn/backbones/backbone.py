@@ -43,6 +43,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.channels, self.stride, self.pads, self.first = model, channels, stride, pads, first
+        self.padded = _padded  # exporters take another form
         config: dict[str, Any] = getattr(model, "pretrained_cfg", None) or {}
         self.register_buffer("mean", _per_channel(config.get("mean", IMAGENET_MEAN)), persistent=False)
         self.register_buffer("std", _per_channel(config.get("std", IMAGENET_STD)), persistent=False)
@@ -133,7 +134,7 @@ class Backbone(nn.Module):
         normalized = (images / 255.0 - self.mean) / self.std
         normalized = normalized.flip(1) if self.bgr else normalized
         if self.pads:
-            normalized = _whole_cells(normalized, self.stride)
+            normalized = self.padded(normalized, self.stride)
         return normalized
 
     @property
@@ -182,14 +183,9 @@ class Backbone(nn.Module):
         return [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
-def _whole_cells(images: Tensor, stride: int) -> Tensor:
+def _padded(images: Tensor, stride: int) -> Tensor:
     """Return ``(B, 3, H, W)`` images with zeros below and to the right, up to whole cells."""
     rows, columns = images.shape[2:]
-    if torch.compiler.is_exporting():  # which bounds what is padded wrongly if it depends on the size
-        height, width = ((side + stride - 1) // stride * stride for side in (rows, columns))
-        larger = F.pad(images, (0, stride - 1, 0, stride - 1))
-        rows_kept, columns_kept = (torch.arange(side, device=images.device) for side in (height, width))
-        return larger.index_select(2, rows_kept).index_select(3, columns_kept)
     return F.pad(images, (0, -columns % stride, 0, -rows % stride))
 
 

@@ -2,7 +2,9 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from weakseg.nn.backbones.backbone import Backbone
 from weakseg.nn.backbones.depthwise import PhasedConv2d
 from weakseg.nn.backbones.strided import PickedConv2d
 from weakseg.nn.exported.lone import LoneImages, LoneSelfEdge
@@ -22,9 +24,19 @@ def make_exportable(model: nn.Module) -> None:
     for module in list(model.modules()):
         module.__class__ = PLAIN.get(type(module), type(module))
         open_sizes(module)
+        if isinstance(module, Backbone):
+            module.padded = padded
         for name, child in module.named_children():
             if isinstance(child, nn.AdaptiveAvgPool2d):
                 setattr(module, name, RegionMeans(int(child.output_size)))  # type: ignore[arg-type]
+
+
+def padded(images: Tensor, stride: int) -> Tensor:
+    """Return images padded to whole cells; torch.export bounds padding wrongly whose size depends on the image's."""
+    height, width = ((side + stride - 1) // stride * stride for side in images.shape[2:])
+    larger = F.pad(images, (0, stride - 1, 0, stride - 1))
+    rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
+    return larger.index_select(2, rows).index_select(3, columns)
 
 
 class RegionMeans(nn.Module):
