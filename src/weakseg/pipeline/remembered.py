@@ -1,13 +1,14 @@
 """What is computed of all files of a finished step is kept beside them, until they are others."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from weakseg.errors import OutputError, StoreError
-from weakseg.files import read_json_object, write_json
-from weakseg.pipeline.manifests import as_json, read_manifest
+from weakseg.files import read_json_object, write_bytes
+from weakseg.pipeline.manifests import read_manifest
 
 
 def remembered(folder: Path, name: str, compute: Callable[[], Any]) -> Any:
@@ -16,7 +17,7 @@ def remembered(folder: Path, name: str, compute: Callable[[], Any]) -> Any:
     Args:
         folder: Of the step; where it is not finished, or has no manifest, nothing is kept.
         name: Of the value; it is in a hidden file of this name.
-        compute: Computes it.
+        compute: Computes it; tuples will be lists when they are remembered.
     """
     path, digest = folder / f".{name}.json", _digest_of(folder)
     if digest is None:
@@ -24,9 +25,9 @@ def remembered(folder: Path, name: str, compute: Callable[[], Any]) -> Any:
     with suppress(StoreError):
         if (kept := read_json_object(path)).get("of") == digest and "value" in kept:
             return kept["value"]
-    value = as_json(compute())
+    value = compute()
     with suppress(OutputError):  # it spares work, and nothing else
-        write_json(path, {"of": digest, "value": value})
+        write_bytes(path, json.dumps({"of": digest, "value": value}).encode())
     return value
 
 

@@ -2,10 +2,11 @@
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from weakseg.artifacts import LabelMap
 from weakseg.data.annotations import Drawn, LabelKind
@@ -29,7 +30,7 @@ LIST_FILE = "masks.csv"
 COLUMNS = ("image", "class", "label", "share", "reliability", "reasons", "mask")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskDoubt:
     """What is known of the mask of one class of an image.
 
@@ -167,12 +168,13 @@ def doubts_by_image(folder: Path) -> dict[str, tuple[MaskDoubt, ...]]:
     def read() -> dict[str, Any]:
         suffix = Kind.RELIABILITY.suffix
         paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob(f"*{suffix}"))}
-        return {name.removesuffix(suffix): read_json(path) for name, path in paths.items()}
+        return {name.removesuffix(suffix): [_row(one) for one in read_doubts(path)] for name, path in paths.items()}
 
-    return {
-        image_id: _doubts(found, f"{folder}/{image_id}")
-        for image_id, found in remembered(folder, "doubts", read).items()
-    }
+    rows = remembered(folder, "doubt_rows", read)
+    try:
+        return {image_id: tuple(_doubt(*row) for row in found) for image_id, found in rows.items()}
+    except (TypeError, AttributeError) as error:
+        raise StoreError(f"{folder}: what is kept of all masks is damaged; delete .doubt_rows.json there") from error
 
 
 def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
@@ -181,14 +183,20 @@ def read_doubts(path: Path) -> tuple[MaskDoubt, ...]:
     Raises:
         StoreError: If the file is damaged.
     """
-    return _doubts(read_json(path), path)
-
-
-def _doubts(found: Any, path: Path | str) -> tuple[MaskDoubt, ...]:
     try:
-        return tuple(MaskDoubt(**{**one, "reasons": tuple(one["reasons"])}) for one in found)
-    except (TypeError, KeyError) as error:
+        return tuple(_doubt(**one) for one in read_json(path))
+    except TypeError as error:
         raise StoreError(f"{path}: says nothing of masks; delete it, the next run makes it anew") from error
+
+
+def _row(one: MaskDoubt) -> tuple[int, LabelKind, float, float, tuple[str, ...]]:
+    return one.class_id, one.label, one.share, one.reliability, one.reasons
+
+
+def _doubt(class_id: int, label: str, share: float, reliability: float, reasons: Sequence[str]) -> MaskDoubt:
+    """Return what was written; words that many masks share are kept once."""
+    kind = cast(LabelKind, sys.intern(label))
+    return MaskDoubt(class_id, kind, share, reliability, tuple(map(sys.intern, reasons)))
 
 
 def write_list(path: Path, classes: Classes, images: Iterable[str], doubts: Path, masks: Path) -> None:
