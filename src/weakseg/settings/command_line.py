@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
@@ -13,6 +14,7 @@ from weakseg.errors import ConfigError, cut
 from weakseg.settings.old_words import refuse_old_words
 from weakseg.settings.rules import SettingError, spoken
 
+_defaults: WeakKeyDictionary[ArgumentParser, Namespace] = WeakKeyDictionary()
 _NUMBERS = re.compile(r"(?=.*\d)[-+.,\de\s]+", re.IGNORECASE)
 _BRACKETS = {"[": "]", "(": ")"}
 _TYPES = {
@@ -39,7 +41,7 @@ def parse_words(parser: ArgumentParser, words: Sequence[str], source: str = "") 
     where = f"{source}: " if source else ""
     values: Namespace | None = None
     try:
-        values = parser.parse_args(_with_lists(parser, words))
+        values = parser.parse_args(_with_lists(parser, words), _defaults_of(parser), defaults=False)
         given: Namespace = parser.instantiate(values)
         return given
     except SettingError as error:
@@ -48,6 +50,14 @@ def parse_words(parser: ArgumentParser, words: Sequence[str], source: str = "") 
         raise ConfigError(f"{where}{error}") from error
     except (ArgumentError, TypeError, ValueError) as error:
         raise ConfigError(f"{where}{_explained(parser, str(error))}") from error
+
+
+def _defaults_of(parser: ArgumentParser) -> Namespace:
+    """Return a parser's defaults, found once: jsonargparse finds them twice a call, which takes most of its time."""
+    if parser not in _defaults:
+        _defaults[parser] = parser.get_defaults(skip_validation=True)
+    found: Namespace = _defaults[parser].clone()
+    return found
 
 
 def joined_lists(words: Sequence[str], is_list: Callable[[str], bool]) -> list[str]:
