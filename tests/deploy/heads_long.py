@@ -1,5 +1,7 @@
 """Every head, classifiers of all kinds, and backbones that are arranged otherwise, exported: ``make deploy``."""
 
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +43,28 @@ from weakseg.settings.group_classify import GroupHeadConfig
 from weakseg.settings.instance_segment import InstanceModelConfig, InstancePredictConfig
 from weakseg.settings.reasoning import ReasoningConfig
 from weakseg.settings.segment import SegmenterConfig
-from weakseg.stages.instance_segment import load_detector, predict_instances
+from weakseg.stages.instance_segment import load_detector, load_instance_segmenter, predict_instances
 
+ALONE = """
+import torch, torchvision
+pixels, leasts = torch.load("given.pt")
+program = torch.export.load("objects.pt2").module()
+torch.save([program(pixels, torch.tensor(least), torch.tensor(100)) for least in leasts], "found.pt")
+"""
+WITHOUT_MASKS = """
+import sys
+import numpy as np
+import onnxruntime
+from onnx.utils import extract_model
+wanted = ["boxes", "labels", "scores", "cells"]
+if sys.argv[1] == "cells.onnx":
+    extract_model("objects.onnx", "cells.onnx", ["images"], wanted)
+session = onnxruntime.InferenceSession(sys.argv[1])
+image = np.random.default_rng(0).integers(0, 256, (1, 1500, 2000, 3), dtype=np.uint8)
+boxes, labels, scores, cells = session.run(wanted, {"images": image})
+assert len(boxes) == len(cells) > 20
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))  # of Linux, in kB
+"""
 REASONING = ReasoningConfig("recommended", widths=(8, 8), keys=4)
 CONFIGS = {
     "largefov": SegmenterConfig(BACKBONE, "largefov", hidden=8),
@@ -137,6 +159,36 @@ def test_instance_segmenters(config: InstanceModelConfig, tmp_path: Path) -> Non
             np.testing.assert_allclose(mine.boxes, theirs.boxes, atol=0.01)
             np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-3)
             assert (mine.masks == theirs.masks).mean() > 0.9999
+    _check_few_objects(tmp_path / "objects.pt2", given.path)
+
+
+def _check_few_objects(program: Path, model: Path) -> None:
+    """The program, read by a Python that has imported torchvision and torch alone, finds 0, 1, 2 and more objects."""
+    pixels = torch.from_numpy(picture((97, 131)))[None]
+    network, _ = load_instance_segmenter(model)
+    with torch.inference_mode():
+        scores = network.find(pixels[0].permute(2, 0, 1).float(), score=1e-3, most=6).scores
+        leasts = [(1 + float(scores[0])) / 2, *(float(pair.mean()) for pair in scores.unfold(0, 2, 1))]
+        wanted = [network.find(pixels[0].permute(2, 0, 1).float(), score=least) for least in leasts]
+    torch.save((pixels, leasts), program.with_name("given.pt"))
+    subprocess.run([sys.executable, "-c", ALONE], cwd=program.parent, check=True, timeout=300)
+    found = torch.load(program.with_name("found.pt"))
+    assert [len(one[0]) for one in found] == [len(one.boxes) for one in wanted] and len(found[0][0]) == 0
+    assert len(found[1][0]) == 1
+    for mine, theirs in zip(found, wanted, strict=True):
+        for part, one in zip(mine, (theirs.boxes, theirs.class_ids, theirs.scores, theirs.masks[:, 0]), strict=True):
+            torch.testing.assert_close(part, one, atol=1e-3, rtol=1e-4)
+
+
+def test_boxes_and_cells_without_masks(tmp_path: Path) -> None:
+    """Who asks for cells as docs/deploy.md says does not pay for masks."""
+    given = Given(write_detector(tmp_path / "model.safetensors"), Sides(256))
+    export_onnx(given, tmp_path / "objects.onnx")
+    peaks = []
+    for name in ("objects.onnx", "cells.onnx"):
+        run = [sys.executable, "-c", WITHOUT_MASKS, name]
+        peaks.append(int(subprocess.run(run, cwd=tmp_path, check=True, timeout=300, capture_output=True).stdout))
+    assert peaks[0] > 3 * peaks[1]
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)

@@ -10,11 +10,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from exported_models import cone, write_segmenter  # noqa: F401 - the fixture
+from exported_models import OBJECTS, cone, write_found, write_segmenter  # noqa: F401 - the fixture
 from weakseg.deploy.export import export_onnx
 from weakseg.deploy.network import Given
 from weakseg.errors import CheckpointError
-from weakseg.nn.exported.described import INSTANCES, OUTPUTS
+from weakseg.nn.exported.described import BOXES, CELLS, INSTANCES, LABELS, OUTPUTS, SCORES
+from weakseg.nn.exported.detector import ExportedDetector
+from weakseg.settings.instance_segment import InstancePredictConfig
+from weakseg.stages.instance_segment import predict_instances
 from weakseg.stages.segment import load_predictor
 
 FEW = 300  # damaged files
@@ -194,3 +197,47 @@ def test_damaged_files_are_read_or_refused(sound: bytes, tmp_path: Path) -> None
         except CheckpointError:
             refused += 1
     assert refused > FEW // 3
+
+
+def test_labels_of_another_detector(tmp_path: Path) -> None:
+    for labels in (2, 4):
+        path = write_found(tmp_path / "objects.onnx", labels=labels)
+        with pytest.raises(CheckpointError, match=f"names 3 labels, and its network has {labels}: .* another class"):
+            ExportedDetector(path)
+    model = onnx.load(path)
+    model.graph.initializer.pop()
+    onnx.save(model, path)
+    with pytest.raises(CheckpointError, match="names 3 labels, and its network has none"):
+        ExportedDetector(path)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({BOXES: OBJECTS[BOXES][:, :3]}, r"boxes as float32 of \(2, 3\), where 2 objects have float32 of \(2, 4\)"),
+        ({BOXES: np.float32(1)}, r"boxes as float32 of \(\)"),
+        ({BOXES: OBJECTS[BOXES].astype(np.float64)}, "boxes as float64"),
+        ({CELLS: OBJECTS[CELLS][:1]}, r"cells as float32 of \(1, 28, 28\)"),
+        ({CELLS: np.zeros((1, 0, 0), np.float32)}, r"cells as float32 of \(1, 0, 0\)"),
+        ({CELLS: np.zeros(1, np.float32)}, r"cells as float32 of \(1,\)"),
+        ({LABELS: np.array([1])}, r"labels as int64 of \(1,\)"),
+        ({LABELS: np.array(1)}, r"labels as int64 of \(\)"),
+        ({LABELS: np.array([1, 2], np.float32)}, "labels as float32"),
+        ({LABELS: np.array([1, 3])}, "finds class 3, and names 2"),
+        ({SCORES: np.array([0.9, np.nan], np.float32)}, "scores that are no finite numbers"),
+        ({SCORES: np.array([[0.9, 0.8]], np.float32)}, r"scores as float32 of \(1, 2\)"),
+        ({BOXES: np.array([[0, 0, np.nan, 5]] * 2, np.float32)}, "boxes that are no finite numbers"),
+        ({BOXES: np.array([[0, 0, np.inf, 5]] * 2, np.float32)}, "boxes that are no finite numbers"),
+        ({BOXES: np.array([[0, 0, 1e30, 5]] * 2, np.float32)}, "boxes outside of an image of 50 x 60"),
+        ({CELLS: np.full((2, 28, 28), np.nan, np.float32)}, "cells that are no finite numbers"),
+    ],
+)
+def test_what_are_no_objects(found: dict[str, Any], says: str, tmp_path: Path) -> None:
+    image = np.zeros((50, 60, 3), np.uint8)
+    assert (
+        len(predict_instances(ExportedDetector(write_found(tmp_path / "a.onnx")), image, InstancePredictConfig())) == 2
+    )
+    path = write_found(tmp_path / "objects.onnx", found)
+    with pytest.raises(CheckpointError, match=says) as error:
+        predict_instances(ExportedDetector(path), image, InstancePredictConfig())
+    assert str(path) in str(error.value)

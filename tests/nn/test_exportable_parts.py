@@ -8,6 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from torchvision.models.detection.roi_heads import paste_masks_in_image
+from torchvision.ops import batched_nms
 
 from exported_models import BACKBONE, cone  # noqa: F401 - the fixture
 from weakseg.deploy.around_found import SEEN_BOXES, add_found
@@ -16,7 +17,7 @@ from weakseg.deploy.pictures import picture
 from weakseg.nn.backbones import build_backbone
 from weakseg.nn.exported.described import BOXES, CELLS, MASKS, OPSET
 from weakseg.nn.exported.exportable import TreeInRounds, make_exportable
-from weakseg.nn.exported.found import Found
+from weakseg.nn.exported.found import Found, _apart
 from weakseg.nn.exported.lone import LoneImages
 from weakseg.nn.graphs.image_graph import ImageGraph
 from weakseg.nn.segmenters.instance import build_instance_segmenter
@@ -92,6 +93,33 @@ def test_mask_rcnn(size: tuple[int, int], score: float, most: int) -> None:
     assert (len(boxes) == 0) == (score == 0.999) and len(boxes) <= most
     for found, one in zip((boxes, ids, scores, masks[:, None]), vars(wanted).values(), strict=True):
         torch.testing.assert_close(found, one)
+
+
+@torch.inference_mode()
+def test_levels_are_those_of_the_pools() -> None:
+    torch.manual_seed(0)
+    model = build_instance_segmenter(InstanceModelConfig(BACKBONE, 16, 16, 1, 16, 60), 2).eval()
+    model.head.regions.box_roi_pool.canonical_scale, model.head.regions.mask_roi_pool.canonical_level = 40, 5
+    image = image_tensor(picture((97, 131)))
+    wanted = model.find(image)
+    found = Found(model, 0.5)(image[None], torch.tensor(0.05), torch.tensor(100))
+    for mine, one in zip(found, (wanted.boxes, wanted.class_ids, wanted.scores, wanted.masks[:, 0]), strict=True):
+        torch.testing.assert_close(mine, one)
+
+
+@pytest.mark.parametrize(("classes", "side"), [(80, 4096), (1200, 1333), (1200, 4096)])
+def test_boxes_of_many_classes_are_kept_apart(classes: int, side: int) -> None:
+    """Small boxes of the last classes, which are moved furthest: few that overlap hardly enough go another way."""
+    draw = torch.Generator().manual_seed(1)
+    places = side - 700 + torch.randint(0, 34, (6000, 2), generator=draw) * 20 + torch.rand(6000, 2, generator=draw) * 6
+    boxes = torch.cat([places, places + torch.rand(6000, 2, generator=draw) * 12 + 8], 1).clamp(max=side)
+    scores, ids = torch.rand(6000, generator=draw), classes - torch.randint(0, 3, (6000,), generator=draw)
+    wanted = batched_nms(boxes, scores, ids, 0.5)
+    kept = _apart(boxes, scores, ids, 0.5, (side, side), classes + 1)
+    assert len(set(kept.tolist()) ^ set(wanted.tolist())) <= 3
+    for count in (0, 1, 2):
+        kept = _apart(boxes[:count], scores[:count], ids[:count], 0.5, (side, side), classes + 1)
+        assert sorted(kept.tolist()) == sorted(batched_nms(boxes[:count], scores[:count], ids[:count], 0.5).tolist())
 
 
 @pytest.mark.parametrize("objects", [0, 40])

@@ -23,7 +23,8 @@ def _job(given: Namespace, config: InstancePredictConfig, device: str) -> "Job":
     model = segmenter_of(given.model)
     load_detector(model)  # a bad model is one error, not one for each image
     if model.suffix.lower() == SUFFIX and device != "cpu":
-        logger.warning("%s: onnxruntime runs the network on the CPU; only what follows it is done on the GPU", model)
+        logger.warning("%s: an ONNX file and what follows it are run on the CPU, and not on %s", model, device)
+        device = "cpu"
     return InstancePredictJob(model, given.out, config, device)
 
 

@@ -15,27 +15,20 @@ from weakseg.nn.exported.described import (
     ACTIVATIONS,
     CLASSIFIER,
     IMAGES,
-    INSTANCES,
     LABELS,
-    LEAST_SCORE,
-    MASKS,
-    MOST_OBJECTS,
     SCORES,
     SEGMENTER,
     Described,
-    onnx_module,
 )
-from weakseg.nn.exported.file import content_with, open_session
+from weakseg.nn.exported.file import open_session
 from weakseg.ops.resample import image_tensor, resize_image, scaled_size
-from weakseg.settings.instance_segment import InstancePredictConfig
 from weakseg.settings.predict import PredictConfig
 from weakseg.stages.classify import load_classifier
 from weakseg.stages.predict import predict_image
 from weakseg.stages.segment import load_segmenter
 
 LEAST = 0.999  # of the pixels, in each picture
-UNSURE, FEW = 1e-6, 30  # score and number of objects that are compared
-NAMES = {SEGMENTER: [LABELS], CLASSIFIER: [SCORES, ACTIVATIONS], INSTANCES: [LABELS, MASKS]}
+NAMES = {SEGMENTER: [LABELS], CLASSIFIER: [SCORES, ACTIVATIONS]}
 ALIKE = 0.01  # difference of scores and activations that counts as none
 Found = Sequence[NDArray[Any]]
 Images = NDArray[np.uint8]
@@ -47,16 +40,19 @@ class Agreement(NamedTuple):
     Attributes:
         shares: Of the pixels, for each picture.
         sizes: (rows, columns) of the pictures.
+        further: What else is to be said.
     """
 
     shares: tuple[float, ...]
     sizes: tuple[tuple[int, int], ...]
+    further: str = ""
 
     @property
     def sentence(self) -> str:
         """What to say of it."""
-        named = ", ".join(f"{100 * share:.3f} % at {size[1]} x {size[0]}" for share, size in zip(*self, strict=True))
-        return f"agrees with torch on {named}"
+        pairs = zip(self.shares, self.sizes, strict=True)
+        named = ", ".join(f"{100 * share:.3f} % at {size[1]} x {size[0]}" for share, size in pairs)
+        return f"agrees with torch on {named}{self.further}"
 
 
 def single_scale(given: Given) -> PredictConfig:
@@ -68,15 +64,10 @@ def single_scale(given: Given) -> PredictConfig:
 def runner(content: bytes, described: Described, where: str) -> Callable[[Images], Found]:
     """Return what runs an ONNX file on ``(N, H, W, 3)`` images, for what is compared."""
     names = NAMES[described.kind]
-    if described.kind == INSTANCES:  # all objects, however unsure: a picture may show none that is sure
-        model = onnx_module().ModelProto.FromString(content)
-        content = content_with(model, names, {LEAST_SCORE: UNSURE, MOST_OBJECTS: FEW})
     session = open_session(content, where, torch.get_num_threads())
 
     def run(images: Images) -> Found:
         try:
-            if described.kind == INSTANCES:
-                return [np.stack([surest_labels(*session.run(names, {IMAGES: image[None]})) for image in images])]
             found: Found = session.run(names, {IMAGES: images})
         except Exception as error:
             raise CheckpointError(
@@ -94,8 +85,6 @@ def reference(given: Given, described: Described) -> Callable[[Images], Found]:
         segmenter, _ = load_segmenter(given.path)
         config = single_scale(given)
         return lambda image: [predict_image(segmenter, image, config).labels]
-    if described.kind == INSTANCES:
-        return _of_objects(given)
     classifier, classes = load_classifier(given.path)
     activated = Activated(classifier, len(classes)).eval()
 
@@ -103,27 +92,6 @@ def reference(given: Given, described: Described) -> Callable[[Images], Found]:
         size = scaled_size((image.shape[0], image.shape[1]), 1.0, max_side=given.sides.seen)
         with torch.inference_mode():
             return [part[0].numpy() for part in activated(image_tensor(resize_image(image, size))[None])]
-
-    return find
-
-
-def surest_labels(class_ids: NDArray[np.int64], masks: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return ``(H, W)``: at each pixel the class of the surest object there, the first of a list; 0 without one."""
-    shown = masks.astype(bool)
-    first = shown.argmax(0) if len(shown) else np.zeros(masks.shape[1:], np.int64)
-    found = np.append(class_ids, 0)[np.where(shown.any(0), first, len(class_ids))]
-    return np.asarray(found % 256, np.uint8)
-
-
-def _of_objects(given: Given) -> Callable[[Images], Found]:
-    from weakseg.stages.instance_segment import load_instance_segmenter, predict_instances
-
-    model, _ = load_instance_segmenter(given.path)
-    config = InstancePredictConfig(max_side=given.sides.seen, score=UNSURE, most=FEW)
-
-    def find(image: Images) -> Found:
-        found = predict_instances(model, image, config)
-        return [surest_labels(np.array(found.class_ids, np.int64), found.masks.astype(np.uint8))]
 
     return find
 

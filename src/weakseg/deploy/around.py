@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from weakseg.deploy.around_found import add_found, free_constants
+from weakseg.deploy.around_found import add_found, free_constants, name_class_bias
 from weakseg.deploy.nodes import FLOAT, INT64, UINT8, Nodes
 from weakseg.nn.exported.described import (
     BOXES,
@@ -45,6 +45,7 @@ def surround(network: Any, described: Described, *, probabilities: bool = False)
         _after(after, described, size, seen, probabilities)
     elif described.kind == INSTANCES:
         free_constants(network)
+        name_class_bias(network)
         add_found(after, size, seen)
     images = 1 if described.kind == INSTANCES else "images"
     given = [helper.make_tensor_value_info(IMAGES, UINT8, [images, "rows", "columns", 3])]

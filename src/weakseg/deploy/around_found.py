@@ -3,12 +3,20 @@
 from typing import Any
 
 from weakseg.deploy.nodes import DOUBLE, FLOAT, INT64, UINT8, Nodes
-from weakseg.nn.exported.described import BOXES, CELLS, LEAST_SCORE, MASKS, MOST_OBJECTS, NMS_IOU, onnx_module
-from weakseg.settings.instance_segment import InstancePredictConfig
+from weakseg.nn.exported.described import (
+    BOXES,
+    CELLS,
+    CLASS_BIAS,
+    LEAST_SCORE,
+    MASKS,
+    MOST_OBJECTS,
+    NMS_IOU,
+    onnx_module,
+)
+from weakseg.settings.instance_segment import MASK_SIDE, InstancePredictConfig
 
 SEEN_BOXES = "seen_boxes"  # what the bare network gives: in pixels of the image that it sees
-SIDE = 28  # cells of the masks that it gives
-PADDED = SIDE + 2
+PADDED = MASK_SIDE + 2
 LEFT, TOP, RIGHT, BOTTOM = range(4)
 
 
@@ -20,6 +28,14 @@ def free_constants(network: Any) -> None:
     last.input[3] = NMS_IOU
     for name, (kind, value) in values.items():
         network.graph.initializer.append(helper.make_tensor(name, kind, [], [value]))
+
+
+def name_class_bias(network: Any) -> None:
+    """Give the constant that has a value for each label a name by which readers find it."""
+    (bias,) = (tensor for tensor in network.graph.initializer if tensor.name.endswith("box_predictor.cls_score.bias"))
+    for node in network.graph.node:
+        node.input[:] = [CLASS_BIAS if name == bias.name else name for name in node.input]
+    bias.name = CLASS_BIAS
 
 
 def add_found(nodes: Nodes, size: str, seen: str) -> None:
@@ -48,7 +64,7 @@ def _weights(nodes: Nodes, boxes: str, edges: tuple[int, int], length: str) -> s
     first, last = (nodes.add("Gather", boxes, nodes.constant([edge], INT64), axis=1) for edge in edges)
     half, one, none = (nodes.constant(value, FLOAT) for value in (0.5, 1.0, 0.0))
     reach = nodes.add(
-        "Mul", nodes.add("Mul", nodes.add("Sub", last, first), half), nodes.constant(PADDED / SIDE, FLOAT)
+        "Mul", nodes.add("Mul", nodes.add("Sub", last, first), half), nodes.constant(PADDED / MASK_SIDE, FLOAT)
     )
     middle = nodes.add("Mul", nodes.add("Add", last, first), half)
     start, end = (nodes.cast(nodes.cast(nodes.add(kind, middle, reach), INT64), FLOAT) for kind in ("Sub", "Add"))

@@ -7,11 +7,12 @@ from typing import Any
 from weakseg.deploy.agreement import Agreement, check_agreement, runner
 from weakseg.deploy.around import surround
 from weakseg.deploy.network import Given, load_exportable
+from weakseg.deploy.objects import check_objects, onnx_finder
 from weakseg.deploy.traced import bare_onnx
 from weakseg.errors import ConfigError
 from weakseg.files import write_bytes
 from weakseg.nn.exported.check import check_model
-from weakseg.nn.exported.described import SEGMENTER, Described, onnx_module
+from weakseg.nn.exported.described import INSTANCES, SEGMENTER, Described, onnx_module
 from weakseg.nn.exported.file import LARGEST
 
 
@@ -34,7 +35,11 @@ def export_onnx(given: Given, out: Path, *, probabilities: bool = False) -> Agre
     model = surround(bare, described, probabilities=probabilities)
     check_model(model, str(given.path))
     content = serialized(model, given)
-    agreement = check_agreement(runner(content, described, str(given.path)), given, described)
+    where = str(given.path)
+    if described.kind == INSTANCES:
+        agreement = check_objects(onnx_finder(content, where), given)
+    else:
+        agreement = check_agreement(runner(content, described, where), given, described)
     write_bytes(out, content)
     return agreement
 

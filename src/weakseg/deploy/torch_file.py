@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from weakseg.deploy.agreement import FEW, UNSURE, Agreement, Found, Images, check_agreement, surest_labels
+from weakseg.deploy.agreement import Agreement, Found, Images, check_agreement
 from weakseg.deploy.network import Given, load_exportable
+from weakseg.deploy.objects import FEW, UNSURE, Finder, Objects, check_objects, drawn
 from weakseg.deploy.traced import EXAMPLE, LONGEST, exported, open_sides, shortest_side
 from weakseg.errors import ConfigError
 from weakseg.files import atomic_path
 from weakseg.nn.exported.described import INSTANCES, SEGMENTER, Described, Sides
-from weakseg.settings.instance_segment import InstancePredictConfig
 
 SUFFIX = ".pt2"
 PROPERTIES = "weakseg.json"  # the extra file that holds what is to be said
@@ -79,28 +79,26 @@ def export_torch(given: Given, out: Path) -> Agreement:
         held = io.BytesIO()  # to a path a full disk is told as RuntimeError
         exported(str(given.path), lambda: torch.export.save(program, held, extra_files=told))
         temporary.write_bytes(held.getvalue())
-        return check_agreement(_runner(temporary, described), given, described)
+        module = torch.export.load(temporary).module()
+        if described.kind == INSTANCES:
+            return check_objects(_finder(module), given)
+        return check_agreement(_runner(module, described), given, described)
 
 
-def _runner(path: Path, described: Described) -> Callable[[Images], Found]:
-    program: Any = torch.export.load(path)
-    module = program.module()
-
+def _runner(module: Any, described: Described) -> Callable[[Images], Found]:
     def run(images: Images) -> Found:
-        given = torch.from_numpy(np.array(images))
         with torch.inference_mode():
-            if described.kind == INSTANCES:
-                return [np.stack([_labels_of_objects(module, image) for image in given])]
-            first, second = module(given)
+            first, second = module(torch.from_numpy(np.array(images)))
         return [first.numpy()] if described.kind == SEGMENTER else [first.numpy(), second.numpy()]
 
     return run
 
 
-def _labels_of_objects(module: Any, image: Tensor) -> Images:
-    """Return what ``surest_labels`` does of the objects that a program finds."""
-    from torchvision.models.detection.roi_heads import paste_masks_in_image
+def _finder(module: Any) -> Finder:
+    def find(image: Images, score: float) -> Objects:
+        with torch.inference_mode():
+            given = torch.from_numpy(np.array(image))[None], torch.tensor(score), torch.tensor(FEW)
+            boxes, class_ids, scores, cells = module(*given)
+        return drawn(boxes, class_ids, scores, cells, image)
 
-    boxes, class_ids, _, cells = module(image[None], torch.tensor(UNSURE), torch.tensor(FEW))
-    masks = paste_masks_in_image(cells[:, None], boxes, (image.shape[0], image.shape[1]))[:, 0]
-    return surest_labels(class_ids.numpy(), (masks >= InstancePredictConfig().mask).numpy())
+    return find

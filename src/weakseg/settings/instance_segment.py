@@ -10,6 +10,8 @@ from weakseg.settings.crf import CrfParams
 from weakseg.settings.fit import FitConfig
 from weakseg.settings.rules import check_settings
 
+KIND = "instance segmenter"  # as files name it
+MASK_SIDE = 28  # cells of a mask in its box
 NORM_GROUPS = 8
 PyramidNorm = Literal["group", "none"]
 

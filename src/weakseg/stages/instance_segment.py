@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,14 @@ def predict_instances(
     model: InstanceSegmenter | ExportedDetector, image: NDArray[np.uint8], config: InstancePredictConfig
 ) -> Instances:
     """Return the objects of an ``(H, W, 3)`` uint8 image, the surest first; masks that are empty are left out."""
+    found = detect(model, image, config)
+    return _pasted(found, image, config)
+
+
+def detect(
+    model: InstanceSegmenter | ExportedDetector, image: NDArray[np.uint8], config: InstancePredictConfig
+) -> Detected:
+    """Return the objects of an ``(H, W, 3)`` uint8 image, boxes in its pixels and masks on their cells."""
     size = (image.shape[0], image.shape[1])
     scale = config.short_side / min(size) if config.short_side else 1.0
     working = scaled_size(size, scale, max_side=config.max_side)
@@ -157,17 +165,17 @@ def predict_instances(
     with torch.inference_mode():
         found = model.find(pixels, score=config.score, nms=config.nms, most=config.most)
     factors = found.boxes.new_tensor([size[1] / working[1], size[0] / working[0]]).repeat(2)
-    return _pasted(found, found.boxes * factors, image, config)
+    return replace(found, boxes=found.boxes * factors)
 
 
-def _pasted(found: Detected, boxes: Tensor, image: NDArray[np.uint8], config: InstancePredictConfig) -> Instances:
+def _pasted(found: Detected, image: NDArray[np.uint8], config: InstancePredictConfig) -> Instances:
     """Return the objects with boxes and masks at the size of the image, made one after the other to save memory."""
     size = (image.shape[0], image.shape[1])
-    crf = build_crf(torch.from_numpy(np.array(image)).to(boxes.device), config.crf_params) if config.crf else None
+    crf = build_crf(torch.from_numpy(np.array(image)).to(found.boxes.device), config.crf_params) if config.crf else None
     runs: list[bytes] = []
     kept: list[int] = []
     extents: list[Extent] = []
-    for number, (box, mask) in enumerate(zip(boxes, found.masks, strict=True)):
+    for number, (box, mask) in enumerate(zip(found.boxes, found.masks, strict=True)):
         left, top, right, bottom = (float(edge) for edge in box)
         probs = paste_masks_in_image(mask[None], box[None], size)[0, 0]
         inside = (refine_mask(probs, crf) if crf is not None else probs) >= config.mask

@@ -8,6 +8,7 @@ import numpy as np
 
 from weakseg.errors import CheckpointError, cut
 from weakseg.nn.exported.described import (
+    CLASS_BIAS,
     CLASSIFIER,
     IMAGES,
     INSTANCES,
@@ -172,13 +173,13 @@ def _check_ends(graph: Any, found: Described, where: str) -> None:
     for name, kind in NEEDED[found.kind].items():
         if single.get(name) != kind:
             raise CheckpointError(f"{where}: has no constant {name!r}; export again")
-    if found.kind == INSTANCES:
-        return  # which gives ids; they are looked at when it is used
-    name = LOGITS if found.kind == SEGMENTER else SCORES
-    dims = [dim.dim_value for dim in outputs[name].shape.dim]
+    if found.kind == INSTANCES:  # which gives ids
+        dims = [dim for tensor in graph.initializer if tensor.name == CLASS_BIAS for dim in tensor.dims]
+    else:
+        dims = [dim.dim_value for dim in outputs[LOGITS if found.kind == SEGMENTER else SCORES].shape.dim][1:]
     wanted = len(found.labels)
-    if len(dims) < 2 or dims[1] != wanted:
+    if not dims or dims[0] != wanted:
         raise CheckpointError(
-            f"{where}: names {wanted} labels, and its network has {dims[1] if len(dims) > 1 else 'none'}: it is of "
+            f"{where}: names {wanted} labels, and its network has {dims[0] if dims else 'none'}: it is of "
             "another class list; export the model again"
         )

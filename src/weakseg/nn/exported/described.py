@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from weakseg.errors import ConfigError
 from weakseg.files import json_value
+from weakseg.settings.instance_segment import KIND
 
 OPSET = 18  # the first whose Resize is Pillow's
 SUFFIX = ".onnx"
 FORMAT = "1"  # of the properties
 LARGEST_STRIDE = 1024
-SEGMENTER, CLASSIFIER, INSTANCES = "segmenter", "classifier", "instance segmenter"
+SEGMENTER, CLASSIFIER, INSTANCES = "segmenter", "classifier", KIND
 IMAGES, MAX_SIDE, LABELS, LOGITS, PROBABILITIES = "images", "max_side", "labels", "logits", "probabilities"
 SCORES, ACTIVATIONS = "scores", "activations"
 BOXES, MASKS, CELLS = "boxes", "masks", "cells"
@@ -23,6 +24,7 @@ OUTPUTS = {
     INSTANCES: (BOXES, LABELS, SCORES, MASKS, CELLS),
 }
 LEAST_SCORE, MOST_OBJECTS, NMS_IOU = "least_score", "most_objects", "nms_iou"  # constants of Mask R-CNN
+CLASS_BIAS = "class_bias"  # of its labels, one value each
 KNOWN = {"format", "kind", "labels", "stride", "corners_aligned", "fill", "most_cells", "max_side", "mask_side"}
 
 

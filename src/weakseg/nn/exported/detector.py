@@ -1,12 +1,14 @@
 """A Mask R-CNN that onnxruntime runs: objects as the network of torch finds them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from weakseg.errors import CheckpointError
+from weakseg.errors import CheckpointError, cut
 from weakseg.nn.exported.described import (
     BOXES,
     CELLS,
@@ -20,6 +22,7 @@ from weakseg.nn.exported.described import (
 )
 from weakseg.nn.exported.file import NO_SIDE, content_with, open_session, outputs_of, read_onnx
 from weakseg.nn.segmenters.instance import Detected
+from weakseg.settings.instance_segment import MASK_SIDE
 
 
 class ExportedDetector(nn.Module):
@@ -51,7 +54,7 @@ class ExportedDetector(nn.Module):
         """Return the objects of a ``(3, H, W)`` image on the scale 0..255; as ``InstanceSegmenter.find``.
 
         Raises:
-            CheckpointError: If onnxruntime cannot run it, or a class is found that has no name.
+            CheckpointError: If onnxruntime cannot run it, or it gives what no objects are, or a class without a name.
         """
         if self._wanted != (score, nms, most):
             constants = {LEAST_SCORE: score, NMS_IOU: nms, MOST_OBJECTS: most, MAX_SIDE: NO_SIDE}
@@ -59,9 +62,29 @@ class ExportedDetector(nn.Module):
             self._session = open_session(content, str(self.path), torch.get_num_threads())
             self._wanted = score, nms, most
         found = outputs_of(self._session, [BOXES, LABELS, SCORES, CELLS], image[None], str(self.path))
+        _check_found(found, (image.shape[1], image.shape[2]), str(self.path))
         boxes, ids, scores, cells = (torch.from_numpy(part).to(image.device) for part in found)
         if len(ids) and not 1 <= int(ids.min()) <= int(ids.max()) < len(self.described.labels):
             raise CheckpointError(
                 f"{self.path}: finds class {int(ids.max())}, and names {len(self.described.classes)}; export again"
             )
         return Detected(boxes, ids, scores, cells[:, None])
+
+
+def _check_found(found: Sequence[Any], size: tuple[int, int], where: str) -> None:
+    """Refuse what are no objects of an image of ``size``: rows, columns."""
+    count = (*getattr(found[0], "shape", ()), 0)[0]
+    shapes = {BOXES: (count, 4), LABELS: (count,), SCORES: (count,), CELLS: (count, MASK_SIDE, MASK_SIDE)}
+    for (name, shape), part in zip(shapes.items(), found, strict=True):
+        kind = np.int64 if name == LABELS else np.float32
+        if not isinstance(part, np.ndarray) or part.shape != shape or part.dtype != kind:
+            told = f"{part.dtype} of {part.shape}" if isinstance(part, np.ndarray) else type(part).__name__
+            raise CheckpointError(
+                f"{where}: gives {name} as {cut(told)}, where {count} objects have {np.dtype(kind)} of {shape}; "
+                "export the model again"
+            )
+        if not np.isfinite(part).all():
+            raise CheckpointError(f"{where}: gives {name} that are no finite numbers; export the model again")
+    edges, (rows, columns) = found[0], size
+    if (edges < -1).any() or (edges > np.array([columns, rows] * 2, np.float32) + 1).any():
+        raise CheckpointError(f"{where}: gives boxes outside of an image of {rows} x {columns}; export the model again")

@@ -42,7 +42,10 @@ def read_onnx(path: Path) -> tuple[Any, Described]:
 
 
 def content_with(model: Any, outputs: Collection[str], constants: Mapping[str, float]) -> bytes:
-    """Return the content of a model that gives some outputs alone, with other values of single constants."""
+    """Return the content of a model that gives some outputs alone, with other values of single constants.
+
+    Operators that none of them needs are left out: onnxruntime runs them all.
+    """
     changed = type(model)()
     changed.CopyFrom(model)
     for tensor in changed.graph.initializer:
@@ -52,6 +55,13 @@ def content_with(model: Any, outputs: Collection[str], constants: Mapping[str, f
     kept = [value for value in model.graph.output if value.name in outputs]
     del changed.graph.output[:]
     changed.graph.output.extend(kept)
+    needed, nodes = {value.name for value in kept}, []
+    for node in reversed(model.graph.node):  # each comes after those that it needs
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    del changed.graph.node[:]
+    changed.graph.node.extend(reversed(nodes))
     content: bytes = changed.SerializeToString()
     return content
 

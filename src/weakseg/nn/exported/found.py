@@ -1,5 +1,6 @@
 """Mask R-CNN as exporters take it: one image, and no question in Python of how many boxes are left."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
 from weakseg.nn.segmenters.instance import InstanceSegmenter
 
-LEAST_SIDE = 1e-3, 1e-2  # of proposals, and of what is found
-CANONICAL_SIDE, CANONICAL_LEVEL, EPS = 224, 4, 1e-6
+LEAST_SIDE = 1e-2  # of what is found
+EPS = 1e-6  # as torchvision adds to levels
 
 
 class Found(nn.Module):
@@ -65,8 +66,8 @@ class Found(nn.Module):
             boxes.append(clip_boxes_to_image(moved, size))
             scores.append(sure.sigmoid())
             levels.append(torch.full_like(first, level))
-        found = _large((torch.cat(boxes), torch.cat(scores), torch.cat(levels)), LEAST_SIDE[0])
-        kept = _apart(*found, network.nms_thresh, size)[: network.post_nms_top_n()]
+        found = _large((torch.cat(boxes), torch.cat(scores), torch.cat(levels)), network.min_size)
+        kept = _apart(*found, network.nms_thresh, size, len(maps))[: network.post_nms_top_n()]
         return found[0].index_select(0, kept)
 
     def _classified(
@@ -81,8 +82,8 @@ class Found(nn.Module):
         scores = logits.softmax(-1)[:, 1:].flatten()
         ids = torch.arange(1, labels, device=boxes.device).expand(logits.shape[0], -1).flatten()
         sure = (scores > score).nonzero()[:, 0]
-        found = _large(tuple(x.index_select(0, sure) for x in (boxes, scores, ids)), LEAST_SIDE[1])
-        kept = _apart(*found, self.nms_iou, size)
+        found = _large(tuple(x.index_select(0, sure) for x in (boxes, scores, ids)), LEAST_SIDE)
+        kept = _apart(*found, self.nms_iou, size, labels)
         boxes, scores, ids = (x.index_select(0, kept) for x in found)
         return boxes, ids, scores
 
@@ -99,7 +100,7 @@ class Found(nn.Module):
         """Return ``(N, C, side, side)``: each box from the level that its size belongs to."""
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         lowest, highest = (stride.bit_length() - 1 for stride in (self.strides[0], self.strides[-1]))
-        wanted = torch.floor(CANONICAL_LEVEL + torch.log2(area.sqrt() / CANONICAL_SIDE) + EPS)
+        wanted = torch.floor(pool.canonical_level + torch.log2(area.sqrt() / pool.canonical_scale) + EPS)
         levels = wanted.clamp(lowest, highest).long() - lowest
         side = pool.output_size
         total = maps[0].new_zeros(boxes.shape[0], maps[0].shape[1], *side)
@@ -130,8 +131,15 @@ def _large(found: Sequence[Tensor], least: float) -> tuple[Tensor, Tensor, Tenso
     return boxes, scores, groups
 
 
-def _apart(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, size: tuple[int, int]) -> Tensor:
-    """Return which boxes stay where others of their group overlap, the surest first: groups are moved apart."""
+def _apart(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, size: tuple[int, int], num_groups: int) -> Tensor:
+    """Return which boxes stay where others of their group overlap, the surest first: groups are moved apart.
+
+    They are moved to the cells of a square, as large coordinates are rounded. ``torch.export`` takes it that two boxes
+    or more stay: two without area are added, which overlap nothing and come last, and left out again.
+    """
+    across = math.isqrt(num_groups - 1) + 1
     further: Any = torch.sym_max(*size) + 1
-    kept: Tensor = nms(boxes + (groups * further).to(boxes.dtype)[:, None], scores, iou)
-    return kept
+    right, below = (groups % across * further).to(boxes.dtype), (groups // across * further).to(boxes.dtype)
+    moved = boxes + torch.stack([right, below, right, below], 1)
+    kept: Tensor = nms(torch.cat([moved, boxes.new_zeros(2, 4)]), torch.cat([scores, scores.new_full((2,), -1.0)]), iou)
+    return kept[:-2]

@@ -18,11 +18,11 @@ from weakseg.errors import ConfigError
 from weakseg.nn.backbones import Backbone, build_backbone, read_backbone
 from weakseg.nn.models import Builder, ModelFile, class_count
 from weakseg.settings.backbone import BackboneConfig
-from weakseg.settings.instance_segment import NORM_GROUPS, InstanceModelConfig
+from weakseg.settings.instance_segment import KIND as KIND
+from weakseg.settings.instance_segment import MASK_SIDE, NORM_GROUPS, InstanceModelConfig
 
-KIND = "instance segmenter"
 FINEST_STRIDE = 4
-BOX_CELLS, MASK_CELLS = 7, 14  # what boxes are resampled to; masks are predicted on twice the cells
+BOX_CELLS, MASK_CELLS = 7, MASK_SIDE // 2  # what boxes are resampled to; masks are predicted on twice the cells
 
 
 @dataclass(frozen=True)
