@@ -21,7 +21,7 @@ page-test: $(STAMP)
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/web/page_long.py
 
 wheel-test: $(STAMP)
-	$(BIN)/python -m pytest -s tests/test_wheel.py
+	$(BIN)/python -m pytest -s tests/base/test_wheel.py
 
 docs: $(STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -d runs/docs/.doctrees docs runs/docs/html

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from served import serving
+from local_server import serving
 
 USER, PASSWORD, TOKEN = "anna", "secret word", "token-of-anna"
 CREATED = "2026-01-02T03:04:05.678901Z"

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from served import serving
+from local_server import serving
 
 TOKEN = "hf_of_anna"
 COMMIT = "0" * 40

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
@@ -612,3 +613,11 @@ class TestTheCheckerItself:
         }.items():
             root = self.package(tmp_path / str(abs(hash(text))), {"nn/a.py": text})
             assert list(crowded(root)) == [f"nn/a.py:{found}"]
+
+
+def test_modules_beside_tests_have_names_of_their_own() -> None:
+    """All folders of tests are searched for them: of two of one name a test would get either."""
+    tests = Path(__file__).parent
+    folders = {path.parent for path in tests.rglob("__init__.py")}
+    names = Counter(path.stem for path in tests.rglob("*.py") if path.parent not in folders)
+    assert [name for name, number in names.items() if number > 1 and name != "conftest"] == []

@@ -213,7 +213,7 @@ def test_a_card_is_enlarged_and_left_by_keys(page, sample_report):
     assert page.text_content("#viewer-title") == order[-1]
     page.keyboard.press("Escape")
     viewer.wait_for(state="hidden")
-    assert page.evaluate("document.activeElement.textContent") == order[-1]
+    until(page, f"document.activeElement.textContent === '{order[-1]}'")
 
 
 def test_the_keyboard_alone_opens_a_card(page, sample_report):

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from browsing import Tab, save_photograph
-
 from served import serving
 
 EXPECTED = ("409", "422", "400", "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from browsing import Tab, save_photograph
 from PIL import Image
-
 from served import serving
 
 PORT = 8911

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import Tab, save_photograph
-
 from served import serving
 
 ON_CUP, TABLE = (55.0, 63.0), (10.0, 138.0)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-
 from served import TOKEN, Served, serving, write_photographs
+
 from weakseg import files
 from weakseg.artifacts import LabelMap
 from weakseg.cli.main import main
