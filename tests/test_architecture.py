@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -621,3 +622,4 @@ def test_modules_beside_tests_have_names_of_their_own() -> None:
     folders = {path.parent for path in tests.rglob("__init__.py")}
     names = Counter(path.stem for path in tests.rglob("*.py") if path.parent not in folders)
     assert [name for name, number in names.items() if number > 1 and name != "conftest"] == []
+    assert [path for path in tests.rglob("*.py") if re.search("^from conftest", path.read_text(), re.MULTILINE)] == []

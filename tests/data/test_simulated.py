@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,14 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import WriteImage
 from weakseg.data.config import WEAK_KINDS, DataConfig, SimulationConfig, WeakKind
 from weakseg.data.simulated import save_simulated, simulate_split
 from weakseg.errors import ConfigError, DataError
 
 
 @pytest.fixture
-def voc(tmp_path: Path, write_image: WriteImage) -> DataConfig:
+def voc(tmp_path: Path, write_image: Callable[..., np.ndarray]) -> DataConfig:
     """Image a: two touching cats and a dog; image b: nothing; image c: one cat."""
     (tmp_path / "classes.txt").write_text("cat\ndog\n")
     (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
