@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from jsonargparse import Namespace
@@ -54,18 +53,15 @@ def photographs_of(given: Namespace, finished: FinishedRun | None, model: Given)
 
 def _of_folder(given: Namespace, classes: Classes) -> Tried:
     """Return the photographs of a folder, half for the one and half for the other; those with true masks measure."""
-    samples, judge = _drawn(open_plain_folder(given.images), OF_A_FOLDER), None
-    truth = () if given.truth is None else true_masks(given.truth, None, _rules(given.truth, classes))
-    known = {sample.id for sample in truth}
-    found = _loaded(sorted(samples, key=lambda sample: sample.id not in known))
-    half = len(found) // 2
+    samples, truth = _drawn(open_plain_folder(given.images), OF_A_FOLDER), None
     if given.truth is not None:
-        judge = Judge(found[:half], truth, len(classes), f"--truth: {given.truth}")
+        truth = true_masks(given.truth, None, MaskRules(classes, "auto", find_palette(given.truth)))
+        known = {sample.id for sample in truth}
+        samples.sort(key=lambda sample: sample.id not in known)
+    found = _loaded(samples)
+    half = len(found) // 2
+    judge = Judge(found[:half], truth, len(classes), f"--truth: {given.truth}") if truth is not None else None
     return Tried([image for _, image in found[half:]], [image for _, image in found[:half]], judge)
-
-
-def _rules(truth: Path, classes: Classes) -> MaskRules:
-    return MaskRules(classes, "auto", find_palette(truth))
 
 
 def _drawn(samples: Sequence[WeakSample], most: int) -> list[WeakSample]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from weakseg.artifacts import voc_palette
 from weakseg.data.classes import Classes
 from weakseg.errors import CheckpointError, cut
+from weakseg.nn.backbones import Backbone
 from weakseg.nn.classifiers import CLASSIFIERS, TagClassifier
 from weakseg.nn.exported.described import (
     CLASSIFIER,
@@ -92,7 +93,9 @@ def load_exportable(given: Given) -> tuple[nn.Module, Described]:
         return _classifier(given)
     if kind == INSTANCES:
         return _instances(given)
-    raise CheckpointError(f"{given.path}: is a {cut(kind)}; segmenters and tag classifiers can be exported")
+    raise CheckpointError(
+        f"{given.path}: is a {cut(kind)}; segmenters of both kinds and tag classifiers can be exported"
+    )
 
 
 def _segmenter(given: Given) -> tuple[nn.Module, Described]:
@@ -101,26 +104,15 @@ def _segmenter(given: Given) -> tuple[nn.Module, Described]:
     most = MOST_CELLS if isinstance(model.head, TreeHead) else 0
     stride = model.backbone.stride
     make_exportable(model)
-    return Labelled(model).eval(), Described(
-        SEGMENTER,
-        classes.names,
-        Sight(stride, model.corners_aligned, (red, green, blue), most),
-        given.sides,
-        _further(given, classes, background=True),
-    )
+    sight = Sight(stride, model.corners_aligned, (red, green, blue), most)
+    return Labelled(model).eval(), _described(given, SEGMENTER, classes, sight)
 
 
 def _classifier(given: Given) -> tuple[nn.Module, Described]:
     model, classes = load_classifier(given.path)
-    red, green, blue = (float(255.0 * value) for value in model.backbone.mean.flatten())
+    fill = _mean_colour(model.backbone)
     make_exportable(model)
-    return Activated(model, len(classes)).eval(), Described(
-        CLASSIFIER,
-        classes.names,
-        Sight(GRID, False, (red, green, blue)),
-        given.sides,
-        _further(given, classes, background=False),
-    )
+    return Activated(model, len(classes)).eval(), _described(given, CLASSIFIER, classes, Sight(GRID, False, fill))
 
 
 def _instances(given: Given) -> tuple[nn.Module, Described]:
@@ -128,17 +120,18 @@ def _instances(given: Given) -> tuple[nn.Module, Described]:
     from weakseg.stages.instance_segment import load_instance_segmenter
 
     model, classes = load_instance_segmenter(given.path)
-    red, green, blue = (float(255.0 * value) for value in model.backbone.mean.flatten())
+    fill = _mean_colour(model.backbone)
     make_exportable(model)
-    return Found(model, InstancePredictConfig().nms).eval(), Described(
-        INSTANCES,
-        classes.names,
-        Sight(model.backbone.stride, False, (red, green, blue)),
-        given.sides,
-        _further(given, classes, background=True),
-    )
+    sight = Sight(model.backbone.stride, False, fill)
+    return Found(model, InstancePredictConfig().nms).eval(), _described(given, INSTANCES, classes, sight)
 
 
-def _further(given: Given, classes: Classes, *, background: bool) -> dict[str, str]:
-    colours = voc_palette()[0 if background else 1 : len(classes) + 1].tolist()
-    return {"weakseg": __version__, "colours": str(colours), "source": digest_of(given.path)}
+def _mean_colour(backbone: Backbone) -> tuple[float, float, float]:
+    red, green, blue = (float(255.0 * value) for value in backbone.mean.flatten())
+    return red, green, blue
+
+
+def _described(given: Given, kind: str, classes: Classes, sight: Sight) -> Described:
+    colours = voc_palette()[int(kind == CLASSIFIER) : len(classes) + 1].tolist()
+    further = {"weakseg": __version__, "colours": str(colours), "source": digest_of(given.path)}
+    return Described(kind, classes.names, sight, given.sides, further)
